@@ -1,0 +1,8 @@
+//! gcsd: a daemon between a socket and Google Cloud Storage.
+//!
+//! # Layout
+//!
+//! Data flows one way: bytes come in through [`wire`], mean something in `ops`, and leave through
+//! [`gcs`]. `ARCHITECTURE.md` says who may import whom, and a test holds it.
+
+pub mod types;

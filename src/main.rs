@@ -1,0 +1,2 @@
+//! The `gcsd` binary.
+fn main() {}
