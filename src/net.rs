@@ -1,0 +1,56 @@
+//! Outgoing connections: the one place where a socket is dialed.
+//!
+//! The GCS client and the client library take a [`Connector`], so that whoever composes them can put
+//! another one underneath: the fault injection does.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+
+/// A byte stream in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connected stream of whatever make.
+pub type BoxStream = Box<dyn Stream>;
+
+/// What [`Connector::connect`] returns.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send + 'a>>;
+
+/// Opens byte streams to `host:port`.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Resolves `host` (a name or an address without brackets) and connects to it.
+    ///
+    /// Each address of the name is tried in turn; the error is that of the last one.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
+}
+
+/// A connector that can be shared.
+pub type SharedConnector = Arc<dyn Connector>;
+
+/// Plain TCP with `TCP_NODELAY`: the wire and HTTP both write whole heads, so Nagle only delays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TcpConnector;
+
+impl Connector for TcpConnector {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        Box::pin(async move {
+            let mut last = None;
+            for address in lookup_host((host, port)).await? {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => {
+                        stream.set_nodelay(true)?;
+                        return Ok(Box::new(stream) as BoxStream);
+                    }
+                    Err(error) => last = Some(error),
+                }
+            }
+            Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+        })
+    }
+}
