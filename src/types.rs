@@ -23,7 +23,9 @@ pub enum NameError {
     #[error("a bucket name has 3 to 222 characters")]
     BucketLength,
     /// A bucket's name holds a character outside `a-z 0-9 . _ -`.
-    #[error("a bucket name holds only lower-case letters, digits, '.', '_' and '-', and starts and ends with a letter or digit")]
+    #[error(
+        "a bucket name holds only lower-case letters, digits, '.', '_' and '-', and starts and ends with a letter or digit"
+    )]
     BucketCharacter,
     /// An object's name must have 1 to 1,024 bytes.
     #[error("an object name has 1 to 1024 bytes of UTF-8")]
@@ -133,7 +135,11 @@ impl Crc32c {
     ///
     /// `None` only where `len` cannot be counted in memory units of this machine.
     pub fn combine(self, next: Self, len: u64) -> Option<Self> {
-        Some(Self(crc32c::crc32c_combine(self.0, next.0, usize::try_from(len).ok()?)))
+        Some(Self(crc32c::crc32c_combine(
+            self.0,
+            next.0,
+            usize::try_from(len).ok()?,
+        )))
     }
 
     /// GCS's notation: base64 of the four bytes, most significant first.
