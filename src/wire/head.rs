@@ -1,0 +1,199 @@
+//! The head of every frame: 32 bytes, little-endian (proto-spec.md, "Framing").
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::status::Status;
+use super::{MAX_BODY_LEN, VERSION};
+
+/// The size of a head in bytes, in both directions.
+pub const HEAD_LEN: usize = 32;
+
+/// The first four bytes of a request.
+pub const REQUEST_MAGIC: [u8; 4] = *b"GCS?";
+/// The first four bytes of a reply.
+pub const REPLY_MAGIC: [u8; 4] = *b"GCS!";
+
+/// Request flags whose meaning touches the framing (bits 0 to 7): an unknown one ends the connection.
+pub const FRAMING_FLAGS: u16 = 0x00ff;
+/// Reply flag: more frames of the same reply follow.
+pub const MORE: u16 = 1;
+/// Reply flag: the daemon closes the connection, and reads no further request from it.
+pub const CLOSING: u16 = 2;
+
+/// Why the first 32 bytes are no head. The connection cannot be framed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// The magic is of neither direction.
+    #[error("the head does not start with the expected magic: found {0:02x?}")]
+    Magic([u8; 4]),
+    /// The magic is of the other direction.
+    #[error("the head has the magic of the other direction")]
+    Direction,
+    /// The version is not one that this side speaks.
+    #[error("protocol version {0} is not spoken here, only version 1 is")]
+    Version(u8),
+    /// A framing flag that this side does not know.
+    #[error("unknown framing flags {0:#06x}")]
+    FramingFlags(u16),
+    /// `body_len` is 2^63 or more.
+    #[error("body_len {0} is beyond 2^63 - 1")]
+    BodyLen(u64),
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
+#[repr(C)]
+struct RawRequestHead {
+    magic: [u8; 4],
+    version: u8,
+    opcode: u8,
+    flags: U16,
+    sequence: U64,
+    upload: U32,
+    args_len: U32,
+    body_len: U64,
+}
+const _: () = assert!(size_of::<RawRequestHead>() == HEAD_LEN);
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
+#[repr(C)]
+struct RawReplyHead {
+    magic: [u8; 4],
+    version: u8,
+    opcode: u8,
+    flags: U16,
+    sequence: U64,
+    status: U16,
+    http_status: U16,
+    args_len: U32,
+    body_len: U64,
+}
+const _: () = assert!(size_of::<RawReplyHead>() == HEAD_LEN);
+
+/// The head of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestHead {
+    /// The number of the request's kind; it may be one that this side does not know.
+    pub opcode: u8,
+    /// No flag is defined for requests.
+    pub flags: u16,
+    /// The client's number for the request, echoed in each frame of the reply.
+    pub sequence: u64,
+    /// The client's id of the upload that the request is about, or 0.
+    pub upload: u32,
+    /// Bytes of args that follow the head.
+    pub args_len: u32,
+    /// Bytes of body that follow the args, at most [`MAX_BODY_LEN`].
+    pub body_len: u64,
+}
+
+impl RequestHead {
+    /// Reads a head. Only what breaks the framing is an error here.
+    pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
+        let raw: RawRequestHead = zerocopy::transmute!(*bytes);
+        check(raw.magic, REQUEST_MAGIC, REPLY_MAGIC, raw.version, raw.body_len.get())?;
+        let unknown = raw.flags.get() & FRAMING_FLAGS;
+        if unknown != 0 {
+            return Err(HeadError::FramingFlags(unknown));
+        }
+        Ok(Self {
+            opcode: raw.opcode,
+            flags: raw.flags.get(),
+            sequence: raw.sequence.get(),
+            upload: raw.upload.get(),
+            args_len: raw.args_len.get(),
+            body_len: raw.body_len.get(),
+        })
+    }
+
+    /// The 32 bytes of the head.
+    pub fn encode(&self) -> [u8; HEAD_LEN] {
+        zerocopy::transmute!(RawRequestHead {
+            magic: REQUEST_MAGIC,
+            version: VERSION,
+            opcode: self.opcode,
+            flags: self.flags.into(),
+            sequence: self.sequence.into(),
+            upload: self.upload.into(),
+            args_len: self.args_len.into(),
+            body_len: self.body_len.into(),
+        })
+    }
+}
+
+/// The head of a frame of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyHead {
+    /// The request's opcode, or 0 where no request could be read.
+    pub opcode: u8,
+    /// [`MORE`] and [`CLOSING`].
+    pub flags: u16,
+    /// The request's sequence, or 0 where no request could be read.
+    pub sequence: u64,
+    /// How the request ended; [`Status::OK`] in every frame but an error's.
+    pub status: Status,
+    /// GCS's HTTP status, or 0 where GCS did not answer.
+    pub http_status: u16,
+    /// Bytes of args that follow the head.
+    pub args_len: u32,
+    /// Bytes of body that follow the args, at most [`MAX_BODY_LEN`].
+    pub body_len: u64,
+}
+
+impl ReplyHead {
+    /// Reads a head. Unknown flags are ignored: a reply's framing never depends on them.
+    pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
+        let raw: RawReplyHead = zerocopy::transmute!(*bytes);
+        check(raw.magic, REPLY_MAGIC, REQUEST_MAGIC, raw.version, raw.body_len.get())?;
+        Ok(Self {
+            opcode: raw.opcode,
+            flags: raw.flags.get(),
+            sequence: raw.sequence.get(),
+            status: Status(raw.status.get()),
+            http_status: raw.http_status.get(),
+            args_len: raw.args_len.get(),
+            body_len: raw.body_len.get(),
+        })
+    }
+
+    /// The 32 bytes of the head.
+    pub fn encode(&self) -> [u8; HEAD_LEN] {
+        zerocopy::transmute!(RawReplyHead {
+            magic: REPLY_MAGIC,
+            version: VERSION,
+            opcode: self.opcode,
+            flags: self.flags.into(),
+            sequence: self.sequence.into(),
+            status: self.status.0.into(),
+            http_status: self.http_status.into(),
+            args_len: self.args_len.into(),
+            body_len: self.body_len.into(),
+        })
+    }
+
+    /// Whether more frames of the same reply follow.
+    pub fn more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    /// Whether the daemon closes the connection.
+    pub fn closing(&self) -> bool {
+        self.flags & CLOSING != 0
+    }
+}
+
+fn check(found: [u8; 4], expected: [u8; 4], other: [u8; 4], version: u8, body_len: u64) -> Result<(), HeadError> {
+    if found == other {
+        return Err(HeadError::Direction);
+    }
+    if found != expected {
+        return Err(HeadError::Magic(found));
+    }
+    if version != VERSION {
+        return Err(HeadError::Version(version));
+    }
+    if body_len > MAX_BODY_LEN {
+        return Err(HeadError::BodyLen(body_len));
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! The wire: gcsd's protocol as bytes, and nothing else. No I/O, no logging, no state.
+//!
+//! `proto-spec.md` is the normative text; each file here is one of its sections. [`opcode`] holds the
+//! table from which the enum, the names, the decoding and the golden tests follow.
+//!
+//! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
+//! the third: a body is streamed by whoever owns the socket.
+
+pub mod args;
+pub mod attach_upload;
+pub mod cancel_upload;
+pub mod codec;
+pub mod detach_upload;
+pub mod error;
+pub mod finish_upload;
+pub mod head;
+pub mod hello;
+pub mod object;
+pub mod opcode;
+pub mod ping;
+pub mod progress;
+pub mod query_upload;
+pub mod read_at;
+pub mod start_upload;
+pub mod stat_object;
+pub mod status;
+pub mod write_at;
+
+pub use args::{ArgsError, WireArgs};
+pub use codec::{ReplyCodec, ReplyFrame, RequestCodec, RequestFrame};
+pub use error::ErrorReply;
+pub use head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
+pub use opcode::{Opcode, Reply, Request};
+pub use status::{Kind, Layer, Retry, Status};
+
+/// The version of the protocol that this crate speaks.
+pub const VERSION: u8 = 1;
+
+/// The largest `args_len` that a peer accepts unless Hello says otherwise.
+pub const DEFAULT_MAX_ARGS: u32 = 64 * 1024;
+
+/// The largest `body_len`: 2^63 - 1, so that a signed 64-bit integer holds every length and offset.
+pub const MAX_BODY_LEN: u64 = i64::MAX as u64;
