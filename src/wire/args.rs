@@ -82,11 +82,16 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(bytes: Bytes) -> Self {
-        Self { whole: bytes.len(), rest: bytes }
+        Self {
+            whole: bytes.len(),
+            rest: bytes,
+        }
     }
 
     /// The fixed struct at the front.
-    pub(super) fn fixed<T: FromBytes + KnownLayout + Immutable + Unaligned>(&mut self) -> Result<T, ArgsError> {
+    pub(super) fn fixed<T: FromBytes + KnownLayout + Immutable + Unaligned>(
+        &mut self,
+    ) -> Result<T, ArgsError> {
         match T::read_from_prefix(&self.rest) {
             Ok((value, _)) => {
                 self.rest.advance(size_of::<T>());
@@ -114,7 +119,11 @@ impl Reader {
     }
 
     /// As [`text`](Self::text), where a length of 0 means that the field is absent.
-    pub(super) fn optional_text(&mut self, len: usize, field: &'static str) -> Result<Option<String>, ArgsError> {
+    pub(super) fn optional_text(
+        &mut self,
+        len: usize,
+        field: &'static str,
+    ) -> Result<Option<String>, ArgsError> {
         Ok(Some(self.text(len, field)?).filter(|text| !text.is_empty()))
     }
 
@@ -122,12 +131,18 @@ impl Reader {
     pub(super) fn end<T>(self, value: T) -> Result<T, ArgsError> {
         match self.rest.len() {
             0 => Ok(value),
-            left => Err(ArgsError::TooLong { need: self.whole - left, have: self.whole }),
+            left => Err(ArgsError::TooLong {
+                need: self.whole - left,
+                have: self.whole,
+            }),
         }
     }
 
     fn short(&self, wanted: usize) -> ArgsError {
-        ArgsError::TooShort { need: (self.whole - self.rest.len()).saturating_add(wanted), have: self.whole }
+        ArgsError::TooShort {
+            need: (self.whole - self.rest.len()).saturating_add(wanted),
+            have: self.whole,
+        }
     }
 }
 
@@ -152,7 +167,11 @@ pub(super) fn fit_optional(text: &Option<String>) -> (&str, u16) {
 
 /// `value`, provided that no bit outside `known` is set.
 pub(super) fn known_bits(value: u32, known: u32, field: &'static str) -> Result<u32, ArgsError> {
-    if value & !known == 0 { Ok(value) } else { Err(ArgsError::Reserved(field)) }
+    if value & !known == 0 {
+        Ok(value)
+    } else {
+        Err(ArgsError::Reserved(field))
+    }
 }
 
 /// `value` where `bit` is set in `present`.

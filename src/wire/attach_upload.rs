@@ -56,7 +56,14 @@ const _: () = assert!(size_of::<RawReply>() == 16);
 impl WireArgs for Args {
     fn encode(&self, out: &mut BytesMut) {
         let (token, len) = fit(&self.token);
-        put(out, &RawArgs { token_len: len.into(), reserved: U16::ZERO, reserved2: U32::ZERO });
+        put(
+            out,
+            &RawArgs {
+                token_len: len.into(),
+                reserved: U16::ZERO,
+                reserved2: U32::ZERO,
+            },
+        );
         out.extend_from_slice(token.as_bytes());
     }
 
@@ -93,6 +100,10 @@ impl WireArgs for Reply {
         let raw: RawReply = reader.fixed()?;
         let bucket = BucketName::new(reader.text(raw.bucket_len.get().into(), "bucket")?)?;
         let object = ObjectName::new(reader.text(raw.object_len.get().into(), "object")?)?;
-        reader.end(Self { expires: raw.expires.get(), bucket, object })
+        reader.end(Self {
+            expires: raw.expires.get(),
+            bucket,
+            object,
+        })
     }
 }

@@ -39,7 +39,14 @@ impl WireArgs for Reply {
             Self::Finished { generation } => (2, generation),
             Self::Unknown => (3, 0),
         };
-        put(out, &Raw { outcome: U32::new(outcome), reserved: U32::ZERO, generation: generation.into() });
+        put(
+            out,
+            &Raw {
+                outcome: U32::new(outcome),
+                reserved: U32::ZERO,
+                generation: generation.into(),
+            },
+        );
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
@@ -47,9 +54,16 @@ impl WireArgs for Reply {
         let raw: Raw = reader.fixed()?;
         let reply = match raw.outcome.get() {
             1 => Self::Cancelled,
-            2 => Self::Finished { generation: raw.generation.get() },
+            2 => Self::Finished {
+                generation: raw.generation.get(),
+            },
             3 => Self::Unknown,
-            _ => return Err(ArgsError::Value { field: "outcome", why: "is none of 1, 2 and 3" }),
+            _ => {
+                return Err(ArgsError::Value {
+                    field: "outcome",
+                    why: "is none of 1, 2 and 3",
+                });
+            }
         };
         reader.end(reply)
     }

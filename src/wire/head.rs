@@ -91,7 +91,13 @@ impl RequestHead {
     /// Reads a head. Only what breaks the framing is an error here.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
         let raw: RawRequestHead = zerocopy::transmute!(*bytes);
-        check(raw.magic, REQUEST_MAGIC, REPLY_MAGIC, raw.version, raw.body_len.get())?;
+        check(
+            raw.magic,
+            REQUEST_MAGIC,
+            REPLY_MAGIC,
+            raw.version,
+            raw.body_len.get(),
+        )?;
         let unknown = raw.flags.get() & FRAMING_FLAGS;
         if unknown != 0 {
             return Err(HeadError::FramingFlags(unknown));
@@ -144,7 +150,13 @@ impl ReplyHead {
     /// Reads a head. Unknown flags are ignored: a reply's framing never depends on them.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
         let raw: RawReplyHead = zerocopy::transmute!(*bytes);
-        check(raw.magic, REPLY_MAGIC, REQUEST_MAGIC, raw.version, raw.body_len.get())?;
+        check(
+            raw.magic,
+            REPLY_MAGIC,
+            REQUEST_MAGIC,
+            raw.version,
+            raw.body_len.get(),
+        )?;
         Ok(Self {
             opcode: raw.opcode,
             flags: raw.flags.get(),
@@ -182,7 +194,13 @@ impl ReplyHead {
     }
 }
 
-fn check(found: [u8; 4], expected: [u8; 4], other: [u8; 4], version: u8, body_len: u64) -> Result<(), HeadError> {
+fn check(
+    found: [u8; 4],
+    expected: [u8; 4],
+    other: [u8; 4],
+    version: u8,
+    body_len: u64,
+) -> Result<(), HeadError> {
     if found == other {
         return Err(HeadError::Direction);
     }

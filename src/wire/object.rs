@@ -115,7 +115,11 @@ impl ObjectRef {
         if raw.reserved.get() != 0 || raw.reserved2.get() != 0 {
             return Err(ArgsError::Reserved("reserved"));
         }
-        let present = known_bits(raw.present.get(), PRECONDITION_BITS | NUMBER_BIT | extra, "present")?;
+        let present = known_bits(
+            raw.present.get(),
+            PRECONDITION_BITS | NUMBER_BIT | extra,
+            "present",
+        )?;
         Ok(Self {
             bucket: BucketName::new(reader.text(raw.bucket_len.get().into(), "bucket")?)?,
             object: ObjectName::new(reader.text(raw.object_len.get().into(), "object")?)?,

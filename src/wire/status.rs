@@ -244,7 +244,11 @@ impl Status {
 
     /// The name of the kind, `ok`, or `unknown`.
     pub fn name(self) -> &'static str {
-        if self.is_ok() { "ok" } else { self.kind().map_or("unknown", Kind::name) }
+        if self.is_ok() {
+            "ok"
+        } else {
+            self.kind().map_or("unknown", Kind::name)
+        }
     }
 }
 

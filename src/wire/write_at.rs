@@ -55,7 +55,10 @@ impl WireArgs for Args {
         let present = known_bits(raw.present.get(), TOTAL | OBJECT_CRC32C, "present")?;
         if present == OBJECT_CRC32C {
             let why = "is the checksum of the whole object, and goes only with 'total'";
-            return Err(ArgsError::Value { field: "object_crc32c", why });
+            return Err(ArgsError::Value {
+                field: "object_crc32c",
+                why,
+            });
         }
         reader.end(Self {
             offset: raw.offset.get(),

@@ -1,0 +1,209 @@
+//! Framing for tokio-util: a head and its args, never a body (proto-spec.md, "Framing").
+//!
+//! A decoder stops behind the args. Whoever owns the socket takes the body from there: first what is
+//! left in the buffer, then the socket itself.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
+
+/// A request without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFrame {
+    /// The head.
+    pub head: RequestHead,
+    /// The args; `None` where they are longer than the decoder's limit. They are then still unread, and
+    /// `head.args_len` bytes must be skipped before the body.
+    pub args: Option<Bytes>,
+}
+
+/// A frame of a reply without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyFrame {
+    /// The head.
+    pub head: ReplyHead,
+    /// The args.
+    pub args: Bytes,
+}
+
+/// Why a peer's bytes cannot be framed.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The head is none.
+    #[error("{0}")]
+    Head(#[from] HeadError),
+    /// A reply's args are longer than the limit.
+    #[error("a reply has {0} bytes of args, more than is accepted here")]
+    ArgsTooLarge(u32),
+    /// The stream itself failed; tokio-util's traits ask for this case.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Frames requests, on the daemon's side.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestCodec {
+    /// The largest args that are accepted, in bytes.
+    pub max_args: u32,
+}
+
+impl Decoder for RequestCodec {
+    type Item = RequestFrame;
+    type Error = FrameError;
+
+    fn decode(&mut self, source: &mut BytesMut) -> Result<Option<RequestFrame>, FrameError> {
+        let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
+            return Ok(None);
+        };
+        let head = RequestHead::decode(bytes)?;
+        if head.args_len > self.max_args {
+            source.advance(HEAD_LEN);
+            return Ok(Some(RequestFrame { head, args: None }));
+        }
+        Ok(take_args(source, head.args_len).map(|args| RequestFrame {
+            head,
+            args: Some(args),
+        }))
+    }
+}
+
+/// Frames replies, on the client's side.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplyCodec {
+    /// The largest args that are accepted, in bytes.
+    pub max_args: u32,
+}
+
+impl Decoder for ReplyCodec {
+    type Item = ReplyFrame;
+    type Error = FrameError;
+
+    fn decode(&mut self, source: &mut BytesMut) -> Result<Option<ReplyFrame>, FrameError> {
+        let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
+            return Ok(None);
+        };
+        let head = ReplyHead::decode(bytes)?;
+        if head.args_len > self.max_args {
+            return Err(FrameError::ArgsTooLarge(head.args_len));
+        }
+        Ok(take_args(source, head.args_len).map(|args| ReplyFrame { head, args }))
+    }
+}
+
+/// Takes a head and its args from the front, once they are there whole.
+///
+/// The args are copied out: they are small, and as a slice they would keep a buffer of bulk data alive.
+fn take_args(source: &mut BytesMut, args_len: u32) -> Option<Bytes> {
+    let len = usize::try_from(args_len).ok()?;
+    let args = Bytes::copy_from_slice(source.get(HEAD_LEN..)?.get(..len)?);
+    source.advance(HEAD_LEN + len);
+    Some(args)
+}
+
+impl Encoder<&RequestFrame> for RequestCodec {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, frame: &RequestFrame, out: &mut BytesMut) -> Result<(), Self::Error> {
+        out.put_slice(&frame.head.encode());
+        out.put_slice(frame.args.as_deref().unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl Encoder<&ReplyFrame> for ReplyCodec {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, frame: &ReplyFrame, out: &mut BytesMut) -> Result<(), Self::Error> {
+        out.put_slice(&frame.head.encode());
+        out.put_slice(&frame.args);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(args_len: u32) -> RequestHead {
+        RequestHead {
+            opcode: 2,
+            flags: 0,
+            sequence: 7,
+            upload: 0,
+            args_len,
+            body_len: 3,
+        }
+    }
+
+    #[test]
+    fn a_request_is_framed_only_when_whole_and_the_body_is_left() {
+        let mut codec = RequestCodec { max_args: 8 };
+        let mut wire = head(2).encode().to_vec();
+        wire.extend(b"ab123");
+        let mut buffer = BytesMut::new();
+        for byte in &wire[..HEAD_LEN + 1] {
+            buffer.put_u8(*byte);
+            assert_eq!(codec.decode(&mut buffer).expect("a good head"), None);
+        }
+        buffer.extend_from_slice(&wire[HEAD_LEN + 1..]);
+        let frame = codec
+            .decode(&mut buffer)
+            .expect("a good head")
+            .expect("a whole frame");
+        assert_eq!(
+            frame,
+            RequestFrame {
+                head: head(2),
+                args: Some(Bytes::from_static(b"ab"))
+            }
+        );
+        assert_eq!(&buffer[..], b"123");
+    }
+
+    #[test]
+    fn args_beyond_the_limit_are_left_unread() {
+        let mut codec = RequestCodec { max_args: 8 };
+        let mut buffer = BytesMut::from(&head(9).encode()[..]);
+        buffer.extend_from_slice(b"123456789");
+        let frame = codec.decode(&mut buffer).expect("a good head").expect("a frame");
+        assert_eq!(frame.args, None);
+        assert_eq!(buffer.len(), 9);
+    }
+
+    #[test]
+    fn what_breaks_the_framing_is_an_error() {
+        let mut codec = RequestCodec { max_args: 8 };
+        let mut bytes = head(0).encode();
+        let decode =
+            |bytes: [u8; HEAD_LEN], codec: &mut RequestCodec| codec.decode(&mut BytesMut::from(&bytes[..]));
+        bytes[3] = b'!';
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::Direction))
+        ));
+        bytes[3] = b'x';
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::Magic(_)))
+        ));
+        bytes[3] = b'?';
+        bytes[4] = 2;
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::Version(2)))
+        ));
+        bytes[4] = 1;
+        bytes[6] = 1;
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::FramingFlags(1)))
+        ));
+        bytes[6] = 0;
+        bytes[31] = 0x80;
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::BodyLen(_)))
+        ));
+    }
+}
