@@ -26,8 +26,25 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + S
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Resolves `host` (a name or an address without brackets) and connects to it.
     ///
-    /// Each address of the name is tried in turn; the error is that of the last one.
+    /// Each address of the name is tried in turn; the error is that of the last one. That a name has no
+    /// address is told by a [`ResolveError`] inside the error.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
+}
+
+/// A name has no address: the inner error of what [`Connector::connect`] then returns.
+#[derive(Debug, thiserror::Error)]
+#[error("the name {host} cannot be resolved: {problem}")]
+pub struct ResolveError {
+    host: String,
+    problem: String,
+}
+
+impl ResolveError {
+    /// The I/O error that says so.
+    pub fn io(host: &str, problem: impl fmt::Display) -> io::Error {
+        let (host, problem) = (host.to_owned(), problem.to_string());
+        io::Error::new(io::ErrorKind::NotFound, Self { host, problem })
+    }
 }
 
 /// A connector that can be shared.
@@ -41,7 +58,10 @@ impl Connector for TcpConnector {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         Box::pin(async move {
             let mut last = None;
-            for address in lookup_host((host, port)).await? {
+            let addresses = lookup_host((host, port))
+                .await
+                .map_err(|error| ResolveError::io(host, error))?;
+            for address in addresses {
                 match TcpStream::connect(address).await {
                     Ok(stream) => {
                         stream.set_nodelay(true)?;
@@ -50,7 +70,7 @@ impl Connector for TcpConnector {
                     Err(error) => last = Some(error),
                 }
             }
-            Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+            Err(last.unwrap_or_else(|| ResolveError::io(host, "it has no address")))
         })
     }
 }

@@ -1,0 +1,333 @@
+//! Reading GCS's answers, whole and bounded.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use super::error::{Call, Error, ErrorKind, one_line};
+use super::exchange::Exchange;
+
+/// The largest object resource that is read: metadata is at most 8 KiB, but ACLs add up.
+const MAX_RESOURCE: usize = 4 << 20;
+/// How much of an error's body is read; the rest says nothing that the start does not.
+const MAX_ERROR: usize = 64 << 10;
+
+/// A response that has been read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Reads the body of `response`: that of a success must fit, that of an error is cut.
+    pub(super) async fn read(response: Response<Incoming>, mut exchange: Exchange) -> Result<Self, Error> {
+        let (parts, mut incoming) = response.into_parts();
+        let success = parts.status.is_success();
+        let limit = if success { MAX_RESOURCE } else { MAX_ERROR };
+        let mut chunks = Chunks::default();
+        while let Some(chunk) = exchange.chunk(&mut incoming).await? {
+            chunks.push(chunk);
+            if chunks.len() > limit {
+                if success {
+                    return Err(Error::new(
+                        ErrorKind::BadResponse,
+                        format!("the answer is longer than {limit} bytes"),
+                    )
+                    .sent(true)
+                    .status(parts.status.as_u16())
+                    .with_request_id(request_id(&parts.headers)));
+                }
+                // The rest stays unread, so that the connection cannot be kept.
+                return Ok(Self {
+                    status: parts.status,
+                    headers: parts.headers,
+                    body: chunks.join().split_to(limit),
+                });
+            }
+        }
+        exchange.finish().await;
+        Ok(Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: chunks.join(),
+        })
+    }
+
+    pub(super) fn request_id(&self) -> Option<String> {
+        request_id(&self.headers)
+    }
+
+    /// An answer that this call cannot have.
+    pub(super) fn unexpected(&self, problem: impl AsRef<str>) -> Error {
+        Error::new(ErrorKind::BadResponse, problem)
+            .sent(true)
+            .status(self.status.as_u16())
+            .with_request_id(self.request_id())
+    }
+
+    /// The error that this answer is.
+    pub(super) fn error(&self, call: Call) -> Error {
+        let status = self.status.as_u16();
+        let told = Told::read(&self.headers, &self.body);
+        let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
+        let kind = match status {
+            404 | 410 if on_session => ErrorKind::SessionLost,
+            499 if on_session => ErrorKind::SessionCancelled,
+            503 if on_session && told.uploaded.is_some() => ErrorKind::Gap,
+            400 if on_session && told.is_checksum_mismatch() => ErrorKind::ChecksumMismatch,
+            _ => ErrorKind::Http,
+        };
+        let message = match (&told.message, self.headers.contains_key(LOCATION)) {
+            (Some(message), _) => format!("GCS answered {status}: {message}"),
+            (None, true) => format!("GCS answered {status}: a redirection, which is not followed"),
+            (None, false) => {
+                let reason = self.status.canonical_reason().unwrap_or("no reason given");
+                format!("GCS answered {status}: {reason}")
+            }
+        };
+        Error::new(kind, message)
+            .sent(true)
+            .status(status)
+            .after(retry_after(&self.headers))
+            .with_committed(told.uploaded.filter(|_| kind == ErrorKind::Gap))
+            .with_reason(told.reason)
+            .with_request_id(self.request_id())
+    }
+}
+
+/// The chunks of a body; one alone is not copied.
+#[derive(Default)]
+struct Chunks {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Chunks {
+    fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&self.first);
+        }
+        self.rest.extend_from_slice(&chunk);
+    }
+
+    fn len(&self) -> usize {
+        self.first.len().max(self.rest.len())
+    }
+
+    fn join(self) -> Bytes {
+        if self.rest.is_empty() {
+            self.first
+        } else {
+            self.rest.freeze()
+        }
+    }
+}
+
+/// The value of `X-GUploader-UploadID`, which names a request for Google's support.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-guploader-uploadid")?.to_str().ok()?;
+    Some(one_line(id, 256))
+}
+
+/// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3), at most a day.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let delay = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(delay.min(DAY))
+}
+
+/// What an error's body says: GCS speaks JSON, XML or plain text, depending on the call.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    message: Option<String>,
+    reason: Option<String>,
+    /// What a gap error says is persisted.
+    uploaded: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct JsonBody {
+    error: JsonError,
+}
+
+/// <https://cloud.google.com/storage/docs/json_api/v1/status-codes>
+#[derive(Deserialize)]
+struct JsonError {
+    message: Option<String>,
+    #[serde(default)]
+    errors: Vec<JsonDetail>,
+    status: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct JsonDetail {
+    reason: Option<String>,
+}
+
+impl Told {
+    fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let kind = headers
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
+        if let Ok(JsonBody { error }) = serde_json::from_str(&text) {
+            let reason = error
+                .errors
+                .into_iter()
+                .find_map(|detail| detail.reason)
+                .or(error.status);
+            return Self {
+                message: error.message,
+                reason,
+                uploaded: None,
+            };
+        }
+        if let Some(code) = element(&text, "Code") {
+            return Self {
+                message: Some(element(&text, "Message").unwrap_or(code).to_owned()),
+                reason: Some(code.to_owned()),
+                uploaded: None,
+            };
+        }
+        let plain = kind.is_empty() || kind.starts_with("text/plain");
+        let text = one_line(&text, 400);
+        Self {
+            uploaded: plain.then(|| gap(&text)).flatten(),
+            message: Some(text).filter(|text| !text.is_empty() && !text.starts_with('<')),
+            reason: None,
+        }
+    }
+
+    fn is_checksum_mismatch(&self) -> bool {
+        let text = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
+        named && (text.contains("match") || text.contains("mismatch"))
+    }
+}
+
+/// The text of the first element of that name in an XML error
+/// (<https://cloud.google.com/storage/docs/xml-api/reference-status>).
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
+    let len = text[start..].find("</")?;
+    Some(&text[start..start + len])
+}
+
+/// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
+/// ITJsonResumableSessionPutTaskTest).
+fn gap(text: &str) -> Option<u64> {
+    const BEFORE: &str = "exceeds already uploaded size of ";
+    let size = &text[text.find(BEFORE)? + BEFORE.len()..];
+    let digits = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+    size[..digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn answer(status: u16, kind: &'static str, body: &'static str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert("x-guploader-uploadid", HeaderValue::from_static("id-1"));
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        let json = r#"{"error":{"code":412,"message":"At least one\nof the pre-conditions",
+            "errors":[{"message":"m","domain":"global","reason":"conditionNotMet"}]}}"#;
+        let error = answer(412, "application/json; charset=UTF-8", json).error(Call::Write);
+        assert_eq!(error.kind(), ErrorKind::Http);
+        assert_eq!(error.reason(), Some("conditionNotMet"));
+        assert_eq!(
+            error.message(),
+            "GCS answered 412: At least one of the pre-conditions"
+        );
+        assert_eq!(error.request_id(), Some("id-1"));
+        assert!(error.request_sent());
+
+        let xml = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>Not here.</Message></Error>";
+        let error = answer(404, "application/xml", xml).error(Call::Read);
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (ErrorKind::Http, Some("NoSuchKey"))
+        );
+        assert_eq!(error.message(), "GCS answered 404: Not here.");
+
+        let gap = "Invalid request.  According to the Content-Range header, the upload offset is 524288 byte(s), \
+                   which exceeds already uploaded size of 262144 byte(s).";
+        let error = answer(503, "text/plain; charset=utf-8", gap).error(Call::Write);
+        assert_eq!((error.kind(), error.committed()), (ErrorKind::Gap, Some(262_144)));
+        assert_eq!(
+            answer(503, "text/plain", "busy").error(Call::Write).kind(),
+            ErrorKind::Http
+        );
+
+        let crc =
+            r#"{"error":{"message":"Provided CRC32C \"AAAA\" doesn't match calculated CRC32C \"BBBB\"."}}"#;
+        let error = answer(400, "application/json", crc).error(Call::Finish);
+        assert_eq!(error.kind(), ErrorKind::ChecksumMismatch);
+
+        assert_eq!(
+            answer(410, "text/plain", "").error(Call::Query).kind(),
+            ErrorKind::SessionLost
+        );
+        assert_eq!(
+            answer(404, "text/plain", "").error(Call::Start).kind(),
+            ErrorKind::Http
+        );
+        assert_eq!(
+            answer(499, "text/plain", "").error(Call::Write).kind(),
+            ErrorKind::SessionCancelled
+        );
+        let error = answer(502, "text/html", "<html>Bad gateway</html>").error(Call::Read);
+        assert_eq!(error.message(), "GCS answered 502: Bad Gateway");
+    }
+
+    #[test]
+    fn an_error_cannot_quote_a_session() {
+        let text = "Not found: /upload/storage/v1/b/b/o?uploadType=resumable&upload_id=SECRET";
+        let error = answer(404, "text/plain", text).error(Call::Query);
+        assert!(!format!("{error} {error:?}").contains("SECRET"), "{error:?}");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let after = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).expect("a value"));
+            retry_after(&headers)
+        };
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("99999999999"), Some(Duration::from_secs(86_400)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(
+            after("Fri, 06 Nov 2893 08:49:37 GMT"),
+            Some(Duration::from_secs(86_400))
+        );
+        assert_eq!(after("soon"), None);
+    }
+}

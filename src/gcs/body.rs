@@ -1,0 +1,403 @@
+//! Lending a byte source to an HTTP request, and taking it back.
+//!
+//! A body of an upload *is* the client's socket: [`lend`] puts a [`Source`] into a slot that two sides
+//! share. The [`UploadBody`] goes with the request and reads the source when the HTTP connection has room
+//! for more: no task, no channel, no copy, and a stalled GCS stalls the source. The [`Lease`] stays with the
+//! lender, who gets the source back the moment the body needs it no more, or takes it back at once, in
+//! which case the request is cut.
+//!
+//! ```text
+//!   Lease ----+                          +---- UploadBody (in the HTTP connection)
+//!             v                          v
+//!             slot: source, state, received, crc32c
+//! ```
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::link::Link;
+use crate::types::Crc32c;
+
+/// Why a [`Source`] gave no more.
+pub type SourceError = io::Error;
+
+/// Where the bytes of an upload come from.
+pub trait Source: Send + 'static {
+    /// The next bytes: at least one and never more than `max`, which is never 0. An empty chunk is the end of
+    /// the stream: since the body asks only while bytes are missing, that is the client's disappearance.
+    ///
+    /// Dropping interest between two calls loses nothing: a call that returns `Pending` has taken nothing.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>>;
+}
+
+/// A list of chunks in memory: each is handed on as it is, whole or split, never copied.
+impl Source for std::collections::VecDeque<Bytes> {
+    fn poll_chunk(&mut self, _cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>> {
+        loop {
+            match self.front_mut() {
+                None => return Poll::Ready(Ok(Bytes::new())),
+                Some(chunk) if chunk.len() > max => return Poll::Ready(Ok(chunk.split_to(max))),
+                Some(_) => match self.pop_front() {
+                    Some(chunk) if chunk.is_empty() => {}
+                    chunk => return Poll::Ready(Ok(chunk.unwrap_or_default())),
+                },
+            }
+        }
+    }
+}
+
+/// Where a lent source stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyState {
+    /// The body has it, and bytes are missing.
+    Lent,
+    /// The body received every byte from it.
+    Complete,
+    /// It ended before the last byte.
+    Ended,
+    /// It failed.
+    Failed(io::ErrorKind),
+    /// The lender took it back.
+    Taken,
+    /// The body asks for no more: GCS answered early, or the request was dropped.
+    Stopped,
+}
+
+/// Lends `source` for the next `len` bytes.
+pub fn lend<S: Source>(source: S, len: u64) -> (Lease<S>, UploadBody) {
+    let slot = Arc::new(Slot(Mutex::new(Lent {
+        source: Some(source),
+        state: if len == 0 {
+            BodyState::Complete
+        } else {
+            BodyState::Lent
+        },
+        len,
+        received: 0,
+        crc32c: Crc32c::default(),
+        source_pending: false,
+        driver: None,
+        lender: None,
+    })));
+    let body = UploadBody {
+        lending: slot.clone(),
+        missing: len,
+        len,
+        link: None,
+    };
+    (Lease { slot }, body)
+}
+
+/// The slot that lease and body share.
+struct Slot<S>(Mutex<Lent<S>>);
+
+struct Lent<S> {
+    source: Option<S>,
+    state: BodyState,
+    len: u64,
+    received: u64,
+    crc32c: Crc32c,
+    /// The source was asked for bytes and had none.
+    source_pending: bool,
+    /// Wakes the exchange that the body belongs to.
+    driver: Option<Waker>,
+    /// Wakes [`Lease::returned`].
+    lender: Option<Waker>,
+}
+
+impl<S> Slot<S> {
+    fn lock(&self) -> MutexGuard<'_, Lent<S>> {
+        // A panic of the source leaves nothing half done in here.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Lent<S> {
+    fn settle(&mut self, state: BodyState) {
+        self.state = state;
+        self.source_pending = false;
+        if let Some(waker) = self.lender.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// What an exchange sees of the body it sends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observed {
+    pub(super) state: BodyState,
+    pub(super) received: u64,
+    pub(super) source_pending: bool,
+}
+
+/// The slot as the body sees it, whatever the source's type.
+pub(super) trait Lending: Send + Sync {
+    fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+    /// Looks at the state, and has `waker` woken when the lender takes the source back.
+    fn observe(&self, waker: &Waker) -> Observed;
+    fn state(&self) -> BodyState;
+    /// Asks the source for no more, and gives it back. Says whether every byte was received from it.
+    fn stop(&self) -> bool;
+}
+
+impl<S: Source> Lending for Slot<S> {
+    fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut lent = self.lock();
+        match lent.state {
+            BodyState::Lent => {}
+            BodyState::Complete => return Poll::Ready(None),
+            // The rest is never sent; whoever drives the exchange ends it.
+            BodyState::Stopped => return Poll::Pending,
+            BodyState::Ended | BodyState::Failed(_) | BodyState::Taken => {
+                return Poll::Ready(Some(Err(BodyError)));
+            }
+        }
+        let missing = lent.len - lent.received;
+        let max = usize::try_from(missing).unwrap_or(usize::MAX);
+        let Some(source) = lent.source.as_mut() else {
+            lent.settle(BodyState::Taken);
+            return Poll::Ready(Some(Err(BodyError)));
+        };
+        let Poll::Ready(chunk) = source.poll_chunk(cx, max) else {
+            lent.source_pending = true;
+            return Poll::Pending;
+        };
+        lent.source_pending = false;
+        let state = match chunk {
+            Ok(chunk) if chunk.is_empty() => BodyState::Ended,
+            Ok(chunk) if chunk.len() > max => BodyState::Failed(io::ErrorKind::InvalidData),
+            Ok(chunk) => {
+                lent.received += chunk.len() as u64;
+                lent.crc32c = lent.crc32c.append(&chunk);
+                if lent.received == lent.len {
+                    lent.settle(BodyState::Complete);
+                }
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            Err(error) => BodyState::Failed(error.kind()),
+        };
+        lent.settle(state);
+        Poll::Ready(Some(Err(BodyError)))
+    }
+
+    fn observe(&self, waker: &Waker) -> Observed {
+        let mut lent = self.lock();
+        match &mut lent.driver {
+            Some(driver) => driver.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Observed {
+            state: lent.state,
+            received: lent.received,
+            source_pending: lent.source_pending,
+        }
+    }
+
+    fn state(&self) -> BodyState {
+        self.lock().state
+    }
+
+    fn stop(&self) -> bool {
+        let mut lent = self.lock();
+        lent.driver = None;
+        if lent.state == BodyState::Lent {
+            lent.settle(BodyState::Stopped);
+        }
+        lent.state == BodyState::Complete
+    }
+}
+
+/// The lender's side of a lent [`Source`].
+///
+/// Dropping it does not take the source back: it then lives and dies with the body.
+pub struct Lease<S> {
+    slot: Arc<Slot<S>>,
+}
+
+impl<S: Source> Lease<S> {
+    /// Waits until the body needs the source no more, and takes it: every byte was received, the source ended or
+    /// failed, GCS answered early, or the request was dropped. GCS may still be thinking: the lender can
+    /// read on from the source meanwhile.
+    ///
+    /// `None` only if it was taken before. Cancel safe.
+    pub async fn returned(&mut self) -> Option<S> {
+        std::future::poll_fn(|cx| {
+            let mut lent = self.slot.lock();
+            if lent.state == BodyState::Lent && lent.source.is_some() {
+                lent.lender = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(lent.source.take())
+        })
+        .await
+    }
+
+    /// Takes the source back at once, whatever the body is doing. If bytes are missing, the request is cut: GCS sees
+    /// the connection end before the body does.
+    ///
+    /// `None` only if it was taken before.
+    pub fn take(&mut self) -> Option<S> {
+        let mut lent = self.slot.lock();
+        let source = lent.source.take();
+        if lent.state == BodyState::Lent {
+            lent.settle(BodyState::Taken);
+            if let Some(driver) = lent.driver.take() {
+                drop(lent);
+                driver.wake();
+            }
+        }
+        source
+    }
+
+    /// Bytes that the body received from the source.
+    pub fn received(&self) -> u64 {
+        self.slot.lock().received
+    }
+
+    /// The checksum of the bytes that the body received from the source.
+    pub fn crc32c(&self) -> Crc32c {
+        self.slot.lock().crc32c
+    }
+
+    /// Where the source stands.
+    pub fn state(&self) -> BodyState {
+        self.slot.lock().state
+    }
+}
+
+impl<S> fmt::Debug for Lease<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lent = self.slot.lock();
+        f.debug_struct("Lease")
+            .field("state", &lent.state)
+            .field("received", &lent.received)
+            .field("len", &lent.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of a write: reads the lent [`Source`] as the HTTP connection takes it.
+///
+/// Dropped before its last byte, it gives the source back to the [`Lease`].
+pub struct UploadBody {
+    lending: Arc<dyn Lending>,
+    len: u64,
+    missing: u64,
+    /// The connection that it goes out on, once there is one.
+    link: Option<Arc<Link>>,
+}
+
+impl UploadBody {
+    /// How many bytes it sends.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it sends nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn lending(&self) -> Arc<dyn Lending> {
+        self.lending.clone()
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.missing == 0 {
+            return Poll::Ready(None);
+        }
+        // GCS has begun to answer: it will not have the rest. The same task reads that answer, so that no
+        // waker is needed to go on after a mere 1xx.
+        if self.link.as_ref().is_some_and(|link| link.is_answered()) {
+            return Poll::Pending;
+        }
+        let chunk = ready!(self.lending.poll_chunk(cx));
+        if let Some(Ok(chunk)) = &chunk {
+            self.missing -= chunk.len() as u64;
+        }
+        Poll::Ready(chunk)
+    }
+}
+
+impl Drop for UploadBody {
+    fn drop(&mut self) {
+        self.lending.stop();
+    }
+}
+
+impl fmt::Debug for UploadBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadBody")
+            .field("len", &self.len)
+            .field("missing", &self.missing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What hyper is told when a body cannot go on; the slot knows why.
+#[derive(Debug, thiserror::Error)]
+#[error("the body was cut")]
+pub(super) struct BodyError;
+
+/// The one body type of every request.
+pub(super) enum RequestBody {
+    /// A small body in memory, perhaps empty.
+    Full(Bytes),
+    /// A lent source.
+    Upload(UploadBody),
+}
+
+impl RequestBody {
+    /// Tells the body which connection it goes out on.
+    pub(super) fn attach(&mut self, link: &Arc<Link>) {
+        if let Self::Upload(body) = self {
+            body.link = Some(link.clone());
+        }
+    }
+
+    pub(super) fn lending(&self) -> Option<Arc<dyn Lending>> {
+        match self {
+            Self::Full(_) => None,
+            Self::Upload(body) => Some(body.lending()),
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Full(bytes) => bytes.len() as u64,
+            Self::Upload(body) => body.missing,
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Upload(body) => body
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}

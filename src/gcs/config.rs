@@ -1,0 +1,97 @@
+//! How GCS is reached.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+
+/// Where access tokens come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CredentialsSource {
+    /// None are sent: emulators and public objects.
+    Anonymous,
+    /// Application default credentials
+    /// (<https://cloud.google.com/docs/authentication/application-default-credentials>).
+    #[default]
+    Default,
+    /// A credentials file of any type that Google documents: a service account's key, an external account
+    /// (workload identity federation), an impersonation, a user.
+    File(PathBuf),
+}
+
+/// The settings of a [`Gcs`](super::Gcs).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where calls go, except those on a session that GCS placed elsewhere.
+    pub endpoint: Endpoint,
+    /// A PEM file of certificates that *replace* the system's as those that are trusted, so that a private CA
+    /// means only that CA. Token endpoints are not affected: Google's library asks the system there.
+    pub ca_file: Option<PathBuf>,
+    /// Where access tokens come from.
+    pub credentials: CredentialsSource,
+    /// The project that pays, where the call does not name one
+    /// (<https://cloud.google.com/storage/docs/requester-pays>).
+    pub user_project: Option<String>,
+    /// The longest time for name, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// The longest time in which GCS takes and sends nothing while it is GCS's turn. The kernel's send buffer may
+    /// hold megabytes that are still on their way: keep it well above the time that a slow link needs for them.
+    pub stall_timeout: Duration,
+    /// The longest time in which a body's source gives nothing while GCS would take it.
+    pub source_timeout: Duration,
+    /// The longest time to wait for an access token.
+    pub credentials_timeout: Duration,
+    /// How long an unused connection is kept. Shorter than the server keeps it, so that it is not found closed.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept.
+    pub max_idle: usize,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Config {
+    /// The defaults, for `endpoint`.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            ca_file: None,
+            credentials: CredentialsSource::default(),
+            user_project: None,
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(60),
+            source_timeout: Duration::from_secs(60),
+            credentials_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(20),
+            max_idle: 64,
+            user_agent: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Why no [`Gcs`](super::Gcs) could be made of a [`Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The CA file cannot be read, or holds no usable certificate.
+    #[error("the CA file {path}: {problem}", path = path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The system has no certificates to trust.
+    #[error("no trusted certificates were found on this system ({0}): install them, or name a CA file")]
+    NoCertificates(String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// The credentials cannot be used.
+    #[error("credentials: {0}")]
+    Credentials(String),
+    /// An access token would cross a network in the clear.
+    #[error("credentials are not sent over plain http to {0}: use https, or no credentials")]
+    PlainHttp(Endpoint),
+    /// The `User-Agent` cannot stand in a header.
+    #[error("the user agent holds a character that a header cannot carry")]
+    UserAgent,
+}

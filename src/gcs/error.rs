@@ -1,0 +1,380 @@
+//! What went wrong with a call to GCS, and what may be done about it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Which call an [`Error`] belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Start of a resumable upload.
+    Start,
+    /// A range of bytes into a session.
+    Write,
+    /// The status of a session.
+    Query,
+    /// The end of a session, without bytes.
+    Finish,
+    /// The deletion of a session.
+    Cancel,
+    /// An object's metadata.
+    Stat,
+    /// An object's bytes.
+    Read,
+}
+
+/// The closed set of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The arguments make no valid request; nothing was sent.
+    Invalid,
+    /// The host's name has no address.
+    Resolve,
+    /// No connection came about: refused, or no route.
+    Connect,
+    /// No connection came about in the time allowed, TLS included.
+    ConnectTimeout,
+    /// The TLS handshake or a TLS record failed: the peer speaks another protocol, perhaps.
+    Tls,
+    /// The server's certificate is not trusted.
+    Certificate,
+    /// The connection broke.
+    Reset,
+    /// The server ended the connection before its response was complete.
+    EarlyClose,
+    /// GCS neither took nor sent a byte for the time allowed.
+    GcsStalled,
+    /// The body's source gave no byte for the time allowed.
+    SourceStalled,
+    /// The body's source ended before its last byte: the client is gone.
+    SourceEnded,
+    /// The body's source failed.
+    SourceFailed,
+    /// The body's source was taken back while it was lent.
+    SourceTaken,
+    /// The server's answer is not one that GCS gives to this call.
+    BadResponse,
+    /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`].
+    Http,
+    /// The session is unknown to GCS (404 or 410): only a new upload helps.
+    SessionLost,
+    /// The session was cancelled (499).
+    SessionCancelled,
+    /// The range starts beyond what is committed (503 text/plain: it looks retryable and is not).
+    Gap,
+    /// The object's checksum is not the one given; no object appeared.
+    ChecksumMismatch,
+    /// The credentials are refused, or there are none.
+    CredentialsRefused,
+    /// No access token could be had just now.
+    CredentialsUnavailable,
+    /// No access token came in the time allowed.
+    CredentialsTimeout,
+}
+
+/// What a sender can do after an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing: the request is wrong or refused.
+    Never,
+    /// Send it again, after a delay: nothing happened, or happening twice does no harm.
+    Same,
+    /// It is unknown what arrived: query the session, then go on from what is committed.
+    Query,
+    /// The session is lost: start a new upload from byte 0.
+    Restart,
+}
+
+/// A failed call to GCS.
+///
+/// Its text is one bounded line and holds neither a session URI nor a token.
+#[derive(Clone)]
+pub struct Error(Box<Details>);
+
+#[derive(Clone)]
+struct Details {
+    kind: ErrorKind,
+    call: Option<Call>,
+    request_sent: bool,
+    http_status: Option<u16>,
+    retry_after: Option<Duration>,
+    committed: Option<u64>,
+    message: String,
+    reason: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Error {
+    /// An error of `kind`; `message` is cut to one bounded line.
+    pub(super) fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+        Self(Box::new(Details {
+            kind,
+            call: None,
+            request_sent: false,
+            http_status: None,
+            retry_after: None,
+            committed: None,
+            message: one_line(message.as_ref(), MAX_MESSAGE),
+            reason: None,
+            request_id: None,
+        }))
+    }
+
+    pub(super) fn sent(mut self, sent: bool) -> Self {
+        self.0.request_sent = sent;
+        self
+    }
+
+    pub(super) fn during(mut self, call: Call) -> Self {
+        self.0.call = Some(call);
+        self
+    }
+
+    pub(super) fn status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
+    pub(super) fn after(mut self, delay: Option<Duration>) -> Self {
+        self.0.retry_after = delay;
+        self
+    }
+
+    pub(super) fn with_committed(mut self, committed: Option<u64>) -> Self {
+        self.0.committed = committed;
+        self
+    }
+
+    pub(super) fn with_reason(mut self, reason: Option<String>) -> Self {
+        self.0.reason = reason.map(|reason| one_line(&reason, MAX_REASON));
+        self
+    }
+
+    pub(super) fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.0.request_id = id;
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The call that failed, where the failure belongs to one.
+    pub fn call(&self) -> Option<Call> {
+        self.0.call
+    }
+
+    /// Whether GCS could have seen any byte of the request. False means that nothing happened.
+    pub fn request_sent(&self) -> bool {
+        self.0.request_sent
+    }
+
+    /// The HTTP status of GCS's answer, where there was an answer.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// How long GCS asked to wait (`Retry-After`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Bytes that GCS said are committed, where its error text names them (a gap does).
+    pub fn committed(&self) -> Option<u64> {
+        self.0.committed
+    }
+
+    /// One line for a human, at most 512 bytes.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// GCS's own word for the failure, such as `conditionNotMet`
+    /// (<https://cloud.google.com/storage/docs/json_api/v1/status-codes>).
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// The value of `X-GUploader-UploadID`: it names the request for Google's support.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// What the sender of the request can do
+    /// (<https://cloud.google.com/storage/docs/retry-strategy>).
+    ///
+    /// Starting, querying, stating and reading may be done twice; after a write, a finish or a cancel that
+    /// GCS may have seen, only a query tells what happened.
+    pub fn recovery(&self) -> Recovery {
+        use ErrorKind as Kind;
+        match self.0.kind {
+            Kind::Invalid | Kind::Certificate | Kind::SessionCancelled | Kind::CredentialsRefused => {
+                Recovery::Never
+            }
+            Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
+            Kind::Gap => Recovery::Query,
+            Kind::Http if !self.0.http_status.is_some_and(is_transient) => Recovery::Never,
+            Kind::Http
+            | Kind::Resolve
+            | Kind::Connect
+            | Kind::ConnectTimeout
+            | Kind::Tls
+            | Kind::Reset
+            | Kind::EarlyClose
+            | Kind::GcsStalled
+            | Kind::SourceStalled
+            | Kind::SourceEnded
+            | Kind::SourceFailed
+            | Kind::SourceTaken
+            | Kind::BadResponse
+            | Kind::CredentialsUnavailable
+            | Kind::CredentialsTimeout => match self.0.call {
+                _ if !self.0.request_sent => Recovery::Same,
+                Some(Call::Start | Call::Query | Call::Stat | Call::Read) => Recovery::Same,
+                Some(Call::Write | Call::Finish | Call::Cancel) | None => Recovery::Query,
+            },
+        }
+    }
+}
+
+/// The statuses that GCS's retry strategy calls transient.
+fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("call", &self.0.call)
+            .field("request_sent", &self.0.request_sent)
+            .field("http_status", &self.0.http_status)
+            .field("message", &self.0.message)
+            .field("reason", &self.0.reason)
+            .field("request_id", &self.0.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 512;
+/// The longest reason, in bytes.
+const MAX_REASON: usize = 128;
+/// What introduces a secret in a text: what follows, up to a delimiter, is left out.
+const SECRETS: [&str; 6] = [
+    "upload_id=",
+    "bearer ",
+    "access_token",
+    "id_token",
+    "refresh_token",
+    "assertion=",
+];
+
+/// Makes one line of `text`, at most `max` bytes, with the secrets that it may quote left out.
+///
+/// A server's text can quote the URL that was asked for, and that of a session is a credential.
+pub(super) fn one_line(text: &str, max: usize) -> String {
+    // What is kept is short, so that a long text costs no more than a short one.
+    let text = cut(text, max * 4);
+    let lower = text.to_ascii_lowercase();
+    let mut line = String::with_capacity(text.len().min(max));
+    let mut skip_to = 0;
+    for (at, c) in text.char_indices() {
+        if at < skip_to {
+            continue;
+        }
+        if let Some(secret) = SECRETS.iter().find(|secret| lower[at..].starts_with(**secret)) {
+            let tail = &text[at + secret.len()..];
+            let quoted = tail.trim_start_matches(['"', ':', '=', ' ']);
+            let value = quoted
+                .find(|c: char| {
+                    c.is_whitespace() || matches!(c, '"' | '\'' | '&' | '<' | '>' | ')' | ',' | '}')
+                })
+                .unwrap_or(quoted.len());
+            line.push_str(secret);
+            line.push_str("(redacted)");
+            skip_to = text.len() - quoted.len() + value;
+            continue;
+        }
+        match c {
+            c if c.is_whitespace() => {
+                if !line.ends_with(' ') && !line.is_empty() {
+                    line.push(' ');
+                }
+            }
+            c if c.is_control() => line.push('?'),
+            c => line.push(c),
+        }
+    }
+    let line = line.trim_end();
+    cut(line, max).to_owned()
+}
+
+/// The longest start of `text` that has at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_becomes_one_bounded_line_without_secrets() {
+        assert_eq!(one_line("  a\r\n b\tc\u{7}  ", 100), "a b c?");
+        assert_eq!(one_line("äöü", 3), "ä");
+        assert_eq!(one_line(&"x".repeat(10_000), 512).len(), 512);
+        for text in [
+            "no PUT https://h/u?upload_id=SECRET&x=1",
+            "Authorization: Bearer SECRET, x",
+            r#"body=<{"access_token": "SECRET","n":1}>"#,
+            r#"{"id_token":"SECRET"}"#,
+            "UPLOAD_ID=SECRET",
+        ] {
+            let line = one_line(text, 512);
+            assert!(!line.contains("SECRET"), "{line}");
+            assert!(line.contains("(redacted)"), "{line}");
+        }
+        assert_eq!(
+            one_line("at https://h/u?upload_id=abc&x=1 now", 512),
+            "at https://h/u?upload_id=(redacted)&x=1 now"
+        );
+    }
+
+    #[test]
+    fn recovery_follows_the_call_and_whether_anything_was_sent() {
+        let error = |kind, call, sent| Error::new(kind, "x").during(call).sent(sent).recovery();
+        assert_eq!(error(ErrorKind::Reset, Call::Write, false), Recovery::Same);
+        assert_eq!(error(ErrorKind::Reset, Call::Write, true), Recovery::Query);
+        assert_eq!(error(ErrorKind::Reset, Call::Read, true), Recovery::Same);
+        assert_eq!(error(ErrorKind::Gap, Call::Write, true), Recovery::Query);
+        assert_eq!(
+            error(ErrorKind::SessionLost, Call::Query, true),
+            Recovery::Restart
+        );
+        assert_eq!(error(ErrorKind::Certificate, Call::Start, false), Recovery::Never);
+        let http = |status, call| {
+            Error::new(ErrorKind::Http, "x")
+                .status(status)
+                .during(call)
+                .sent(true)
+                .recovery()
+        };
+        assert_eq!(http(503, Call::Write), Recovery::Query);
+        assert_eq!(http(429, Call::Start), Recovery::Same);
+        assert_eq!(http(412, Call::Write), Recovery::Never);
+        assert_eq!(http(404, Call::Stat), Recovery::Never);
+    }
+}

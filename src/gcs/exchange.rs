@@ -1,0 +1,364 @@
+//! One request and its response on one connection, under two clocks.
+//!
+//! The exchange drives its connection itself, in the caller's task. After each step it looks at who must move
+//! next, GCS or the body's source, and how long that one has not: neither clock runs while the other is to
+//! blame.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::body::{BodyState, Lending, RequestBody};
+use super::error::{Error, ErrorKind};
+use super::link::Link;
+use super::pool::Pool;
+use super::tls;
+use super::transport::Connection;
+
+/// How long an answer may take to turn up after a write failed: it is there already, or it never comes.
+const BROKEN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long each side may keep the other waiting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// GCS, or its network.
+    pub(super) stall: Duration,
+    /// The body's source.
+    pub(super) source: Duration,
+}
+
+/// What became of a request.
+pub(super) enum Sent {
+    /// The head of the response is there.
+    Answered(Response<Incoming>, Exchange),
+    /// The connection was over before anything of the request was used.
+    Unsent(Request<RequestBody>),
+}
+
+/// A request under way. Dropping it closes the connection.
+pub(super) struct Exchange {
+    connection: Box<Connection>,
+    /// The body that is being sent.
+    lending: Option<Arc<dyn Lending>>,
+    /// What the socket had taken before this request.
+    sent_before: u64,
+    clock: Clock,
+    pool: Arc<Pool>,
+    /// The request went out whole, so that the connection can carry another one.
+    complete: bool,
+}
+
+impl Connection {
+    /// Moves bytes, as far as that goes without waiting.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver {
+            // How it ended is told to the request or the response body, too.
+            if Pin::new(driver).poll(cx).is_ready() {
+                self.driver = None;
+            }
+        }
+    }
+
+    /// Whether another request can go out.
+    pub(super) fn is_reusable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        self.driver.is_some() && self.sender.is_ready() && self.link.broken().is_none()
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(connection: Box<Connection>, limits: Limits, pool: Arc<Pool>) -> Self {
+        let sent_before = connection.link.sent();
+        Self {
+            connection,
+            lending: None,
+            sent_before,
+            clock: Clock::new(limits),
+            pool,
+            complete: true,
+        }
+    }
+
+    /// Sends `request` and waits for the head of the response.
+    pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Sent, Error> {
+        self.connection.link.begin();
+        request.body_mut().attach(&self.connection.link);
+        self.lending = request.body().lending();
+        if self.lending.is_some() {
+            let link = self.connection.link.clone();
+            hyper::ext::on_informational(&mut request, move |_| link.informed());
+        }
+        let mut response = pin!(self.connection.sender.try_send_request(request));
+        let outcome = std::future::poll_fn(|cx| {
+            self.connection.drive(cx);
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+                return Poll::Ready(Ok(response));
+            }
+            self.poll_trouble(cx).map(Err)
+        })
+        .await?;
+        match outcome {
+            Ok(response) => {
+                if let Some(lending) = self.lending.take() {
+                    self.complete = lending.stop();
+                }
+                Ok(Sent::Answered(response, self))
+            }
+            Err(mut refused) => match refused.take_message() {
+                Some(request) => Ok(Sent::Unsent(request)),
+                None => Err(self.failed(&refused.into_error())),
+            },
+        }
+    }
+
+    /// The next bytes of the response's body, `None` at its end. Nothing is read from the socket otherwise.
+    pub(super) async fn chunk(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
+        self.clock.restart();
+        std::future::poll_fn(|cx| {
+            // Asking first lets the connection read, and then there may be something.
+            for attempt in 0..2 {
+                while let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+                    match frame {
+                        None => return Poll::Ready(Ok(None)),
+                        Some(Err(error)) => return Poll::Ready(Err(self.failed(&error))),
+                        // Trailers say nothing here.
+                        Some(Ok(frame)) => {
+                            if let Ok(bytes) = frame.into_data() {
+                                return Poll::Ready(Ok(Some(bytes)));
+                            }
+                        }
+                    }
+                }
+                if attempt == 0 {
+                    self.connection.drive(cx);
+                }
+            }
+            self.poll_trouble(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Keeps the connection for the next request, if the response's body has been read to its end.
+    pub(super) async fn finish(mut self) {
+        let reusable =
+            self.complete && std::future::poll_fn(|cx| Poll::Ready(self.connection.is_reusable(cx))).await;
+        if reusable {
+            self.pool.put(self.connection);
+        }
+    }
+
+    /// Whether GCS can have seen any of the request.
+    fn request_sent(&self) -> bool {
+        self.connection.link.sent() > self.sent_before
+    }
+
+    /// Ready when the exchange cannot go on: the body was taken back, or a clock ran out.
+    fn poll_trouble(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let link = &self.connection.link;
+        let mut turn = Turn::Gcs;
+        let mut received = 0;
+        if let Some(lending) = &self.lending {
+            let body = lending.observe(cx.waker());
+            if body.state == BodyState::Taken {
+                return Poll::Ready(self.cut(body.state));
+            }
+            received = body.received;
+            if body.source_pending && !link.is_blocked() && !link.is_answered() {
+                turn = Turn::Source;
+            }
+        }
+        if link.broken().is_some() {
+            turn = Turn::Nobody;
+        }
+        let progress = Progress {
+            turn,
+            source: received,
+            sent: link.sent(),
+            received: link.received(),
+        };
+        if self.clock.poll(cx, progress).is_pending() {
+            return Poll::Pending;
+        }
+        let error = match turn {
+            Turn::Source => Error::new(
+                ErrorKind::SourceStalled,
+                format!(
+                    "the client sent nothing for {:?} inside a body",
+                    self.clock.limits.source
+                ),
+            ),
+            Turn::Gcs => Error::new(
+                ErrorKind::GcsStalled,
+                format!(
+                    "GCS neither took nor sent anything for {:?}",
+                    self.clock.limits.stall
+                ),
+            ),
+            Turn::Nobody => broken(link),
+        };
+        Poll::Ready(error.sent(self.request_sent()))
+    }
+
+    /// The error for a body that could not go on.
+    fn cut(&self, state: BodyState) -> Error {
+        let error = match state {
+            BodyState::Ended => Error::new(ErrorKind::SourceEnded, "the client left inside a body"),
+            BodyState::Failed(kind) => Error::new(
+                ErrorKind::SourceFailed,
+                format!("reading from the client: {kind}"),
+            ),
+            BodyState::Taken | BodyState::Lent | BodyState::Complete | BodyState::Stopped => {
+                Error::new(ErrorKind::SourceTaken, "the body was taken back")
+            }
+        };
+        error.sent(self.request_sent())
+    }
+
+    /// The error for what hyper reports.
+    fn failed(&self, error: &hyper::Error) -> Error {
+        let link = &self.connection.link;
+        if error.is_user()
+            && let Some(lending) = &self.lending
+        {
+            return self.cut(lending.state());
+        }
+        let cause = io_cause(error);
+        let found = match cause {
+            _ if link.broken().is_some() => broken(link),
+            _ if error.is_incomplete_message() => early_close(),
+            Some(cause) if tls::tls_error(cause).is_some() => {
+                Error::new(ErrorKind::Tls, format!("TLS: {cause}"))
+            }
+            Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => early_close(),
+            Some(cause) if is_malformed(cause) => {
+                Error::new(ErrorKind::BadResponse, format!("the answer is not HTTP: {cause}"))
+            }
+            Some(cause) => reset(cause),
+            None if error.is_parse() => {
+                Error::new(ErrorKind::BadResponse, format!("the answer is not HTTP: {error}"))
+            }
+            None => Error::new(ErrorKind::Reset, format!("the connection broke: {error}")),
+        };
+        found.sent(self.request_sent())
+    }
+}
+
+/// The I/O error that an error comes from.
+fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// hyper's decoder of chunked bodies reports nonsense as an I/O error of these kinds.
+fn is_malformed(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    )
+}
+
+fn early_close() -> Error {
+    Error::new(
+        ErrorKind::EarlyClose,
+        "the server closed the connection before its response was complete",
+    )
+}
+
+fn reset(cause: &io::Error) -> Error {
+    Error::new(ErrorKind::Reset, format!("the connection broke: {cause}"))
+}
+
+fn broken(link: &Link) -> Error {
+    match link.broken() {
+        Some(cause) => match tls::tls_error(cause) {
+            Some(tls) => Error::new(ErrorKind::Tls, format!("TLS: {tls}")),
+            None => reset(cause),
+        },
+        None => Error::new(ErrorKind::Reset, "the connection broke"),
+    }
+}
+
+/// Who must move next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Gcs,
+    Source,
+    /// A write failed: only bytes that are received already can still come.
+    Nobody,
+}
+
+/// What moves while an exchange goes on. Any change starts the clock anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    turn: Turn,
+    source: u64,
+    sent: u64,
+    received: u64,
+}
+
+/// Both clocks: only that of the side whose turn it is runs.
+struct Clock {
+    limits: Limits,
+    last: Option<Progress>,
+    since: Instant,
+    /// Made when something is first waited for. May be set too early, never too late.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            last: None,
+            since: Instant::now(),
+            alarm: None,
+        }
+    }
+
+    /// Time that passed while nobody was waiting does not count.
+    fn restart(&mut self) {
+        self.last = None;
+    }
+
+    /// Ready when the side whose turn it is let its time pass.
+    fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<()> {
+        if self.last != Some(progress) {
+            self.last = Some(progress);
+            self.since = Instant::now();
+        }
+        let limit = match progress.turn {
+            Turn::Gcs => self.limits.stall,
+            Turn::Source => self.limits.source,
+            Turn::Nobody => self.limits.stall.min(BROKEN_GRACE),
+        };
+        let deadline = self.since + limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        // An alarm that was set for an earlier deadline goes off once too early, at most.
+        while alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

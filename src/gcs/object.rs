@@ -1,0 +1,191 @@
+//! Objects: how they are named, and how GCS describes them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::Method;
+use http::uri::PathAndQuery;
+use serde::Deserialize;
+
+use super::answer::Answer;
+use super::body::RequestBody;
+use super::error::{Call, Error};
+use super::request::Target;
+use super::{Answered, Gcs};
+use crate::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
+
+/// Which object, and what must hold of it.
+#[derive(Debug, Clone)]
+pub struct ObjectRef {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its name.
+    pub object: ObjectName,
+    /// This version rather than the live one.
+    pub generation: Option<u64>,
+    /// What must hold of it.
+    pub preconditions: Preconditions,
+    /// The project that pays; that of the [`Config`](super::Config) where none is named.
+    pub user_project: Option<String>,
+}
+
+impl ObjectRef {
+    /// The live version of an object, unconditionally.
+    pub fn new(bucket: BucketName, object: ObjectName) -> Self {
+        Self {
+            bucket,
+            object,
+            generation: None,
+            preconditions: Preconditions::default(),
+            user_project: None,
+        }
+    }
+}
+
+/// An object as GCS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// What programs need.
+    pub info: ObjectInfo,
+    /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
+    pub json: Bytes,
+}
+
+/// The fields of an object resource that are read. GCS writes 64-bit numbers as strings.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    generation: Number,
+    metageneration: Option<Number>,
+    size: Number,
+    crc32c: Option<String>,
+    md5_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Text(String),
+    Plain(u64),
+}
+
+impl Number {
+    fn value(&self) -> Option<u64> {
+        match self {
+            Self::Text(text) => text.parse().ok(),
+            Self::Plain(number) => Some(*number),
+        }
+    }
+}
+
+impl Object {
+    /// Reads an object resource.
+    pub(super) fn parse(json: &Bytes) -> Option<Self> {
+        let resource: Resource = serde_json::from_slice(json).ok()?;
+        let info = ObjectInfo {
+            generation: resource.generation.value()?,
+            metageneration: match resource.metageneration {
+                Some(number) => number.value()?,
+                None => 0,
+            },
+            size: resource.size.value()?,
+            crc32c: match resource.crc32c {
+                Some(text) => Some(Crc32c::from_base64(&text)?),
+                None => None,
+            },
+            md5: match resource.md5_hash {
+                Some(text) => Some(md5(&text)?),
+                None => None,
+            },
+        };
+        let json = json.clone();
+        Some(Self { info, json })
+    }
+
+    /// Reads the object resource that an answer carries.
+    pub(super) fn of(answer: &Answer) -> Result<Self, Error> {
+        Self::parse(&answer.body)
+            .ok_or_else(|| answer.unexpected("the answer holds no object resource that can be read"))
+    }
+}
+
+/// Reads GCS's notation of an MD5.
+pub(super) fn md5(text: &str) -> Option<[u8; 16]> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
+impl Gcs {
+    /// An object's metadata (<https://cloud.google.com/storage/docs/json_api/v1/objects/get>).
+    pub async fn stat_object(&self, object: &ObjectRef) -> Result<Answered<Object>, Error> {
+        let stat = async {
+            let target = self.object_target(object, None)?;
+            let headers = self.authorized().await?;
+            let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
+            let answer = self.call(&self.0.endpoint, request).await?;
+            if answer.status != 200 {
+                return Err(answer.error(Call::Stat));
+            }
+            Ok(Answered {
+                answer: Object::of(&answer)?,
+                request_id: answer.request_id(),
+            })
+        };
+        stat.await.map_err(|error: Error| error.during(Call::Stat))
+    }
+
+    /// The path and query of an object.
+    pub(super) fn object_target(
+        &self,
+        object: &ObjectRef,
+        alt: Option<&'static str>,
+    ) -> Result<PathAndQuery, Error> {
+        let mut target = Target::new("/storage/v1/b/");
+        target.segment(object.bucket.as_str());
+        target.literal("/o/");
+        target.segment(object.object.as_str());
+        target.query("alt", alt);
+        target.number("generation", object.generation);
+        target.preconditions(&object.preconditions);
+        target.query("userProject", self.paying(object.user_project.as_deref()));
+        target.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_read_in_gcs_notation() {
+        let json = Bytes::from_static(
+            br#"{"kind":"storage#object","generation":"1700000000000001","metageneration":"3","size":"11",
+                "crc32c":"yZRlqg==","md5Hash":"XrY7u+Ae7tCTyyK7j1rNww==","metadata":{"size":"x"}}"#,
+        );
+        let object = Object::parse(&json).expect("a resource");
+        assert_eq!(object.info.generation, 1_700_000_000_000_001);
+        assert_eq!((object.info.metageneration, object.info.size), (3, 11));
+        assert_eq!(object.info.crc32c, Some(Crc32c::of(b"hello world")));
+        assert_eq!(object.info.md5.map(|md5| md5[0]), Some(0x5e));
+        assert_eq!(object.json, json);
+
+        // Emulators write numbers as numbers, and leave fields out.
+        let plain = Object::parse(&Bytes::from_static(br#"{"generation":7,"size":0}"#)).expect("a resource");
+        assert_eq!(
+            (plain.info.generation, plain.info.size, plain.info.crc32c),
+            (7, 0, None)
+        );
+
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"generation":"1"}"#,
+            r#"{"generation":"x","size":"1"}"#,
+            r#"{"generation":"1","size":"-1"}"#,
+            r#"{"generation":"1","size":"1","crc32c":"?"}"#,
+            r#"{"generation":"1","size":"1","md5Hash":"AAAA"}"#,
+        ] {
+            assert_eq!(Object::parse(&Bytes::from(bad)), None, "{bad}");
+        }
+    }
+}
