@@ -1,0 +1,169 @@
+//! Bodies: what a request brings, read at the pace the gate allows, and what an answer carries.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use super::error::Error;
+use super::storage::Reader;
+
+/// The connection broke, or stood still too long, before the body was whole.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+impl From<Broken> for Error {
+    /// The peer is gone, so this answer is for the log alone.
+    fn from(_: Broken) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "badRequest",
+            "The request's body ended early.",
+        )
+    }
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    gate: watch::Receiver<bool>,
+    idle: Duration,
+    /// What the head promised; `None` for chunked transfer encoding.
+    length: Option<u64>,
+    received: u64,
+    ended: bool,
+}
+
+impl RequestBody {
+    /// A body behind `gate` (true: closed) that may stand still for `idle`.
+    pub(crate) fn new(incoming: Incoming, gate: watch::Receiver<bool>, idle: Duration) -> Self {
+        let length = incoming.size_hint().exact();
+        Self {
+            ended: incoming.is_end_stream(),
+            incoming,
+            gate,
+            idle,
+            length,
+            received: 0,
+        }
+    }
+
+    /// The length that the head promised; `None` for chunked transfer encoding.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether all of it was read.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next bytes, `None` at the end that the head promised.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        while !self.ended {
+            // An error means that the server is gone: then there is nothing left to hold for.
+            let _ = self.gate.wait_for(|closed| !closed).await;
+            let frame = tokio::time::timeout(self.idle, self.incoming.frame())
+                .await
+                .map_err(|_| Broken)?;
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data()
+                        && !bytes.is_empty()
+                    {
+                        self.received += bytes.len() as u64;
+                        return Ok(Some(bytes));
+                    }
+                }
+                Some(Err(_)) => return Err(Broken),
+                None => self.ended = true,
+            }
+        }
+        match self.length {
+            Some(length) if length != self.received => Err(Broken),
+            _ => Ok(None),
+        }
+    }
+
+    /// All of it, if it has at most `limit` bytes.
+    pub(crate) async fn collect(&mut self, limit: usize) -> Result<Bytes, Error> {
+        let mut all = BytesMut::new();
+        while let Some(bytes) = self.next().await? {
+            if all.len() + bytes.len() > limit {
+                return Err(Error::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "uploadTooLarge",
+                    format!("The metadata of a request has at most {limit} bytes."),
+                ));
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    /// All of it, or what is left of it.
+    Full(Option<Bytes>),
+    /// An object's bytes, read as they are sent.
+    Stored(Reader),
+}
+
+impl ResponseBody {
+    /// A body that stands ready.
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Full((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self::Full(None)
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stored(reader) => reader
+                .poll_next(context)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Stored(reader) => reader.remaining() == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Self::Stored(reader) => reader.remaining(),
+        })
+    }
+}

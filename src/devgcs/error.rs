@@ -1,0 +1,176 @@
+//! Refusals, in the shapes that GCS gives them.
+
+use std::io;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::body::ResponseBody;
+
+/// How the body of a refusal is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The JSON API's error object.
+    Json,
+    /// One line of text: what the upload path and media downloads answer.
+    Text,
+    /// No body at all.
+    Empty,
+}
+
+/// A request that was refused: its status, GCS's reason, and a sentence.
+#[derive(Debug, Clone)]
+pub(crate) struct Error {
+    status: StatusCode,
+    reason: &'static str,
+    message: String,
+    shape: Shape,
+    location: Option<(&'static str, &'static str)>,
+}
+
+impl Error {
+    /// A refusal in the JSON API's shape.
+    pub(crate) fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason,
+            message: message.into(),
+            shape: Shape::Json,
+            location: None,
+        }
+    }
+
+    /// 400 `invalid`.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    /// 400 `required`: a parameter is missing.
+    pub(crate) fn required(parameter: &'static str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "required",
+            format!("Required parameter: {parameter}"),
+        )
+    }
+
+    /// 404 of a bucket.
+    pub(crate) fn no_bucket() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "notFound",
+            "The specified bucket does not exist.",
+        )
+    }
+
+    /// 404 of an object or of one generation of it.
+    pub(crate) fn no_object(bucket: &str, name: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "notFound",
+            format!("No such object: {bucket}/{name}"),
+        )
+    }
+
+    /// 412: a precondition did not hold.
+    pub(crate) fn condition_not_met() -> Self {
+        Self {
+            location: Some(("header", "If-Match")),
+            ..Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "conditionNotMet",
+                "At least one of the pre-conditions you specified did not hold.",
+            )
+        }
+    }
+
+    /// 304: what the caller has is what is here.
+    pub(crate) fn not_modified() -> Self {
+        Self {
+            shape: Shape::Empty,
+            ..Self::new(StatusCode::NOT_MODIFIED, "notModified", "")
+        }
+    }
+
+    /// One line of text with `status`, as the upload path answers.
+    pub(crate) fn text(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            shape: Shape::Text,
+            ..Self::new(status, "invalid", message)
+        }
+    }
+
+    /// The same refusal as one line of text.
+    #[must_use]
+    pub(crate) fn into_text(self) -> Self {
+        Self {
+            shape: Shape::Text,
+            ..self
+        }
+    }
+
+    /// The status alone.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            shape: Shape::Empty,
+            ..Self::new(status, "", "")
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the fault is ours and the same request may succeed later.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    fn json(&self) -> Value {
+        let mut detail = json!({
+            "domain": "global",
+            "reason": self.reason,
+            "message": self.message,
+        });
+        if let Some((kind, location)) = self.location {
+            detail["locationType"] = kind.into();
+            detail["location"] = location.into();
+        }
+        json!({ "error": {
+            "code": self.status.as_u16(),
+            "message": self.message,
+            "errors": [detail],
+        }})
+    }
+
+    /// The answer to send.
+    pub(crate) fn response(&self) -> Response<ResponseBody> {
+        let (kind, body) = match self.shape {
+            Shape::Json => ("application/json; charset=UTF-8", self.json().to_string()),
+            Shape::Text => ("text/plain; charset=utf-8", self.message.clone()),
+            Shape::Empty => ("", String::new()),
+        };
+        let mut response = Response::new(ResponseBody::full(body));
+        *response.status_mut() = self.status;
+        if !kind.is_empty() {
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        response
+    }
+}
+
+/// Trouble with the storage is GCS's `backendError`: worth trying again.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        tracing::warn!(%error, "devgcs: the storage failed");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "backendError",
+            "We encountered an internal error. Please try again.",
+        )
+    }
+}

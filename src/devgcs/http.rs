@@ -1,0 +1,107 @@
+//! Connections: accepted, bounded, served one task each, and cut when the server ends.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::router;
+use super::service::Service;
+
+/// Connections at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+
+/// The largest head of a request: an object name of 1,024 bytes is 3 KiB when it is encoded, and may come twice.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The most headers in a head.
+const MAX_HEADERS: usize = 128;
+
+/// Bytes read from a connection at once.
+const READ_SIZE: usize = 256 * 1024;
+
+/// How long a head may take, and how long a connection may be idle before its next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// How long to wait when no connection can be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound listener with what it serves.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) service: Arc<Service>,
+    pub(crate) body_idle: Duration,
+}
+
+impl Listening {
+    /// Serves until the sender of `stopped` is gone.
+    pub(crate) async fn run(self, mut stopped: watch::Receiver<()>) {
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
+            let stream = tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "devgcs: cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+                _ = stopped.changed() => return,
+            };
+            let (service, body_idle, mut stopped) =
+                (Arc::clone(&self.service), self.body_idle, stopped.clone());
+            tokio::spawn(async move {
+                let _permit = permit;
+                tokio::select! {
+                    served = accept(stream, service, body_idle) => {
+                        if let Err(error) = served {
+                            tracing::debug!(%error, "devgcs: a connection ended");
+                        }
+                    }
+                    _ = stopped.changed() => {}
+                }
+            });
+        }
+    }
+}
+
+async fn accept(stream: TcpStream, service: Arc<Service>, body_idle: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    serve(stream, "http", service, body_idle)
+        .await
+        .map_err(io::Error::other)
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    scheme: &'static str,
+    service: Arc<Service>,
+    body_idle: Duration,
+) -> Result<(), hyper::Error> {
+    let handle = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(router::handle(service, scheme, body_idle, request).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(READ_SIZE)
+        // A client that has sent its request may close its half and still read the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), handle)
+        .await
+}

@@ -1,0 +1,78 @@
+//! The query string of a request.
+
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
+
+use super::error::Error;
+
+/// The most parameters a request may have.
+const MAX_PARAMETERS: usize = 100;
+
+/// A request's parameters, decoded, in the order given.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query string (what follows the `?`).
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let mut pairs = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            if pairs.len() == MAX_PARAMETERS {
+                return Err(Error::invalid("Too many parameters."));
+            }
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            pairs.push((decode(key)?, decode(value)?));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of `key`; the last one counts where there are several.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        let mut matches = self.0.iter().rev().filter(|(k, _)| k == key);
+        matches.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `key` as a number that is not negative.
+    pub(crate) fn number(&self, key: &str) -> Result<Option<u64>, Error> {
+        self.get(key)
+            .map(|value| {
+                value
+                    .parse::<i64>()
+                    .ok()
+                    .and_then(|number| u64::try_from(number).ok())
+                    .ok_or_else(|| bad_value(key, value))
+            })
+            .transpose()
+    }
+}
+
+fn bad_value(key: &str, value: &str) -> Error {
+    Error::invalid(format!("Invalid value '{value}' for the parameter {key}."))
+}
+
+fn decode(text: &str) -> Result<String, Error> {
+    // A form's `+` is a space; a plus sign comes as %2B.
+    let text = text.replace('+', " ");
+    percent_decode_str(&text)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| Error::new(StatusCode::BAD_REQUEST, "invalid", "A parameter is not UTF-8."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let query =
+            Query::parse("name=a%2Fb+c%23&uploadType=resumable&empty&ifGenerationMatch=0").expect("valid");
+        assert_eq!(query.get("name"), Some("a/b c#"));
+        assert_eq!(query.get("empty"), Some(""));
+        assert_eq!(query.get("missing"), None);
+        assert_eq!(query.number("ifGenerationMatch").expect("a number"), Some(0));
+        assert!(query.number("uploadType").is_err());
+        assert!(Query::parse("name=%ff").is_err());
+        assert!(Query::parse(&"a=b&".repeat(101)).is_err());
+    }
+}

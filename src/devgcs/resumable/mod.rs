@@ -1,0 +1,13 @@
+//! Resumable sessions
+//! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
+
+mod handlers;
+mod progress;
+#[cfg(test)]
+mod progress_tests;
+mod range;
+mod session;
+
+pub(crate) use handlers::{call, classify, start};
+pub(crate) use progress::Phase;
+pub(crate) use session::{Intent, Session, SessionRecord};

@@ -1,0 +1,45 @@
+//! Points in time, in the notations of GCS.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970, GCS's resolution for generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Time(i64);
+
+impl Time {
+    pub(crate) fn now() -> Self {
+        Self(Timestamp::now().as_microsecond())
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn micros(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// RFC 3339 with milliseconds, as the JSON API writes it.
+    pub(crate) fn rfc3339(self) -> String {
+        self.timestamp().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    }
+
+    /// The date of an HTTP header.
+    pub(crate) fn http(self) -> String {
+        self.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_gcs_writes_them() {
+        let time = Time(784_111_777_012_345);
+        assert_eq!(time.rfc3339(), "1994-11-06T08:49:37.012Z");
+        assert_eq!(time.http(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}
