@@ -9,12 +9,32 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, lookup_host};
 
 /// A byte stream in both directions.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Makes the drop of this stream a reset for the peer, where the transport has such a thing.
+    ///
+    /// TCP sends RST then, and what the peer's kernel has not yet taken is lost. Elsewhere the peer
+    /// sees the plain end of the stream.
+    fn reset_on_drop(&mut self) {}
+}
+
+impl Stream for TcpStream {
+    fn reset_on_drop(&mut self) {
+        // A socket that the peer has closed may refuse the option; it is over all the same.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for DuplexStream {}
+
+impl Stream for BoxStream {
+    fn reset_on_drop(&mut self) {
+        (**self).reset_on_drop();
+    }
+}
 
 /// A connected stream of whatever make.
 pub type BoxStream = Box<dyn Stream>;
