@@ -1,0 +1,500 @@
+//! The values that the golden vectors are made of, as the code has them.
+
+use bytes::Bytes;
+use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
+use gcsd::wire::args::Empty;
+use gcsd::wire::head::{CLOSING, MORE};
+use gcsd::wire::object::ObjectRef;
+use gcsd::wire::progress::Progress;
+use gcsd::wire::{
+    ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
+    cancel_upload, finish_upload, hello, ping, read_at, start_upload, stat_object, write_at,
+};
+
+/// A head of either direction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Head {
+    /// From the client.
+    Request(RequestHead),
+    /// From the daemon.
+    Reply(ReplyHead),
+}
+
+impl Head {
+    /// The opcode's number.
+    pub(crate) fn opcode(&self) -> u8 {
+        match self {
+            Self::Request(head) => head.opcode,
+            Self::Reply(head) => head.opcode,
+        }
+    }
+}
+
+/// The args of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Args {
+    /// Of a request.
+    Request(Request),
+    /// Of a reply whose status is `ok`.
+    Reply(Reply),
+    /// Of an error.
+    Error(ErrorReply),
+}
+
+impl Args {
+    /// The bytes of the args.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Request(args) => args.to_bytes(),
+            Self::Reply(args) => args.to_bytes(),
+            Self::Error(args) => args.to_bytes(),
+        }
+    }
+}
+
+/// A whole frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Frame {
+    /// Its head.
+    pub(crate) head: Head,
+    /// Its args.
+    pub(crate) args: Args,
+    /// Its body.
+    pub(crate) body: Bytes,
+}
+
+/// What a vector holds.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// The vector's name.
+    pub(crate) name: &'static str,
+    /// Its frames.
+    pub(crate) frames: Vec<Frame>,
+}
+
+const BODY: &[u8] = b"Hello, GCS!\n";
+const TOKEN: &str = "b3BhcXVlLXVwbG9hZC10b2tlbg";
+const EXPIRES: u64 = 1_795_950_000;
+const GENERATION: u64 = 1_795_345_200_123_456;
+const MD5: [u8; 16] = [
+    0xa6, 0xd8, 0x38, 0x92, 0xb5, 0x5b, 0xa2, 0xae, 0x83, 0xf9, 0x09, 0xf2, 0xa5, 0x53, 0x24, 0x38,
+];
+const MD5_OF_A: [u8; 16] = [
+    0xc9, 0x46, 0xb7, 0x1b, 0xb6, 0x9c, 0x07, 0xda, 0xf2, 0x54, 0x70, 0x74, 0x2c, 0x96, 0x7e, 0x7c,
+];
+
+fn request(sequence: u64, upload: u32, args: Request, body: &[u8]) -> Frame {
+    let head = RequestHead {
+        opcode: args.opcode() as u8,
+        flags: 0,
+        sequence,
+        upload,
+        args_len: len(&args.to_bytes()),
+        body_len: body.len() as u64,
+    };
+    Frame {
+        head: Head::Request(head),
+        args: Args::Request(args),
+        body: Bytes::copy_from_slice(body),
+    }
+}
+
+fn reply(sequence: u64, http_status: u16, flags: u16, args: Reply, body: &[u8]) -> Frame {
+    let head = ReplyHead {
+        opcode: args.opcode() as u8,
+        flags,
+        sequence,
+        status: Status::OK,
+        http_status,
+        args_len: len(&args.to_bytes()),
+        body_len: body.len() as u64,
+    };
+    Frame {
+        head: Head::Reply(head),
+        args: Args::Reply(args),
+        body: Bytes::copy_from_slice(body),
+    }
+}
+
+fn error(opcode: u8, sequence: u64, status: Status, http_status: u16, args: ErrorReply) -> Frame {
+    let flags = if opcode == 0 { CLOSING } else { 0 };
+    let args_len = len(&args.to_bytes());
+    let head = ReplyHead {
+        opcode,
+        flags,
+        sequence,
+        status,
+        http_status,
+        args_len,
+        body_len: 0,
+    };
+    Frame {
+        head: Head::Reply(head),
+        args: Args::Error(args),
+        body: Bytes::new(),
+    }
+}
+
+fn len(args: &Bytes) -> u32 {
+    u32::try_from(args.len()).expect("short args")
+}
+
+fn one(name: &'static str, frame: Frame) -> Case {
+    Case {
+        name,
+        frames: vec![frame],
+    }
+}
+
+fn bucket() -> BucketName {
+    BucketName::new("photos").expect("a bucket's name")
+}
+
+fn object(name: &str) -> ObjectName {
+    ObjectName::new(name).expect("an object's name")
+}
+
+fn of() -> ObjectRef {
+    let object = object("hello.txt");
+    ObjectRef {
+        bucket: bucket(),
+        object,
+        generation: None,
+        preconditions: Preconditions::default(),
+        user_project: None,
+    }
+}
+
+fn every_precondition() -> Preconditions {
+    Preconditions {
+        if_generation_match: Some(1),
+        if_generation_not_match: Some(2),
+        if_metageneration_match: Some(3),
+        if_metageneration_not_match: Some(4),
+    }
+}
+
+fn of_full() -> ObjectRef {
+    ObjectRef {
+        generation: Some(GENERATION),
+        preconditions: every_precondition(),
+        user_project: Some("billing-1".into()),
+        ..of()
+    }
+}
+
+fn info() -> ObjectInfo {
+    ObjectInfo {
+        generation: GENERATION,
+        metageneration: 1,
+        size: 12,
+        crc32c: Some(Crc32c::of(BODY)),
+        md5: Some(MD5),
+    }
+}
+
+fn json(name: &str, info: &ObjectInfo) -> String {
+    let crc32c = info.crc32c.expect("a checksum").to_base64();
+    let ObjectInfo { generation, size, .. } = info;
+    format!(
+        r#"{{"bucket":"photos","name":"{name}","generation":"{generation}","size":"{size}","crc32c":"{crc32c}"}}"#
+    )
+}
+
+fn progress(committed: u64, received: &[u8], object: Option<ObjectInfo>) -> Progress {
+    let received_crc32c = Crc32c::of(received);
+    Progress {
+        committed,
+        received: received.len() as u64,
+        received_crc32c,
+        object,
+    }
+}
+
+/// Every vector's value.
+pub(crate) fn all() -> Vec<Case> {
+    let mut cases = connection();
+    cases.extend(uploads());
+    cases.extend(objects());
+    cases.extend(errors());
+    cases
+}
+
+fn connection() -> Vec<Case> {
+    let sequence = 0x8877_6655_4433_2211;
+    let hello = hello::Args {
+        min_version: 1,
+        max_version: 1,
+        features: 0,
+        secret: Bytes::from("open sesame"),
+    };
+    let welcome = hello::Reply {
+        version: 1,
+        features: 0,
+        max_args: 65_536,
+        max_in_flight: 64,
+        max_uploads: 1024,
+        alignment: 262_144,
+        drain_cap: 1_048_576,
+        idle_timeout_ms: 300_000,
+        client_timeout_ms: 60_000,
+        gcs_timeout_ms: 61_000,
+        server: "gcsd 0.1.0".into(),
+    };
+    let echo = ping::Args {
+        echo: Bytes::from("hello?"),
+    };
+    vec![
+        one("hello.request", request(sequence, 0, Request::Hello(hello), b"")),
+        one("hello.reply", reply(sequence, 0, 0, Reply::Hello(welcome), b"")),
+        one("ping.request", request(1, 0, Request::Ping(echo.clone()), b"")),
+        one("ping.reply", reply(1, 0, 0, Reply::Ping(echo), b"")),
+    ]
+}
+
+fn uploads() -> Vec<Case> {
+    let start = start_upload::Args {
+        bucket: bucket(),
+        object: object("hello.txt"),
+        size: None,
+        preconditions: Preconditions {
+            if_generation_match: Some(0),
+            ..Preconditions::default()
+        },
+        user_project: None,
+        kms_key_name: None,
+        predefined_acl: None,
+        metadata: Bytes::from(r#"{"contentType":"text/plain"}"#),
+    };
+    let start_full = start_upload::Args {
+        bucket: bucket(),
+        object: object("2026/grüß dich#?.txt"),
+        size: Some(5 << 40),
+        preconditions: every_precondition(),
+        user_project: Some("billing-1".into()),
+        kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
+        predefined_acl: Some("bucketOwnerFullControl".into()),
+        metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
+    };
+    let started = start_upload::Reply {
+        token: TOKEN.into(),
+        expires: EXPIRES,
+    };
+    let object_crc32c = Some(Crc32c::of(BODY));
+    let write = write_at::Args {
+        offset: 0,
+        total: Some(12),
+        object_crc32c,
+    };
+    let too_late = finish_upload::Args {
+        total: 12,
+        object_crc32c,
+    };
+    let ended = ErrorReply {
+        committed: Some(12),
+        message: "the upload has ended".into(),
+        ..ErrorReply::default()
+    };
+    let letters = vec![b'a'; 262_144];
+    let object_crc32c = Some(Crc32c::of(&letters));
+    let finish = finish_upload::Args {
+        total: 262_144,
+        object_crc32c,
+    };
+    let other = ObjectInfo {
+        generation: GENERATION + 1_000_000,
+        metageneration: 1,
+        size: 262_144,
+        crc32c: object_crc32c,
+        md5: Some(MD5_OF_A),
+    };
+    let written = progress(12, BODY, Some(info()));
+    let finished = progress(262_144, b"", Some(other));
+    let too_late_to_cancel = cancel_upload::Reply::Finished {
+        generation: GENERATION,
+    };
+    let cancelled = |http, outcome| reply(9, http, 0, Reply::CancelUpload(outcome), b"");
+    let attach = attach_upload::Args { token: TOKEN.into() };
+    let attached = attach_upload::Reply {
+        expires: EXPIRES,
+        bucket: bucket(),
+        object: object("hello.txt"),
+    };
+    let never = Status::new(Kind::UploadEnded, Retry::Never);
+    let json_of_a = json("a.bin", &other);
+    let queried = Reply::QueryUpload(progress(262_144, b"", None));
+    vec![
+        one(
+            "start_upload.request",
+            request(2, 1, Request::StartUpload(start), b""),
+        ),
+        one(
+            "start_upload.reply",
+            reply(2, 200, 0, Reply::StartUpload(started), b""),
+        ),
+        one(
+            "start_upload_full.request",
+            request(12, 0xffff_fffe, Request::StartUpload(start_full), b""),
+        ),
+        one("write_at.request", request(3, 1, Request::WriteAt(write), BODY)),
+        one(
+            "write_at.reply",
+            reply(
+                3,
+                200,
+                0,
+                Reply::WriteAt(written),
+                json("hello.txt", &info()).as_bytes(),
+            ),
+        ),
+        one(
+            "finish_upload_ended.request",
+            request(4, 1, Request::FinishUpload(too_late), b""),
+        ),
+        one(
+            "finish_upload_ended.reply",
+            error(Opcode::FinishUpload as u8, 4, never, 0, ended),
+        ),
+        one(
+            "query_upload.request",
+            request(7, 2, Request::QueryUpload(Empty), b""),
+        ),
+        one("query_upload.reply", reply(7, 308, 0, queried, b"")),
+        one(
+            "finish_upload.request",
+            request(8, 2, Request::FinishUpload(finish), b""),
+        ),
+        one(
+            "finish_upload.reply",
+            reply(8, 200, 0, Reply::FinishUpload(finished), json_of_a.as_bytes()),
+        ),
+        one(
+            "cancel_upload.request",
+            request(9, 3, Request::CancelUpload(Empty), b""),
+        ),
+        one(
+            "cancel_upload.reply",
+            cancelled(499, cancel_upload::Reply::Cancelled),
+        ),
+        one("cancel_upload_finished.reply", cancelled(200, too_late_to_cancel)),
+        one(
+            "cancel_upload_unknown.reply",
+            cancelled(404, cancel_upload::Reply::Unknown),
+        ),
+        one(
+            "attach_upload.request",
+            request(10, 4, Request::AttachUpload(attach), b""),
+        ),
+        one(
+            "attach_upload.reply",
+            reply(10, 0, 0, Reply::AttachUpload(attached), b""),
+        ),
+        one(
+            "detach_upload.request",
+            request(11, 4, Request::DetachUpload(Empty), b""),
+        ),
+        one(
+            "detach_upload.reply",
+            reply(11, 0, 0, Reply::DetachUpload(Empty), b""),
+        ),
+    ]
+}
+
+fn objects() -> Vec<Case> {
+    let stat = stat_object::Args { of: of() };
+    let stat_full = stat_object::Args { of: of_full() };
+    let stated = stat_object::Reply { object: info() };
+    let some = read_at::Args {
+        of: of(),
+        range: read_at::Range::Of { offset: 7, len: 4 },
+        decompress: false,
+    };
+    let full = read_at::Args {
+        of: of_full(),
+        range: read_at::Range::Suffix(5),
+        decompress: true,
+    };
+    let start = read_at::Start {
+        object: info(),
+        offset: 7,
+        len: Some(4),
+    };
+    let end = read_at::End {
+        sent: 4,
+        crc32c: Crc32c::of(b"GCS!"),
+    };
+    let bare = ObjectInfo {
+        crc32c: None,
+        md5: None,
+        ..info()
+    };
+    let unknown = read_at::Start {
+        object: bare,
+        offset: 0,
+        len: None,
+    };
+    let broken = ErrorReply {
+        message: "the connection to GCS broke".into(),
+        ..ErrorReply::default()
+    };
+    let reset = Status::new(Kind::Reset, Retry::Same);
+    let frame = |sequence, http, flags, args, body| reply(sequence, http, flags, Reply::ReadAt(args), body);
+    let read = vec![
+        frame(6, 0, MORE, read_at::Reply::Start(start), b""),
+        frame(6, 0, MORE, read_at::Reply::Piece, b"GCS!"),
+        frame(6, 206, 0, read_at::Reply::End(end), b""),
+    ];
+    let read_broken = vec![
+        frame(14, 0, MORE, read_at::Reply::Start(unknown), b""),
+        frame(14, 0, MORE, read_at::Reply::Piece, b"GCS"),
+        error(Opcode::ReadAt as u8, 14, reset, 0, broken),
+    ];
+    let json = json("hello.txt", &info());
+    vec![
+        one(
+            "stat_object.request",
+            request(5, 0, Request::StatObject(stat), b""),
+        ),
+        one(
+            "stat_object.reply",
+            reply(5, 200, 0, Reply::StatObject(stated), json.as_bytes()),
+        ),
+        one(
+            "stat_object_full.request",
+            request(13, 0, Request::StatObject(stat_full), b""),
+        ),
+        one("read_at.request", request(6, 0, Request::ReadAt(some), b"")),
+        Case {
+            name: "read_at.reply",
+            frames: read,
+        },
+        one("read_at_full.request", request(14, 0, Request::ReadAt(full), b"")),
+        Case {
+            name: "read_at_broken.reply",
+            frames: read_broken,
+        },
+    ]
+}
+
+fn errors() -> Vec<Case> {
+    let limited = ErrorReply {
+        committed: Some(262_144),
+        retry_after_ms: 2000,
+        message: "too many requests".into(),
+        reason: Some("rateLimitExceeded".into()),
+        request_id: Some("ABPtcPoh0bX7".into()),
+    };
+    let no_head = ErrorReply {
+        message: "not a gcsd request".into(),
+        ..ErrorReply::default()
+    };
+    let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
+    let bad_head = Status::new(Kind::BadHead, Retry::Reconnect);
+    vec![
+        one(
+            "error.reply",
+            error(Opcode::WriteAt as u8, 15, rate_limited, 429, limited),
+        ),
+        one("bad_head.reply", error(0, 0, bad_head, 0, no_head)),
+    ]
+}

@@ -1,0 +1,338 @@
+//! The decoders of the wire under hostile bytes: no panic, no allocation beyond what came, exact lengths.
+//!
+//! The bytes are random, but the same in every run: a failure names what led to it.
+
+use bytes::{Bytes, BytesMut};
+use gcsd::wire::codec::{FrameError, ReplyCodec, RequestCodec};
+use gcsd::wire::head::{REPLY_MAGIC, REQUEST_MAGIC};
+use gcsd::wire::{ArgsError, ErrorReply, HEAD_LEN, HeadError, Opcode, Reply, Request, VERSION, WireArgs};
+use tokio_util::codec::Decoder;
+
+use crate::support::cases::{self, Args};
+use crate::support::vectors;
+
+const ROUNDS: usize = 20_000;
+const MAX_ARGS: u32 = 512;
+
+/// Numbers that look random and are not: SplitMix64.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, which is not 0.
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).expect("below a usize")
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.byte()).collect()
+    }
+
+    /// Changes some of `bytes`: values, values at the edge, and the length.
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len().max(1));
+            let value = [0x00, 0x01, 0x7f, 0x80, 0xff, self.byte()][self.below(6)];
+            match self.below(8) {
+                0 => bytes.truncate(at),
+                1 => bytes.insert(at, value),
+                _ => bytes[at..].iter_mut().take(1).for_each(|byte| *byte = value),
+            }
+        }
+    }
+}
+
+/// What both codecs' frames have in common.
+struct Decoded {
+    opcode: u8,
+    ok: bool,
+    args: Option<Bytes>,
+}
+
+/// Decodes frames one by one as both directions; no body is expected. Returns what could be framed.
+fn frame_all(bytes: &[u8], requests: bool) -> Vec<Decoded> {
+    let mut source = BytesMut::from(bytes);
+    let capacity = source.capacity();
+    let mut frames = Vec::new();
+    // Each frame takes a head at least, so that this ends.
+    for _ in 0..=bytes.len() / HEAD_LEN {
+        let before = source.len();
+        let decoded = if requests {
+            RequestCodec { max_args: MAX_ARGS }
+                .decode(&mut source)
+                .map(|frame| {
+                    frame.map(|frame| Decoded {
+                        opcode: frame.head.opcode,
+                        ok: true,
+                        args: frame.args,
+                    })
+                })
+        } else {
+            ReplyCodec { max_args: MAX_ARGS }
+                .decode(&mut source)
+                .map(|frame| {
+                    frame.map(|frame| Decoded {
+                        opcode: frame.head.opcode,
+                        ok: frame.head.status.is_ok(),
+                        args: Some(frame.args),
+                    })
+                })
+        };
+        assert!(
+            source.capacity() <= capacity,
+            "the decoder made room because a peer said so"
+        );
+        match decoded {
+            Ok(Some(frame)) => {
+                assert!(source.len() + HEAD_LEN <= before);
+                assert!(
+                    frame
+                        .args
+                        .as_ref()
+                        .is_none_or(|args| args.len() <= MAX_ARGS as usize)
+                );
+                frames.push(frame);
+            }
+            Ok(None) => {
+                assert_eq!(
+                    source.len(),
+                    before,
+                    "nothing is taken of a frame that is not whole"
+                );
+                return frames;
+            }
+            Err(_) => return frames,
+        }
+    }
+    panic!("more frames than heads in {bytes:02x?}");
+}
+
+/// Decodes args as `like` is, and checks what must hold of everything that decodes: it is as long as its bytes, so
+/// that nothing was made up, and it comes back from its own bytes.
+fn decode_like(like: &Args, bytes: Bytes) -> Result<Args, ArgsError> {
+    let decode = |bytes| match like {
+        Args::Request(args) => Request::decode(args.opcode(), bytes).map(Args::Request),
+        Args::Reply(args) => Reply::decode(args.opcode(), bytes).map(Args::Reply),
+        Args::Error(_) => ErrorReply::decode(bytes).map(Args::Error),
+    };
+    let args = decode(bytes.clone())?;
+    let again = args.to_bytes();
+    assert_eq!(again.len(), bytes.len(), "{bytes:02x?}");
+    assert_eq!(decode(again).as_ref(), Ok(&args), "{bytes:02x?}");
+    Ok(args)
+}
+
+/// One value of each kind of args.
+fn samples() -> Vec<(&'static str, Args)> {
+    let frames = cases::all().into_iter().flat_map(|case| {
+        let name = case.name;
+        case.frames.into_iter().map(move |frame| (name, frame.args))
+    });
+    frames.collect()
+}
+
+/// Whether the args of `like` are told apart by their length, or may have any.
+fn any_length(like: &Args) -> bool {
+    matches!(
+        like,
+        Args::Request(Request::Ping(_)) | Args::Reply(Reply::Ping(_) | Reply::ReadAt(_))
+    )
+}
+
+#[test]
+fn args_cut_short_are_too_short_and_args_with_more_are_too_long() {
+    for (name, args) in samples().into_iter().filter(|(_, args)| !any_length(args)) {
+        let whole = args.to_bytes();
+        for len in 0..whole.len() {
+            match decode_like(&args, whole.slice(..len)) {
+                Err(ArgsError::TooShort { need, have }) => assert!(have == len && need > len, "{name}"),
+                other => panic!("{name} cut to {len} of {} bytes: {other:?}", whole.len()),
+            }
+        }
+        for extra in [0, b'a', 0xff] {
+            let longer = Bytes::from([&whole[..], &[extra]].concat());
+            let expected = ArgsError::TooLong {
+                need: whole.len(),
+                have: whole.len() + 1,
+            };
+            assert_eq!(decode_like(&args, longer), Err(expected), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_length_tells_the_frames_of_a_read_apart() {
+    let like = samples()
+        .into_iter()
+        .find(|(name, _)| *name == "read_at.reply")
+        .expect("a read")
+        .1;
+    for len in 0..200 {
+        let decoded = decode_like(&like, Bytes::from(vec![0; len]));
+        assert_eq!(decoded.is_ok(), [0, 16, 64].contains(&len), "{len}: {decoded:?}");
+    }
+}
+
+#[test]
+fn random_args_decode_or_fail() {
+    let mut numbers = Numbers(1);
+    let samples = samples();
+    for round in 0..ROUNDS {
+        let (_, like) = &samples[round % samples.len()];
+        let len = numbers.below(160);
+        let bytes = numbers.bytes(len);
+        // Sparse bytes come further: most fields of random ones are too large.
+        let sparse: Vec<u8> = bytes
+            .iter()
+            .map(|byte| if byte % 4 == 0 { byte / 4 } else { 0 })
+            .collect();
+        let _ = decode_like(like, bytes.into());
+        let _ = decode_like(like, sparse.into());
+    }
+}
+
+#[test]
+fn mutated_args_decode_or_fail() {
+    let mut numbers = Numbers(2);
+    let samples = samples();
+    let mut decoded = 0;
+    for round in 0..ROUNDS {
+        let (_, like) = &samples[round % samples.len()];
+        let mut bytes = like.to_bytes().to_vec();
+        numbers.mutate(&mut bytes);
+        decoded += usize::from(decode_like(like, bytes.into()).is_ok());
+    }
+    assert!(
+        decoded > ROUNDS / 20,
+        "only {decoded} of {ROUNDS} decoded: the mutations reach nothing"
+    );
+}
+
+#[test]
+fn random_bytes_are_framed_or_refused() {
+    let mut numbers = Numbers(3);
+    for round in 0..ROUNDS {
+        let len = numbers.below(3 * HEAD_LEN);
+        let mut bytes = numbers.bytes(len);
+        for requests in [true, false] {
+            // Without a good start, everything fails at the first byte.
+            let magic = if requests { REQUEST_MAGIC } else { REPLY_MAGIC };
+            let start = [&magic[..], &[VERSION]].concat();
+            if round % 8 > 0 {
+                bytes
+                    .iter_mut()
+                    .zip(start)
+                    .for_each(|(byte, start)| *byte = start);
+            }
+            if round % 2 > 0 {
+                bytes.iter_mut().skip(6).take(1).for_each(|byte| *byte = 0);
+                bytes.iter_mut().skip(20).take(12).for_each(|byte| *byte &= 1);
+            }
+            frame_all(&bytes, requests);
+        }
+    }
+}
+
+#[test]
+fn mutated_frames_are_framed_or_refused() {
+    let mut numbers = Numbers(4);
+    let all: Vec<_> = vectors::names()
+        .into_iter()
+        .map(|name| (vectors::read(&name), name))
+        .collect();
+    let mut understood = 0;
+    for round in 0..ROUNDS {
+        let (vector, name) = &all[round % all.len()];
+        let mut bytes = vector.clone();
+        numbers.mutate(&mut bytes);
+        let requests = name.ends_with("request");
+        for frame in frame_all(&bytes, requests) {
+            let (Some(opcode), Some(args)) = (Opcode::from_code(frame.opcode), frame.args) else {
+                continue;
+            };
+            let good = match (requests, frame.ok) {
+                (true, _) => Request::decode(opcode, args).is_ok(),
+                (false, true) => Reply::decode(opcode, args).is_ok(),
+                (false, false) => ErrorReply::decode(args).is_ok(),
+            };
+            understood += usize::from(good);
+        }
+    }
+    assert!(
+        understood > ROUNDS / 20,
+        "only {understood} frames understood: the mutations reach nothing"
+    );
+}
+
+#[test]
+fn a_frame_that_is_not_whole_waits() {
+    for name in vectors::names() {
+        let whole = vectors::read(&name);
+        let args_len = u32::from_le_bytes(whole[20..24].try_into().expect("four bytes"));
+        let first = HEAD_LEN + usize::try_from(args_len).expect("short args");
+        for len in 0..first {
+            assert!(
+                frame_all(&whole[..len], name.ends_with("request")).is_empty(),
+                "{name} cut to {len}"
+            );
+        }
+        assert_eq!(
+            frame_all(&whole[..first], name.ends_with("request")).len(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_claimed_length_allocates_nothing() {
+    for claim in [MAX_ARGS + 1, 1 << 31, u32::MAX] {
+        for (magic, requests) in [(REQUEST_MAGIC, true), (REPLY_MAGIC, false)] {
+            let mut head = [0; HEAD_LEN];
+            head[..4].copy_from_slice(&magic);
+            head[4] = VERSION;
+            head[20..24].copy_from_slice(&claim.to_le_bytes());
+            // Beyond the limit a request is refused and a reply is an error; within it, the bytes are waited for.
+            assert_eq!(frame_all(&head, requests).len(), usize::from(requests));
+            let mut source = BytesMut::from(&head[..]);
+            let capacity = source.capacity();
+            let waits = match requests {
+                true => RequestCodec { max_args: u32::MAX }
+                    .decode(&mut source)
+                    .expect("a head")
+                    .is_none(),
+                false => ReplyCodec { max_args: u32::MAX }
+                    .decode(&mut source)
+                    .expect("a head")
+                    .is_none(),
+            };
+            assert!(waits);
+            assert_eq!((source.len(), source.capacity()), (HEAD_LEN, capacity));
+        }
+    }
+}
+
+#[test]
+fn a_body_length_beyond_a_signed_integer_is_no_head() {
+    let mut bytes = vectors::read("write_at.request");
+    bytes[24..32].copy_from_slice(&(1_u64 << 63).to_le_bytes());
+    let refused = RequestCodec { max_args: MAX_ARGS }.decode(&mut BytesMut::from(&bytes[..]));
+    assert!(
+        matches!(refused, Err(FrameError::Head(HeadError::BodyLen(_)))),
+        "{refused:?}"
+    );
+    bytes[24..32].copy_from_slice(&u64::MAX.wrapping_shr(1).to_le_bytes());
+    let accepted = RequestCodec { max_args: MAX_ARGS }.decode(&mut BytesMut::from(&bytes[..]));
+    assert!(matches!(accepted, Ok(Some(_))), "{accepted:?}");
+}
