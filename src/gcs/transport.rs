@@ -92,7 +92,8 @@ impl Transport {
                 Sent::Unsent(unsent) => request = unsent,
             }
         }
-        let dialed = self.dial(endpoint).await?;
+        // In a box: a handshake needs kilobytes that a request on a kept connection does not.
+        let dialed = Box::pin(self.dial(endpoint)).await?;
         match self.exchange(dialed).send(request).await? {
             Sent::Answered(response, exchange) => Ok((response, exchange)),
             Sent::Unsent(_) => Err(Error::new(

@@ -1,6 +1,11 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
 mod devgcs_resumable;
+mod gcs_auth;
+mod gcs_connect;
+mod gcs_read;
+mod gcs_session;
+mod gcs_write;
 mod golden;
 mod support;
 mod wire_robust;

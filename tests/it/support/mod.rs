@@ -1,5 +1,8 @@
 //! What the tests share.
 
+pub(crate) mod authority;
 pub(crate) mod cases;
+pub(crate) mod feed;
 pub(crate) mod http;
+pub(crate) mod peer;
 pub(crate) mod vectors;

@@ -1,0 +1,173 @@
+//! Credentials: where they are sent, where never, and what is said when they fail.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gcsd::gcs::{Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Recovery};
+
+use crate::support::peer::{Peer, active, client, finished, object, patiently, response};
+
+/// A user's credentials, whose tokens come from `tokens`.
+fn user_file(folder: &tempfile::TempDir, tokens: &Peer) -> PathBuf {
+    let path = folder.path().join("user.json");
+    let json = format!(
+        r#"{{"type":"authorized_user","client_id":"id","client_secret":"s3cret","refresh_token":"r3fresh",
+            "token_uri":"http://{}/token"}}"#,
+        tokens.address()
+    );
+    std::fs::write(&path, json).expect("written");
+    path
+}
+
+fn with_credentials(peer: &Peer, file: PathBuf) -> Config {
+    Config {
+        credentials: CredentialsSource::File(file),
+        ..peer.config()
+    }
+}
+
+/// Answers every request for a token, on however many connections.
+fn give_tokens(tokens: Peer, answer: String) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let mut server = tokens.accept().await;
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                server.head().await;
+                server.send(answer).await;
+                server.count_to_end().await;
+            });
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_token_goes_with_every_call_but_those_on_a_session() {
+    let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let gcs = client(with_credentials(&peer, user_file(&folder, &tokens)));
+    let token = r#"{"access_token":"t0ken","expires_in":3600,"token_type":"Bearer"}"#;
+    let tokens = give_tokens(
+        tokens,
+        response("200 OK", "Content-Type: application/json\r\n", token),
+    );
+    patiently(gcs.check_credentials()).await.expect("a token");
+    let object = object();
+    let session = peer.session();
+    let serve = async {
+        let mut server = peer.accept().await;
+        let stat = server.head().await;
+        server.send(finished()).await;
+        let query = server.head().await;
+        server.send(active(None)).await;
+        (stat, query)
+    };
+    let calls = async {
+        gcs.stat_object(&object).await.expect("answered");
+        gcs.query(&session).await.expect("answered");
+    };
+    let ((stat, query), ()) = patiently(async { tokio::join!(serve, calls) }).await;
+    assert!(stat.contains("authorization: Bearer t0ken"), "{stat}");
+    assert!(!query.contains("authorization"), "{query}");
+    assert!(!format!("{gcs:?}").contains("t0ken"));
+    tokens.abort();
+}
+
+async fn refused_with(answer: &str) -> Error {
+    let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = with_credentials(&peer, user_file(&folder, &tokens));
+    config.credentials_timeout = Duration::from_secs(2);
+    let gcs = client(config);
+    let tokens = give_tokens(tokens, answer.to_owned());
+    let error = patiently(gcs.stat_object(&object())).await.expect_err("no token");
+    tokens.abort();
+    assert!(!error.request_sent());
+    let shown = format!("{error} {error:?}");
+    for secret in ["s3cret", "r3fresh", "l3aked"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    error
+}
+
+#[tokio::test]
+async fn a_refused_token_is_permanent_and_a_late_one_is_not() {
+    let json = "Content-Type: application/json\r\n";
+    let error = refused_with(&response(
+        "400 Bad Request",
+        json,
+        r#"{"error":"invalid_grant","echo":"l3aked"}"#,
+    ))
+    .await;
+    assert_eq!(
+        (error.kind(), error.recovery()),
+        (ErrorKind::CredentialsRefused, Recovery::Never),
+        "{error}"
+    );
+    let error = refused_with(&response("503 Service Unavailable", json, "l3aked")).await;
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::CredentialsUnavailable | ErrorKind::CredentialsTimeout
+        ),
+        "{error}"
+    );
+    assert_eq!(error.recovery(), Recovery::Same);
+    let error = refused_with("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n").await;
+    assert_eq!(
+        (error.kind(), error.recovery()),
+        (ErrorKind::CredentialsTimeout, Recovery::Same),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_credentials_is_refused_at_once() {
+    let peer = Peer::listen().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("key.json");
+    let refused = |text: &str| {
+        std::fs::write(&path, text).expect("written");
+        let made = Gcs::new(
+            with_credentials(&peer, path.clone()),
+            std::sync::Arc::new(gcsd::net::TcpConnector),
+        );
+        made.expect_err("refused").to_string()
+    };
+    for (text, expected) in [
+        ("", "not JSON"),
+        ("[]", "no \"type\""),
+        (r#"{"type":7}"#, "no \"type\""),
+        (
+            r#"{"type":"passport"}"#,
+            "credentials of type \"passport\" are not supported",
+        ),
+        (
+            r#"{"type":"service_account","private_key":"l3aked"}"#,
+            "missing field",
+        ),
+        (r#"{"type":"authorized_user"}"#, "missing field"),
+        (r#"{"type":"external_account"}"#, "missing field"),
+    ] {
+        let error = refused(text);
+        assert!(
+            error.contains(expected) && error.contains("key.json"),
+            "{text}: {error}"
+        );
+        assert!(!error.contains("l3aked"), "{error}");
+    }
+    std::fs::remove_file(&path).expect("removed");
+    let made = Gcs::new(
+        with_credentials(&peer, path.clone()),
+        std::sync::Arc::new(gcsd::net::TcpConnector),
+    );
+    assert!(made.expect_err("refused").to_string().contains("No such file"));
+}
+
+#[tokio::test]
+async fn a_token_does_not_cross_a_network_in_the_clear() {
+    let mut config = Config::new(Endpoint::parse("http://storage.example").expect("an endpoint"));
+    config.credentials = CredentialsSource::Default;
+    let made = Gcs::new(config, std::sync::Arc::new(gcsd::net::TcpConnector));
+    assert!(matches!(made, Err(ConfigError::PlainHttp(_))), "{made:?}");
+}
