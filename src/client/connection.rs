@@ -1,0 +1,401 @@
+//! One connection to a daemon.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::address::Address;
+use super::body::Body;
+use super::error::{Error, Reason, RequestError};
+use super::in_flight::{Attention, InFlight, Waiter, Whole};
+use super::object_reader::ObjectReader;
+use super::{receiving, sending};
+use crate::net::{BoxStream, Connector};
+use crate::wire::progress::Progress;
+use crate::wire::{
+    self, DEFAULT_MAX_ARGS, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, attach_upload,
+    cancel_upload, finish_upload, hello, ping, read_at, start_upload, stat_object, write_at,
+};
+
+/// Events of one read that wait to be taken, before the socket is no longer read.
+const READ_AHEAD: usize = 4;
+
+/// How a connection is made, and what it may cost.
+#[derive(Clone)]
+pub struct Options {
+    /// How long connecting may take, by default 10 s.
+    pub connect_timeout: Duration,
+    /// How long the daemon may be still, neither taking nor sending a byte, while something is due from
+    /// it; then the connection is over. By default 150 s. It must be longer than the daemon's own
+    /// patience with GCS, or its answer comes too late. A body's slow source and a slow reader do not
+    /// count against it. A bound on one request as a whole is the caller's to set
+    /// (`tokio::time::timeout`).
+    pub stall: Duration,
+    /// Requests in flight, by default 64 as in the daemon; further ones wait for their turn.
+    pub max_in_flight: usize,
+    /// The largest args that are sent, in bytes, by default 64 KiB as in the daemon.
+    pub max_args: u32,
+    /// The daemon's secret (`--auth-file`), where it wants one: [`Connection::open`] then says Hello.
+    pub secret: Option<Bytes>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            stall: Duration::from_secs(150),
+            max_in_flight: 64,
+            max_args: DEFAULT_MAX_ARGS,
+            secret: None,
+        }
+    }
+}
+
+// The secret is a credential: it is never printed.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("stall", &self.stall)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("max_args", &self.max_args)
+            .field("secret", &self.secret.as_ref().map(|_| "[redacted]"))
+            .finish()
+    }
+}
+
+/// A successful reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// Its args.
+    pub args: T,
+    /// Its body: the JSON resource of the object, where the reply has one.
+    pub json: Bytes,
+}
+
+/// A connection to a daemon, on which any number of requests can be in flight. Clones share it.
+///
+/// Requests are sent in the order in which their futures are first polled; replies come in any order. A
+/// request waits for its turn while [`Options::max_in_flight`] others are in flight, and behind the body
+/// that is being sent.
+///
+/// When the connection is over, every request on it fails with [`Error::Connection`], which says why and
+/// whether the request had left. It does not come back: open another one. Dropping the last clone ends
+/// it at once.
+///
+/// # Cancellation safety
+///
+/// Dropping the future of a request before its turn means that it is not sent. Dropping it later gives
+/// up the reply only, and the daemon carries the request out, except in the middle of a body: a frame
+/// that was begun cannot be taken back, so the connection ends (the daemon cuts the PUT, and the upload
+/// can be taken up on another connection by its token).
+///
+/// # Early replies
+///
+/// The daemon can refuse a WriteAt before it has all of the body. The error is returned at once. If the
+/// reply says that the daemon reads no further (`closing`), sending stops there and the connection takes
+/// no more requests. If not, the rest is at most the daemon's drain cap: it is sent, because that is
+/// cheaper than another connection, and the daemon throws it away.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    in_flight: Arc<InFlight>,
+    permits: Arc<Semaphore>,
+    max_args: u32,
+    upload: AtomicU32,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("over", &self.handle.in_flight.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the sending task when the caller goes away.
+struct Interest(Arc<Attention>);
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// The args of a reply, which the receiving task has matched with the opcode of the request.
+macro_rules! reply {
+    ($answer:expr, $opcode:ident) => {
+        match $answer {
+            (wire::Reply::$opcode(args), json) => Ok(Reply { args, json }),
+            _ => Err(Reason::Protocol("a reply of another opcode".into()).lost(true)),
+        }
+    };
+}
+
+impl Connection {
+    /// Connects to the daemon at `address`, and says Hello if there is a secret to tell.
+    pub async fn open(
+        connector: &dyn Connector,
+        address: &Address,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let connecting = connector.connect(&address.host, address.port);
+        let stream = tokio::time::timeout(options.connect_timeout, connecting)
+            .await
+            .unwrap_or_else(|_| {
+                let late = format!("no answer within {:?}", options.connect_timeout);
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
+            })
+            .map_err(|error| {
+                let (address, error) = (address.clone(), Arc::new(error));
+                Reason::Connect { address, error }.lost(false)
+            })?;
+        let connection = Self::over(stream, options);
+        if let Some(secret) = &options.secret {
+            connection.hello(&Self::greeting(secret.clone())).await?;
+        }
+        Ok(connection)
+    }
+
+    /// A connection over a stream that is connected already. Nothing is sent on it by itself.
+    pub fn over(stream: BoxStream, options: &Options) -> Self {
+        let (read_half, write_half) = tokio::io::split(stream);
+        let (requests, outgoing) = mpsc::unbounded_channel();
+        let in_flight = Arc::new(InFlight::new(requests));
+        let sending = tokio::spawn(sending::run(write_half, outgoing, in_flight.clone()));
+        let receiving = tokio::spawn(receiving::run(read_half, in_flight.clone(), options.stall));
+        Self {
+            handle: Arc::new(Handle {
+                in_flight,
+                permits: Arc::new(Semaphore::new(options.max_in_flight.max(1))),
+                max_args: options.max_args,
+                upload: AtomicU32::new(0),
+                tasks: [sending.abort_handle(), receiving.abort_handle()],
+            }),
+        }
+    }
+
+    /// What this crate says in a Hello.
+    pub fn greeting(secret: Bytes) -> hello::Args {
+        hello::Args {
+            min_version: VERSION,
+            max_version: VERSION,
+            features: 0,
+            secret,
+        }
+    }
+
+    /// An upload id that this connection has not given out before.
+    pub fn new_upload(&self) -> u32 {
+        let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
+        // After 2^32 - 1 of them they come again; 0 is no id.
+        last.wrapping_add(1).max(1)
+    }
+
+    /// Agrees on a version and learns the daemon's limits; proves the secret where one is wanted.
+    pub async fn hello(&self, args: &hello::Args) -> Result<Reply<hello::Reply>, Error> {
+        reply!(self.call(Opcode::Hello, 0, args, Body::empty()).await?, Hello)
+    }
+
+    /// Gets `echo` back.
+    pub async fn ping(&self, echo: Bytes) -> Result<Reply<ping::Reply>, Error> {
+        let args = ping::Args { echo };
+        reply!(self.call(Opcode::Ping, 0, &args, Body::empty()).await?, Ping)
+    }
+
+    /// Begins an upload, which later requests call `upload`.
+    pub async fn start_upload(
+        &self,
+        upload: u32,
+        args: &start_upload::Args,
+    ) -> Result<Reply<start_upload::Reply>, Error> {
+        let answer = self
+            .call(Opcode::StartUpload, upload, args, Body::empty())
+            .await?;
+        reply!(answer, StartUpload)
+    }
+
+    /// Sends a range of an upload's bytes. See [`Connection`] for what an early reply does, and for what
+    /// dropping the future does.
+    pub async fn write_at(
+        &self,
+        upload: u32,
+        args: &write_at::Args,
+        body: Body,
+    ) -> Result<Reply<Progress>, Error> {
+        reply!(self.call(Opcode::WriteAt, upload, args, body).await?, WriteAt)
+    }
+
+    /// Asks what GCS holds of an upload.
+    pub async fn query_upload(&self, upload: u32) -> Result<Reply<Progress>, Error> {
+        let answer = self
+            .call(Opcode::QueryUpload, upload, &wire::args::Empty, Body::empty())
+            .await?;
+        reply!(answer, QueryUpload)
+    }
+
+    /// Makes the object of what is committed.
+    pub async fn finish_upload(
+        &self,
+        upload: u32,
+        args: &finish_upload::Args,
+    ) -> Result<Reply<Progress>, Error> {
+        let answer = self
+            .call(Opcode::FinishUpload, upload, args, Body::empty())
+            .await?;
+        reply!(answer, FinishUpload)
+    }
+
+    /// Throws away what is committed of an upload.
+    pub async fn cancel_upload(&self, upload: u32) -> Result<Reply<cancel_upload::Reply>, Error> {
+        let answer = self
+            .call(Opcode::CancelUpload, upload, &wire::args::Empty, Body::empty())
+            .await?;
+        reply!(answer, CancelUpload)
+    }
+
+    /// Comes back to the upload of a token, which later requests call `upload`.
+    pub async fn attach_upload(
+        &self,
+        upload: u32,
+        token: &str,
+    ) -> Result<Reply<attach_upload::Reply>, Error> {
+        let args = attach_upload::Args {
+            token: token.to_owned(),
+        };
+        let answer = self
+            .call(Opcode::AttachUpload, upload, &args, Body::empty())
+            .await?;
+        reply!(answer, AttachUpload)
+    }
+
+    /// Makes the daemon forget an upload on this connection; GCS keeps it.
+    pub async fn detach_upload(&self, upload: u32) -> Result<(), Error> {
+        let answer = self
+            .call(Opcode::DetachUpload, upload, &wire::args::Empty, Body::empty())
+            .await?;
+        reply!(answer, DetachUpload).map(|_| ())
+    }
+
+    /// What GCS says of an object.
+    pub async fn stat_object(&self, args: &stat_object::Args) -> Result<Reply<stat_object::Reply>, Error> {
+        let answer = self.call(Opcode::StatObject, 0, args, Body::empty()).await?;
+        reply!(answer, StatObject)
+    }
+
+    /// Begins to read an object: returns once the daemon has said what is coming.
+    pub async fn read_at(&self, args: &read_at::Args) -> Result<ObjectReader, Error> {
+        let (events, reader) = mpsc::channel(READ_AHEAD);
+        let waiter = Waiter::Read(events);
+        let _interest = self
+            .enqueue(Opcode::ReadAt, 0, args, Body::empty(), waiter)
+            .await?;
+        ObjectReader::begin(self.clone(), reader).await
+    }
+
+    /// Why the connection takes no further request; `None` while it does.
+    pub fn reason(&self) -> Option<Reason> {
+        self.handle.in_flight.reason()
+    }
+
+    /// Sends what is waiting, says that no more is coming, and waits for the replies that are due.
+    ///
+    /// Other clones can make no further request. Dropping the future changes nothing of that.
+    pub async fn close(&self) {
+        self.handle.in_flight.finish();
+        self.handle.in_flight.ended.cancelled().await;
+    }
+
+    /// Returns when the connection is over and nothing is in flight any more.
+    pub async fn ended(&self) {
+        self.handle.in_flight.ended.cancelled().await;
+    }
+
+    /// The error of a request that was in flight when the connection ended.
+    pub(super) fn lost(&self) -> Error {
+        self.reason().unwrap_or(Reason::Closed).lost(true)
+    }
+
+    /// Sends a request and waits for its reply.
+    async fn call(
+        &self,
+        opcode: Opcode,
+        upload: u32,
+        args: &impl WireArgs,
+        body: Body,
+    ) -> Result<Whole, Error> {
+        let (waiter, answer) = oneshot::channel();
+        let _interest = self
+            .enqueue(opcode, upload, args, body, Waiter::Whole(waiter))
+            .await?;
+        answer.await.unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    /// Puts a request into the line as soon as it may be in flight.
+    async fn enqueue(
+        &self,
+        opcode: Opcode,
+        upload: u32,
+        args: &impl WireArgs,
+        body: Body,
+        waiter: Waiter,
+    ) -> Result<Interest, Error> {
+        let args = args.to_bytes();
+        let args_len = u32::try_from(args.len())
+            .ok()
+            .filter(|len| *len <= self.handle.max_args)
+            .ok_or(Error::Request(RequestError::ArgsTooLarge {
+                len: args.len(),
+                max: self.handle.max_args,
+            }))?;
+        let body_len = u64::try_from(body.len)
+            .ok()
+            .filter(|len| *len <= MAX_BODY_LEN)
+            .ok_or(Error::Request(RequestError::BodyTooLarge(body.len)))?;
+        let permits = self.handle.permits.clone();
+        let permit = tokio::select! {
+            biased;
+            permit = permits.acquire_owned() => permit.ok(),
+            () = self.handle.in_flight.over.cancelled() => None,
+        };
+        let Some(permit) = permit else {
+            return Err(self.reason().unwrap_or(Reason::Closed).lost(false));
+        };
+        let front = |sequence| {
+            let head = RequestHead {
+                opcode: opcode as u8,
+                flags: 0,
+                sequence,
+                upload,
+                args_len,
+                body_len,
+            };
+            let mut front = BytesMut::with_capacity(wire::HEAD_LEN + args.len());
+            front.extend_from_slice(&head.encode());
+            front.extend_from_slice(&args);
+            front.freeze()
+        };
+        let attention = self
+            .handle
+            .in_flight
+            .enqueue(opcode, front, body, waiter, permit)?;
+        Ok(Interest(attention))
+    }
+}
