@@ -9,5 +9,8 @@ pub mod client;
 pub mod devgcs;
 pub mod gcs;
 pub mod net;
+pub mod ops;
+pub mod server;
 pub mod types;
+pub mod upload;
 pub mod wire;

@@ -24,6 +24,13 @@ pub struct Progress {
     pub object: Option<ObjectInfo>,
 }
 
+impl Progress {
+    /// Of an upload that is unfinished, by a request that had no body.
+    pub fn of(committed: u64) -> Self {
+        Self { committed, received: 0, received_crc32c: Crc32c::default(), object: None }
+    }
+}
+
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
 #[repr(C)]
 struct Raw {

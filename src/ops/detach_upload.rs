@@ -1,0 +1,12 @@
+//! DetachUpload: no call to GCS (proto-spec.md, "DetachUpload").
+
+use super::uploads::Bound;
+use super::{Answer, Failure, Seat};
+use crate::wire::Reply;
+use crate::wire::args::Empty;
+
+pub(super) fn run(seat: &Seat) -> Result<Answer, Failure> {
+    seat.with(|_| ())?;
+    seat.bind(Bound::Free);
+    Ok(Answer::local(Reply::DetachUpload(Empty)))
+}

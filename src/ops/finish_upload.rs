@@ -1,0 +1,20 @@
+//! FinishUpload: `PUT <session>` with `Content-Range: bytes */TOTAL` (proto-spec.md, "FinishUpload").
+
+use super::write_at::reported;
+use super::{Answer, Context, Failure, Seat};
+use crate::wire::Reply;
+use crate::wire::finish_upload::Args;
+use crate::wire::progress::Progress;
+
+pub(super) async fn run(context: &Context, seat: &Seat, args: Args) -> Result<Answer, Failure> {
+    seat.with(|open| open.upload.check_finish())??;
+    let session = seat.session()?;
+    let finished = context.gcs.finish(&session, args.total, args.object_crc32c).await;
+    let answered = finished.map_err(|error| seat.failed(error.into()))?;
+    let (reported, http_status, body) = reported(answered.answer);
+    let progress = seat.with(|open| {
+        open.upload.after_finish(args.total, reported)?;
+        Ok(Progress { object: open.upload.object(), ..Progress::of(open.upload.committed()) })
+    })?;
+    progress.map(|progress| Answer::of_gcs(Reply::FinishUpload(progress), http_status, body))
+}

@@ -1,0 +1,62 @@
+//! Hello: no call to GCS (proto-spec.md, "Hello").
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+use super::{Answer, Context, Failure};
+use crate::types::CHUNK_ALIGNMENT;
+use crate::wire::hello::{Args, Reply as HelloReply};
+use crate::wire::{Kind, Reply, Retry, VERSION};
+
+/// What a client must know to be served. Never printed, and compared in constant time.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// A secret of these bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+    if !(args.min_version..=args.max_version).contains(&VERSION) {
+        let message = format!(
+            "the client speaks versions {} to {}, and only version {VERSION} is spoken here",
+            args.min_version, args.max_version
+        );
+        return Err(Failure::new(Kind::BadVersion, Retry::Never, message));
+    }
+    if let Some(Secret(expected)) = &context.secret
+        && verify_slices_are_equal(expected, &args.secret).is_err()
+    {
+        let message = "the secret is not the one that this daemon expects";
+        return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
+    }
+    let limits = &context.limits;
+    Ok(Answer::local(Reply::Hello(HelloReply {
+        version: VERSION,
+        features: 0,
+        max_args: limits.max_args,
+        max_in_flight: limits.max_in_flight,
+        max_uploads: limits.max_uploads,
+        alignment: u32::try_from(CHUNK_ALIGNMENT).unwrap_or(u32::MAX),
+        drain_cap: limits.drain_cap,
+        idle_timeout_ms: millis(limits.idle_timeout),
+        client_timeout_ms: millis(limits.client_timeout),
+        gcs_timeout_ms: millis(limits.gcs_timeout),
+        server: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
+    })))
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

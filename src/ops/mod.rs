@@ -1,0 +1,123 @@
+//! What requests mean: dispatch, one arm per opcode; in each file of an opcode, one request and the one call
+//! to GCS that it stands for.
+//!
+//! Nothing here knows of sockets. The two requests that stream are lent what they need: WriteAt a body to
+//! hand on, ReadAt a [`Replier`] to send pieces through.
+
+mod attach_upload;
+mod cancel_upload;
+mod detach_upload;
+mod failure;
+mod finish_upload;
+mod hello;
+mod ping;
+mod query_upload;
+mod read_at;
+mod replier;
+mod start_upload;
+mod stat_object;
+mod token;
+mod uploads;
+pub mod write_at;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use failure::Failure;
+pub use replier::{OutFrame, Replier};
+pub use token::{Sealer, TokenKeyError};
+pub use uploads::{Seat, Uploads};
+
+use crate::gcs::Gcs;
+use crate::wire::{Kind, Opcode, Reply, Request, Retry};
+
+/// What a connection is held to; Hello tells it to the client (proto-spec.md, "Limits and time").
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest args, in bytes.
+    pub max_args: u32,
+    /// Requests in flight on a connection.
+    pub max_in_flight: u32,
+    /// Uploads open on a connection.
+    pub max_uploads: u32,
+    /// How much of a refused body is read and thrown away, in bytes.
+    pub drain_cap: u64,
+    /// How long a connection may be silent with nothing in flight; zero for ever.
+    pub idle_timeout: Duration,
+    /// How long a client may send nothing inside a request, or take nothing of its replies.
+    pub client_timeout: Duration,
+    /// How long GCS may take or send nothing.
+    pub gcs_timeout: Duration,
+}
+
+/// What every request can use.
+#[derive(Debug)]
+pub struct Context {
+    /// The way to GCS.
+    pub gcs: Gcs,
+    /// Seals and opens upload tokens.
+    pub sealer: Sealer,
+    /// The limits of a connection.
+    pub limits: Limits,
+    /// What Hello must bring before anything else is done, where that is required.
+    pub secret: Option<hello::Secret>,
+}
+
+pub use hello::Secret;
+
+/// A request that was carried out.
+#[derive(Debug)]
+pub struct Answer {
+    /// The args of the reply's last frame.
+    pub reply: Reply,
+    /// The body of that frame: GCS's JSON, or nothing.
+    pub body: Bytes,
+    /// GCS's HTTP status; 0 where GCS was not asked.
+    pub http_status: u16,
+    /// Bulk bytes that the request moved, for the log.
+    pub moved: u64,
+}
+
+impl Answer {
+    /// An answer for which GCS was not asked.
+    fn local(reply: Reply) -> Self {
+        Self { reply, body: Bytes::new(), http_status: 0, moved: 0 }
+    }
+
+    /// An answer of GCS.
+    fn of_gcs(reply: Reply, http_status: u16, body: Bytes) -> Self {
+        Self { reply, body, http_status, moved: 0 }
+    }
+}
+
+/// Carries out a request that has no body.
+///
+/// `seat` is the upload that the request is about, and this request's turn on it; there is one for exactly
+/// those opcodes that have an upload.
+pub async fn dispatch(
+    context: &Context,
+    request: Request,
+    seat: Option<&Seat>,
+    replier: &Replier,
+) -> Result<Answer, Failure> {
+    let opcode = request.opcode();
+    match (request, seat) {
+        (Request::Hello(args), _) => hello::run(context, &args),
+        (Request::Ping(args), _) => Ok(ping::run(args)),
+        (Request::StartUpload(args), Some(seat)) => start_upload::run(context, seat, &args).await,
+        (Request::QueryUpload(_), Some(seat)) => query_upload::run(context, seat).await,
+        (Request::FinishUpload(args), Some(seat)) => finish_upload::run(context, seat, args).await,
+        (Request::CancelUpload(_), Some(seat)) => cancel_upload::run(context, seat).await,
+        (Request::AttachUpload(args), Some(seat)) => attach_upload::run(context, seat, &args),
+        (Request::DetachUpload(_), Some(seat)) => detach_upload::run(seat),
+        (Request::ReadAt(args), _) => read_at::run(context, &args, replier).await,
+        (Request::StatObject(args), _) => stat_object::run(context, &args).await,
+        (Request::WriteAt(_), _) | (_, None) => Err(unseated(opcode)),
+    }
+}
+
+/// The connection loop gives WriteAt its body and each upload's request its seat: this is its defect.
+fn unseated(opcode: Opcode) -> Failure {
+    Failure::new(Kind::Internal, Retry::Never, format!("{} came without what it needs", opcode.name()))
+}

@@ -1,0 +1,85 @@
+//! The way of a reply: frames go to the connection's one writer, which keeps each of them whole.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::sync::mpsc;
+
+use super::{Answer, Failure};
+use crate::wire::head::{CLOSING, HEAD_LEN, MORE};
+use crate::wire::{Opcode, Reply, ReplyHead, Status, WireArgs};
+
+/// A frame of a reply, ready for the socket.
+#[derive(Debug)]
+pub struct OutFrame {
+    /// Head and args.
+    pub front: Bytes,
+    /// The body, as it came.
+    pub body: Bytes,
+}
+
+/// The connection takes no more replies: the client is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientGone;
+
+/// Sends the frames of one request's reply.
+#[derive(Debug, Clone)]
+pub struct Replier {
+    frames: mpsc::Sender<OutFrame>,
+    opcode: u8,
+    sequence: u64,
+}
+
+impl Replier {
+    /// A replier to the request `sequence`. `opcode` is echoed, known or not.
+    pub fn new(frames: mpsc::Sender<OutFrame>, opcode: u8, sequence: u64) -> Self {
+        Self { frames, opcode, sequence }
+    }
+
+    /// Sends a frame after which more of the same reply follow. Waits while the client is slow.
+    pub async fn piece(&self, reply: &Reply, body: Bytes) -> Result<(), ClientGone> {
+        self.send(MORE, Status::OK, 0, reply.to_bytes(), body).await
+    }
+
+    /// Sends the last frame of a reply; with `closing`, the last that the client should expect to be read for.
+    pub async fn end(&self, outcome: &Result<Answer, Failure>, closing: bool) -> Result<(), ClientGone> {
+        let flags = if closing { CLOSING } else { 0 };
+        match outcome {
+            Ok(answer) => {
+                let args = answer.reply.to_bytes();
+                self.send(flags, Status::OK, answer.http_status, args, answer.body.clone()).await
+            }
+            Err(failure) => {
+                let args = failure.reply.to_bytes();
+                self.send(flags, failure.status, failure.http_status, args, Bytes::new()).await
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        flags: u16,
+        status: Status,
+        http_status: u16,
+        args: Bytes,
+        body: Bytes,
+    ) -> Result<(), ClientGone> {
+        let head = ReplyHead {
+            opcode: self.opcode,
+            flags,
+            sequence: self.sequence,
+            status,
+            http_status,
+            args_len: u32::try_from(args.len()).unwrap_or(u32::MAX),
+            body_len: body.len() as u64,
+        };
+        let mut front = BytesMut::with_capacity(HEAD_LEN + args.len());
+        front.put_slice(&head.encode());
+        front.put_slice(&args);
+        let frame = OutFrame { front: front.freeze(), body };
+        self.frames.send(frame).await.map_err(|_| ClientGone)
+    }
+
+    /// The name of the request's opcode, for the log.
+    pub fn opcode_name(&self) -> &'static str {
+        Opcode::from_code(self.opcode).map_or("unknown", Opcode::name)
+    }
+}

@@ -1,0 +1,240 @@
+//! Upload tokens: a session sealed so that only daemons with the key can use it (proto-spec.md, "Security").
+//!
+//! A session URI is a bearer credential and never leaves the daemons. What the client keeps instead is
+//! `base64url(version | key id | nonce | AES-256-GCM-SIV(session, bucket, object, expiry))`.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{digest, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use crate::gcs::SessionUri;
+use crate::types::{BucketName, ObjectName};
+use crate::wire::{Kind, Retry};
+
+/// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
+const SESSION_LIFE: Duration = Duration::from_hours(7 * 24);
+/// The first byte of a token.
+const TOKEN_VERSION: u8 = 1;
+/// Bytes that name the key a token was sealed with.
+const KEY_ID_LEN: usize = 4;
+/// The longest token that is looked at.
+const MAX_TOKEN: usize = 8192;
+/// Bytes of a key.
+const KEY_LEN: usize = 32;
+
+/// Why a token key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenKeyError {
+    /// There is no key.
+    #[error("it holds no key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)")]
+    Empty,
+    /// A line is no key.
+    #[error("line {0} is not a key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)")]
+    Line(usize),
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers for a new key")]
+    Random,
+}
+
+struct Key {
+    id: [u8; KEY_ID_LEN],
+    aead: RandomizedNonceKey,
+}
+
+/// Seals and opens upload tokens.
+pub struct Sealer {
+    /// The first one seals, all of them open.
+    keys: Vec<Key>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    session: String,
+    bucket: String,
+    object: String,
+    expires: u64,
+}
+
+/// What a token was sealed over.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) session: SessionUri,
+    pub(super) bucket: BucketName,
+    pub(super) object: ObjectName,
+    pub(super) expires: u64,
+}
+
+impl Sealer {
+    /// A sealer with the keys of a file's text: one key a line, 64 hexadecimal digits; `#` starts a comment.
+    /// The first one seals and all of them open, so that keys can be rotated.
+    pub fn from_text(text: &str) -> Result<Self, TokenKeyError> {
+        let mut keys = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or("").trim();
+            if line.is_empty() {
+                continue;
+            }
+            let bad = TokenKeyError::Line(number + 1);
+            let bytes = from_hex(line).ok_or(bad)?;
+            keys.push(Key {
+                id: key_id(&bytes),
+                aead: RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| bad)?,
+            });
+        }
+        if keys.is_empty() { Err(TokenKeyError::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// A new key, in the notation that [`from_text`](Self::from_text) reads.
+    pub fn generate_text() -> Result<String, TokenKeyError> {
+        let mut bytes = [0; KEY_LEN];
+        rand::fill(&mut bytes).map_err(|_| TokenKeyError::Random)?;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(hex + "\n")
+    }
+
+    /// Seals a session, and says when GCS will forget it, in seconds since 1970.
+    pub(super) fn seal(
+        &self,
+        session: &SessionUri,
+        bucket: &BucketName,
+        object: &ObjectName,
+    ) -> Option<(String, u64)> {
+        let expires = now().saturating_add(SESSION_LIFE.as_secs());
+        let sealed = Sealed {
+            session: session.expose().to_owned(),
+            bucket: bucket.as_str().to_owned(),
+            object: object.as_str().to_owned(),
+            expires,
+        };
+        let mut text = serde_json::to_vec(&sealed).ok()?;
+        let key = self.keys.first()?;
+        let front = front(key);
+        let nonce = key.aead.seal_in_place_append_tag(Aad::from(front), &mut text).ok()?;
+        let token = [&front[..], nonce.as_ref(), &text].concat();
+        Some((URL_SAFE_NO_PAD.encode(token), expires))
+    }
+
+    /// Opens a token.
+    pub(super) fn open(&self, token: &str) -> Result<Opened, Failure> {
+        let opened = self.unseal(token).ok_or_else(|| {
+            let message = "the token was not sealed with this daemon's key, or was altered";
+            Failure::new(Kind::BadToken, Retry::Never, message)
+        })?;
+        if opened.expires <= now() {
+            let message = "the token is older than GCS keeps a session: start a new upload";
+            return Err(Failure::new(Kind::TokenExpired, Retry::Restart, message));
+        }
+        Ok(opened)
+    }
+
+    fn unseal(&self, token: &str) -> Option<Opened> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let mut token = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (front_bytes, rest) = token.split_at_mut_checked(1 + KEY_ID_LEN)?;
+        let (nonce, text) = rest.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let key = self.keys.iter().find(|key| front(key) == *front_bytes)?;
+        let text = key.aead.open_in_place(nonce, Aad::from(front(key)), text).ok()?;
+        let sealed: Sealed = serde_json::from_slice(text).ok()?;
+        Some(Opened {
+            session: SessionUri::parse(&sealed.session).ok()?,
+            bucket: BucketName::new(sealed.bucket).ok()?,
+            object: ObjectName::new(sealed.object).ok()?,
+            expires: sealed.expires,
+        })
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("keys", &self.keys.len()).finish()
+    }
+}
+
+/// What precedes the nonce, and is authenticated with the rest.
+fn front(key: &Key) -> [u8; 1 + KEY_ID_LEN] {
+    let mut front = [TOKEN_VERSION; 1 + KEY_ID_LEN];
+    front[1..].copy_from_slice(&key.id);
+    front
+}
+
+fn key_id(key: &[u8]) -> [u8; KEY_ID_LEN] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"gcsd token key id");
+    context.update(key);
+    let digest = context.finish();
+    let mut id = [0; KEY_ID_LEN];
+    id.copy_from_slice(&digest.as_ref()[..KEY_ID_LEN]);
+    id
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * KEY_LEN || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(sealer: &Sealer) -> String {
+        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
+        let bucket = BucketName::new("bucket").expect("a name");
+        let object = ObjectName::new("an object").expect("a name");
+        sealer.seal(&session, &bucket, &object).expect("sealed").0
+    }
+
+    fn key(digit: char) -> String {
+        String::from_iter([digit; 64])
+    }
+
+    #[test]
+    fn a_token_opens_with_its_key_only() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let token = sealed(&sealer);
+        let opened = sealer.open(&token).expect("the same key");
+        assert_eq!(opened.object.as_str(), "an object");
+        assert_eq!(opened.session.expose(), "https://storage.googleapis.com/u?upload_id=secret");
+        let foreign = Sealer::from_text(&key('b')).expect("a key");
+        assert_eq!(foreign.open(&token).expect_err("another key").status.kind(), Some(Kind::BadToken));
+        let rotated = Sealer::from_text(&format!("{} # new\n\n{}\n", key('b'), key('a'))).expect("two keys");
+        assert!(rotated.open(&token).is_ok());
+    }
+
+    #[test]
+    fn no_altered_token_opens() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let token = sealed(&sealer);
+        for at in 0..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).expect("ASCII");
+            assert!(sealer.open(&altered).is_err(), "altered at {at}");
+            assert!(sealer.open(&token[..at]).is_err(), "cut at {at}");
+        }
+        assert!(sealer.open(&"A".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn keys_are_checked() {
+        assert_eq!(Sealer::from_text("# none\n").expect_err("empty"), TokenKeyError::Empty);
+        assert_eq!(Sealer::from_text("abc").expect_err("short"), TokenKeyError::Line(1));
+        assert_eq!(Sealer::from_text(&format!("{}\n{}", key('a'), key('g'))).expect_err("g"), TokenKeyError::Line(2));
+        assert!(Sealer::from_text(&Sealer::generate_text().expect("a key")).is_ok());
+    }
+}

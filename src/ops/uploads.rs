@@ -1,0 +1,215 @@
+//! The uploads of a connection, by the client's ids, and whose turn it is on each.
+//!
+//! Requests on one upload run in the order in which they came, everything else may overtake: each request
+//! takes a [`Seat`], and waits until the one before it on the same upload has left its own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Failure;
+use crate::gcs::SessionUri;
+use crate::upload::Upload;
+use crate::wire::{Kind, Opcode, Retry};
+
+/// What an id stands for.
+#[derive(Debug)]
+pub(super) enum Bound {
+    /// Nothing yet, or nothing any more.
+    Free,
+    /// The request that should have opened an upload failed: its status's name and message.
+    Failed(String),
+    /// An upload, ended or not.
+    Upload(OpenUpload),
+}
+
+/// An upload that GCS knows.
+#[derive(Debug)]
+pub(super) struct OpenUpload {
+    /// Where it stands.
+    pub(super) upload: Upload,
+    /// GCS's name for it, a credential.
+    pub(super) session: SessionUri,
+}
+
+impl Bound {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Upload(open) if !open.upload.has_ended())
+    }
+}
+
+/// An id of an upload. Only the request whose turn it is touches what it is bound to.
+struct Slot(Mutex<Bound>);
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Bound> {
+        // Each change is a single assignment: a panic cannot leave it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Entry {
+    slot: Arc<Slot>,
+    /// Resolves when the last request so far has left its seat.
+    last: oneshot::Receiver<()>,
+    /// When the entry was last used, as a count of requests.
+    used: u64,
+}
+
+impl Entry {
+    /// Nobody waits for it, and what it is bound to has ended.
+    fn is_idle(&mut self) -> bool {
+        let left = !matches!(self.last.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        left && !self.slot.lock().is_open()
+    }
+}
+
+/// The uploads of a connection.
+pub struct Uploads {
+    entries: HashMap<u32, Entry>,
+    max: usize,
+    requests: u64,
+}
+
+impl Uploads {
+    /// A table of at most `max` ids.
+    pub fn new(max: u32) -> Self {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        Self { entries: HashMap::new(), max, requests: 0 }
+    }
+
+    /// Takes the next seat on the upload `id` for a request that has just come.
+    pub fn take_seat(&mut self, opcode: Opcode, id: u32) -> Result<Seat, Failure> {
+        let binds = matches!(opcode, Opcode::StartUpload | Opcode::AttachUpload);
+        if id == 0 {
+            return Err(unknown("the upload id 0 names no upload".to_owned()));
+        }
+        self.requests += 1;
+        let (leave, left) = oneshot::channel();
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.used = self.requests;
+            let before = std::mem::replace(&mut entry.last, left);
+            return Ok(Seat { slot: entry.slot.clone(), before: Some(before), _leave: leave });
+        }
+        if !binds {
+            return Err(unknown(format!("the upload {id} was not started or attached on this connection")));
+        }
+        self.make_room()?;
+        let slot = Arc::new(Slot(Mutex::new(Bound::Free)));
+        self.entries.insert(id, Entry { slot: slot.clone(), last: left, used: self.requests });
+        Ok(Seat { slot, before: None, _leave: leave })
+    }
+
+    /// Forgets the id that has been idle longest, if the table is full.
+    fn make_room(&mut self) -> Result<(), Failure> {
+        if self.entries.len() < self.max {
+            return Ok(());
+        }
+        let idle = self.entries.iter_mut().filter_map(|(id, entry)| entry.is_idle().then_some((entry.used, *id)));
+        let Some((_, oldest)) = idle.min() else {
+            let message = format!("{} uploads are open on this connection: finish, cancel or detach one", self.max);
+            return Err(Failure::new(Kind::TooManyUploads, Retry::Never, message));
+        };
+        self.entries.remove(&oldest);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Uploads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uploads").field("ids", &self.entries.len()).field("max", &self.max).finish()
+    }
+}
+
+/// A request's place in the queue of an upload. Dropping it lets the next one go on.
+pub struct Seat {
+    slot: Arc<Slot>,
+    before: Option<oneshot::Receiver<()>>,
+    _leave: oneshot::Sender<()>,
+}
+
+impl Seat {
+    /// Waits until the requests that came before on this upload have ended. Cancel safe.
+    pub async fn turn(&mut self) {
+        if let Some(before) = &mut self.before {
+            // An error means that the seat was dropped, which is what is waited for.
+            let _ = before.await;
+            self.before = None;
+        }
+    }
+
+    /// Whether an upload may be bound to the id now.
+    pub(super) fn check_free(&self) -> Result<(), Failure> {
+        if self.slot.lock().is_open() {
+            let message = "the upload id names an upload that has not ended: finish, cancel or detach it first";
+            return Err(Failure::new(Kind::UploadInUse, Retry::Never, message));
+        }
+        Ok(())
+    }
+
+    /// Binds the id.
+    pub(super) fn bind(&self, bound: Bound) {
+        *self.slot.lock() = bound;
+    }
+
+    /// Notes why there is no upload, for the requests that wait behind.
+    pub(super) fn bind_failure(&self, failure: &Failure) {
+        self.bind(Bound::Failed(format!("{}: {}", failure.status, failure.reply.message)));
+    }
+
+    /// Works on the upload. Fails where there is none.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
+        match &mut *self.slot.lock() {
+            Bound::Upload(open) => Ok(work(open)),
+            Bound::Failed(why) => {
+                let message = format!("the upload was not opened: {why}");
+                Err(Failure::new(Kind::UploadFailed, Retry::Never, message))
+            }
+            Bound::Free => Err(unknown("the upload was detached from this connection".to_owned())),
+        }
+    }
+
+    /// The session of the upload.
+    pub(super) fn session(&self) -> Result<SessionUri, Failure> {
+        self.with(|open| open.session.clone())
+    }
+
+    /// What is known to be committed; `None` where there is no upload.
+    pub fn committed(&self) -> Option<u64> {
+        self.with(|open| open.upload.committed()).ok()
+    }
+
+    /// Takes note of a failure of a call to GCS on the upload, and adds to it what is committed.
+    pub(super) fn failed(&self, failure: Failure) -> Failure {
+        let noted = self.with(|open| {
+            match failure.status.kind() {
+                Some(Kind::SessionLost | Kind::ChecksumMismatch) => open.upload.lost(),
+                _ if failure.is_unknown() => open.upload.unsettle(),
+                _ => {}
+            }
+            open.upload.committed()
+        });
+        match noted {
+            Ok(committed) => failure.with_committed(committed),
+            Err(_) => failure,
+        }
+    }
+
+    /// Takes note that a write or finish under way was dropped, so that nobody knows what arrived.
+    pub fn interrupted(&self) {
+        // Without an upload there is nothing to note.
+        let _ = self.with(|open| open.upload.unsettle());
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("waits", &self.before.is_some()).finish_non_exhaustive()
+    }
+}
+
+fn unknown(message: String) -> Failure {
+    Failure::new(Kind::UnknownUpload, Retry::Never, message)
+}

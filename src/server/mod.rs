@@ -1,0 +1,120 @@
+//! The daemon's side of the wire: listeners, connections, limits, shutdown.
+//!
+//! ```text
+//!   accept loop --spawns--> connection --spawns--> one task per request in flight
+//!                               |                      | frames
+//!                               +--spawns--> writer <--+
+//! ```
+//!
+//! A connection outlives its requests, a writer its connection's last reply. Draining ends connections at
+//! the next border between requests; when the grace is over, what is left is cut and answered `draining`.
+
+mod accept;
+mod connection;
+mod in_flight;
+mod reader;
+mod refusal;
+mod state;
+mod write;
+mod writer;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+pub use state::{StateError, load_or_create_token_key, load_token_key};
+
+use crate::ops::Context;
+
+/// How long what was cut may take to say so.
+const CUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a server serves; what a connection is held to is in [`crate::ops::Limits`].
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Connections at once; further ones wait in the listener's queue.
+    pub max_connections: usize,
+    /// The largest read from a client's socket, in bytes, and so the size of a connection's one buffer.
+    pub read_buffer: usize,
+    /// How long requests in flight may go on once the daemon is stopping.
+    pub grace: Duration,
+}
+
+/// The two steps of a stop.
+#[derive(Debug, Clone, Default)]
+struct Shutdown {
+    /// No new requests.
+    drain: CancellationToken,
+    /// No more time.
+    cut: CancellationToken,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    context: Context,
+    config: Config,
+    shutdown: Shutdown,
+}
+
+/// A server with its listeners bound.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<TcpListener>,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every request in flight was answered.
+    Drained,
+    /// Some were cut when the grace was over.
+    Cut,
+}
+
+impl Server {
+    /// A server on `listeners`.
+    pub fn new(context: Context, config: Config, listeners: Vec<TcpListener>) -> Self {
+        let shared = Shared { context, config, shutdown: Shutdown::default() };
+        Self { shared: Arc::new(shared), listeners }
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `stop` resolves, then drains: returns once every connection has ended.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
+        let connections = TaskTracker::new();
+        let accepting = TaskTracker::new();
+        let permits = accept::permits(self.shared.config.max_connections);
+        for listener in self.listeners {
+            let accept = accept::run(listener, self.shared.clone(), permits.clone(), connections.clone());
+            accepting.spawn(accept);
+        }
+        accepting.close();
+        stop.await;
+        info!(connections = connections.len(), grace_s = self.shared.config.grace.as_secs(), "stopping");
+        self.shared.shutdown.drain.cancel();
+        accepting.wait().await;
+        connections.close();
+        if tokio::time::timeout(self.shared.config.grace, connections.wait()).await.is_ok() {
+            info!("stopped: every request in flight was answered");
+            return Stopped::Drained;
+        }
+        warn!(connections = connections.len(), "the grace is over: cutting what is left");
+        self.shared.shutdown.cut.cancel();
+        if tokio::time::timeout(CUT_TIMEOUT, connections.wait()).await.is_err() {
+            warn!(connections = connections.len(), "connections did not take their last replies");
+        }
+        Stopped::Cut
+    }
+}

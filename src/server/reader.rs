@@ -1,0 +1,133 @@
+//! A connection's read half and its one buffer: frames for the connection's loop, a body for HTTP.
+//!
+//! While the client is silent no buffer is held: it is allocated when the socket has something to read, and
+//! freed when it is empty again.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::timeout;
+use tokio_util::codec::Decoder;
+
+use crate::gcs::Source;
+use crate::wire::codec::FrameError;
+use crate::wire::{HEAD_LEN, RequestCodec, RequestFrame};
+
+/// Why no further frame can be had.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The bytes are no frame.
+    Malformed(FrameError),
+    /// The stream ended inside a frame; the bytes that there were of it.
+    Truncated(usize),
+    /// The client began a frame and then sent nothing for too long.
+    Stalled,
+    /// The socket failed.
+    Io(io::Error),
+}
+
+/// The client's bytes.
+#[derive(Debug)]
+pub(super) struct Reader {
+    half: OwnedReadHalf,
+    buffer: BytesMut,
+    /// The largest read, in bytes.
+    chunk: usize,
+    codec: RequestCodec,
+    client_timeout: Duration,
+}
+
+impl Reader {
+    pub(super) fn new(half: OwnedReadHalf, chunk: usize, max_args: u32, client_timeout: Duration) -> Self {
+        let chunk = chunk.max(HEAD_LEN);
+        Self { half, buffer: BytesMut::new(), chunk, codec: RequestCodec { max_args }, client_timeout }
+    }
+
+    /// The next request's head and args; `None` when the client has half-closed between two frames.
+    ///
+    /// Cancel safe: what was read stays in the buffer.
+    pub(super) async fn frame(&mut self) -> Result<Option<RequestFrame>, ReadError> {
+        loop {
+            if let Some(frame) = self.codec.decode(&mut self.buffer).map_err(ReadError::Malformed)? {
+                return Ok(Some(frame));
+            }
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+                self.half.readable().await.map_err(ReadError::Io)?;
+            } else {
+                let readable = timeout(self.client_timeout, self.half.readable()).await;
+                readable.map_err(|_| ReadError::Stalled)?.map_err(ReadError::Io)?;
+            }
+            if self.fill(usize::MAX).map_err(ReadError::Io)? == Some(0) {
+                return match self.buffer.len() {
+                    0 => Ok(None),
+                    read => Err(ReadError::Truncated(read)),
+                };
+            }
+        }
+    }
+
+    /// Whether the client has sent bytes that are not yet looked at.
+    pub(super) fn has_buffered(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Reads `len` bytes and throws them away. False when the client ended or stalled before the last.
+    pub(super) async fn skip(&mut self, mut len: u64) -> bool {
+        loop {
+            let buffered = self.buffer.len().min(usize::try_from(len).unwrap_or(usize::MAX));
+            drop(self.buffer.split_to(buffered));
+            len -= buffered as u64;
+            if len == 0 {
+                return true;
+            }
+            let readable = timeout(self.client_timeout, self.half.readable()).await;
+            let filled = match readable {
+                Ok(Ok(())) => self.fill(usize::try_from(len).unwrap_or(usize::MAX)),
+                Ok(Err(error)) => Err(error),
+                Err(_) => return false,
+            };
+            if !matches!(filled, Ok(None | Some(1..))) {
+                return false;
+            }
+        }
+    }
+
+    /// Reads what there is, up to `max` bytes and a chunk; `None` where there is nothing yet.
+    fn fill(&mut self, max: usize) -> io::Result<Option<usize>> {
+        // A nearly full buffer would make for small reads, and small reads cost the most.
+        let wanted = max.min(self.chunk / 4).max(1);
+        if self.buffer.capacity() - self.buffer.len() < wanted {
+            self.buffer.reserve(self.chunk);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        match self.half.try_read_buf(&mut (&mut self.buffer).limit(max.min(room))) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if self.buffer.is_empty() {
+                    self.buffer = BytesMut::new();
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Source for Reader {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+        loop {
+            if !self.buffer.is_empty() {
+                let len = self.buffer.len().min(max);
+                return Poll::Ready(Ok(self.buffer.split_to(len).freeze()));
+            }
+            ready!(self.half.as_ref().poll_read_ready(cx))?;
+            if self.fill(max)? == Some(0) {
+                return Poll::Ready(Ok(Bytes::new()));
+            }
+        }
+    }
+}
