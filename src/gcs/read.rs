@@ -77,6 +77,7 @@ impl ReadRange {
 /// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory. Dropped before
 /// the end, it closes the connection.
 pub struct ObjectStream {
+    http_status: u16,
     info: ObjectInfo,
     first: u64,
     len: Option<u64>,
@@ -145,6 +146,7 @@ impl ObjectStream {
             info.generation = asked;
         }
         let mut stream = Self {
+            http_status: parts.status.as_u16(),
             info,
             first: 0,
             len: content_len,
@@ -248,6 +250,11 @@ impl ObjectStream {
     /// Whether it is known that no byte comes.
     pub fn is_empty(&self) -> bool {
         self.len == Some(0)
+    }
+
+    /// The HTTP status that the bytes came with: 200, or 206 for a part.
+    pub fn http_status(&self) -> u16 {
+        self.http_status
     }
 
     /// The value of `X-GUploader-UploadID`.

@@ -10,7 +10,10 @@ pub(super) fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer,
     seat.check_free()?;
     match context.sealer.open(&args.token) {
         Ok(opened) => {
-            seat.bind(Bound::Upload(OpenUpload { upload: Upload::attached(), session: opened.session }));
+            seat.bind(Bound::Upload(OpenUpload {
+                upload: Upload::attached(),
+                session: opened.session,
+            }));
             Ok(Answer::local(Reply::AttachUpload(AttachReply {
                 expires: opened.expires,
                 bucket: opened.bucket,

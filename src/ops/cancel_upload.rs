@@ -9,19 +9,34 @@ use crate::wire::cancel_upload::Reply as CancelReply;
 
 pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
     if let Some(object) = seat.with(|open| open.upload.object())? {
-        let reply = CancelReply::Finished { generation: object.generation };
+        let reply = CancelReply::Finished {
+            generation: object.generation,
+        };
         return Ok(Answer::local(Reply::CancelUpload(reply)));
     }
     let session = seat.session()?;
-    let answered = context.gcs.cancel(&session).await.map_err(|error| seat.failed(error.into()))?;
+    let answered = context
+        .gcs
+        .cancel(&session)
+        .await
+        .map_err(|error| seat.failed(error.into()))?;
     let (reply, http_status) = match answered.answer {
         Cancelled::Cancelled => (CancelReply::Cancelled, 499),
-        Cancelled::Finished(object) => (CancelReply::Finished { generation: object.info.generation }, 200),
+        Cancelled::Finished(object) => (
+            CancelReply::Finished {
+                generation: object.info.generation,
+            },
+            200,
+        ),
         Cancelled::Unknown => (CancelReply::Unknown, 404),
     };
     seat.with(|open| match reply {
         CancelReply::Unknown => open.upload.lost(),
         _ => open.upload.cancelled(),
     })?;
-    Ok(Answer::of_gcs(Reply::CancelUpload(reply), http_status, Bytes::new()))
+    Ok(Answer::of_gcs(
+        Reply::CancelUpload(reply),
+        http_status,
+        Bytes::new(),
+    ))
 }

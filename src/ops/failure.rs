@@ -22,7 +22,10 @@ impl Failure {
         Self {
             status: Status::new(kind, retry),
             http_status: 0,
-            reply: ErrorReply { message: message.into(), ..ErrorReply::default() },
+            reply: ErrorReply {
+                message: message.into(),
+                ..ErrorReply::default()
+            },
         }
     }
 
@@ -82,7 +85,11 @@ impl From<Anomaly> for Failure {
             Anomaly::Size { .. } => (Kind::BadResponse, Retry::Never),
         };
         let mut failure = Self::new(kind, retry, anomaly.to_string());
-        failure.http_status = if matches!(anomaly, Anomaly::Size { .. }) { 200 } else { 308 };
+        failure.http_status = if matches!(anomaly, Anomaly::Size { .. }) {
+            200
+        } else {
+            308
+        };
         match anomaly {
             Anomaly::Incomplete { committed } => failure.with_committed(committed),
             Anomaly::Regress { before, .. } | Anomaly::NoRange { before } => failure.with_committed(before),

@@ -14,7 +14,10 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: Args) -> Result<An
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_finish(args.total, reported)?;
-        Ok(Progress { object: open.upload.object(), ..Progress::of(open.upload.committed()) })
+        Ok(Progress {
+            object: open.upload.object(),
+            ..Progress::of(open.upload.committed())
+        })
     })?;
     progress.map(|progress| Answer::of_gcs(Reply::FinishUpload(progress), http_status, body))
 }

@@ -82,12 +82,22 @@ pub struct Answer {
 impl Answer {
     /// An answer for which GCS was not asked.
     fn local(reply: Reply) -> Self {
-        Self { reply, body: Bytes::new(), http_status: 0, moved: 0 }
+        Self {
+            reply,
+            body: Bytes::new(),
+            http_status: 0,
+            moved: 0,
+        }
     }
 
     /// An answer of GCS.
     fn of_gcs(reply: Reply, http_status: u16, body: Bytes) -> Self {
-        Self { reply, body, http_status, moved: 0 }
+        Self {
+            reply,
+            body,
+            http_status,
+            moved: 0,
+        }
     }
 }
 
@@ -119,5 +129,9 @@ pub async fn dispatch(
 
 /// The connection loop gives WriteAt its body and each upload's request its seat: this is its defect.
 fn unseated(opcode: Opcode) -> Failure {
-    Failure::new(Kind::Internal, Retry::Never, format!("{} came without what it needs", opcode.name()))
+    Failure::new(
+        Kind::Internal,
+        Retry::Never,
+        format!("{} came without what it needs", opcode.name()),
+    )
 }

@@ -7,11 +7,18 @@ use crate::wire::progress::Progress;
 
 pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
     let session = seat.session()?;
-    let answered = context.gcs.query(&session).await.map_err(|error| seat.failed(error.into()))?;
+    let answered = context
+        .gcs
+        .query(&session)
+        .await
+        .map_err(|error| seat.failed(error.into()))?;
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_query(reported)?;
-        Ok(Progress { object: open.upload.object(), ..Progress::of(open.upload.committed()) })
+        Ok(Progress {
+            object: open.upload.object(),
+            ..Progress::of(open.upload.committed())
+        })
     })?;
     progress.map(|progress| Answer::of_gcs(Reply::QueryUpload(progress), http_status, body))
 }

@@ -16,11 +16,18 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
     let range = match args.range {
         Range::From(0) => ReadRange::Whole,
         Range::From(offset) => ReadRange::From(offset),
-        Range::Of { offset, len } => ReadRange::Of { offset, len },
+        Range::Of { offset, len } => ReadRange::FromTo { offset, len },
         Range::Suffix(len) => ReadRange::Suffix(len),
     };
-    let mut stream = context.gcs.read_object(&object_ref(&args.of), range, args.decompress).await?.answer;
-    let start = Start { object: stream.info(), offset: stream.offset(), len: stream.len() };
+    let mut stream = context
+        .gcs
+        .read_object(&object_ref(&args.of), range, args.decompress)
+        .await?;
+    let start = Start {
+        object: *stream.info(),
+        offset: stream.first(),
+        len: stream.len(),
+    };
     let http_status = stream.http_status();
     send(replier, ReadReply::Start(start), Bytes::new()).await?;
     let (mut sent, mut crc32c) = (0_u64, Crc32c::default());
@@ -33,11 +40,18 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
         }
     }
     let reply = Reply::ReadAt(ReadReply::End(End { sent, crc32c }));
-    Ok(Answer { moved: sent, ..Answer::of_gcs(reply, http_status, Bytes::new()) })
+    Ok(Answer {
+        moved: sent,
+        ..Answer::of_gcs(reply, http_status, Bytes::new())
+    })
 }
 
 async fn send(replier: &Replier, reply: ReadReply, body: Bytes) -> Result<(), Failure> {
     replier.piece(&Reply::ReadAt(reply), body).await.map_err(|_| {
-        Failure::new(Kind::ClientStalled, Retry::Reconnect, "the client does not take its replies any more")
+        Failure::new(
+            Kind::ClientStalled,
+            Retry::Reconnect,
+            "the client does not take its replies any more",
+        )
     })
 }

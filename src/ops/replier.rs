@@ -31,7 +31,11 @@ pub struct Replier {
 impl Replier {
     /// A replier to the request `sequence`. `opcode` is echoed, known or not.
     pub fn new(frames: mpsc::Sender<OutFrame>, opcode: u8, sequence: u64) -> Self {
-        Self { frames, opcode, sequence }
+        Self {
+            frames,
+            opcode,
+            sequence,
+        }
     }
 
     /// Sends a frame after which more of the same reply follow. Waits while the client is slow.
@@ -45,11 +49,13 @@ impl Replier {
         match outcome {
             Ok(answer) => {
                 let args = answer.reply.to_bytes();
-                self.send(flags, Status::OK, answer.http_status, args, answer.body.clone()).await
+                self.send(flags, Status::OK, answer.http_status, args, answer.body.clone())
+                    .await
             }
             Err(failure) => {
                 let args = failure.reply.to_bytes();
-                self.send(flags, failure.status, failure.http_status, args, Bytes::new()).await
+                self.send(flags, failure.status, failure.http_status, args, Bytes::new())
+                    .await
             }
         }
     }
@@ -74,7 +80,10 @@ impl Replier {
         let mut front = BytesMut::with_capacity(HEAD_LEN + args.len());
         front.put_slice(&head.encode());
         front.put_slice(&args);
-        let frame = OutFrame { front: front.freeze(), body };
+        let frame = OutFrame {
+            front: front.freeze(),
+            body,
+        };
         self.frames.send(frame).await.map_err(|_| ClientGone)
     }
 

@@ -38,10 +38,22 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
             predefined_acl: args.predefined_acl.clone(),
         })
         .await?;
-    let session = started.answer.session;
+    let session = started.answer;
     let (token, expires) = context
         .sealer
         .seal(&session, &args.bucket, &args.object)
-        .ok_or_else(|| Failure::new(Kind::Internal, Retry::Never, "the upload token could not be sealed"))?;
-    Ok((OpenUpload { upload: Upload::started(), session }, StartReply { token, expires }))
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::Internal,
+                Retry::Never,
+                "the upload token could not be sealed",
+            )
+        })?;
+    Ok((
+        OpenUpload {
+            upload: Upload::started(),
+            session,
+        },
+        StartReply { token, expires },
+    ))
 }

@@ -9,7 +9,11 @@ use crate::wire::stat_object::{Args, Reply as StatReply};
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let answered = context.gcs.stat_object(&object_ref(&args.of)).await?;
     let object = answered.answer;
-    Ok(Answer::of_gcs(Reply::StatObject(StatReply { object: object.info }), 200, object.json))
+    Ok(Answer::of_gcs(
+        Reply::StatObject(StatReply { object: object.info }),
+        200,
+        object.json,
+    ))
 }
 
 /// The same object in the words of the layer below, which never sees the wire's.

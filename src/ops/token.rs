@@ -18,7 +18,7 @@ use crate::types::{BucketName, ObjectName};
 use crate::wire::{Kind, Retry};
 
 /// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
-const SESSION_LIFE: Duration = Duration::from_hours(7 * 24);
+const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The first byte of a token.
 const TOKEN_VERSION: u8 = 1;
 /// Bytes that name the key a token was sealed with.
@@ -32,10 +32,14 @@ const KEY_LEN: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenKeyError {
     /// There is no key.
-    #[error("it holds no key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)")]
+    #[error(
+        "it holds no key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
+    )]
     Empty,
     /// A line is no key.
-    #[error("line {0} is not a key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)")]
+    #[error(
+        "line {0} is not a key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
+    )]
     Line(usize),
     /// The system gave no random numbers.
     #[error("the system gave no random numbers for a new key")]
@@ -87,7 +91,11 @@ impl Sealer {
                 aead: RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| bad)?,
             });
         }
-        if keys.is_empty() { Err(TokenKeyError::Empty) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            Err(TokenKeyError::Empty)
+        } else {
+            Ok(Self { keys })
+        }
     }
 
     /// A new key, in the notation that [`from_text`](Self::from_text) reads.
@@ -115,7 +123,10 @@ impl Sealer {
         let mut text = serde_json::to_vec(&sealed).ok()?;
         let key = self.keys.first()?;
         let front = front(key);
-        let nonce = key.aead.seal_in_place_append_tag(Aad::from(front), &mut text).ok()?;
+        let nonce = key
+            .aead
+            .seal_in_place_append_tag(Aad::from(front), &mut text)
+            .ok()?;
         let token = [&front[..], nonce.as_ref(), &text].concat();
         Some((URL_SAFE_NO_PAD.encode(token), expires))
     }
@@ -181,11 +192,16 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     if digits.len() != 2 * KEY_LEN || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -209,9 +225,15 @@ mod tests {
         let token = sealed(&sealer);
         let opened = sealer.open(&token).expect("the same key");
         assert_eq!(opened.object.as_str(), "an object");
-        assert_eq!(opened.session.expose(), "https://storage.googleapis.com/u?upload_id=secret");
+        assert_eq!(
+            opened.session.expose(),
+            "https://storage.googleapis.com/u?upload_id=secret"
+        );
         let foreign = Sealer::from_text(&key('b')).expect("a key");
-        assert_eq!(foreign.open(&token).expect_err("another key").status.kind(), Some(Kind::BadToken));
+        assert_eq!(
+            foreign.open(&token).expect_err("another key").status.kind(),
+            Some(Kind::BadToken)
+        );
         let rotated = Sealer::from_text(&format!("{} # new\n\n{}\n", key('b'), key('a'))).expect("two keys");
         assert!(rotated.open(&token).is_ok());
     }
@@ -232,9 +254,18 @@ mod tests {
 
     #[test]
     fn keys_are_checked() {
-        assert_eq!(Sealer::from_text("# none\n").expect_err("empty"), TokenKeyError::Empty);
-        assert_eq!(Sealer::from_text("abc").expect_err("short"), TokenKeyError::Line(1));
-        assert_eq!(Sealer::from_text(&format!("{}\n{}", key('a'), key('g'))).expect_err("g"), TokenKeyError::Line(2));
+        assert_eq!(
+            Sealer::from_text("# none\n").expect_err("empty"),
+            TokenKeyError::Empty
+        );
+        assert_eq!(
+            Sealer::from_text("abc").expect_err("short"),
+            TokenKeyError::Line(1)
+        );
+        assert_eq!(
+            Sealer::from_text(&format!("{}\n{}", key('a'), key('g'))).expect_err("g"),
+            TokenKeyError::Line(2)
+        );
         assert!(Sealer::from_text(&Sealer::generate_text().expect("a key")).is_ok());
     }
 }

@@ -77,7 +77,11 @@ impl Uploads {
     /// A table of at most `max` ids.
     pub fn new(max: u32) -> Self {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        Self { entries: HashMap::new(), max, requests: 0 }
+        Self {
+            entries: HashMap::new(),
+            max,
+            requests: 0,
+        }
     }
 
     /// Takes the next seat on the upload `id` for a request that has just come.
@@ -91,15 +95,32 @@ impl Uploads {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.used = self.requests;
             let before = std::mem::replace(&mut entry.last, left);
-            return Ok(Seat { slot: entry.slot.clone(), before: Some(before), _leave: leave });
+            return Ok(Seat {
+                slot: entry.slot.clone(),
+                before: Some(before),
+                _leave: leave,
+            });
         }
         if !binds {
-            return Err(unknown(format!("the upload {id} was not started or attached on this connection")));
+            return Err(unknown(format!(
+                "the upload {id} was not started or attached on this connection"
+            )));
         }
         self.make_room()?;
         let slot = Arc::new(Slot(Mutex::new(Bound::Free)));
-        self.entries.insert(id, Entry { slot: slot.clone(), last: left, used: self.requests });
-        Ok(Seat { slot, before: None, _leave: leave })
+        self.entries.insert(
+            id,
+            Entry {
+                slot: slot.clone(),
+                last: left,
+                used: self.requests,
+            },
+        );
+        Ok(Seat {
+            slot,
+            before: None,
+            _leave: leave,
+        })
     }
 
     /// Forgets the id that has been idle longest, if the table is full.
@@ -107,9 +128,15 @@ impl Uploads {
         if self.entries.len() < self.max {
             return Ok(());
         }
-        let idle = self.entries.iter_mut().filter_map(|(id, entry)| entry.is_idle().then_some((entry.used, *id)));
+        let idle = self
+            .entries
+            .iter_mut()
+            .filter_map(|(id, entry)| entry.is_idle().then_some((entry.used, *id)));
         let Some((_, oldest)) = idle.min() else {
-            let message = format!("{} uploads are open on this connection: finish, cancel or detach one", self.max);
+            let message = format!(
+                "{} uploads are open on this connection: finish, cancel or detach one",
+                self.max
+            );
             return Err(Failure::new(Kind::TooManyUploads, Retry::Never, message));
         };
         self.entries.remove(&oldest);
@@ -119,7 +146,10 @@ impl Uploads {
 
 impl fmt::Debug for Uploads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Uploads").field("ids", &self.entries.len()).field("max", &self.max).finish()
+        f.debug_struct("Uploads")
+            .field("ids", &self.entries.len())
+            .field("max", &self.max)
+            .finish()
     }
 }
 
@@ -143,7 +173,8 @@ impl Seat {
     /// Whether an upload may be bound to the id now.
     pub(super) fn check_free(&self) -> Result<(), Failure> {
         if self.slot.lock().is_open() {
-            let message = "the upload id names an upload that has not ended: finish, cancel or detach it first";
+            let message =
+                "the upload id names an upload that has not ended: finish, cancel or detach it first";
             return Err(Failure::new(Kind::UploadInUse, Retry::Never, message));
         }
         Ok(())
@@ -156,7 +187,10 @@ impl Seat {
 
     /// Notes why there is no upload, for the requests that wait behind.
     pub(super) fn bind_failure(&self, failure: &Failure) {
-        self.bind(Bound::Failed(format!("{}: {}", failure.status, failure.reply.message)));
+        self.bind(Bound::Failed(format!(
+            "{}: {}",
+            failure.status, failure.reply.message
+        )));
     }
 
     /// Works on the upload. Fails where there is none.
@@ -206,7 +240,9 @@ impl Seat {
 
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("waits", &self.before.is_some()).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("waits", &self.before.is_some())
+            .finish_non_exhaustive()
     }
 }
 

@@ -28,9 +28,17 @@ pub struct Written {
 
 /// Decides whether the range may be sent, before a byte of its body is taken.
 pub fn permit(seat: &Seat, head: &RequestHead, args: &Args) -> Result<Permitted, Failure> {
-    let range = Range { offset: args.offset, len: head.body_len, total: args.total };
+    let range = Range {
+        offset: args.offset,
+        len: head.body_len,
+        total: args.total,
+    };
     seat.with(|open| open.upload.check_write(&range))??;
-    Ok(Permitted { session: seat.session()?, range, object_crc32c: args.object_crc32c })
+    Ok(Permitted {
+        session: seat.session()?,
+        range,
+        object_crc32c: args.object_crc32c,
+    })
 }
 
 /// Sends the range, whose bytes `body` takes from the client as GCS takes them from us.
@@ -52,15 +60,26 @@ pub async fn run(
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_write(&range, reported)?;
-        Ok(Progress { object: open.upload.object(), ..Progress::of(open.upload.committed()) })
+        Ok(Progress {
+            object: open.upload.object(),
+            ..Progress::of(open.upload.committed())
+        })
     })?;
-    progress.map(|progress| Written { progress, http_status, body })
+    progress.map(|progress| Written {
+        progress,
+        http_status,
+        body,
+    })
 }
 
 impl Written {
     /// The answer to the client, who is also told what was received of its body.
     pub fn answer(self, received: u64, received_crc32c: Crc32c) -> Answer {
-        let progress = Progress { received, received_crc32c, ..self.progress };
+        let progress = Progress {
+            received,
+            received_crc32c,
+            ..self.progress
+        };
         Answer::of_gcs(Reply::WriteAt(progress), self.http_status, self.body)
     }
 }

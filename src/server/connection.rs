@@ -57,9 +57,16 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
         uploads: Uploads::new(limits.max_uploads),
         tasks: JoinSet::new(),
     };
-    let reader = Reader::new(read_half, shared.config.read_buffer, limits.max_args, limits.client_timeout);
+    let reader = Reader::new(
+        read_half,
+        shared.config.read_buffer,
+        limits.max_args,
+        limits.client_timeout,
+    );
     let reader = connection.read(reader).await;
-    let Connection { mut tasks, frames, .. } = connection;
+    let Connection {
+        mut tasks, frames, ..
+    } = connection;
     drop(frames);
     while let Some(ended) = tasks.join_next().await {
         report_panic(ended);
@@ -127,7 +134,12 @@ impl Connection {
 
     /// Tells the client that its bytes cannot be framed.
     async fn unreadable(&self, error: &ReadError, reader: Reader) -> Option<Reader> {
-        let failure = refusal::unreadable(error)?;
+        let Some(failure) = refusal::unreadable(error) else {
+            if let ReadError::Broken(error) = error {
+                debug!(peer = %self.peer, %error, "the client's stream broke");
+            }
+            return None;
+        };
         info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
         let replier = Replier::new(self.frames.clone(), 0, 0);
         // A client that is gone needs no reply.
@@ -145,15 +157,29 @@ impl Connection {
     ) -> (Next, Option<Reader>) {
         let head = frame.head;
         let replier = Replier::new(self.frames.clone(), head.opcode, head.sequence);
-        let mut job = Job { peer: self.peer, head, replier, started: Instant::now(), flight: None };
-        let unread = head.body_len.saturating_add(if frame.args.is_none() { head.args_len.into() } else { 0 });
+        let mut job = Job {
+            peer: self.peer,
+            head,
+            replier,
+            started: Instant::now(),
+            flight: None,
+        };
+        let unread = head.body_len.saturating_add(if frame.args.is_none() {
+            head.args_len.into()
+        } else {
+            0
+        });
         if draining {
             job.finish(Err(refusal::draining()), true).await;
             return (Next::Close, Some(reader));
         }
         match self.in_flight.take_off(head.sequence, room) {
             Ok(flight) => job.flight = Some(flight),
-            Err(_room) => return self.refuse(job, refusal::duplicate(head.sequence), unread, reader).await,
+            Err(_room) => {
+                return self
+                    .refuse(job, refusal::duplicate(head.sequence), unread, reader)
+                    .await;
+            }
         }
         let max_args = self.shared.context.limits.max_args;
         let request = match refusal::read_request(&frame, max_args, self.authenticated) {
@@ -174,9 +200,12 @@ impl Connection {
                 let shared = self.shared.clone();
                 write::run(shared, job, seat, args, reader, &mut self.tasks).await
             }
-            (request @ (Request::Hello(_) | Request::Ping(_)), _) => (self.local(job, request).await, Some(reader)),
+            (request @ (Request::Hello(_) | Request::Ping(_)), _) => {
+                (self.local(job, request).await, Some(reader))
+            }
             (request, seat) => {
-                self.tasks.spawn(carry_out(self.shared.clone(), job, request, seat));
+                self.tasks
+                    .spawn(carry_out(self.shared.clone(), job, request, seat));
                 (Next::Read, Some(reader))
             }
         }
@@ -186,7 +215,8 @@ impl Connection {
     async fn local(&mut self, job: Job, request: Request) -> Next {
         let hello = request.opcode() == Opcode::Hello;
         let outcome = ops::dispatch(&self.shared.context, request, None, &job.replier).await;
-        let refused = matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
+        let refused =
+            matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
         self.authenticated |= hello && outcome.is_ok();
         job.finish(outcome, refused).await;
         if refused { Next::Close } else { Next::Read }
@@ -276,7 +306,11 @@ impl Job {
                 let (bytes, http) = (answer.moved, answer.http_status);
                 info!(%peer, sequence, opcode, upload, bytes, status = "ok", http, ms, "request");
             }
-            Err(Failure { status, http_status: http, reply }) => {
+            Err(Failure {
+                status,
+                http_status: http,
+                reply,
+            }) => {
                 let retry = status.retry().map_or("", |retry| retry.name());
                 let request_id = reply.request_id.as_deref().unwrap_or("");
                 let message = &reply.message;

@@ -15,7 +15,9 @@ pub(super) struct InFlight {
 
 /// Room for one more request.
 #[derive(Debug)]
-pub(super) struct Room(OwnedSemaphorePermit);
+pub(super) struct Room {
+    _permit: OwnedSemaphorePermit,
+}
 
 /// A request in flight. It holds its room until it is dropped, its sequence until it is about to be answered.
 #[derive(Debug)]
@@ -27,18 +29,24 @@ pub(super) struct Flight {
 
 impl InFlight {
     pub(super) fn new(max: u32) -> Self {
-        let max = usize::try_from(max).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        Self { sequences: Arc::default(), permits: Arc::new(Semaphore::new(max)), max }
+        let max = usize::try_from(max)
+            .unwrap_or(usize::MAX)
+            .clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            sequences: Arc::default(),
+            permits: Arc::new(Semaphore::new(max)),
+            max,
+        }
     }
 
     /// Waits for room. Cancel safe.
     pub(super) async fn room(&self) -> Option<Room> {
-        self.permits.clone().acquire_owned().await.ok().map(Room)
-    }
-
-    /// Whether nothing is in flight beside the room that the caller holds.
-    pub(super) fn is_idle(&self) -> bool {
-        self.permits.available_permits() + 1 >= self.max
+        self.permits
+            .clone()
+            .acquire_owned()
+            .await
+            .ok()
+            .map(|permit| Room { _permit: permit })
     }
 
     /// Waits until nothing is in flight beside the room that the caller holds. Cancel safe.
@@ -52,7 +60,11 @@ impl InFlight {
         if !lock(&self.sequences).insert(sequence) {
             return Err(room);
         }
-        Ok(Flight { sequences: self.sequences.clone(), sequence: Some(sequence), _room: room })
+        Ok(Flight {
+            sequences: self.sequences.clone(),
+            sequence: Some(sequence),
+            _room: room,
+        })
     }
 }
 

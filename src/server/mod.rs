@@ -82,13 +82,23 @@ pub enum Stopped {
 impl Server {
     /// A server on `listeners`.
     pub fn new(context: Context, config: Config, listeners: Vec<TcpListener>) -> Self {
-        let shared = Shared { context, config, shutdown: Shutdown::default() };
-        Self { shared: Arc::new(shared), listeners }
+        let shared = Shared {
+            context,
+            config,
+            shutdown: Shutdown::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            listeners,
+        }
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
@@ -97,23 +107,44 @@ impl Server {
         let accepting = TaskTracker::new();
         let permits = accept::permits(self.shared.config.max_connections);
         for listener in self.listeners {
-            let accept = accept::run(listener, self.shared.clone(), permits.clone(), connections.clone());
+            let accept = accept::run(
+                listener,
+                self.shared.clone(),
+                permits.clone(),
+                connections.clone(),
+            );
             accepting.spawn(accept);
         }
         accepting.close();
         stop.await;
-        info!(connections = connections.len(), grace_s = self.shared.config.grace.as_secs(), "stopping");
+        info!(
+            connections = connections.len(),
+            grace_s = self.shared.config.grace.as_secs(),
+            "stopping"
+        );
         self.shared.shutdown.drain.cancel();
         accepting.wait().await;
         connections.close();
-        if tokio::time::timeout(self.shared.config.grace, connections.wait()).await.is_ok() {
+        if tokio::time::timeout(self.shared.config.grace, connections.wait())
+            .await
+            .is_ok()
+        {
             info!("stopped: every request in flight was answered");
             return Stopped::Drained;
         }
-        warn!(connections = connections.len(), "the grace is over: cutting what is left");
+        warn!(
+            connections = connections.len(),
+            "the grace is over: cutting what is left"
+        );
         self.shared.shutdown.cut.cancel();
-        if tokio::time::timeout(CUT_TIMEOUT, connections.wait()).await.is_err() {
-            warn!(connections = connections.len(), "connections did not take their last replies");
+        if tokio::time::timeout(CUT_TIMEOUT, connections.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                connections = connections.len(),
+                "connections did not take their last replies"
+            );
         }
         Stopped::Cut
     }

@@ -26,7 +26,7 @@ pub(super) enum ReadError {
     /// The client began a frame and then sent nothing for too long.
     Stalled,
     /// The socket failed.
-    Io(io::Error),
+    Broken(io::Error),
 }
 
 /// The client's bytes.
@@ -43,7 +43,13 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(half: OwnedReadHalf, chunk: usize, max_args: u32, client_timeout: Duration) -> Self {
         let chunk = chunk.max(HEAD_LEN);
-        Self { half, buffer: BytesMut::new(), chunk, codec: RequestCodec { max_args }, client_timeout }
+        Self {
+            half,
+            buffer: BytesMut::new(),
+            chunk,
+            codec: RequestCodec { max_args },
+            client_timeout,
+        }
     }
 
     /// The next request's head and args; `None` when the client has half-closed between two frames.
@@ -51,28 +57,29 @@ impl Reader {
     /// Cancel safe: what was read stays in the buffer.
     pub(super) async fn frame(&mut self) -> Result<Option<RequestFrame>, ReadError> {
         loop {
-            if let Some(frame) = self.codec.decode(&mut self.buffer).map_err(ReadError::Malformed)? {
+            if let Some(frame) = self
+                .codec
+                .decode(&mut self.buffer)
+                .map_err(ReadError::Malformed)?
+            {
                 return Ok(Some(frame));
             }
             if self.buffer.is_empty() {
                 self.buffer = BytesMut::new();
-                self.half.readable().await.map_err(ReadError::Io)?;
+                self.half.readable().await.map_err(ReadError::Broken)?;
             } else {
                 let readable = timeout(self.client_timeout, self.half.readable()).await;
-                readable.map_err(|_| ReadError::Stalled)?.map_err(ReadError::Io)?;
+                readable
+                    .map_err(|_| ReadError::Stalled)?
+                    .map_err(ReadError::Broken)?;
             }
-            if self.fill(usize::MAX).map_err(ReadError::Io)? == Some(0) {
+            if self.fill(usize::MAX).map_err(ReadError::Broken)? == Some(0) {
                 return match self.buffer.len() {
                     0 => Ok(None),
                     read => Err(ReadError::Truncated(read)),
                 };
             }
         }
-    }
-
-    /// Whether the client has sent bytes that are not yet looked at.
-    pub(super) fn has_buffered(&self) -> bool {
-        !self.buffer.is_empty()
     }
 
     /// Reads `len` bytes and throws them away. False when the client ended or stalled before the last.
@@ -104,7 +111,10 @@ impl Reader {
             self.buffer.reserve(self.chunk);
         }
         let room = self.buffer.capacity() - self.buffer.len();
-        match self.half.try_read_buf(&mut (&mut self.buffer).limit(max.min(room))) {
+        match self
+            .half
+            .try_read_buf(&mut (&mut self.buffer).limit(max.min(room)))
+        {
             Ok(read) => Ok(Some(read)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if self.buffer.is_empty() {

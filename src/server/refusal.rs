@@ -6,28 +6,48 @@ use crate::wire::codec::FrameError;
 use crate::wire::{HeadError, Kind, Opcode, Request, RequestFrame, Retry};
 
 /// Reads a request out of its frame.
-pub(super) fn read_request(frame: &RequestFrame, max_args: u32, authenticated: bool) -> Result<Request, Failure> {
+pub(super) fn read_request(
+    frame: &RequestFrame,
+    max_args: u32,
+    authenticated: bool,
+) -> Result<Request, Failure> {
     let head = &frame.head;
     if head.flags != 0 {
-        return Err(refuse(Kind::BadFlags, format!("the flags {:#06x} are not defined", head.flags)));
+        return Err(refuse(
+            Kind::BadFlags,
+            format!("the flags {:#06x} are not defined", head.flags),
+        ));
     }
     let Some(opcode) = Opcode::from_code(head.opcode) else {
-        return Err(refuse(Kind::Unsupported, format!("the opcode {:#04x} is not known here", head.opcode)));
+        return Err(refuse(
+            Kind::Unsupported,
+            format!("the opcode {:#04x} is not known here", head.opcode),
+        ));
     };
     if !authenticated && opcode != Opcode::Hello {
         let message = "this daemon asks for a secret: send Hello with it first";
         return Err(refuse(Kind::Unauthenticated, message.to_owned()));
     }
     let Some(args) = frame.args.clone() else {
-        let message = format!("{} bytes of args, and at most {max_args} are accepted", head.args_len);
+        let message = format!(
+            "{} bytes of args, and at most {max_args} are accepted",
+            head.args_len
+        );
         return Err(refuse(Kind::ArgsTooLarge, message));
     };
     if head.body_len > 0 && !opcode.has_body() {
-        let message = format!("{} has no body, and one of {} bytes was announced", opcode.name(), head.body_len);
+        let message = format!(
+            "{} has no body, and one of {} bytes was announced",
+            opcode.name(),
+            head.body_len
+        );
         return Err(refuse(Kind::BadBody, message));
     }
     if head.upload != 0 && !opcode.has_upload() {
-        let message = format!("{} is about no upload: the head's 'upload' must be 0", opcode.name());
+        let message = format!(
+            "{} is about no upload: the head's 'upload' must be 0",
+            opcode.name()
+        );
         return Err(refuse(Kind::BadArgs, message));
     }
     Ok(Request::decode(opcode, args)?)
@@ -47,14 +67,15 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
         }
         ReadError::Malformed(error) => Some(refuse(Kind::BadHead, error.to_string())),
         ReadError::Truncated(read) => {
-            let message = format!("the stream ended inside a request's head or args, after {read} bytes of them");
+            let message =
+                format!("the stream ended inside a request's head or args, after {read} bytes of them");
             Some(refuse(Kind::BadHead, message))
         }
         ReadError::Stalled => {
             let message = "nothing came for too long inside a request's head or args";
             Some(Failure::new(Kind::ClientStalled, Retry::Reconnect, message))
         }
-        ReadError::Io(_) => None,
+        ReadError::Broken(_) => None,
     }
 }
 
@@ -66,7 +87,10 @@ pub(super) fn draining() -> Failure {
 
 /// What to tell a client that uses a sequence twice.
 pub(super) fn duplicate(sequence: u64) -> Failure {
-    refuse(Kind::DuplicateSequence, format!("a request with the sequence {sequence} is in flight"))
+    refuse(
+        Kind::DuplicateSequence,
+        format!("a request with the sequence {sequence} is in flight"),
+    )
 }
 
 fn refuse(kind: Kind, message: String) -> Failure {

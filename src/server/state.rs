@@ -31,7 +31,10 @@ pub enum StateError {
 /// Reads the keys of upload tokens from a file.
 pub fn load_token_key(path: &Path) -> Result<Sealer, StateError> {
     let text = fs::read_to_string(path).map_err(|error| io_error(path, error))?;
-    Sealer::from_text(&text).map_err(|error| StateError::Key { path: path.to_owned(), error })
+    Sealer::from_text(&text).map_err(|error| StateError::Key {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Reads the key of upload tokens from the state directory, where it is made at the first start.
@@ -45,7 +48,10 @@ pub fn load_or_create_token_key(state_dir: &Path) -> Result<Sealer, StateError> 
         loaded => return loaded,
     }
     fs::create_dir_all(state_dir).map_err(|error| io_error(state_dir, error))?;
-    let text = Sealer::generate_text().map_err(|error| StateError::Key { path: path.clone(), error })?;
+    let text = Sealer::generate_text().map_err(|error| StateError::Key {
+        path: path.clone(),
+        error,
+    })?;
     let temporary = state_dir.join(format!("token.key.{}", std::process::id()));
     let written = write_private(&temporary, &text).and_then(|()| match fs::hard_link(&temporary, &path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -58,11 +64,19 @@ pub fn load_or_create_token_key(state_dir: &Path) -> Result<Sealer, StateError> 
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
 fn io_error(path: &Path, error: io::Error) -> StateError {
-    StateError::Io { path: path.to_owned(), error }
+    StateError::Io {
+        path: path.to_owned(),
+        error,
+    }
 }

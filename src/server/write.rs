@@ -39,7 +39,11 @@ pub(super) async fn run(
             let closing = len > shared.context.limits.drain_cap || shared.shutdown.cut.is_cancelled();
             drop(seat);
             job.finish(Err(failure), closing).await;
-            let next = if !closing && reader.skip(len).await { Next::Read } else { Next::Close };
+            let next = if !closing && reader.skip(len).await {
+                Next::Read
+            } else {
+                Next::Close
+            };
             return (next, Some(reader));
         }
     };
@@ -59,26 +63,28 @@ async fn write(
     body: UploadBody,
     give_back: oneshot::Sender<Back>,
 ) {
-    let mut call = pin!(write_at::run(&shared.context, &seat, &permitted, body));
-    let mut stop = pin!(shared.shutdown.cut.cancelled());
     let (mut give_back, mut lent, mut reader) = (Some(give_back), true, None);
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut call => break outcome,
-            () = &mut stop => {
-                seat.interrupted();
-                break Err(cut(Some(&seat)));
-            }
-            returned = lease.returned(), if lent => {
-                lent = false;
-                // Only a complete body leaves the stream at the border of the next request.
-                match give_back.take() {
-                    Some(give_back) if lease.state() == BodyState::Complete => {
-                        // The loop waits for it.
-                        let _ = give_back.send((Next::Read, returned));
+    let outcome = {
+        let mut call = pin!(write_at::run(&shared.context, &seat, &permitted, body));
+        let mut stop = pin!(shared.shutdown.cut.cancelled());
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut call => break outcome,
+                () = &mut stop => {
+                    seat.interrupted();
+                    break Err(cut(Some(&seat)));
+                }
+                returned = lease.returned(), if lent => {
+                    lent = false;
+                    // Only a complete body leaves the stream at the border of the next request.
+                    match give_back.take() {
+                        Some(give_back) if lease.state() == BodyState::Complete => {
+                            // The loop waits for it.
+                            let _ = give_back.send((Next::Read, returned));
+                        }
+                        kept => (give_back, reader) = (kept, returned),
                     }
-                    kept => (give_back, reader) = (kept, returned),
                 }
             }
         }
@@ -101,8 +107,7 @@ async fn conclude(
     let unread = job.head.body_len - received;
     let broken = matches!(lease.state(), BodyState::Ended | BodyState::Failed(_));
     let stalled = matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::ClientStalled));
-    let closing = give_back.is_some()
-        && (unread > shared.context.limits.drain_cap || broken || stalled)
+    let closing = give_back.is_some() && (unread > shared.context.limits.drain_cap || broken || stalled)
         || shared.shutdown.cut.is_cancelled();
     let outcome = outcome.map(|written| {
         let mut answer = written.answer(received, crc32c);
@@ -114,7 +119,11 @@ async fn conclude(
     let Some(give_back) = give_back else { return };
     let next = match reader {
         Some(mut reader) if !closing => {
-            let next = if reader.skip(unread).await { Next::Read } else { Next::Close };
+            let next = if reader.skip(unread).await {
+                Next::Read
+            } else {
+                Next::Close
+            };
             (next, Some(reader))
         }
         reader => (Next::Close, reader),

@@ -42,7 +42,9 @@ pub enum Reported {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is unknown what arrived.
-    #[error("it is unknown what arrived of an earlier request: send QueryUpload, then go on from its 'committed'")]
+    #[error(
+        "it is unknown what arrived of an earlier request: send QueryUpload, then go on from its 'committed'"
+    )]
     Unsettled,
     /// The upload is finished, cancelled or lost.
     #[error("the upload has ended")]
@@ -133,12 +135,18 @@ pub struct Upload {
 impl Upload {
     /// One that GCS has just started.
     pub fn started() -> Self {
-        Self { phase: Phase::Settled, committed: 0 }
+        Self {
+            phase: Phase::Settled,
+            committed: 0,
+        }
     }
 
     /// One that was started elsewhere.
     pub fn attached() -> Self {
-        Self { phase: Phase::Unsettled, committed: 0 }
+        Self {
+            phase: Phase::Unsettled,
+            committed: 0,
+        }
     }
 
     /// The last that GCS reported as persisted: a lower bound.
@@ -162,7 +170,11 @@ impl Upload {
     /// Whether a range may be written now.
     pub fn check_write(&self, range: &Range) -> Result<(), Refusal> {
         self.check_open()?;
-        let end = range.offset.checked_add(range.len).filter(|end| *end <= MAX_END).ok_or(Refusal::TooLong)?;
+        let end = range
+            .offset
+            .checked_add(range.len)
+            .filter(|end| *end <= MAX_END)
+            .ok_or(Refusal::TooLong)?;
         match range.total {
             Some(total) if total != end => return Err(Refusal::Total { end, total }),
             Some(_) => {}
@@ -171,7 +183,10 @@ impl Upload {
             None => {}
         }
         if range.offset > self.committed {
-            return Err(Refusal::Gap { offset: range.offset, committed: self.committed });
+            return Err(Refusal::Gap {
+                offset: range.offset,
+                committed: self.committed,
+            });
         }
         Ok(())
     }
@@ -205,19 +220,26 @@ impl Upload {
             Reported::Finished(object) => {
                 self.finished(object);
                 match total {
-                    Some(total) if total != object.size => Err(Anomaly::Size { size: object.size, total }),
+                    Some(total) if total != object.size => Err(Anomaly::Size {
+                        size: object.size,
+                        total,
+                    }),
                     _ => Ok(()),
                 }
             }
             // Nothing known to be persisted, and nothing was before: the range did not arrive.
             Reported::Committed(None) if self.committed > 0 => {
                 self.phase = Phase::Unsettled;
-                Err(Anomaly::NoRange { before: self.committed })
+                Err(Anomaly::NoRange {
+                    before: self.committed,
+                })
             }
             Reported::Committed(now) => {
                 self.advance(now.unwrap_or(0))?;
                 if total.is_some() || self.committed < wanted {
-                    return Err(Anomaly::Incomplete { committed: self.committed });
+                    return Err(Anomaly::Incomplete {
+                        committed: self.committed,
+                    });
                 }
                 Ok(())
             }
@@ -244,7 +266,10 @@ impl Upload {
     fn advance(&mut self, now: u64) -> Result<(), Anomaly> {
         if now < self.committed {
             self.phase = Phase::Unsettled;
-            return Err(Anomaly::Regress { before: self.committed, now });
+            return Err(Anomaly::Regress {
+                before: self.committed,
+                now,
+            });
         }
         self.committed = now;
         Ok(())
@@ -279,22 +304,50 @@ mod tests {
     }
 
     fn object(size: u64) -> ObjectInfo {
-        ObjectInfo { size, generation: 1, ..ObjectInfo::default() }
+        ObjectInfo {
+            size,
+            generation: 1,
+            ..ObjectInfo::default()
+        }
     }
 
     #[test]
     fn a_range_must_fit_what_gcs_takes() {
         let mut upload = Upload::started();
         assert_eq!(upload.check_write(&range(0, MIB, None)), Ok(()));
-        assert_eq!(upload.check_write(&range(0, 1, None)), Err(Refusal::Alignment { end: 1 }));
+        assert_eq!(
+            upload.check_write(&range(0, 1, None)),
+            Err(Refusal::Alignment { end: 1 })
+        );
         assert_eq!(upload.check_write(&range(0, 0, None)), Err(Refusal::Empty));
         assert_eq!(upload.check_write(&range(0, 0, Some(0))), Ok(()));
-        assert_eq!(upload.check_write(&range(0, 1, Some(2))), Err(Refusal::Total { end: 1, total: 2 }));
-        assert_eq!(upload.check_write(&range(MIB, MIB, None)), Err(Refusal::Gap { offset: MIB, committed: 0 }));
-        assert_eq!(upload.check_write(&range(u64::MAX, 1, None)), Err(Refusal::TooLong));
-        assert_eq!(upload.check_write(&range(1, i64::MAX as u64, None)), Err(Refusal::TooLong));
-        upload.after_write(&range(0, MIB, None), Reported::Committed(Some(MIB))).expect("all committed");
-        assert_eq!(upload.check_write(&range(MIB - 7, MIB + 7, None)), Ok(()), "an overlap is allowed");
+        assert_eq!(
+            upload.check_write(&range(0, 1, Some(2))),
+            Err(Refusal::Total { end: 1, total: 2 })
+        );
+        assert_eq!(
+            upload.check_write(&range(MIB, MIB, None)),
+            Err(Refusal::Gap {
+                offset: MIB,
+                committed: 0
+            })
+        );
+        assert_eq!(
+            upload.check_write(&range(u64::MAX, 1, None)),
+            Err(Refusal::TooLong)
+        );
+        assert_eq!(
+            upload.check_write(&range(1, i64::MAX as u64, None)),
+            Err(Refusal::TooLong)
+        );
+        upload
+            .after_write(&range(0, MIB, None), Reported::Committed(Some(MIB)))
+            .expect("all committed");
+        assert_eq!(
+            upload.check_write(&range(MIB - 7, MIB + 7, None)),
+            Ok(()),
+            "an overlap is allowed"
+        );
     }
 
     #[test]
@@ -310,7 +363,11 @@ mod tests {
         assert_eq!(upload.check_write(&range(MIB / 2, MIB / 2, None)), Ok(()));
         let last = range(MIB / 2, MIB / 2, Some(MIB));
         let answer = upload.after_write(&last, Reported::Committed(Some(MIB)));
-        assert_eq!(answer, Err(Anomaly::Incomplete { committed: MIB }), "the last range should have finished it");
+        assert_eq!(
+            answer,
+            Err(Anomaly::Incomplete { committed: MIB }),
+            "the last range should have finished it"
+        );
         assert_eq!(upload.after_finish(MIB, Reported::Finished(object(MIB))), Ok(()));
         assert!(upload.has_ended());
         assert_eq!(upload.check_finish(), Err(Refusal::Ended));
@@ -319,7 +376,9 @@ mod tests {
     #[test]
     fn confirmed_bytes_never_vanish_silently() {
         let mut upload = Upload::started();
-        upload.after_write(&range(0, MIB, None), Reported::Committed(Some(MIB))).expect("all committed");
+        upload
+            .after_write(&range(0, MIB, None), Reported::Committed(Some(MIB)))
+            .expect("all committed");
         let answer = upload.after_write(&range(MIB, MIB, None), Reported::Committed(None));
         assert_eq!(answer, Err(Anomaly::NoRange { before: MIB }));
         assert_eq!(upload.check_finish(), Err(Refusal::Unsettled));

@@ -27,7 +27,12 @@ pub struct Progress {
 impl Progress {
     /// Of an upload that is unfinished, by a request that had no body.
     pub fn of(committed: u64) -> Self {
-        Self { committed, received: 0, received_crc32c: Crc32c::default(), object: None }
+        Self {
+            committed,
+            received: 0,
+            received_crc32c: Crc32c::default(),
+            object: None,
+        }
     }
 }
 
