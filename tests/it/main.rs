@@ -3,6 +3,7 @@
 mod devgcs_resumable;
 mod gcs_auth;
 mod gcs_connect;
+mod gcs_devgcs;
 mod gcs_read;
 mod gcs_session;
 mod gcs_write;
