@@ -1,6 +1,7 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
 mod devgcs_resumable;
+mod framing;
 mod gcs_auth;
 mod gcs_connect;
 mod gcs_devgcs;
@@ -8,5 +9,8 @@ mod gcs_read;
 mod gcs_session;
 mod gcs_write;
 mod golden;
+mod read_at;
 mod support;
+mod uploads;
 mod wire_robust;
+mod write_at;

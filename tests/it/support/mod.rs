@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod cases;
+pub(crate) mod daemon;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod peer;

@@ -1,0 +1,376 @@
+//! A daemon in front of devgcs, both in this process, and a client that speaks raw frames.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gcsd::devgcs::{self, DevGcs};
+use gcsd::gcs::{self, CredentialsSource, Gcs};
+use gcsd::net::TcpConnector;
+use gcsd::ops::{Context, Limits, Sealer, Secret};
+use gcsd::server::{self, Server, Stopped};
+use gcsd::wire::{
+    self, ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Longer than anything takes on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The bucket that every test's devgcs has.
+pub(crate) const BUCKET: &str = "bucket";
+
+/// How a test's daemon differs from the usual one.
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) grace: Duration,
+    pub(crate) secret: Option<&'static str>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) key: char,
+    pub(crate) devgcs: devgcs::Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                max_args: wire::DEFAULT_MAX_ARGS,
+                max_in_flight: 64,
+                max_uploads: 1024,
+                drain_cap: 1 << 20,
+                idle_timeout: Duration::ZERO,
+                client_timeout: PATIENCE,
+                gcs_timeout: PATIENCE,
+            },
+            grace: PATIENCE,
+            secret: None,
+            endpoint: None,
+            key: 'a',
+            devgcs: devgcs::Config {
+                buckets: vec![BUCKET.to_owned()],
+                ..devgcs::Config::default()
+            },
+        }
+    }
+}
+
+/// A running daemon and the server behind it.
+pub(crate) struct Daemon {
+    pub(crate) address: SocketAddr,
+    pub(crate) devgcs: DevGcs,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Stopped>,
+}
+
+impl Daemon {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let devgcs = DevGcs::start(any, options.devgcs).await.expect("devgcs starts");
+        let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
+        let mut config = gcs::Config::new(endpoint.parse().expect("an endpoint"));
+        config.credentials = CredentialsSource::Anonymous;
+        config.stall_timeout = options.limits.gcs_timeout;
+        config.source_timeout = options.limits.client_timeout;
+        let context = Context {
+            gcs: Gcs::new(config, Arc::new(TcpConnector)).expect("a client"),
+            sealer: Sealer::from_text(&String::from_iter([options.key; 64])).expect("a key"),
+            limits: options.limits,
+            secret: options.secret.map(Secret::new),
+        };
+        let config = server::Config {
+            max_connections: 1000,
+            read_buffer: 256 * 1024,
+            grace: options.grace,
+        };
+        let listener = TcpListener::bind(any).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = Server::new(context, config, vec![listener]);
+        let task = tokio::spawn(server.run(async move {
+            // Dropping the sender stops it, too.
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            devgcs,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        Client {
+            stream: TcpStream::connect(self.address)
+                .await
+                .expect("the daemon listens"),
+            sequence: 0,
+        }
+    }
+
+    /// Asks the daemon to stop, without waiting for it.
+    pub(crate) fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Stops the daemon, and waits until it has.
+    pub(crate) async fn stopped(mut self) -> Stopped {
+        self.stop();
+        timeout(PATIENCE, self.task)
+            .await
+            .expect("it stops")
+            .expect("without a panic")
+    }
+
+    /// The bytes of an object, which must be there.
+    pub(crate) async fn object(&self, name: &str) -> Vec<u8> {
+        self.devgcs
+            .object_bytes(BUCKET, name)
+            .await
+            .expect("the object is there")
+    }
+
+    pub(crate) fn has_object(&self, name: &str) -> bool {
+        self.devgcs.object(BUCKET, name).is_some()
+    }
+}
+
+/// A frame of a reply, whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) head: ReplyHead,
+    pub(crate) args: Bytes,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Frame {
+    /// The args, which must be those of a success.
+    pub(crate) fn ok(&self) -> Reply {
+        assert!(
+            self.head.status.is_ok(),
+            "{:?}: {}",
+            self.head.status,
+            self.error().message
+        );
+        let opcode = Opcode::from_code(self.head.opcode).expect("a known opcode");
+        Reply::decode(opcode, self.args.clone()).expect("well-formed args")
+    }
+
+    /// The progress that a successful reply tells.
+    pub(crate) fn progress(&self) -> wire::progress::Progress {
+        match self.ok() {
+            Reply::WriteAt(progress) | Reply::QueryUpload(progress) | Reply::FinishUpload(progress) => {
+                progress
+            }
+            other => panic!("no progress: {other:?}"),
+        }
+    }
+
+    /// The args of an error.
+    pub(crate) fn error(&self) -> ErrorReply {
+        ErrorReply::decode(self.args.clone()).expect("well-formed args")
+    }
+
+    /// Checks that this is the error `kind` with the class `retry`.
+    #[track_caller]
+    pub(crate) fn fails(&self, kind: Kind, retry: Retry) -> ErrorReply {
+        let expected = Status::new(kind, retry);
+        let message = if self.head.status.is_ok() {
+            String::new()
+        } else {
+            self.error().message
+        };
+        assert_eq!(self.head.status, expected, "{message}");
+        assert!(
+            !message.is_empty() && !message.contains('\n') && !message.contains("upload_id="),
+            "{message}"
+        );
+        self.error()
+    }
+}
+
+/// A connection whose every byte the test decides.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    sequence: u64,
+}
+
+impl Client {
+    /// Sends a request's head and args, and announces `body_len` bytes. Returns its sequence.
+    pub(crate) async fn begin(&mut self, upload: u32, request: &Request, body_len: u64) -> u64 {
+        self.sequence += 1;
+        let args = request.to_bytes();
+        let args_len = u32::try_from(args.len()).expect("small args");
+        let opcode = request.opcode() as u8;
+        let head = RequestHead {
+            opcode,
+            flags: 0,
+            sequence: self.sequence,
+            upload,
+            args_len,
+            body_len,
+        };
+        self.raw(&head.encode()).await;
+        self.raw(&args).await;
+        self.sequence
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        timeout(PATIENCE, self.stream.write_all(bytes))
+            .await
+            .expect("in time")
+            .expect("the daemon takes it");
+    }
+
+    /// Sends a request without a body and waits for a frame.
+    pub(crate) async fn call(&mut self, upload: u32, request: Request) -> Frame {
+        let sequence = self.begin(upload, &request, 0).await;
+        self.reply_to(sequence).await
+    }
+
+    /// Starts an upload of unknown size; returns its token.
+    pub(crate) async fn start(&mut self, upload: u32, object: &str) -> String {
+        match self.call(upload, start_upload(object)).await.ok() {
+            Reply::StartUpload(reply) => reply.token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Writes a whole range and waits for the reply.
+    pub(crate) async fn write(&mut self, upload: u32, offset: u64, total: Option<u64>, body: &[u8]) -> Frame {
+        let sequence = self
+            .begin(upload, &write_at(offset, total), body.len() as u64)
+            .await;
+        self.raw(body).await;
+        self.reply_to(sequence).await
+    }
+
+    /// Puts a whole object.
+    pub(crate) async fn put(&mut self, upload: u32, object: &str, body: &[u8]) {
+        self.start(upload, object).await;
+        let reply = self.write(upload, 0, Some(body.len() as u64), body).await;
+        assert!(reply.progress().object.is_some());
+    }
+
+    /// The next frame, which must be a reply to `sequence`.
+    pub(crate) async fn reply_to(&mut self, sequence: u64) -> Frame {
+        let frame = self.frame().await.expect("a reply");
+        assert_eq!(frame.head.sequence, sequence);
+        frame
+    }
+
+    /// The next frame, or `None` at the end of the stream.
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
+        timeout(PATIENCE, async {
+            let mut head = [0; wire::HEAD_LEN];
+            if self.stream.read_exact(&mut head).await.is_err() {
+                return None;
+            }
+            let head = ReplyHead::decode(&head).expect("a good head");
+            let mut args = vec![0; usize::try_from(head.args_len).expect("small")];
+            self.stream.read_exact(&mut args).await.expect("the args");
+            let mut body = vec![0; usize::try_from(head.body_len).expect("small")];
+            self.stream.read_exact(&mut body).await.expect("the body");
+            Some(Frame {
+                head,
+                args: args.into(),
+                body,
+            })
+        })
+        .await
+        .expect("a reply in time")
+    }
+
+    /// Checks that the daemon has closed the connection.
+    pub(crate) async fn closed(&mut self) {
+        let read = timeout(PATIENCE, self.stream.read(&mut [0]))
+            .await
+            .expect("in time");
+        assert!(
+            matches!(read, Ok(0) | Err(_)),
+            "the connection should be closed: {read:?}"
+        );
+    }
+
+    /// Says that no request will follow.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.expect("the stream is open");
+    }
+
+    /// Checks that the connection is alive and nothing else is under way on it.
+    pub(crate) async fn lives(&mut self) {
+        let echo = Bytes::from_static(b"alive?");
+        let reply = self
+            .call(0, Request::Ping(wire::ping::Args { echo: echo.clone() }))
+            .await;
+        assert_eq!(reply.ok(), Reply::Ping(wire::ping::Args { echo }));
+    }
+}
+
+/// A StartUpload of `object`.
+pub(crate) fn start_upload(object: &str) -> Request {
+    Request::StartUpload(wire::start_upload::Args {
+        bucket: BUCKET.parse().expect("a name"),
+        object: object.parse().expect("a name"),
+        size: None,
+        preconditions: gcsd::types::Preconditions::default(),
+        user_project: None,
+        kms_key_name: None,
+        predefined_acl: None,
+        metadata: Bytes::new(),
+    })
+}
+
+/// A WriteAt.
+pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
+    Request::WriteAt(wire::write_at::Args {
+        offset,
+        total,
+        object_crc32c: None,
+    })
+}
+
+/// A FinishUpload.
+pub(crate) fn finish_upload(total: u64) -> Request {
+    Request::FinishUpload(wire::finish_upload::Args {
+        total,
+        object_crc32c: None,
+    })
+}
+
+/// A QueryUpload.
+pub(crate) fn query_upload() -> Request {
+    Request::QueryUpload(wire::args::Empty)
+}
+
+/// A CancelUpload.
+pub(crate) fn cancel_upload() -> Request {
+    Request::CancelUpload(wire::args::Empty)
+}
+
+/// An object, as StatObject and ReadAt name it.
+pub(crate) fn object_ref(object: &str) -> wire::object::ObjectRef {
+    wire::object::ObjectRef {
+        bucket: BUCKET.parse().expect("a name"),
+        object: object.parse().expect("a name"),
+        generation: None,
+        preconditions: gcsd::types::Preconditions::default(),
+        user_project: None,
+    }
+}
+
+/// Bytes that tell each position from its neighbours.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|at| u8::try_from((at.wrapping_mul(2_654_435_761) >> 13) & 0xff).expect("a byte"))
+        .collect()
+}
