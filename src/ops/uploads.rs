@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Failure;
 use crate::gcs::SessionUri;
@@ -52,8 +52,8 @@ impl Slot {
 
 struct Entry {
     slot: Arc<Slot>,
-    /// Resolves when the last request so far has left its seat.
-    last: oneshot::Receiver<()>,
+    /// Resolves when the last request so far has left its seat; `None` where it is known to have.
+    last: Option<oneshot::Receiver<()>>,
     /// When the entry was last used, as a count of requests.
     used: u64,
 }
@@ -61,8 +61,11 @@ struct Entry {
 impl Entry {
     /// Nobody waits for it, and what it is bound to has ended.
     fn is_idle(&mut self) -> bool {
-        let left = !matches!(self.last.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        left && !self.slot.lock().is_open()
+        let waits = |last: &mut oneshot::Receiver<()>| last.try_recv() == Err(TryRecvError::Empty);
+        if !self.last.as_mut().is_some_and(waits) {
+            self.last = None;
+        }
+        self.last.is_none() && !self.slot.lock().is_open()
     }
 }
 
@@ -94,10 +97,10 @@ impl Uploads {
         let (leave, left) = oneshot::channel();
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.used = self.requests;
-            let before = std::mem::replace(&mut entry.last, left);
+            let before = entry.last.replace(left);
             return Ok(Seat {
                 slot: entry.slot.clone(),
-                before: Some(before),
+                before,
                 _leave: leave,
             });
         }
@@ -112,7 +115,7 @@ impl Uploads {
             id,
             Entry {
                 slot: slot.clone(),
-                last: left,
+                last: Some(left),
                 used: self.requests,
             },
         );

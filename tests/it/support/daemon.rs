@@ -272,7 +272,8 @@ impl Client {
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         timeout(PATIENCE, async {
             let mut head = [0; wire::HEAD_LEN];
-            if self.stream.read_exact(&mut head).await.is_err() {
+            if let Err(error) = self.stream.read_exact(&mut head).await {
+                eprintln!("no further frame: {error}");
                 return None;
             }
             let head = ReplyHead::decode(&head).expect("a good head");
