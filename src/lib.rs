@@ -5,6 +5,7 @@
 //! Data flows one way: bytes come in through [`wire`], mean something in `ops`, and leave through
 //! `gcs`. `ARCHITECTURE.md` says who may import whom, and a test holds it.
 
+pub mod cli;
 pub mod client;
 pub mod devgcs;
 pub mod gcs;

@@ -1,0 +1,58 @@
+//! `gcsd devgcs`: the embedded Cloud Storage, standing alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::fail::{Fail, failed};
+use super::stop::Signals;
+use crate::devgcs::{Config, DevGcs, Storage};
+
+/// Run a faithful Cloud Storage server on this machine, for tests and development
+///
+/// It serves Google's JSON API over plain HTTP and checks no credentials: point a client at it with
+/// STORAGE_EMULATOR_HOST or the client's own endpoint option.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen; port 0 lets the system choose.
+    #[arg(
+        long,
+        env = "GCSD_DEVGCS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:4443"
+    )]
+    listen: SocketAddr,
+    /// Keep objects and unfinished uploads in this directory, where they survive a restart.
+    #[arg(long, env = "GCSD_DEVGCS_DIR", value_name = "DIR", conflicts_with = "discard")]
+    dir: Option<PathBuf>,
+    /// Keep only sizes and checksums, for benchmarks.
+    #[arg(long, env = "GCSD_DEVGCS_DISCARD")]
+    discard: bool,
+    /// Create this bucket; may be given several times.
+    #[arg(
+        long = "bucket",
+        env = "GCSD_DEVGCS_BUCKET",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    buckets: Vec<String>,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), Fail> {
+    let signals = Signals::new()?;
+    let storage = match args.dir {
+        Some(dir) => Storage::Directory(dir),
+        None if args.discard => Storage::Discard,
+        None => Storage::Memory,
+    };
+    let config = Config {
+        storage,
+        buckets: args.buckets,
+        md5: !args.discard,
+        ..Config::default()
+    };
+    let server = DevGcs::start(args.listen, config).await.map_err(failed)?;
+    tracing::info!(endpoint = server.endpoint(), "devgcs listens");
+    signals.first().await;
+    server.shutdown().await;
+    Ok(())
+}
