@@ -45,10 +45,9 @@ pub(super) struct Args {
         value_name = "DIR",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
         conflicts_with = "endpoint"
     )]
-    embedded: Option<PathBuf>,
+    embedded: Option<Option<PathBuf>>,
 
     /// Where Cloud Storage is
     #[arg(
@@ -167,12 +166,12 @@ fn positive(text: &str) -> Result<Duration, String> {
 pub(super) async fn run(args: Args) -> Result<(), Fail> {
     let signals = Signals::new()?;
     let embedded = match &args.embedded {
-        Some(dir) => Some(start_embedded(dir).await?),
+        Some(dir) => Some(start_embedded(dir.clone()).await?),
         None => None,
     };
     let context = Context {
         gcs: make_gcs(&args, embedded.as_ref())?,
-        sealer: make_sealer(&args, embedded.is_some())?,
+        sealer: make_sealer(&args)?,
         limits: limits(&args),
         secret: args.auth_file.as_ref().map(read_secret).transpose()?,
     };
@@ -219,12 +218,8 @@ fn limits(args: &Args) -> Limits {
     }
 }
 
-async fn start_embedded(dir: &std::path::Path) -> Result<DevGcs, Fail> {
-    let storage = if dir.as_os_str().is_empty() {
-        Storage::Memory
-    } else {
-        Storage::Directory(dir.to_owned())
-    };
+async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Fail> {
+    let storage = dir.map_or(Storage::Memory, Storage::Directory);
     let config = devgcs::Config {
         storage,
         buckets: vec![EMBEDDED_BUCKET.to_owned()],
@@ -278,15 +273,11 @@ fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Fail> {
         .map_err(|error| failed(format!("{what}: {url}: {error}")))
 }
 
-fn make_sealer(args: &Args, embedded: bool) -> Result<Sealer, Fail> {
+fn make_sealer(args: &Args) -> Result<Sealer, Fail> {
     if let Some(file) = &args.token_key {
         return server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")));
     }
-    let in_memory = args
-        .embedded
-        .as_ref()
-        .is_some_and(|dir| dir.as_os_str().is_empty());
-    if embedded && in_memory && args.state_dir.is_none() {
+    if matches!(args.embedded, Some(None)) && args.state_dir.is_none() {
         // The uploads end with the process, and so may the key.
         let text = Sealer::generate_text().map_err(failed)?;
         return Sealer::from_text(&text).map_err(failed);
