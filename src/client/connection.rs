@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -14,60 +13,17 @@ use super::body::Body;
 use super::error::{Error, Reason, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
 use super::object_reader::ObjectReader;
+use super::options::Options;
 use super::{receiving, sending};
 use crate::net::{BoxStream, Connector};
 use crate::wire::progress::Progress;
 use crate::wire::{
-    self, DEFAULT_MAX_ARGS, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, attach_upload,
-    cancel_upload, finish_upload, hello, ping, read_at, start_upload, stat_object, write_at,
+    self, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, attach_upload, cancel_upload, finish_upload,
+    hello, ping, read_at, start_upload, stat_object, write_at,
 };
 
 /// Events of one read that wait to be taken, before the socket is no longer read.
 const READ_AHEAD: usize = 4;
-
-/// How a connection is made, and what it may cost.
-#[derive(Clone)]
-pub struct Options {
-    /// How long connecting may take, by default 10 s.
-    pub connect_timeout: Duration,
-    /// How long the daemon may be still, neither taking nor sending a byte, while something is due from
-    /// it; then the connection is over. By default 150 s. It must be longer than the daemon's own
-    /// patience with GCS, or its answer comes too late. A body's slow source and a slow reader do not
-    /// count against it. A bound on one request as a whole is the caller's to set
-    /// (`tokio::time::timeout`).
-    pub stall: Duration,
-    /// Requests in flight, by default 64 as in the daemon; further ones wait for their turn.
-    pub max_in_flight: usize,
-    /// The largest args that are sent, in bytes, by default 64 KiB as in the daemon.
-    pub max_args: u32,
-    /// The daemon's secret (`--auth-file`), where it wants one: [`Connection::open`] then says Hello.
-    pub secret: Option<Bytes>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            stall: Duration::from_secs(150),
-            max_in_flight: 64,
-            max_args: DEFAULT_MAX_ARGS,
-            secret: None,
-        }
-    }
-}
-
-// The secret is a credential: it is never printed.
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("stall", &self.stall)
-            .field("max_in_flight", &self.max_in_flight)
-            .field("max_args", &self.max_args)
-            .field("secret", &self.secret.as_ref().map(|_| "[redacted]"))
-            .finish()
-    }
-}
 
 /// A successful reply.
 #[derive(Debug, Clone, PartialEq, Eq)]

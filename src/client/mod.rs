@@ -19,12 +19,14 @@ mod error;
 mod file_body;
 mod in_flight;
 mod object_reader;
+mod options;
 mod receiving;
 mod sending;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
-pub use connection::{Connection, Options, Reply};
+pub use connection::{Connection, Reply};
 pub use error::{DaemonError, Error, Lost, Reason, RequestError};
 pub use file_body::{FileBody, Sum};
 pub use object_reader::ObjectReader;
+pub use options::Options;

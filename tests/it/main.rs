@@ -1,5 +1,8 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+mod client_ends;
+mod client_read;
+mod client_requests;
 mod devgcs_resumable;
 mod framing;
 mod gcs_auth;

@@ -6,4 +6,5 @@ pub(crate) mod daemon;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod peer;
+pub(crate) mod scripted;
 pub(crate) mod vectors;

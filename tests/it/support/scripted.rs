@@ -1,0 +1,206 @@
+//! The daemon's end of a connection, played by a test.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use gcsd::client::{Connection, Error, Options, Reason};
+use gcsd::net::BoxStream;
+use gcsd::types::Crc32c;
+use gcsd::wire::codec::RequestCodec;
+use gcsd::wire::head::{CLOSING, MORE};
+use gcsd::wire::progress::Progress;
+use gcsd::wire::{
+    self, ErrorReply, Opcode, ReplyHead, Request, RequestHead, Status, WireArgs as _, ping, write_at,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::codec::Decoder as _;
+
+/// What a test reads and writes as a daemon.
+pub(crate) struct Daemon {
+    pub(crate) stream: TcpStream,
+    buffer: BytesMut,
+}
+
+/// A client's connection over TCP, and the daemon's end of it.
+pub(crate) async fn pair(options: &Options) -> (Connection, Daemon) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let client = TcpStream::connect(address).await.expect("a connection");
+    let daemon = Daemon::accept(&listener).await;
+    (Connection::over(Box::new(client) as BoxStream, options), daemon)
+}
+
+impl Daemon {
+    /// The next connection of `listener`.
+    pub(crate) async fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("a live socket");
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    /// The next request, without its body; `None` at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<(RequestHead, Request)> {
+        let mut codec = RequestCodec { max_args: 1 << 20 };
+        loop {
+            if let Some(frame) = codec.decode(&mut self.buffer).expect("a request") {
+                let opcode = Opcode::from_code(frame.head.opcode).expect("a known opcode");
+                let args = frame.args.expect("args that are not too long");
+                return Some((frame.head, Request::decode(opcode, args).expect("good args")));
+            }
+            if !self.fill().await {
+                assert!(self.buffer.is_empty(), "the stream ended inside a request");
+                return None;
+            }
+        }
+    }
+
+    /// The next request, without its body.
+    pub(crate) async fn request(&mut self) -> (RequestHead, Request) {
+        self.next().await.expect("a request")
+    }
+
+    /// `len` bytes of a body.
+    pub(crate) async fn body(&mut self, len: u64) -> Vec<u8> {
+        let len = usize::try_from(len).expect("a short body");
+        while self.buffer.len() < len {
+            assert!(self.fill().await, "the stream ended inside a body");
+        }
+        self.buffer.split_to(len).to_vec()
+    }
+
+    /// Reads to the end of the stream, and says how many bytes there were.
+    pub(crate) async fn rest(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            count += self.buffer.len();
+            self.buffer.clear();
+            if !self.fill().await {
+                return count;
+            }
+        }
+    }
+
+    /// Whether a request comes before the client has been silent for a while.
+    pub(crate) async fn hears_nothing(&mut self) -> bool {
+        let quiet = tokio::time::Duration::from_millis(100);
+        tokio::time::timeout(quiet, self.next()).await.is_err()
+    }
+
+    /// Sends a frame of a successful reply.
+    pub(crate) async fn reply(&mut self, sequence: u64, flags: u16, reply: wire::Reply, body: &[u8]) {
+        let args = reply.to_bytes();
+        let head = head(
+            reply.opcode() as u8,
+            flags,
+            sequence,
+            Status::OK,
+            args.len(),
+            body.len(),
+        );
+        self.raw(&[&head, &args[..], body].concat()).await;
+    }
+
+    /// Sends an error.
+    pub(crate) async fn error(
+        &mut self,
+        of: &RequestHead,
+        flags: u16,
+        status: Status,
+        committed: Option<u64>,
+    ) {
+        let args = ErrorReply {
+            committed,
+            message: "as scripted".into(),
+            ..ErrorReply::default()
+        }
+        .to_bytes();
+        let head = head(of.opcode, flags, of.sequence, status, args.len(), 0);
+        self.raw(&[&head, &args[..]].concat()).await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("a client that reads");
+    }
+
+    async fn fill(&mut self) -> bool {
+        self.buffer.reserve(64 * 1024);
+        self.stream
+            .read_buf(&mut self.buffer)
+            .await
+            .is_ok_and(|count| count > 0)
+    }
+}
+
+/// The bytes of a reply's head.
+pub(crate) fn head(
+    opcode: u8,
+    flags: u16,
+    sequence: u64,
+    status: Status,
+    args_len: usize,
+    body_len: usize,
+) -> [u8; wire::HEAD_LEN] {
+    assert_eq!(flags & !(MORE | CLOSING), 0);
+    ReplyHead {
+        opcode,
+        flags,
+        sequence,
+        status,
+        http_status: 0,
+        args_len: u32::try_from(args_len).expect("short args"),
+        body_len: body_len as u64,
+    }
+    .encode()
+}
+
+/// `len` bytes that differ from place to place.
+pub(crate) fn bytes(len: usize) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(len + 8);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    while bytes.len() < len {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&state.rotate_left(29).to_le_bytes());
+    }
+    let mut bytes = bytes.freeze();
+    let extra = bytes.len() - len;
+    bytes.advance(extra);
+    bytes
+}
+
+/// The reply to a ping.
+pub(crate) fn pong(echo: &'static [u8]) -> wire::Reply {
+    wire::Reply::Ping(ping::Args {
+        echo: Bytes::from_static(echo),
+    })
+}
+
+/// A range from `offset` that is not the last.
+pub(crate) fn at(offset: u64) -> write_at::Args {
+    write_at::Args {
+        offset,
+        ..write_at::Args::default()
+    }
+}
+
+/// The reply to a WriteAt of an upload's first bytes.
+pub(crate) fn written(received: &[u8]) -> wire::Reply {
+    wire::Reply::WriteAt(Progress {
+        committed: received.len() as u64,
+        received: received.len() as u64,
+        received_crc32c: Crc32c::of(received),
+        object: None,
+    })
+}
+
+/// The reason of a lost connection, and whether the request had left.
+pub(crate) fn lost<T: std::fmt::Debug>(result: Result<T, Error>) -> (Reason, bool) {
+    match result {
+        Err(Error::Connection(lost)) => (lost.reason, lost.sent),
+        other => panic!("not a lost connection: {other:?}"),
+    }
+}
