@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
@@ -24,38 +25,32 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads the body of `response`: that of a success must fit, that of an error is cut.
-    pub(super) async fn read(response: Response<Incoming>, mut exchange: Exchange) -> Result<Self, Error> {
-        let (parts, mut incoming) = response.into_parts();
-        let success = parts.status.is_success();
-        let limit = if success { MAX_RESOURCE } else { MAX_ERROR };
-        let mut chunks = Chunks::default();
-        while let Some(chunk) = exchange.chunk(&mut incoming).await? {
-            chunks.push(chunk);
-            if chunks.len() > limit {
-                if success {
-                    return Err(Error::new(
-                        ErrorKind::BadResponse,
-                        format!("the answer is longer than {limit} bytes"),
-                    )
-                    .sent(true)
-                    .status(parts.status.as_u16())
-                    .with_request_id(request_id(&parts.headers)));
-                }
-                // The rest stays unread, so that the connection cannot be kept.
-                return Ok(Self {
-                    status: parts.status,
-                    headers: parts.headers,
-                    body: chunks.join().split_to(limit),
-                });
-            }
-        }
-        exchange.finish().await;
-        Ok(Self {
+    /// Reads the body of `response`: that of a success must fit, that of an error is cut. All of it must be
+    /// there within the time that GCS may keep us waiting, so that a trickle is no hang.
+    pub(super) async fn read(response: Response<Incoming>, exchange: Exchange) -> Result<Self, Error> {
+        let (parts, incoming) = response.into_parts();
+        let limit = if parts.status.is_success() {
+            MAX_RESOURCE
+        } else {
+            MAX_ERROR
+        };
+        let patience = exchange.patience();
+        let mut answer = Self {
             status: parts.status,
             headers: parts.headers,
-            body: chunks.join(),
-        })
+            body: Bytes::new(),
+        };
+        let (body, whole) = timeout(patience, collect(incoming, exchange, limit))
+            .await
+            .unwrap_or_else(|_| {
+                let problem = format!("GCS did not complete its answer within {patience:?}");
+                Err(Error::new(ErrorKind::GcsStalled, problem).sent(true))
+            })?;
+        if answer.status.is_success() && !whole {
+            return Err(answer.unexpected(format!("the answer is longer than {limit} bytes")));
+        }
+        answer.body = body;
+        Ok(answer)
     }
 
     pub(super) fn request_id(&self) -> Option<String> {
@@ -98,6 +93,20 @@ impl Answer {
             .with_reason(told.reason)
             .with_request_id(self.request_id())
     }
+}
+
+/// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread, so that
+/// the connection cannot be kept.
+async fn collect(mut body: Incoming, mut exchange: Exchange, limit: usize) -> Result<(Bytes, bool), Error> {
+    let mut chunks = Chunks::default();
+    while let Some(chunk) = exchange.chunk(&mut body).await? {
+        chunks.push(chunk);
+        if chunks.len() > limit {
+            return Ok((chunks.join().split_to(limit), false));
+        }
+    }
+    exchange.finish().await;
+    Ok((chunks.join(), true))
 }
 
 /// The chunks of a body; one alone is not copied.

@@ -1,8 +1,9 @@
 //! Access tokens, by Google's own library.
 //!
-//! It keeps a token and refreshes it in the background minutes before its end, so that a call finds one at once. Its
-//! background task ends at an error that it takes for permanent, a wrong file or a revoked key: the credentials are
-//! then made anew for a later call, so that a repaired file or a restored right needs no restart.
+//! It keeps a token and refreshes it in the background minutes before its end, so that a call finds one at
+//! once. Its background task ends at an error that it takes for permanent, a wrong file or a revoked key: the
+//! credentials are then made anew for a later call, so that a repaired file or a restored right needs no
+//! restart.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,8 @@ pub(super) struct Auth {
 
 struct Built {
     credentials: Credentials,
-    at: Instant,
+    /// When they may be made anew.
+    not_before: Instant,
 }
 
 impl Auth {
@@ -45,8 +47,11 @@ impl Auth {
                     return Err(ConfigError::PlainHttp(config.endpoint.clone()));
                 }
                 let credentials = build(&source).map_err(ConfigError::Credentials)?;
-                let at = Instant::now();
-                Some(Mutex::new(Built { credentials, at }))
+                let not_before = Instant::now() + REBUILD_INTERVAL;
+                Some(Mutex::new(Built {
+                    credentials,
+                    not_before,
+                }))
             }
         };
         Ok(Self {
@@ -85,20 +90,22 @@ impl Auth {
         }
     }
 
-    /// Makes the credentials anew for the calls to come. What was wrong may still be: then they stay as they are.
+    /// Makes the credentials anew for the calls to come. What was wrong may still be: then they stay as they
+    /// are.
     fn rebuild(&self, built: &Mutex<Built>) {
         let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-        if built.at.elapsed() < REBUILD_INTERVAL {
+        if Instant::now() < built.not_before {
             return;
         }
-        built.at = Instant::now();
+        built.not_before = Instant::now() + REBUILD_INTERVAL;
         match build(&self.source) {
             Ok(credentials) => built.credentials = credentials,
             Err(problem) => tracing::warn!(problem, "credentials cannot be made anew"),
         }
     }
 
-    /// The text of `error` may hold what a token endpoint answered: only its outermost line is shown, scrubbed.
+    /// The text of `error` may hold what a token endpoint answered: only its outermost line is shown,
+    /// scrubbed.
     fn error(&self, error: &CredentialsError) -> Error {
         let text = error.to_string();
         let text = text.split("body=<").next().unwrap_or_default();
@@ -154,4 +161,71 @@ fn build(source: &CredentialsSource) -> Result<Credentials, String> {
         }
     };
     built.map_err(|error| one_line(&format!("{name}: {error}"), 400))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::endpoint::Endpoint;
+    use super::*;
+
+    /// Answers requests for tokens, for ever the same.
+    async fn token_server(status: &'static str, body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let len = body.len();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\nConnection: close\r\n");
+                let answer = format!("{head}Content-Type: application/json\r\n\r\n{body}");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        format!("http://{address}/token")
+    }
+
+    fn write_user(path: &Path, token_uri: &str) {
+        let json = serde_json::json!({
+            "type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r",
+            "token_uri": token_uri,
+        });
+        std::fs::write(path, json.to_string()).expect("written");
+    }
+
+    #[tokio::test]
+    async fn a_repaired_file_is_found_without_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("user.json");
+        write_user(
+            &path,
+            &token_server("400 Bad Request", r#"{"error":"invalid_grant"}"#).await,
+        );
+        let mut config = Config::new(Endpoint::google());
+        config.credentials = CredentialsSource::File(path.clone());
+        let auth = Auth::new(&config).expect("credentials");
+        let kind = |outcome: Result<HeaderMap, Error>| outcome.expect_err("refused").kind();
+        assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
+
+        let token = r#"{"access_token":"t","expires_in":3600,"token_type":"Bearer"}"#;
+        write_user(&path, &token_server("200 OK", token).await);
+        // Not at once: a refusal must not turn into a storm of attempts.
+        assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
+        assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
+        let built = auth.built.as_ref().expect("credentials");
+        built.lock().expect("unharmed").not_before = Instant::now();
+        // The call that meets the error makes the credentials anew, for the next one.
+        assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
+        assert!(
+            auth.headers()
+                .await
+                .expect("a token")
+                .contains_key("authorization")
+        );
+    }
 }

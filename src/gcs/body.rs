@@ -14,12 +14,10 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 
 use super::link::Link;
 use crate::types::Crc32c;
@@ -221,8 +219,8 @@ pub struct Lease<S> {
 }
 
 impl<S: Source> Lease<S> {
-    /// Waits until the body needs the source no more, and takes it: every byte was received, the source ended or
-    /// failed, GCS answered early, or the request was dropped. GCS may still be thinking: the lender can
+    /// Waits until the body needs the source no more, and takes it: every byte was received, the source ended
+    /// or failed, GCS answered early, or the request was dropped. GCS may still be thinking: the lender can
     /// read on from the source meanwhile.
     ///
     /// `None` only if it was taken before. Cancel safe.
@@ -238,8 +236,8 @@ impl<S: Source> Lease<S> {
         .await
     }
 
-    /// Takes the source back at once, whatever the body is doing. If bytes are missing, the request is cut: GCS sees
-    /// the connection end before the body does.
+    /// Takes the source back at once, whatever the body is doing. If bytes are missing, the request is cut:
+    /// GCS sees the connection end before the body does.
     ///
     /// `None` only if it was taken before.
     pub fn take(&mut self) -> Option<S> {
@@ -304,11 +302,22 @@ impl UploadBody {
         self.len == 0
     }
 
+    /// How many bytes are still to be sent.
+    pub(super) fn missing(&self) -> u64 {
+        self.missing
+    }
+
     pub(super) fn lending(&self) -> Arc<dyn Lending> {
         self.lending.clone()
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    /// Tells the body which connection it goes out on.
+    pub(super) fn attach(&mut self, link: &Arc<Link>) {
+        self.link = Some(link.clone());
+    }
+
+    /// The next bytes for the connection; an error cuts it.
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if self.missing == 0 {
             return Poll::Ready(None);
         }
@@ -344,60 +353,3 @@ impl fmt::Debug for UploadBody {
 #[derive(Debug, thiserror::Error)]
 #[error("the body was cut")]
 pub(super) struct BodyError;
-
-/// The one body type of every request.
-pub(super) enum RequestBody {
-    /// A small body in memory, perhaps empty.
-    Full(Bytes),
-    /// A lent source.
-    Upload(UploadBody),
-}
-
-impl RequestBody {
-    /// Tells the body which connection it goes out on.
-    pub(super) fn attach(&mut self, link: &Arc<Link>) {
-        if let Self::Upload(body) = self {
-            body.link = Some(link.clone());
-        }
-    }
-
-    pub(super) fn lending(&self) -> Option<Arc<dyn Lending>> {
-        match self {
-            Self::Full(_) => None,
-            Self::Upload(body) => Some(body.lending()),
-        }
-    }
-
-    pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::Full(bytes) => bytes.len() as u64,
-            Self::Upload(body) => body.missing,
-        }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Upload(body) => body
-                .poll_chunk(cx)
-                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
-    }
-}

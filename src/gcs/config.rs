@@ -34,14 +34,16 @@ pub struct Config {
     pub user_project: Option<String>,
     /// The longest time for name, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// The longest time in which GCS takes and sends nothing while it is GCS's turn. The kernel's send buffer may
-    /// hold megabytes that are still on their way: keep it well above the time that a slow link needs for them.
+    /// The longest time in which GCS takes and sends nothing while it is GCS's turn. The kernel's send buffer
+    /// may hold megabytes that are still on their way: keep it well above the time that a slow link needs for
+    /// them.
     pub stall_timeout: Duration,
     /// The longest time in which a body's source gives nothing while GCS would take it.
     pub source_timeout: Duration,
     /// The longest time to wait for an access token.
     pub credentials_timeout: Duration,
-    /// How long an unused connection is kept. Shorter than the server keeps it, so that it is not found closed.
+    /// How long an unused connection is kept. Shorter than the server keeps it, so that it is not found
+    /// closed.
     pub idle_timeout: Duration,
     /// How many unused connections are kept.
     pub max_idle: usize,

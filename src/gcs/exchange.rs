@@ -18,10 +18,11 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::body::{BodyState, Lending, RequestBody};
+use super::body::{BodyState, Lending};
 use super::error::{Error, ErrorKind};
 use super::link::Link;
 use super::pool::Pool;
+use super::request::RequestBody;
 use super::tls;
 use super::transport::Connection;
 
@@ -148,6 +149,11 @@ impl Exchange {
         .await
     }
 
+    /// How long GCS may keep this side waiting.
+    pub(super) fn patience(&self) -> Duration {
+        self.clock.limits.stall
+    }
+
     /// Keeps the connection for the next request, if the response's body has been read to its end.
     pub(super) async fn finish(mut self) {
         let reusable =
@@ -184,7 +190,6 @@ impl Exchange {
             turn,
             source: received,
             sent: link.sent(),
-            received: link.received(),
         };
         if self.clock.poll(cx, progress).is_pending() {
             return Poll::Pending;
@@ -304,12 +309,14 @@ enum Turn {
 }
 
 /// What moves while an exchange goes on. Any change starts the clock anew.
+///
+/// What the server sends is not in it: a head that trickles in would keep the exchange alive for ever, and
+/// each chunk of a body ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Progress {
     turn: Turn,
     source: u64,
     sent: u64,
-    received: u64,
 }
 
 /// Both clocks: only that of the side whose turn it is runs.

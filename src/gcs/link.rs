@@ -4,15 +4,14 @@
 //!   hyper -> Guard -> (TLS) -> Meter -> socket
 //! ```
 //!
-//! [`Meter`] counts what the socket takes and gives, which is what "progress" and "GCS could have seen it" mean,
-//! TLS or not. [`Guard`] sees the plain bytes: it notes that an answer has begun, and it keeps a failed write
+//! [`Meter`] counts what the socket takes, which is what "progress" and "GCS could have seen it" mean, TLS
+//! or not. [`Guard`] sees the plain bytes: it notes that an answer has begun, and it keeps a failed write
 //! from hiding an answer that was received before it. Both tell the [`Link`], which the exchange reads.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,8 +24,6 @@ use crate::net::BoxStream;
 pub(super) struct Link {
     /// Bytes that the socket took since it was dialed, TLS records and all.
     sent: AtomicU64,
-    /// Bytes that the socket gave.
-    received: AtomicU64,
     /// The server has begun to answer the request at hand.
     answered: AtomicBool,
     /// The socket takes no more for now, and bytes are waiting.
@@ -58,16 +55,12 @@ impl Link {
         self.sent.load(Relaxed)
     }
 
-    pub(super) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
     pub(super) fn broken(&self) -> Option<&io::Error> {
         self.broken.get()
     }
 }
 
-/// Counts what a socket takes and gives.
+/// Counts what a socket takes.
 pub(super) struct Meter {
     stream: BoxStream,
     link: Arc<Link>,
@@ -91,11 +84,7 @@ impl AsyncRead for Meter {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let n = buf.filled().len() - before;
-        self.link.received.fetch_add(n as u64, Relaxed);
-        read
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
@@ -156,9 +145,9 @@ impl Guard {
         }
     }
 
-    /// Notes whether the socket is full, and swallows a failure: a server that refuses an upload answers and closes,
-    /// and the reset that follows must not overtake the answer, which may have been received already. From the
-    /// first failure on nothing is written; the reading side ends the exchange.
+    /// Notes whether the socket is full, and swallows a failure: a server that refuses an upload answers and
+    /// closes, and the reset that follows must not overtake the answer, which may have been received already.
+    /// From the first failure on nothing is written; the reading side ends the exchange.
     fn guarded<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.link.blocked.store(written.is_pending(), Relaxed);
         match ready!(written) {

@@ -42,8 +42,8 @@ use hyper::body::Incoming;
 
 use answer::Answer;
 use auth::Auth;
-use body::RequestBody;
 use exchange::Exchange;
+use request::RequestBody;
 use transport::Transport;
 
 use crate::net::SharedConnector;
@@ -73,8 +73,8 @@ pub struct Answered<T> {
 impl Gcs {
     /// Makes a client whose connections come from `connector`.
     ///
-    /// Files are read here, and a wrong one is an error; nothing is sent. Must be called inside a Tokio runtime:
-    /// Google's library refreshes access tokens in a task of its own.
+    /// Files are read here, and a wrong one is an error; nothing is sent. Must be called inside a Tokio
+    /// runtime: Google's library refreshes access tokens in a task of its own.
     pub fn new(config: Config, connector: SharedConnector) -> Result<Self, ConfigError> {
         let user_agent = HeaderValue::try_from(&config.user_agent).map_err(|_| ConfigError::UserAgent)?;
         let transport = Transport::new(&config, connector)?;

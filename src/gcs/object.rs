@@ -8,9 +8,8 @@ use http::uri::PathAndQuery;
 use serde::Deserialize;
 
 use super::answer::Answer;
-use super::body::RequestBody;
 use super::error::{Call, Error};
-use super::request::Target;
+use super::request::{RequestBody, Target};
 use super::{Answered, Gcs};
 use crate::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
 

@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 
 use super::Gcs;
 use super::answer::{Answer, request_id};
-use super::body::RequestBody;
 use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::object::{ObjectRef, md5};
+use super::request::RequestBody;
 use crate::types::{Crc32c, ObjectInfo};
 
 const X_GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
@@ -41,8 +41,8 @@ pub enum ReadRange {
 }
 
 impl ReadRange {
-    /// The `Range` header: `bytes=0-0` is one byte. From byte 0 on is no range at all, which an empty object can
-    /// satisfy, too.
+    /// The `Range` header: `bytes=0-0` is one byte. From byte 0 on is no range at all, which an empty object
+    /// can satisfy, too.
     fn header(self) -> Result<Option<HeaderValue>, Error> {
         let text = match self {
             Self::Whole | Self::From(0) => return Ok(None),
@@ -74,8 +74,8 @@ impl ReadRange {
 
 /// An object's bytes, on their way.
 ///
-/// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory. Dropped before
-/// the end, it closes the connection.
+/// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory.
+/// Dropped before the end, it closes the connection.
 pub struct ObjectStream {
     http_status: u16,
     info: ObjectInfo,
@@ -94,8 +94,8 @@ pub struct ObjectStream {
 impl Gcs {
     /// Starts to read an object.
     ///
-    /// Objects that are stored compressed (`Content-Encoding: gzip`) come as they are stored; with `gunzip`, GCS
-    /// decompresses them, and then ranges count decompressed bytes and the length is unknown
+    /// Objects that are stored compressed (`Content-Encoding: gzip`) come as they are stored; with `gunzip`,
+    /// GCS decompresses them, and then ranges count decompressed bytes and the length is unknown
     /// (<https://cloud.google.com/storage/docs/transcoding>).
     pub async fn read_object(
         &self,
@@ -231,8 +231,8 @@ impl ObjectStream {
         Ok(())
     }
 
-    /// What the response's headers say of the object: its generation (0 where they do not say), size as stored and
-    /// checksums as stored. They are those of the whole object, not of the range.
+    /// What the response's headers say of the object: its generation (0 where they do not say), size as
+    /// stored and checksums as stored. They are those of the whole object, not of the range.
     pub fn info(&self) -> &ObjectInfo {
         &self.info
     }

@@ -1,17 +1,24 @@
-//! Putting a request together.
+//! Putting a request together: its target, its headers, its body.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request};
+use http_body::{Body, Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Gcs;
-use super::body::RequestBody;
+use super::body::{BodyError, Lending, UploadBody};
 use super::error::{Error, ErrorKind};
+use super::link::Link;
 use crate::types::Preconditions;
 
-/// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does not,
-/// so that an object's name is one segment, whatever it holds.
+/// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does
+/// not, so that an object's name is one segment, whatever it holds.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -89,6 +96,63 @@ impl Gcs {
         *request.uri_mut() = Uri::from(target);
         *request.headers_mut() = headers;
         request
+    }
+}
+
+/// The one body type of every request.
+pub(super) enum RequestBody {
+    /// A small body in memory, perhaps empty.
+    Full(Bytes),
+    /// A lent source.
+    Upload(UploadBody),
+}
+
+impl RequestBody {
+    /// Tells the body which connection it goes out on.
+    pub(super) fn attach(&mut self, link: &Arc<Link>) {
+        if let Self::Upload(body) = self {
+            body.attach(link);
+        }
+    }
+
+    pub(super) fn lending(&self) -> Option<Arc<dyn Lending>> {
+        match self {
+            Self::Full(_) => None,
+            Self::Upload(body) => Some(body.lending()),
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Full(bytes) => bytes.len() as u64,
+            Self::Upload(body) => body.missing(),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Upload(body) => body
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
     }
 }
 

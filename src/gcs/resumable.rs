@@ -1,8 +1,9 @@
 //! The resumable session: start, write, query, finish, cancel
 //! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
 //!
-//! The session URI is the credential of the four calls that use it, so that they carry no access token: a token
-//! that is late or refused cannot hold up the data path, and none travels to a host that a session names.
+//! The session URI is the credential of the four calls that use it, so that they carry no access token: a
+//! token that is late or refused cannot hold up the data path, and none travels to a host that a session
+//! names.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -10,10 +11,10 @@ use http::{Method, Request};
 use serde::Deserialize;
 
 use super::answer::Answer;
-use super::body::{RequestBody, UploadBody};
+use super::body::UploadBody;
 use super::error::{Call, Error, ErrorKind};
 use super::object::Object;
-use super::request::Target;
+use super::request::{RequestBody, Target};
 use super::session::SessionUri;
 use super::{Answered, Gcs};
 use crate::types::{BucketName, Crc32c, ObjectName, Preconditions};
@@ -63,8 +64,8 @@ impl StartUpload {
 pub struct WriteRange {
     /// Where the first byte goes.
     pub offset: u64,
-    /// How many bytes there are. GCS persists multiples of [`CHUNK_ALIGNMENT`](crate::types::CHUNK_ALIGNMENT) of a range
-    /// that is not the last.
+    /// How many bytes there are. GCS persists multiples of [`CHUNK_ALIGNMENT`](crate::types::CHUNK_ALIGNMENT)
+    /// of a range that is not the last.
     pub len: u64,
     /// The object's size, if this is its last range.
     pub total: Option<u64>,
@@ -77,8 +78,8 @@ pub struct WriteRange {
 pub enum Progress {
     /// It goes on.
     Active {
-        /// Bytes that GCS has persisted. `None` where GCS named no range: nothing is known to be persisted, which
-        /// must be taken as 0 (google-cloud-cpp#7877).
+        /// Bytes that GCS has persisted. `None` where GCS named no range: nothing is known to be persisted,
+        /// which must be taken as 0 (google-cloud-cpp#7877).
         committed: Option<u64>,
     },
     /// The object is there.
@@ -97,7 +98,8 @@ pub enum Cancelled {
 }
 
 impl Gcs {
-    /// Starts an upload: `POST .../o?uploadType=resumable`. The session URI is what the other four calls need.
+    /// Starts an upload: `POST .../o?uploadType=resumable`. The session URI is what the other four calls
+    /// need.
     pub async fn start_upload(&self, start: &StartUpload) -> Result<Answered<SessionUri>, Error> {
         self.start(start).await.map_err(|error| error.during(Call::Start))
     }
@@ -149,8 +151,8 @@ impl Gcs {
 
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
     ///
-    /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no bytes is
-    /// the same as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not.
+    /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no
+    /// bytes is the same as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not.
     pub async fn write(
         &self,
         session: &SessionUri,
@@ -172,8 +174,8 @@ impl Gcs {
         written.await.map_err(|error| error.during(Call::Write))
     }
 
-    /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what was under
-    /// way may still be persisted after it (google-cloud-cpp#9750).
+    /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what
+    /// was under way may still be persisted after it (google-cloud-cpp#9750).
     pub async fn query(&self, session: &SessionUri) -> Result<Answered<Progress>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes */*"));
@@ -182,8 +184,8 @@ impl Gcs {
             .map_err(|error| error.during(Call::Query))
     }
 
-    /// Finishes an upload without bytes: `PUT` with `Content-Range: bytes */TOTAL`. If other than `total` bytes are
-    /// persisted, the session goes on.
+    /// Finishes an upload without bytes: `PUT` with `Content-Range: bytes */TOTAL`. If other than `total`
+    /// bytes are persisted, the session goes on.
     pub async fn finish(
         &self,
         session: &SessionUri,

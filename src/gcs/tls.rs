@@ -15,7 +15,8 @@ use super::config::ConfigError;
 /// 64 KiB cuts each of them into pieces.
 pub(super) const BUFFER_LIMIT: usize = 512 * 1024;
 
-/// A connector that trusts the certificates of `ca_file`, or else those of the system, and speaks HTTP/1.1 only.
+/// A connector that trusts the certificates of `ca_file`, or else those of the system, and speaks HTTP/1.1
+/// only.
 pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ConfigError> {
     let roots = match ca_file {
         Some(path) => file_roots(path).map_err(|problem| ConfigError::CaFile {

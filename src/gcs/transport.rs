@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{self, pki_types::ServerName};
 
-use super::body::RequestBody;
 use super::config::{Config, ConfigError};
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Exchange, Limits, Sent};
 use super::link::{Guard, Link, Meter};
 use super::pool::Pool;
+use super::request::RequestBody;
 use super::tls;
 use crate::net::{ResolveError, SharedConnector};
 
@@ -78,8 +78,8 @@ impl Transport {
 
     /// Sends `request` to `endpoint` and waits for the head of the response.
     ///
-    /// A kept connection is tried first. If it turns out to be over before a byte of the request was taken from
-    /// us, the request goes out on a new one; nothing else is ever sent twice.
+    /// A kept connection is tried first. If it turns out to be over before a byte of the request was taken
+    /// from us, the request goes out on a new one; nothing else is ever sent twice.
     pub(super) async fn send(
         &self,
         endpoint: &Endpoint,

@@ -1,5 +1,5 @@
-//! The GCS client against the embedded GCS: two programs written from the same documentation, and not from each
-//! other.
+//! The GCS client against the embedded GCS: two programs written from the same documentation, and not from
+//! each other.
 
 use std::collections::VecDeque;
 
