@@ -3,6 +3,7 @@
 mod client_ends;
 mod client_read;
 mod client_requests;
+mod conversation;
 mod devgcs_resumable;
 mod framing;
 mod gcs_auth;
@@ -14,7 +15,9 @@ mod gcs_read;
 mod gcs_session;
 mod gcs_write;
 mod golden;
+mod mini_client;
 mod read_at;
+mod spec;
 mod support;
 mod uploads;
 mod wire_robust;

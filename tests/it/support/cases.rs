@@ -239,7 +239,7 @@ fn connection() -> Vec<Case> {
         idle_timeout_ms: 300_000,
         client_timeout_ms: 60_000,
         gcs_timeout_ms: 61_000,
-        server: "gcsd 0.1.0".into(),
+        server: "gcsd/0.1.0".into(),
     };
     let echo = ping::Args {
         echo: Bytes::from("hello?"),
@@ -291,7 +291,6 @@ fn uploads() -> Vec<Case> {
         object_crc32c,
     };
     let ended = ErrorReply {
-        committed: Some(12),
         message: "the upload has ended".into(),
         ..ErrorReply::default()
     };
@@ -489,7 +488,7 @@ fn errors() -> Vec<Case> {
         ..ErrorReply::default()
     };
     let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
-    let bad_head = Status::new(Kind::BadHead, Retry::Reconnect);
+    let bad_head = Status::new(Kind::BadHead, Retry::Never);
     vec![
         one(
             "error.reply",

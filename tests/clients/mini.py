@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""A small client of gcsd, written from proto-spec.md alone: the specification's "baseline client".
+
+usage: mini.py HOST:PORT put FILE gs://BUCKET/OBJECT
+       mini.py HOST:PORT get gs://BUCKET/OBJECT FILE
+       mini.py HOST:PORT stat gs://BUCKET/OBJECT
+"""
+import os, random, select, socket, struct, sys, time
+
+START, WRITE, QUERY, FINISH, CANCEL, ATTACH, READ, STAT = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x21, 0x22  # opcodes
+SAME, UNKNOWN, RESTART, RECONNECT = 1, 2, 3, 4  # retry classes
+RANGE, PIECE = 8 << 20, 256 << 10  # bytes in one WriteAt (a multiple of 256 KiB) and in one send
+TABLE = list(range(256))
+for _ in range(8):
+    TABLE = [c >> 1 ^ (0x82F63B78 if c & 1 else 0) for c in TABLE]
+
+def crc32c(data, crc=0):
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+class Failure(Exception):
+    """An error reply."""
+    def __init__(self, status, flags, args):
+        committed, present, self.delay_ms, length = struct.unpack_from("<QIIH", args)
+        self.retry, self.closing, self.committed = status >> 8 & 15, flags & 2, committed if present & 1 else 0
+        super().__init__("status 0x%04x: %s" % (status, args[24:24 + length].decode()))
+
+class Connection:
+    """One request at a time over one stream."""
+    def __init__(self, address):
+        host, port = address.rsplit(":", 1)
+        self.socket, self.sequence, self.cut = socket.create_connection((host, int(port)), 600), 0, False
+
+    def receive(self, length):
+        data = bytearray()
+        while len(data) < length:
+            piece = self.socket.recv(min(length - len(data), PIECE))
+            if not piece:
+                raise ConnectionError("the daemon closed the connection")
+            data += piece
+        return bytes(data)
+
+    def send(self, data):
+        try:
+            for at in range(0, len(data), PIECE):
+                if at and select.select([self.socket], [], [], 0)[0]:
+                    raise BrokenPipeError  # the reply is there before the body is out: no need to send the rest
+                self.socket.sendall(data[at:at + PIECE])
+        except OSError:
+            self.cut = True  # no further request; but the reply may have come
+
+    def frames(self, opcode, upload=0, args=b"", body=b""):
+        """Sends a request, and yields the args and the body of each frame of its reply."""
+        self.sequence, flags = self.sequence + 1, 1
+        head = struct.pack("<4sBBHQIIQ", b"GCS?", 1, opcode, 0, self.sequence, upload, len(args), len(body))
+        self.send(memoryview(head + args + body))
+        while flags & 1:
+            head = struct.unpack("<4sBBHQHHIQ", self.receive(32))
+            magic, version, _, flags, sequence, status, _, args_len, body_len = head
+            if (magic, version) != (b"GCS!", 1) or sequence not in (0, self.sequence) or args_len > 65536:
+                raise ConnectionError("what came is no reply to the request")
+            args, body = self.receive(args_len), self.receive(body_len)
+            if status:
+                raise Failure(status, flags, args)
+            yield args, body
+        if flags & 2 or self.cut:
+            self.socket.close()  # the next request finds out, and connects again
+
+    def ask(self, *request):
+        return list(self.frames(*request))[-1]
+
+    def progress(self, *request):
+        return struct.unpack_from("<QQIIQQQI", self.ask(*request)[0])
+
+def recover(error, failures):
+    """The retry class of what went wrong, after the back-off; raises it again if there is no hope."""
+    retry = getattr(error, "retry", RECONNECT)
+    if retry not in (SAME, UNKNOWN, RESTART, RECONNECT) or failures >= 10:
+        raise error
+    print("trying again after: %s" % error, file=sys.stderr)
+    time.sleep(max(getattr(error, "delay_ms", 0) / 1000, random.uniform(0, min(2 ** failures, 32))))
+    return retry
+
+def put(address, path, bucket, name):
+    source, size, checksum = open(path, "rb"), os.path.getsize(path), 0
+    while piece := source.read(PIECE):
+        checksum = crc32c(piece, checksum)
+    connection, token, bound, settled, committed, failures = None, None, False, False, 0, 0
+    while True:
+        try:
+            data = b""
+            if connection is None:
+                connection, bound = Connection(address), False
+            if token is None:
+                args = struct.pack("<HHHHHHIIIQ32x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
+                reply = connection.ask(START, 1, args)[0]
+                token, committed, bound, settled = reply[16:16 + struct.unpack_from("<H", reply, 8)[0]], 0, True, True
+            if not bound:
+                connection.ask(ATTACH, 1, struct.pack("<HHI", len(token), 0, 0) + token)
+                bound, settled = True, False
+            if not settled:
+                progress, settled = connection.progress(QUERY, 1), True
+            elif committed == size:  # an empty object, or all bytes are there and the last answer was lost
+                progress = connection.progress(FINISH, 1, struct.pack("<QII", size, checksum, 1))
+            else:
+                source.seek(committed)
+                data = source.read(RANGE)
+                last = (size, checksum, 3) if committed + len(data) == size else (0, 0, 0)
+                progress = connection.progress(WRITE, 1, struct.pack("<QQII", committed, *last), data)
+            now, received, received_crc, finished, generation, _, stored, stored_crc = progress
+            if (received, received_crc) != (len(data), crc32c(data)):
+                raise ValueError("the bytes changed on their way to the daemon")
+            if not committed <= now <= size:
+                raise ValueError("GCS holds %d bytes of %d, and %d were committed" % (now, size, committed))
+            if finished and (stored, stored_crc) != (size, checksum):
+                raise ValueError("the object is wrong: generation %d" % generation)
+            if finished:
+                return generation
+            committed, failures = now, failures if now == committed else 0
+        except (Failure, OSError) as error:
+            if getattr(error, "committed", 0) > committed:
+                committed, failures = error.committed, 0
+            retry, failures = recover(error, failures), failures + 1
+            if retry == RECONNECT or error.closing or connection.cut:
+                connection = None
+            settled &= retry != UNKNOWN
+            token = None if retry == RESTART else token
+        except (KeyboardInterrupt, ValueError):
+            if connection and bound:  # GCS need not keep what nobody will finish
+                connection.ask(CANCEL, 1)
+            raise
+
+def object_ref(bucket, name, generation=0):
+    return struct.pack("<HHHHIIQ32x", len(bucket), len(name), 0, 0, 16 if generation else 0, 0, generation)
+
+def get(address, bucket, name, path):
+    target, offset, failures, generation, checksum = open(path, "wb"), 0, 0, 0, 0
+    while True:
+        try:
+            args = object_ref(bucket, name, generation) + struct.pack("<QQ", offset, 0) + bucket + name
+            for args, body in Connection(address).frames(READ, 0, args):
+                if len(args) == 64:  # Start: from now on, this generation
+                    generation, _, size, stored_crc, present = struct.unpack_from("<QQQII", args)
+                target.write(body)
+                offset, checksum, failures = offset + len(body), crc32c(body, checksum), 0 if body else failures
+            if present & 1 and checksum != stored_crc:
+                raise ValueError("the bytes are not those that are stored")
+            return offset
+        except (Failure, OSError) as error:
+            recover(error, failures)
+            failures += 1
+
+def main(address, verb, *rest):
+    bucket, _, name = rest[verb == "put"].removeprefix("gs://").encode().partition(b"/")
+    if verb == "put":
+        print("generation %d" % put(address, rest[0], bucket, name))
+    elif verb == "get":
+        print("%d bytes" % get(address, bucket, name, rest[1]))
+    else:
+        args, json = Connection(address).ask(STAT, 0, object_ref(bucket, name) + bucket + name)
+        print("generation %d, metageneration %d, %d bytes" % struct.unpack_from("<QQQ", args), json.decode(), sep="\n")
+
+if __name__ == "__main__":
+    if [len(sys.argv), *sys.argv[2:3]] not in ([5, "put"], [5, "get"], [4, "stat"]):
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except (Failure, OSError, ValueError) as error:
+        sys.exit("mini.py: %s" % error)
