@@ -1,5 +1,6 @@
 //! Bodies: what a request brings, read at the pace the gate allows, and what an answer carries.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::error::Error;
+use super::gunzip::Gunzip;
 use super::storage::Reader;
 
 /// The connection broke, or stood still too long, before the body was whole.
@@ -30,12 +32,22 @@ impl From<Broken> for Error {
     }
 }
 
+/// Where a request's body comes from.
+#[derive(Debug)]
+enum Source {
+    Socket {
+        incoming: Incoming,
+        gate: watch::Receiver<bool>,
+        idle: Duration,
+    },
+    /// Read already: a part of a batch.
+    Ready(VecDeque<Bytes>),
+}
+
 /// The body of a request.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
-    gate: watch::Receiver<bool>,
-    idle: Duration,
+    source: Source,
     /// What the head promised; `None` for chunked transfer encoding.
     length: Option<u64>,
     received: u64,
@@ -48,10 +60,18 @@ impl RequestBody {
         let length = incoming.size_hint().exact();
         Self {
             ended: incoming.is_end_stream(),
-            incoming,
-            gate,
-            idle,
+            source: Source::Socket { incoming, gate, idle },
             length,
+            received: 0,
+        }
+    }
+
+    /// A body that was read already.
+    pub(crate) fn ready(pieces: VecDeque<Bytes>) -> Self {
+        Self {
+            ended: pieces.is_empty(),
+            length: Some(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            source: Source::Ready(pieces),
             received: 0,
         }
     }
@@ -73,24 +93,12 @@ impl RequestBody {
 
     /// The next bytes, `None` at the end that the head promised.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
-        while !self.ended {
-            // An error means that the server is gone: then there is nothing left to hold for.
-            let _ = self.gate.wait_for(|closed| !closed).await;
-            let frame = tokio::time::timeout(self.idle, self.incoming.frame())
-                .await
-                .map_err(|_| Broken)?;
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data()
-                        && !bytes.is_empty()
-                    {
-                        self.received += bytes.len() as u64;
-                        return Ok(Some(bytes));
-                    }
-                }
-                Some(Err(_)) => return Err(Broken),
-                None => self.ended = true,
+        if !self.ended {
+            if let Some(bytes) = self.source.next().await? {
+                self.received += bytes.len() as u64;
+                return Ok(Some(bytes));
             }
+            self.ended = true;
         }
         match self.length {
             Some(length) if length != self.received => Err(Broken),
@@ -115,6 +123,33 @@ impl RequestBody {
     }
 }
 
+impl Source {
+    async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        let (incoming, gate, idle) = match self {
+            Self::Ready(pieces) => return Ok(pieces.pop_front()),
+            Self::Socket { incoming, gate, idle } => (incoming, gate, *idle),
+        };
+        loop {
+            // An error means that the server is gone: then there is nothing left to hold for.
+            let _ = gate.wait_for(|closed| !closed).await;
+            let frame = tokio::time::timeout(idle, incoming.frame())
+                .await
+                .map_err(|_| Broken)?;
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data()
+                        && !bytes.is_empty()
+                    {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Some(Err(_)) => return Err(Broken),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
@@ -122,6 +157,8 @@ pub(crate) enum ResponseBody {
     Full(Option<Bytes>),
     /// An object's bytes, read as they are sent.
     Stored(Reader),
+    /// What an object stored as gzip holds.
+    Inflated(Box<Gunzip>),
 }
 
 impl ResponseBody {
@@ -150,6 +187,9 @@ impl http_body::Body for ResponseBody {
             Self::Stored(reader) => reader
                 .poll_next(context)
                 .map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Self::Inflated(gunzip) => gunzip
+                .poll_next(context)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -157,13 +197,15 @@ impl http_body::Body for ResponseBody {
         match self {
             Self::Full(bytes) => bytes.is_none(),
             Self::Stored(reader) => reader.remaining() == 0,
+            Self::Inflated(gunzip) => gunzip.is_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
-            Self::Stored(reader) => reader.remaining(),
-        })
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stored(reader) => SizeHint::with_exact(reader.remaining()),
+            Self::Inflated(_) => SizeHint::default(),
+        }
     }
 }

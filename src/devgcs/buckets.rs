@@ -1,92 +1,157 @@
-//! Buckets: insert, get, list, delete.
+//! Buckets (<https://cloud.google.com/storage/docs/json_api/v1/buckets>).
 
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use serde_json::{Value, json as document};
+use serde_json::{Map, Value, json as document};
 
 use super::body::ResponseBody;
 use super::call::Call;
 use super::error::Error;
 use super::json;
+use super::preconditions;
 use super::resource::BucketRecord;
 use super::service::Service;
 
 /// The most buckets on one page.
 const MAX_PAGE: u64 = 1000;
 
+/// `POST /storage/v1/b`.
 pub(crate) async fn insert(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
     let resource = json::object(&mut call.body).await?;
-    let name = resource
-        .get("name")
-        .and_then(Value::as_str)
-        .ok_or_else(|| Error::required("name"))?;
-    let mut record = BucketRecord::new(name.to_owned());
-    let text = |key: &str| resource.get(key).and_then(Value::as_str).map(str::to_uppercase);
-    record.location = text("location").unwrap_or(record.location);
-    record.storage_class = text("storageClass").unwrap_or(record.storage_class);
-    record.versioning = resource
-        .get("versioning")
-        .and_then(|versioning| versioning.get("enabled"))
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
-    if let Some(Value::Object(labels)) = resource.get("labels") {
-        let pairs = labels
-            .iter()
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        record.labels = pairs.collect();
+    let name = resource.get("name").and_then(Value::as_str);
+    let mut record = BucketRecord::new(name.ok_or_else(|| Error::required("name"))?.to_owned());
+    if let Some(location) = resource.get("location").and_then(Value::as_str) {
+        record.location = location.to_uppercase();
     }
+    merge(&mut record, &resource)?;
     let keeper = Arc::clone(service);
     let record = service.keep.run(move || keeper.insert_bucket(record)).await?;
-    Ok(json::response(StatusCode::OK, &record.resource(&call.base)))
+    Ok(answer(call, &record))
 }
 
+/// `GET /storage/v1/b/BUCKET`.
 pub(crate) fn get(service: &Service, call: &Call, bucket: &str) -> Result<Response<ResponseBody>, Error> {
     let record = service.bucket(bucket)?;
-    Ok(json::response(StatusCode::OK, &record.resource(&call.base)))
+    check(call, &record)?;
+    Ok(answer(call, &record))
 }
 
+/// `PATCH` and `PUT /storage/v1/b/BUCKET`: both change the fields that are named.
+pub(crate) async fn change(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let resource = json::object(&mut call.body).await?;
+    let conditions = preconditions::from_query(&call.query)?;
+    let keeper = Arc::clone(service);
+    let change = move || {
+        keeper.update_bucket(&bucket, |record| {
+            preconditions::check_metageneration(&conditions, record.metageneration)?;
+            merge(record, &resource)
+        })
+    };
+    let record = service.keep.run(change).await?;
+    Ok(answer(call, &record))
+}
+
+/// `GET /storage/v1/b`.
 pub(crate) fn list(service: &Service, call: &Call) -> Result<Response<ResponseBody>, Error> {
     let prefix = call.query.get("prefix").unwrap_or("");
     let after = call.query.get("pageToken").unwrap_or("");
-    let page = call
+    let limit = call
         .query
         .number("maxResults")?
         .unwrap_or(MAX_PAGE)
         .clamp(1, MAX_PAGE);
-    let mut items = Vec::new();
-    let mut next = None;
-    let all = service.buckets();
-    for record in all
-        .iter()
-        .filter(|record| record.name.starts_with(prefix) && record.name.as_str() > after)
-    {
-        if items.len() as u64 == page {
-            next = Some(after);
-            break;
-        }
-        items.push(record.resource(&call.base));
-    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = service.buckets();
+    found.retain(|record| record.name.starts_with(prefix) && record.name.as_str() > after);
+    let more = found.len() > limit;
+    found.truncate(limit);
     let mut answer = document!({ "kind": "storage#buckets" });
-    if next.is_some()
-        && let Some(last) = items.last()
-    {
-        answer["nextPageToken"] = last["name"].clone();
+    if more && let Some(last) = found.last() {
+        answer["nextPageToken"] = last.name.clone().into();
     }
-    if !items.is_empty() {
-        answer["items"] = items.into();
+    if !found.is_empty() {
+        answer["items"] = found.iter().map(|record| record.resource(&call.base)).collect();
     }
     Ok(json::response(StatusCode::OK, &answer))
 }
 
+/// `DELETE /storage/v1/b/BUCKET`.
 pub(crate) async fn delete(
     service: &Arc<Service>,
-    _call: &Call,
+    call: &Call,
     bucket: String,
 ) -> Result<Response<ResponseBody>, Error> {
+    let conditions = preconditions::from_query(&call.query)?;
     let keeper = Arc::clone(service);
-    service.keep.run(move || keeper.delete_bucket(&bucket)).await?;
+    let delete = move || {
+        keeper.delete_bucket(&bucket, |record| {
+            preconditions::check_metageneration(&conditions, record.metageneration)
+        })
+    };
+    service.keep.run(delete).await?;
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
+}
+
+fn check(call: &Call, record: &BucketRecord) -> Result<(), Error> {
+    let conditions = preconditions::from_query(&call.query)?;
+    preconditions::check_metageneration(&conditions, record.metageneration)
+}
+
+fn answer(call: &Call, record: &BucketRecord) -> Response<ResponseBody> {
+    json::response(StatusCode::OK, &record.resource(&call.base))
+}
+
+/// Takes over the fields that this server knows; it obeys `versioning`, and shows the rest again.
+fn merge(record: &mut BucketRecord, resource: &Map<String, Value>) -> Result<(), Error> {
+    let wrong = |key: &str| Error::invalid(format!("Invalid value for {key}."));
+    for (key, value) in resource {
+        match (key.as_str(), value) {
+            ("storageClass", Value::String(class)) => record.storage_class = class.to_uppercase(),
+            ("versioning", Value::Null) => record.versioning = false,
+            ("versioning", value) => {
+                let enabled = value.get("enabled").and_then(Value::as_bool);
+                record.versioning = enabled.ok_or_else(|| wrong(key))?;
+            }
+            ("labels", Value::Null) => record.labels.clear(),
+            ("labels", Value::Object(labels)) => {
+                for (label, value) in labels {
+                    match value {
+                        Value::Null => drop(record.labels.remove(label)),
+                        Value::String(text) => drop(record.labels.insert(label.clone(), text.clone())),
+                        _ => return Err(wrong(key)),
+                    }
+                }
+            }
+            (
+                "cors"
+                | "lifecycle"
+                | "website"
+                | "logging"
+                | "encryption"
+                | "billing"
+                | "iamConfiguration"
+                | "autoclass"
+                | "softDeletePolicy"
+                | "defaultEventBasedHold"
+                | "rpo",
+                value,
+            ) => {
+                if value.is_null() {
+                    record.shown.remove(key);
+                } else {
+                    record.shown.insert(key.clone(), value.clone());
+                }
+            }
+            ("storageClass" | "labels", _) => return Err(wrong(key)),
+            _ => {}
+        }
+    }
+    Ok(())
 }

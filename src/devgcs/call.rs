@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method};
 
 use super::body::RequestBody;
+use super::error::Error;
 use super::query::Query;
 
 /// A request: its head taken apart, its body unread.
@@ -14,4 +15,27 @@ pub(crate) struct Call {
     /// Scheme and authority under which the client reached this server.
     pub(crate) base: String,
     pub(crate) body: RequestBody,
+}
+
+impl Call {
+    pub(crate) fn new(
+        method: Method,
+        headers: HeaderMap,
+        query: Option<&str>,
+        base: String,
+        body: RequestBody,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            method,
+            headers,
+            query: Query::parse(query.unwrap_or(""))?,
+            base,
+            body,
+        })
+    }
+
+    /// A header that is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }

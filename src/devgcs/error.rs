@@ -59,7 +59,7 @@ impl Error {
     pub(crate) fn no_bucket() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
-            "notFound",
+            "noBucket",
             "The specified bucket does not exist.",
         )
     }
@@ -70,6 +70,15 @@ impl Error {
             StatusCode::NOT_FOUND,
             "notFound",
             format!("No such object: {bucket}/{name}"),
+        )
+    }
+
+    /// 400: what was stored is not what the client said it would send.
+    pub(crate) fn wrong_hash(kind: &str, provided: &str, calculated: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "hash",
+            format!("Provided {kind} \"{provided}\" doesn't match calculated {kind} \"{calculated}\"."),
         )
     }
 
@@ -123,6 +132,77 @@ impl Error {
         self.status
     }
 
+    /// The sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The XML API's code and sentence for it; `None` for an answer that stays as it is.
+    pub(crate) fn in_xml(&self) -> Option<(&'static str, &'static str)> {
+        if self.shape == Shape::Empty || self.status == StatusCode::NOT_IMPLEMENTED {
+            return None;
+        }
+        Some(match (self.status.as_u16(), self.reason) {
+            (404, "noBucket") => ("NoSuchBucket", "The specified bucket does not exist."),
+            (404, "noUpload") => ("NoSuchUpload", "The requested upload was not found."),
+            (404, _) => ("NoSuchKey", "The specified key does not exist."),
+            (400, "invalidPart") => (
+                "InvalidPart",
+                "One or more of the specified parts could not be found.",
+            ),
+            (400, "partOrder") => (
+                "InvalidPartOrder",
+                "The list of parts was not in ascending order.",
+            ),
+            (400, "partSize") => (
+                "EntityTooSmall",
+                "Your proposed upload is smaller than the minimum allowed size.",
+            ),
+            (400, "hash") => (
+                "BadDigest",
+                "The Content-MD5 or checksum value that you specified did not match what the server received.",
+            ),
+            (400, _) => ("InvalidArgument", "Invalid argument."),
+            (403, _) => ("AccessDenied", "Access denied."),
+            (405, _) => (
+                "MethodNotAllowed",
+                "The specified method is not allowed against this resource.",
+            ),
+            (409, "notEmpty") => ("BucketNotEmpty", "The bucket you tried to delete is not empty."),
+            (409, _) => (
+                "BucketAlreadyOwnedByYou",
+                "Your previous request to create the named bucket succeeded and you already own it.",
+            ),
+            (411, _) => (
+                "MissingContentLength",
+                "You must provide the Content-Length HTTP header.",
+            ),
+            (412, _) => (
+                "PreconditionFailed",
+                "At least one of the pre-conditions you specified did not hold.",
+            ),
+            (413, _) => (
+                "EntityTooLarge",
+                "Your proposed upload exceeds the maximum allowed size.",
+            ),
+            (503, _) => (
+                "ServiceUnavailable",
+                "We encountered an internal error. Please try again.",
+            ),
+            _ => return None,
+        })
+    }
+
+    /// The reason as the JSON API writes it: it has fewer than the XML API has codes.
+    fn json_reason(&self) -> &'static str {
+        match self.reason {
+            "noBucket" | "noUpload" => "notFound",
+            "invalidPart" | "partOrder" | "partSize" | "hash" => "invalid",
+            "notEmpty" => "conflict",
+            other => other,
+        }
+    }
+
     /// Whether the fault is ours and the same request may succeed later.
     pub(crate) fn is_internal(&self) -> bool {
         self.status.is_server_error()
@@ -131,7 +211,7 @@ impl Error {
     fn json(&self) -> Value {
         let mut detail = json!({
             "domain": "global",
-            "reason": self.reason,
+            "reason": self.json_reason(),
             "message": self.message,
         });
         if let Some((kind, location)) = self.location {

@@ -26,18 +26,52 @@ pub enum CallKind {
     FinishUpload,
     /// Cancels a session.
     CancelUpload,
+    /// Uploads an object in one request.
+    InsertObject,
     /// Reads an object's metadata.
     GetObject,
     /// Reads an object's bytes.
     ReadObject,
+    /// Lists objects.
+    ListObjects,
+    /// Changes an object's metadata in part.
+    PatchObject,
+    /// Replaces an object's metadata.
+    UpdateObject,
+    /// Deletes an object.
+    DeleteObject,
+    /// Composes an object.
+    ComposeObject,
+    /// Copies an object, one step of it.
+    RewriteObject,
+    /// Copies an object.
+    CopyObject,
+    /// Renames an object.
+    MoveObject,
+    /// Starts a multipart upload of the XML API.
+    StartMultipart,
+    /// Brings a part to a multipart upload.
+    UploadPart,
+    /// Lists the parts of a multipart upload.
+    ListParts,
+    /// Makes an object of a multipart upload.
+    CompleteMultipart,
+    /// Gives a multipart upload up.
+    AbortMultipart,
+    /// Lists multipart uploads.
+    ListMultiparts,
     /// Creates a bucket.
     InsertBucket,
     /// Reads a bucket's metadata.
     GetBucket,
     /// Lists buckets.
     ListBuckets,
+    /// Changes a bucket's metadata.
+    PatchBucket,
     /// Removes a bucket.
     DeleteBucket,
+    /// Several calls in one request; they are listed, too.
+    Batch,
     /// Nothing that this server knows.
     Unknown,
 }

@@ -1,16 +1,18 @@
 //! The bytes of an object, whole or in part.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE, WARNING,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
 use super::call::Call;
 use super::error::Error;
+use super::gunzip::Gunzip;
 use super::objects;
 use super::resource::{Object, base64};
 use super::service::Service;
@@ -24,9 +26,24 @@ pub(crate) fn read(
     name: &str,
 ) -> Result<Response<ResponseBody>, Error> {
     let object = objects::find(service, call, bucket, name).map_err(Error::into_text)?;
-    let wanted = match call.headers.get(RANGE).and_then(|range| range.to_str().ok()) {
-        Some(text) => wanted(text, object.size),
-        None => Wanted::All,
+    let mut response = bytes(service, &call.headers, &object)?;
+    if response.status().is_success() {
+        set(response.headers_mut(), ETAG, &object.etag());
+    }
+    Ok(response)
+}
+
+/// The bytes that a request's headers ask for, with the headers that both APIs send along.
+pub(crate) fn bytes(
+    service: &Service,
+    headers: &HeaderMap,
+    object: &Object,
+) -> Result<Response<ResponseBody>, Error> {
+    let inflate = object.metadata.is_gzip() && !takes_gzip(headers) && !keeps_as_it_is(object);
+    let wanted = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
+        // A range of what is stored means nothing to who reads what it holds.
+        Some(text) if !inflate => wanted(text, object.size),
+        _ => Wanted::All,
     };
     let (status, range) = match wanted {
         Wanted::All => (StatusCode::OK, 0..object.size),
@@ -35,15 +52,27 @@ pub(crate) fn read(
     };
     let reader =
         Reader::open(&service.keep, &object.content, range.clone()).map_err(|error| match error.kind() {
-            std::io::ErrorKind::Unsupported => Error::text(
+            ErrorKind::Unsupported => Error::text(
                 StatusCode::NOT_IMPLEMENTED,
                 "This server discards the bytes of objects and keeps their checksums only.",
             ),
+            // It was deleted after it was found.
+            ErrorKind::NotFound => Error::no_object(&object.bucket, &object.name).into_text(),
             _ => Error::from(error).into_text(),
         })?;
-    let mut response = Response::new(ResponseBody::Stored(reader));
+    let mut response = Response::new(if inflate {
+        ResponseBody::Inflated(Box::new(Gunzip::new(reader)))
+    } else {
+        ResponseBody::Stored(reader)
+    });
     *response.status_mut() = status;
-    describe(response.headers_mut(), &object);
+    describe(response.headers_mut(), object);
+    if inflate {
+        response.headers_mut().remove(CONTENT_ENCODING);
+        set(response.headers_mut(), WARNING, "214 UploadServer gunzipped");
+    } else {
+        set(response.headers_mut(), ACCEPT_RANGES, "bytes");
+    }
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{}", range.start, range.end - 1, object.size);
         set(response.headers_mut(), CONTENT_RANGE, &text);
@@ -51,8 +80,23 @@ pub(crate) fn read(
     Ok(response)
 }
 
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let mut values = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.any(|value| value.split([',', ';', ' ']).any(|coding| coding == "gzip"))
+}
+
+fn keeps_as_it_is(object: &Object) -> bool {
+    let control = object.metadata.cache_control.as_deref().unwrap_or_default();
+    control
+        .split(',')
+        .any(|directive| directive.trim().eq_ignore_ascii_case("no-transform"))
+}
+
 /// The headers that go with an object's bytes.
-fn describe(headers: &mut HeaderMap, object: &Object) {
+pub(crate) fn describe(headers: &mut HeaderMap, object: &Object) {
     let metadata = &object.metadata;
     set(headers, CONTENT_TYPE, metadata.content_type());
     for (name, value) in [
@@ -65,37 +109,26 @@ fn describe(headers: &mut HeaderMap, object: &Object) {
             set(headers, name, value);
         }
     }
-    set(headers, ACCEPT_RANGES, "bytes");
-    set(headers, ETAG, &object.etag());
     set(headers, LAST_MODIFIED, &object.updated.http());
-    let stored = |name: &'static str| HeaderName::from_static(name);
-    set(
-        headers,
-        stored("x-goog-generation"),
-        &object.generation.to_string(),
-    );
-    set(
-        headers,
-        stored("x-goog-metageneration"),
-        &object.metageneration.to_string(),
-    );
-    set(headers, stored("x-goog-storage-class"), object.storage_class());
-    set(
-        headers,
-        stored("x-goog-stored-content-length"),
-        &object.size.to_string(),
-    );
     let encoding = metadata.content_encoding.as_deref().unwrap_or("identity");
-    set(headers, stored("x-goog-stored-content-encoding"), encoding);
     let mut hash = format!("crc32c={}", object.crc32c().to_base64());
     if let Some(md5) = &object.md5 {
         hash = format!("{hash},md5={}", base64(md5));
     }
-    set(headers, stored("x-goog-hash"), &hash);
+    for (name, value) in [
+        ("x-goog-generation", object.generation.to_string().as_str()),
+        ("x-goog-metageneration", &object.metageneration.to_string()),
+        ("x-goog-storage-class", object.storage_class()),
+        ("x-goog-stored-content-length", &object.size.to_string()),
+        ("x-goog-stored-content-encoding", encoding),
+        ("x-goog-hash", &hash),
+    ] {
+        set(headers, HeaderName::from_static(name), value);
+    }
 }
 
 /// Metadata is checked when it comes in; what cannot stand in a header all the same is left out.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

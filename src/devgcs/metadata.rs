@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use super::resource::base64;
 use crate::types::Crc32c;
 
 /// The most bytes of custom metadata that GCS keeps for an object
@@ -92,6 +95,11 @@ impl Metadata {
     pub(crate) fn content_type(&self) -> &str {
         self.content_type.as_deref().unwrap_or("application/octet-stream")
     }
+
+    /// Whether the stored bytes are gzip and the object says so.
+    pub(crate) fn is_gzip(&self) -> bool {
+        self.content_encoding.as_deref() == Some("gzip")
+    }
 }
 
 /// The checksums that a client says its object has.
@@ -116,8 +124,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Adds the checksums in a request's `X-Goog-Hash` (any number of them, in a list or one by one)
-    /// and `Content-MD5`.
+    /// Adds the checksums in a request's `X-Goog-Hash`: any number of them, in a list or one by one.
     pub(crate) fn merge_headers(&mut self, headers: &http::HeaderMap) -> Result<(), Error> {
         for value in headers.get_all("x-goog-hash") {
             let list = value
@@ -134,6 +141,15 @@ impl Expected {
         Ok(())
     }
 
+    /// Adds the checksum in a request's `Content-MD5`, which the XML API heeds.
+    pub(crate) fn merge_content_md5(&mut self, headers: &http::HeaderMap) -> Result<(), Error> {
+        match headers.get("content-md5").map(|value| value.to_str()) {
+            None => Ok(()),
+            Some(Ok(text)) => self.set_md5(text),
+            Some(Err(_)) => Err(Error::invalid("Invalid Content-MD5 header.")),
+        }
+    }
+
     fn set_crc32c(&mut self, text: &str) -> Result<(), Error> {
         let crc = Crc32c::from_base64(text).ok_or_else(|| Error::invalid("Invalid value for crc32c."))?;
         self.crc32c = Some(crc.0);
@@ -141,7 +157,8 @@ impl Expected {
     }
 
     fn set_md5(&mut self, text: &str) -> Result<(), Error> {
-        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
+        let bytes = STANDARD
+            .decode(text)
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(|| Error::invalid("Invalid value for md5Hash."))?;
@@ -154,20 +171,16 @@ impl Expected {
         if let Some(expected) = self.crc32c.map(Crc32c)
             && expected != crc32c
         {
-            return Err(Error::invalid(format!(
-                "Provided CRC32C \"{}\" doesn't match calculated CRC32C \"{}\".",
-                expected.to_base64(),
-                crc32c.to_base64(),
-            )));
+            return Err(Error::wrong_hash(
+                "CRC32C",
+                &expected.to_base64(),
+                &crc32c.to_base64(),
+            ));
         }
         if let (Some(expected), Some(md5)) = (self.md5, md5)
             && expected != md5
         {
-            return Err(Error::invalid(format!(
-                "Provided MD5 hash \"{}\" doesn't match calculated MD5 hash \"{}\".",
-                super::resource::base64(&expected),
-                super::resource::base64(&md5),
-            )));
+            return Err(Error::wrong_hash("MD5 hash", &base64(&expected), &base64(&md5)));
         }
         Ok(())
     }

@@ -16,16 +16,22 @@
 //! beside the runtime. A stalled request holds its own bytes (less than 256 KiB and one read) and
 //! nothing that another one needs.
 
+mod batch;
 mod body;
 mod buckets;
 mod call;
 mod error;
+mod fields;
+mod glob;
+mod gunzip;
 mod http;
+mod ingest;
 mod inspect;
 mod json;
 mod lock;
 mod media;
 mod metadata;
+mod multipart;
 mod names;
 mod objects;
 mod preconditions;
@@ -36,7 +42,9 @@ mod resumable;
 mod router;
 mod service;
 mod storage;
+mod target;
 mod time;
+mod xml;
 
 use std::fmt;
 use std::io;

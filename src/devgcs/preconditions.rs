@@ -5,18 +5,17 @@ use super::query::Query;
 use super::resource::Object;
 use crate::types::Preconditions;
 
-/// What a failed "not match" means: a reader is told that nothing changed, a writer that it may not write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// The request changes nothing.
-    Read,
-    /// The request changes something.
-    Write,
+/// Reads the four parameters.
+pub(crate) fn from_query(query: &Query) -> Result<Preconditions, Error> {
+    read(query, "if")
 }
 
-/// Reads the four parameters; `source` reads those of a source object (`ifSourceGenerationMatch` ...).
-pub(crate) fn from_query(query: &Query, source: bool) -> Result<Preconditions, Error> {
-    let prefix = if source { "ifSource" } else { "if" };
+/// Reads those of a source object: `ifSourceGenerationMatch` and so on.
+pub(crate) fn of_source(query: &Query) -> Result<Preconditions, Error> {
+    read(query, "ifSource")
+}
+
+fn read(query: &Query, prefix: &str) -> Result<Preconditions, Error> {
     let number = |name: &str| query.number(&format!("{prefix}{name}"));
     Ok(Preconditions {
         if_generation_match: number("GenerationMatch")?,
@@ -26,35 +25,46 @@ pub(crate) fn from_query(query: &Query, source: bool) -> Result<Preconditions, E
     })
 }
 
-/// Holds `conditions` against what is there.
+/// Holds `conditions` against what is there: 412 for a failed match, 304 for a failed "not match",
+/// whether the request reads or writes.
 ///
-/// A generation of 0 stands for "no object"; an object that is not there has no metageneration, and so
-/// fails every condition on one.
-pub(crate) fn check(
-    conditions: &Preconditions,
-    object: Option<&Object>,
-    access: Access,
-) -> Result<(), Error> {
-    let generation = object.map_or(0, |object| object.generation);
-    let metageneration = object.map(|object| object.metageneration);
-    if conditions
+/// An object that is not there has the generation 0, which a match may ask for, and fails every other
+/// condition.
+pub(crate) fn check(conditions: &Preconditions, object: Option<&Object>) -> Result<(), Error> {
+    let found = object.map(|object| (object.generation, object.metageneration));
+    let generation = found.map(|found| found.0);
+    let metageneration = found.map(|found| found.1);
+    let matches = conditions
         .if_generation_match
-        .is_some_and(|wanted| wanted != generation)
-        || conditions
+        .is_none_or(|wanted| wanted == generation.unwrap_or(0))
+        && conditions
             .if_metageneration_match
-            .is_some_and(|wanted| Some(wanted) != metageneration)
+            .is_none_or(|wanted| metageneration == Some(wanted));
+    if !matches {
+        return Err(Error::condition_not_met());
+    }
+    let differs = |unwanted: Option<u64>, found: Option<u64>| {
+        unwanted.is_none_or(|unwanted| found.is_some_and(|found| found != unwanted))
+    };
+    if differs(conditions.if_generation_not_match, generation)
+        && differs(conditions.if_metageneration_not_match, metageneration)
+    {
+        Ok(())
+    } else {
+        Err(Error::not_modified())
+    }
+}
+
+/// Holds what `conditions` say of a metageneration against that of a bucket.
+pub(crate) fn check_metageneration(conditions: &Preconditions, metageneration: u64) -> Result<(), Error> {
+    if conditions
+        .if_metageneration_match
+        .is_some_and(|wanted| wanted != metageneration)
     {
         return Err(Error::condition_not_met());
     }
-    if conditions.if_generation_not_match == Some(generation)
-        || conditions
-            .if_metageneration_not_match
-            .is_some_and(|unwanted| metageneration.is_none_or(|found| found == unwanted))
-    {
-        return Err(match access {
-            Access::Read => Error::not_modified(),
-            Access::Write => Error::condition_not_met(),
-        });
+    if conditions.if_metageneration_not_match == Some(metageneration) {
+        return Err(Error::not_modified());
     }
     Ok(())
 }

@@ -32,6 +32,17 @@ impl Query {
         matches.next().map(|(_, value)| value.as_str())
     }
 
+    /// Whether `key` is there, with or without a value.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Whether `key` says yes.
+    pub(crate) fn flag(&self, key: &str) -> bool {
+        self.get(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// The value of `key` as a number that is not negative.
     pub(crate) fn number(&self, key: &str) -> Result<Option<u64>, Error> {
         self.get(key)

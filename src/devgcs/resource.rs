@@ -164,6 +164,11 @@ impl Versions {
         }
     }
 
+    /// Whether nothing is left of the object.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_none() && self.noncurrent.is_empty()
+    }
+
     /// Every generation, oldest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.noncurrent.iter().chain(&self.live)
@@ -182,6 +187,8 @@ pub(crate) struct BucketRecord {
     /// Keep the generations that are overwritten or deleted.
     pub(crate) versioning: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    /// What the client set and this server only shows.
+    pub(crate) shown: BTreeMap<String, Value>,
 }
 
 impl BucketRecord {
@@ -197,6 +204,7 @@ impl BucketRecord {
             storage_class: "STANDARD".to_owned(),
             versioning: false,
             labels: BTreeMap::new(),
+            shown: BTreeMap::new(),
         }
     }
 
@@ -219,6 +227,9 @@ impl BucketRecord {
             "updated": self.updated.rfc3339(),
             "iamConfiguration": { "uniformBucketLevelAccess": { "enabled": true } },
         });
+        for (key, value) in &self.shown {
+            resource[key] = value.clone();
+        }
         if self.versioning {
             resource["versioning"] = json!({ "enabled": true });
         }

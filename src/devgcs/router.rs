@@ -1,4 +1,4 @@
-//! Which call a request is, and what every answer carries.
+//! Which call a request is, who answers it, and what every answer carries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,42 +6,22 @@ use std::time::Duration;
 use http::header::{EXPECT, HOST, SERVER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 
 use super::body::{RequestBody, ResponseBody};
 use super::call::Call;
 use super::error::Error;
+use super::fields::Fields;
 use super::inspect::CallKind;
-use super::query::Query;
 use super::service::Service;
-use super::{buckets, media, objects, random, resumable};
+use super::target::Target;
+use super::{batch, buckets, json, media, objects, random, resumable, xml};
 
 /// Of a body that nobody wants, this much is read, for this long: so a client that sends it all before
 /// it reads gets its answer and keeps its connection.
 const DRAIN_LIMIT: u64 = 16 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
-/// What a path names, decoded.
-#[derive(Debug, PartialEq, Eq)]
-enum Target {
-    Buckets,
-    Bucket(String),
-    Object {
-        bucket: String,
-        name: String,
-    },
-    /// `/download/...`: always the bytes.
-    Media {
-        bucket: String,
-        name: String,
-    },
-    Upload {
-        bucket: String,
-    },
-    Unknown,
-}
-
-/// Answers a request.
+/// Answers a request that came over a connection.
 pub(crate) async fn handle(
     service: Arc<Service>,
     scheme: &str,
@@ -50,73 +30,48 @@ pub(crate) async fn handle(
 ) -> Response<ResponseBody> {
     let (head, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle);
-    let host = head
-        .headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .or(head.uri.authority().map(http::uri::Authority::as_str))
-        .unwrap_or("localhost");
-    let base = format!("{scheme}://{host}");
-    let parsed =
-        Query::parse(head.uri.query().unwrap_or("")).and_then(|query| Ok((query, target(head.uri.path())?)));
-    let (query, target, refusal) = match parsed {
-        Ok((query, target)) => (query, target, None),
-        Err(error) => (Query::default(), Target::Unknown, Some(error)),
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
+    let base = format!("{scheme}://{}", host.unwrap_or("localhost"));
+    let path = head.uri.path();
+    let call = Call::new(head.method, head.headers, head.uri.query(), base, body);
+    let (mut call, target) = match call.and_then(|call| Ok((call, Target::parse(path)?))) {
+        Ok(parsed) => parsed,
+        Err(error) => return decorate(error.response()),
     };
-    let mut call = Call {
-        method: head.method,
-        headers: head.headers,
-        query,
-        base,
-        body,
-    };
-    let kind = classify(&target, &call);
-    let ticket = service
-        .calls
-        .begin(kind, &call.method, head.uri.path(), &call.headers);
-    let result = match refusal {
-        Some(error) => Err(error),
-        None => dispatch(&service, &mut call, target, kind).await,
-    };
-    let mut response = result.unwrap_or_else(|error| error.response());
-    let status = response.status().as_u16();
-    service.calls.answered(ticket, status, call.body.received());
-    tracing::debug!(method = %call.method, path = head.uri.path(), ?kind, status, "devgcs: answered");
+    let response = answer(&service, &mut call, path, target).await;
     finish_body(call.body, &call.headers);
-    decorate(response.headers_mut());
     response
 }
 
-async fn dispatch(
+/// Answers a call.
+pub(crate) async fn answer(
     service: &Arc<Service>,
     call: &mut Call,
+    path: &str,
     target: Target,
-    kind: CallKind,
-) -> Result<Response<ResponseBody>, Error> {
-    match (kind, target) {
-        (CallKind::InsertBucket, _) => buckets::insert(service, call).await,
-        (CallKind::ListBuckets, _) => buckets::list(service, call),
-        (CallKind::GetBucket, Target::Bucket(bucket)) => buckets::get(service, call, &bucket),
-        (CallKind::DeleteBucket, Target::Bucket(bucket)) => buckets::delete(service, call, bucket).await,
-        (CallKind::GetObject, Target::Object { bucket, name }) => objects::get(service, call, &bucket, &name),
-        (CallKind::ReadObject, Target::Object { bucket, name } | Target::Media { bucket, name }) => {
-            media::read(service, call, &bucket, &name)
-        }
-        (CallKind::StartUpload, Target::Upload { bucket }) => resumable::start(service, call, &bucket).await,
-        (
-            CallKind::WriteUpload | CallKind::QueryUpload | CallKind::FinishUpload | CallKind::CancelUpload,
-            Target::Upload { .. },
-        ) => {
-            let id = call.query.get("upload_id").unwrap_or_default().to_owned();
-            resumable::call(service, call, &id).await
-        }
-        (_, Target::Unknown) => Err(Error::new(StatusCode::NOT_FOUND, "notFound", "Not Found")),
-        _ => Err(Error::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "methodNotAllowed",
-            "Method Not Allowed",
-        )),
-    }
+) -> Response<ResponseBody> {
+    let is_xml = target.is_xml();
+    let kind = if is_xml {
+        xml::classify(&target, call)
+    } else {
+        classify(&target, call)
+    };
+    let ticket = service.calls.begin(kind, &call.method, path, &call.headers);
+    let result = if is_xml {
+        xml::dispatch(service, call, target, kind).await
+    } else {
+        dispatch(service, call, target, kind).await
+    };
+    let response = match result.and_then(|response| project(call, response)) {
+        Ok(response) => response,
+        Err(error) if is_xml => xml::refusal(&error, call),
+        Err(error) => error.response(),
+    };
+    let status = response.status().as_u16();
+    service.calls.answered(ticket, status, call.body.received());
+    tracing::debug!(method = %call.method, path, ?kind, status, "devgcs: answered");
+    decorate(response)
 }
 
 fn classify(target: &Target, call: &Call) -> CallKind {
@@ -125,54 +80,90 @@ fn classify(target: &Target, call: &Call) -> CallKind {
         (Target::Buckets, &Method::POST) => CallKind::InsertBucket,
         (Target::Buckets, &Method::GET) => CallKind::ListBuckets,
         (Target::Bucket(_), &Method::GET) => CallKind::GetBucket,
+        (Target::Bucket(_), &Method::PATCH | &Method::PUT) => CallKind::PatchBucket,
         (Target::Bucket(_), &Method::DELETE) => CallKind::DeleteBucket,
-        (Target::Object { .. }, &Method::GET) if wants_media => CallKind::ReadObject,
-        (Target::Object { .. }, &Method::GET) => CallKind::GetObject,
-        (Target::Media { .. }, &Method::GET) => CallKind::ReadObject,
-        (Target::Upload { .. }, method) if call.query.get("upload_id").is_some() => {
+        (Target::Objects(_), &Method::GET) => CallKind::ListObjects,
+        (Target::Object(..), &Method::GET) if wants_media => CallKind::ReadObject,
+        (Target::Object(..), &Method::GET) => CallKind::GetObject,
+        (Target::Object(..), &Method::PATCH) => CallKind::PatchObject,
+        (Target::Object(..), &Method::PUT) => CallKind::UpdateObject,
+        (Target::Object(..), &Method::DELETE) => CallKind::DeleteObject,
+        (Target::Media(..), &Method::GET) => CallKind::ReadObject,
+        (Target::Compose(..), &Method::POST) => CallKind::ComposeObject,
+        (Target::Rewrite(_), &Method::POST) => CallKind::RewriteObject,
+        (Target::Copy(_), &Method::POST) => CallKind::CopyObject,
+        (Target::Move(_), &Method::POST) => CallKind::MoveObject,
+        (Target::Upload(_), method) if call.query.has("upload_id") => {
             resumable::classify(method, &call.headers)
         }
-        (Target::Upload { .. }, &Method::POST) if call.query.get("uploadType") == Some("resumable") => {
+        (Target::Upload(_), &Method::POST) if call.query.get("uploadType") == Some("resumable") => {
             CallKind::StartUpload
         }
+        (Target::Upload(_), &Method::POST) => CallKind::InsertObject,
+        (Target::Batch, &Method::POST) => CallKind::Batch,
         _ => CallKind::Unknown,
     }
 }
 
-fn target(path: &str) -> Result<Target, Error> {
-    let segment = |text: &str| {
-        percent_decode_str(text)
-            .decode_utf8()
-            .map(String::from)
-            .map_err(|_| Error::invalid("The path is not UTF-8."))
-    };
-    let path = path.strip_prefix("/resumable").unwrap_or(path);
-    let (root, rest) = if let Some(rest) = path.strip_prefix("/upload/storage/v1/") {
-        ("upload", rest)
-    } else if let Some(rest) = path.strip_prefix("/download/storage/v1/") {
-        ("download", rest)
-    } else if let Some(rest) = path.strip_prefix("/storage/v1/") {
-        ("", rest)
-    } else {
-        return Ok(Target::Unknown);
-    };
-    let segments: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
-    Ok(match (root, segments.as_slice()) {
-        ("", ["b"]) => Target::Buckets,
-        ("", ["b", bucket]) => Target::Bucket(segment(bucket)?),
-        ("", ["b", bucket, "o", name]) => Target::Object {
-            bucket: segment(bucket)?,
-            name: segment(name)?,
-        },
-        ("download", ["b", bucket, "o", name]) => Target::Media {
-            bucket: segment(bucket)?,
-            name: segment(name)?,
-        },
-        ("upload", ["b", bucket, "o"]) => Target::Upload {
-            bucket: segment(bucket)?,
-        },
-        _ => Target::Unknown,
-    })
+async fn dispatch(
+    service: &Arc<Service>,
+    call: &mut Call,
+    target: Target,
+    kind: CallKind,
+) -> Result<Response<ResponseBody>, Error> {
+    match (target, kind) {
+        (Target::Unknown, _) => Err(Error::new(StatusCode::NOT_FOUND, "notFound", "Not Found")),
+        (_, CallKind::Unknown) => Err(Error::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "methodNotAllowed",
+            "Method Not Allowed",
+        )),
+        (Target::Buckets, CallKind::InsertBucket) => buckets::insert(service, call).await,
+        (Target::Buckets, _) => buckets::list(service, call),
+        (Target::Bucket(bucket), CallKind::GetBucket) => buckets::get(service, call, &bucket),
+        (Target::Bucket(bucket), CallKind::DeleteBucket) => buckets::delete(service, call, bucket).await,
+        (Target::Bucket(bucket), _) => buckets::change(service, call, bucket).await,
+        (Target::Objects(bucket), _) => objects::list(service, call, &bucket),
+        (Target::Media(bucket, name), _) | (Target::Object(bucket, name), CallKind::ReadObject) => {
+            media::read(service, call, &bucket, &name)
+        }
+        (Target::Object(bucket, name), CallKind::PatchObject) => {
+            objects::patch(service, call, bucket, name).await
+        }
+        (Target::Object(bucket, name), CallKind::UpdateObject) => {
+            objects::update(service, call, bucket, name).await
+        }
+        (Target::Object(bucket, name), CallKind::DeleteObject) => {
+            objects::delete(service, call, bucket, name).await
+        }
+        (Target::Object(bucket, name), _) => objects::get(service, call, &bucket, &name),
+        (Target::Compose(bucket, name), _) => objects::compose(service, call, bucket, name).await,
+        (Target::Rewrite(route), _) => objects::rewrite(service, call, route).await,
+        (Target::Copy(route), _) => objects::copy(service, call, route).await,
+        (Target::Move(route), _) => objects::move_within(service, call, route).await,
+        (Target::Upload(bucket), CallKind::StartUpload) => resumable::start(service, call, &bucket).await,
+        (Target::Upload(bucket), CallKind::InsertObject) => objects::insert(service, call, &bucket).await,
+        (Target::Upload(_), _) => resumable::call(service, call).await,
+        (Target::Batch, _) => batch::batch(service, call).await,
+        (Target::XmlService | Target::XmlBucket(_) | Target::XmlObject(..), kind) => {
+            Err(Error::invalid(format!("{kind:?} is of the XML API.")))
+        }
+    }
+}
+
+/// Keeps what `fields` asks for.
+fn project(call: &Call, mut response: Response<ResponseBody>) -> Result<Response<ResponseBody>, Error> {
+    if let Some(fields) = call.query.get("fields").filter(|fields| !fields.is_empty())
+        && response.status() == StatusCode::OK
+        && let ResponseBody::Full(Some(body)) = response.body_mut()
+        && let Ok(value) = serde_json::from_slice(body)
+    {
+        return Ok(json::response(
+            StatusCode::OK,
+            &Fields::parse(fields)?.select(value),
+        ));
+    }
+    Ok(response)
 }
 
 /// Reads on in a body that was answered early, beside the answer.
@@ -190,38 +181,15 @@ fn finish_body(mut body: RequestBody, headers: &HeaderMap) {
     });
 }
 
-fn decorate(headers: &mut HeaderMap) {
-    headers.insert(SERVER, HeaderValue::from_static("UploadServer"));
+fn decorate(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
     let id = random::hex_id()
         .ok()
         .and_then(|id| HeaderValue::from_str(&id).ok());
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("UploadServer"));
     headers.insert(
         "x-guploader-uploadid",
         id.unwrap_or(HeaderValue::from_static("devgcs")),
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_name_what_they_name() {
-        let object = |bucket: &str, name: &str| Target::Object {
-            bucket: bucket.to_owned(),
-            name: name.to_owned(),
-        };
-        for (path, wanted) in [
-            ("/storage/v1/b", Target::Buckets),
-            ("/storage/v1/b/", Target::Buckets),
-            ("/storage/v1/b/bk", Target::Bucket("bk".to_owned())),
-            ("/storage/v1/b/bk/o/a%2Fb%23c", object("bk", "a/b#c")),
-            ("/storage/v1/b/bk/o/a/b", Target::Unknown),
-            ("/storage/v2/b", Target::Unknown),
-            ("/", Target::Unknown),
-        ] {
-            assert_eq!(target(path).expect("UTF-8"), wanted, "{path}");
-        }
-        assert!(target("/storage/v1/b/bk/o/%ff").is_err());
-    }
+    response
 }

@@ -15,7 +15,7 @@ use crate::devgcs::error::Error;
 use crate::devgcs::inspect::CallKind;
 use crate::devgcs::json;
 use crate::devgcs::metadata::{Expected, Metadata};
-use crate::devgcs::preconditions::{self, Access};
+use crate::devgcs::preconditions;
 use crate::devgcs::resource::{Object, encode};
 use crate::devgcs::service::Service;
 use crate::devgcs::time::Time;
@@ -33,49 +33,61 @@ pub(crate) async fn start(
     let mut metadata = Metadata::default();
     metadata.merge(&resource)?;
     if metadata.content_type.is_none() {
-        metadata.content_type = header(&call.headers, "x-upload-content-type").map(str::to_owned);
+        metadata.content_type = call.header("x-upload-content-type").map(str::to_owned);
     }
-    let declared = match header(&call.headers, "x-upload-content-length") {
-        None => None,
-        Some(text) => Some(
-            text.parse()
-                .ok()
-                .filter(|size| *size <= MAX_OBJECT_SIZE)
-                .ok_or_else(|| {
-                    Error::invalid(format!(
-                        "Invalid value '{text}' for the header X-Upload-Content-Length."
-                    ))
-                })?,
-        ),
-    };
     let mut expected = Expected::default();
     expected.merge_resource(&resource)?;
     expected.merge_headers(&call.headers)?;
-    let conditions = preconditions::from_query(&call.query, false)?;
-    service.want_bucket(bucket).await?;
-    let live = service.live(bucket, &name)?;
-    preconditions::check(&conditions, live.as_deref(), Access::Write)?;
-
-    let id = random::secret()?;
-    let location = format!(
-        "{}/upload/storage/v1/b/{}/o?uploadType=resumable&name={}&upload_id={id}",
-        call.base,
+    let path = format!(
+        "/upload/storage/v1/b/{}/o?uploadType=resumable&name={}&",
         encode(bucket),
-        encode(&name),
+        encode(&name)
     );
     let intent = Intent {
         bucket: bucket.to_owned(),
         name,
         metadata,
         expected,
-        declared,
-        conditions,
+        declared: declared(call)?,
+        conditions: preconditions::from_query(&call.query)?,
         created: Time::now(),
     };
+    open(service, call, intent, &path, StatusCode::OK).await
+}
+
+/// The size that a start declares.
+pub(crate) fn declared(call: &Call) -> Result<Option<u64>, Error> {
+    let size = |text: &str| text.parse().ok().filter(|size| *size <= MAX_OBJECT_SIZE);
+    let declared = call.header("x-upload-content-length");
+    declared
+        .map(|text| {
+            size(text).ok_or_else(|| {
+                Error::invalid(format!(
+                    "Invalid value '{text}' for the header X-Upload-Content-Length."
+                ))
+            })
+        })
+        .transpose()
+}
+
+/// Opens a session, and tells where it is: at `path`, which ends in `?` or `&`.
+pub(crate) async fn open(
+    service: &Arc<Service>,
+    call: &Call,
+    intent: Intent,
+    path: &str,
+    status: StatusCode,
+) -> Result<Response<ResponseBody>, Error> {
+    service.want_bucket(&intent.bucket).await?;
+    let live = service.live(&intent.bucket, &intent.name)?;
+    preconditions::check(&intent.conditions, live.as_deref())?;
+    let id = random::secret()?;
+    let location = format!("{}{path}upload_id={id}", call.base);
+    let location = HeaderValue::from_str(&location).map_err(|_| Error::invalid("Invalid Host header."))?;
     let opener = Arc::clone(service);
     service.keep.run(move || opener.open_session(&id, intent)).await?;
     let mut response = Response::new(ResponseBody::empty());
-    let location = HeaderValue::from_str(&location).map_err(|_| Error::invalid("Invalid Host header."))?;
+    *response.status_mut() = status;
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
@@ -92,19 +104,39 @@ pub(crate) fn classify(method: &Method, headers: &HeaderMap) -> CallKind {
     }
 }
 
-/// Any request to the session `id`.
-pub(crate) async fn call(
-    service: &Arc<Service>,
-    call: &mut Call,
-    id: &str,
-) -> Result<Response<ResponseBody>, Error> {
-    let session = service.session(id)?;
-    if call.method == Method::DELETE {
-        return cancel(service, call, session).await;
-    }
-    if call.method != Method::PUT && call.method != Method::POST {
-        return Err(Error::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
-    }
+/// Where a session stands after a request to it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    phase: Phase,
+    persisted: u64,
+}
+
+/// Any request to a session of the JSON API.
+pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
+    let standing = advance(service, call).await?;
+    answer(call, standing, |call, object| {
+        json::response(StatusCode::OK, &object.resource(&call.base))
+    })
+}
+
+/// Does what a request asks of its session, and returns where the session stands then.
+pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<Standing, Error> {
+    let session = service.session(call.query.get("upload_id").unwrap_or_default())?;
+    let phase = match call.method {
+        Method::DELETE => {
+            let (keeper, session) = (Arc::clone(service), Arc::clone(&session));
+            service.keep.run(move || Ok(session.cancel(&keeper))).await?
+        }
+        Method::PUT | Method::POST => write(service, call, &session).await?,
+        _ => return Err(Error::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")),
+    };
+    Ok(Standing {
+        phase,
+        persisted: session.persisted(),
+    })
+}
+
+async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) -> Result<Phase, Error> {
     let has_length =
         call.headers.contains_key(CONTENT_LENGTH) || call.headers.contains_key(TRANSFER_ENCODING);
     if !has_length {
@@ -112,20 +144,19 @@ pub(crate) async fn call(
     }
     match session.phase() {
         Phase::Open => {}
-        ended => return answer(call, &session, ended),
+        ended => return Ok(ended),
     }
     let range = content_range(&call.headers)?;
     session.expect(&call.headers)?;
-    let phase = match session.plan(range, call.body.length())? {
-        Plan::Report => session.phase(),
-        Plan::Finish { total } => finish(service, &session, total, Batch::empty(total)).await?,
+    match session.plan(range, call.body.length())? {
+        Plan::Report => Ok(session.phase()),
+        Plan::Finish { total } => finish(service, session, total, Batch::empty(total)).await,
         Plan::Receive(intake) => {
             session.writing.fetch_add(1, Ordering::Relaxed);
-            let _counted = Counted(&session);
-            receive(service, call, &session, intake).await?
+            let _counted = Counted(session);
+            receive(service, call, session, intake).await
         }
-    };
-    answer(call, &session, phase)
+    }
 }
 
 /// A request whose body is being read; one that ends in any way stops counting.
@@ -171,38 +202,31 @@ async fn finish(
         .await
 }
 
-async fn cancel(
-    service: &Arc<Service>,
+/// The answer that says where the session stands; `finished` makes the one that shows the object.
+pub(crate) fn answer(
     call: &Call,
-    session: Arc<Session>,
+    standing: Standing,
+    finished: impl FnOnce(&Call, &Object) -> Response<ResponseBody>,
 ) -> Result<Response<ResponseBody>, Error> {
-    let (keeper, cancelled) = (Arc::clone(service), Arc::clone(&session));
-    let phase = service.keep.run(move || Ok(cancelled.cancel(&keeper))).await?;
-    answer(call, &session, phase)
-}
-
-/// The answer that says where the session stands.
-fn answer(call: &Call, session: &Session, phase: Phase) -> Result<Response<ResponseBody>, Error> {
-    match phase {
+    match standing.phase {
         Phase::Ended(error) => Err(error),
         Phase::Finished(object) => Ok(finished(call, &object)),
-        Phase::Open => Ok(incomplete(&call.headers, session.persisted())),
+        Phase::Open => Ok(incomplete(call, standing.persisted)),
     }
 }
 
-fn finished(call: &Call, object: &Object) -> Response<ResponseBody> {
-    json::response(StatusCode::OK, &object.resource(&call.base))
-}
-
 /// 308, which some HTTP stacks would follow: those ask for a 200 that says 308 in a header.
-fn incomplete(headers: &HeaderMap, persisted: u64) -> Response<ResponseBody> {
+fn incomplete(call: &Call, persisted: u64) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     if persisted > 0
         && let Ok(range) = HeaderValue::try_from(format!("bytes=0-{}", persisted - 1))
     {
         response.headers_mut().insert(RANGE, range);
     }
-    if header(headers, "x-guploader-no-308").is_some_and(|value| value.eq_ignore_ascii_case("yes")) {
+    if call
+        .header("x-guploader-no-308")
+        .is_some_and(|value| value.eq_ignore_ascii_case("yes"))
+    {
         let code = HeaderValue::from_static("308");
         response.headers_mut().insert("x-http-status-code-override", code);
     } else {
@@ -221,8 +245,4 @@ fn content_range(headers: &HeaderMap) -> Result<ContentRange, Error> {
             )
         }),
     }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -37,7 +37,7 @@ pub(crate) enum Phase {
     Open,
     /// The object exists.
     Finished(Arc<Object>),
-    /// It was cancelled, or its finish was refused: every later request gets the same answer.
+    /// It was cancelled, or its finish was refused: every later request gets this answer.
     Ended(Error),
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct Session {
 impl Session {
     /// A new session, with nothing persisted.
     pub(crate) fn start(service: &Service, key: String, intent: Intent) -> Result<Self, Error> {
-        let writer = service.keep.writer(service.md5)?;
+        let mut writer = service.keep.writer(service.md5)?;
         if let (Some(directory), Some(blob)) = (service.keep.directory(), writer.blob()) {
             let record = SessionRecord {
                 intent: intent.clone(),
@@ -82,6 +82,7 @@ impl Session {
             };
             directory.save_session(&key, &record)?;
         }
+        writer.keep();
         let progress = Progress::new(0, intent.declared, intent.expected);
         Ok(Self::with(key, intent, Slot::Ready(writer), progress))
     }
@@ -154,7 +155,8 @@ impl Session {
 
     /// Makes the object of what is persisted and `tail`, if that is `total` bytes. May block.
     ///
-    /// Returns where the session stands then: a wrong total leaves it open.
+    /// Returns where the session stands then: a wrong total leaves it open. A wrong checksum or a
+    /// precondition that does not hold ends it.
     pub(crate) fn finish(&self, service: &Service, total: u64, tail: Batch) -> Result<Phase, Error> {
         let mut slot = locked(&self.slot);
         let (persisted, expected) = match locked(&self.progress) {
@@ -170,34 +172,33 @@ impl Session {
         }
         let writer = slot.ready(service, persisted)?;
         let (content, digests) = writer.complete(&tail)?;
-        let published = expected.check(digests.crc32c, digests.md5).and_then(|()| {
-            service.publish(
-                Draft {
-                    bucket: self.intent.bucket.clone(),
-                    name: self.intent.name.clone(),
-                    metadata: self.intent.metadata.clone(),
-                    digests,
-                    component_count: None,
-                    content,
-                },
-                &self.intent.conditions,
-            )
-        });
-        let phase = match published {
+        let draft = Draft {
+            bucket: self.intent.bucket.clone(),
+            name: self.intent.name.clone(),
+            metadata: self.intent.metadata.clone(),
+            digests,
+            component_count: None,
+            content,
+        };
+        let published = expected
+            .check(digests.crc32c, digests.md5)
+            .and_then(|()| service.turn().publish(&draft, &self.intent.conditions));
+        match published {
             Ok(object) => {
                 self.record_finish(service, &slot, &object);
                 *slot = Slot::Gone;
-                Phase::Finished(object)
+                let phase = Phase::Finished(object);
+                locked(&self.progress).phase = phase.clone();
+                Ok(phase)
             }
             // The storage failed, not the request: the client may try again.
-            Err(error) if error.is_internal() => return Err(error),
+            Err(error) if error.is_internal() => Err(error),
             Err(error) => {
                 self.clear(service, &mut slot);
-                Phase::Ended(error)
+                locked(&self.progress).phase = Phase::Ended(Error::text(StatusCode::GONE, "Gone"));
+                Err(error)
             }
-        };
-        locked(&self.progress).phase = phase.clone();
-        Ok(phase)
+        }
     }
 
     /// Cancels the session, unless it has come to an end already. May block.

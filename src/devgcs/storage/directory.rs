@@ -6,23 +6,25 @@
 //! DIR/buckets/BUCKET/bucket.json        a bucket
 //! DIR/buckets/BUCKET/objects/HASH.json  all generations of one object; HASH is SHA-256 of its name
 //! DIR/sessions/KEY.json                 a resumable session; KEY is derived from its id one way
+//! DIR/multiparts/ID/upload.json         a multipart upload, and
+//! DIR/multiparts/ID/N.json              its part N
 //! ```
 //!
 //! A record is written beside its place, synced, and renamed into it. An object exists from the moment
 //! its record names the blob: that rename is what makes it appear whole or not at all. A blob that no
 //! record names is removed at the next start.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::file::FileWriter;
 use crate::devgcs::random;
 
 /// The largest record that is read at the start.
@@ -31,6 +33,15 @@ const MAX_RECORD: u64 = 64 * 1024 * 1024;
 /// The name of a file of bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct BlobId(String);
+
+impl BlobId {
+    pub(super) fn new() -> io::Result<Self> {
+        random::hex_id().map(Self)
+    }
+}
+
+/// A multipart upload: its id, its record, the records of its parts.
+pub(crate) type LoadedMultipart<R, P> = (String, R, BTreeMap<u32, P>);
 
 /// The directory of a running server.
 #[derive(Debug)]
@@ -43,7 +54,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes or opens the directory at `root`.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
-        for folder in ["blobs", "buckets", "sessions"] {
+        for folder in ["blobs", "buckets", "sessions", "multiparts"] {
             make_private(&root.join(folder))?;
         }
         let lock = private_file()
@@ -63,7 +74,7 @@ impl Directory {
         })
     }
 
-    fn blob_path(&self, blob: &BlobId) -> PathBuf {
+    pub(super) fn blob_path(&self, blob: &BlobId) -> PathBuf {
         self.root.join("blobs").join(&blob.0)
     }
 
@@ -95,6 +106,24 @@ impl Directory {
         ignore_missing(fs::remove_file(self.blob_path(blob)));
     }
 
+    /// A second name for a blob's bytes, with a life of its own.
+    pub(crate) fn link_blob(&self, blob: &BlobId) -> io::Result<BlobId> {
+        let copy = BlobId::new()?;
+        fs::hard_link(self.blob_path(blob), self.blob_path(&copy))?;
+        Ok(copy)
+    }
+
+    /// A new blob with the bytes of `blobs`, one after the other, on the disk.
+    pub(crate) fn join_blobs<'a>(
+        self: &Arc<Self>,
+        blobs: impl Iterator<Item = &'a BlobId>,
+    ) -> io::Result<BlobId> {
+        let mut writer = FileWriter::create(self)?;
+        writer.join(blobs)?;
+        writer.set_kept(true);
+        Ok(writer.id().clone())
+    }
+
     /// Removes every blob that is not in `named`: what a crash left behind.
     pub(crate) fn sweep_blobs(&self, named: &HashSet<BlobId>) -> io::Result<()> {
         for entry in fs::read_dir(self.root.join("blobs"))? {
@@ -124,6 +153,13 @@ impl Directory {
         save(&self.object_path(bucket, name), record)
     }
 
+    /// Removes the record of an object.
+    pub(crate) fn remove_object(&self, bucket: &str, name: &str) -> io::Result<()> {
+        let path = self.object_path(bucket, name);
+        ignore_missing(fs::remove_file(&path));
+        sync_folder(&path)
+    }
+
     /// Writes the record of a session.
     pub(crate) fn save_session(&self, key: &str, record: &impl Serialize) -> io::Result<()> {
         save(&self.session_path(key), record)
@@ -132,6 +168,58 @@ impl Directory {
     /// Removes the record of a session, if it is there.
     pub(crate) fn remove_session(&self, key: &str) {
         ignore_missing(fs::remove_file(self.session_path(key)));
+    }
+
+    fn multipart_path(&self, id: &str) -> PathBuf {
+        self.root.join("multiparts").join(id)
+    }
+
+    /// Writes the record of a multipart upload.
+    pub(crate) fn save_multipart(&self, id: &str, record: &impl Serialize) -> io::Result<()> {
+        let folder = self.multipart_path(id);
+        make_private(&folder)?;
+        save(&folder.join("upload.json"), record)
+    }
+
+    /// Writes the record of a part.
+    pub(crate) fn save_part(&self, id: &str, number: u32, record: &impl Serialize) -> io::Result<()> {
+        save(&self.multipart_path(id).join(format!("{number}.json")), record)
+    }
+
+    /// Removes the records of a multipart upload.
+    pub(crate) fn remove_multipart(&self, id: &str) {
+        // Without this record the rest is nothing, should the process end here.
+        ignore_missing(fs::remove_file(self.multipart_path(id).join("upload.json")));
+        ignore_missing(fs::remove_dir_all(self.multipart_path(id)));
+    }
+
+    /// The multipart uploads: id, record, and the records of the parts.
+    pub(crate) fn load_multiparts<R: DeserializeOwned, P: DeserializeOwned>(
+        &self,
+    ) -> io::Result<Vec<LoadedMultipart<R, P>>> {
+        let mut uploads = Vec::new();
+        for entry in fs::read_dir(self.root.join("multiparts"))? {
+            let folder = entry?.path();
+            let record = folder.join("upload.json");
+            let Some(id) = folder.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if !record.exists() {
+                // It was being started or removed when the process ended.
+                self.remove_multipart(id);
+                continue;
+            }
+            let mut parts = BTreeMap::new();
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+                if let (Some(number), true) = (number, has_extension(&path, "json")) {
+                    parts.insert(number, load(&path)?);
+                }
+            }
+            uploads.push((id.to_owned(), load(&record)?, parts));
+        }
+        Ok(uploads)
     }
 
     /// The buckets: name and record.
@@ -159,87 +247,8 @@ impl Directory {
     }
 }
 
-/// The file of an upload under way.
-#[derive(Debug)]
-pub(crate) struct FileWriter {
-    directory: Arc<Directory>,
-    id: BlobId,
-    file: File,
-}
-
-impl FileWriter {
-    /// A new, empty blob.
-    pub(crate) fn create(directory: &Arc<Directory>) -> io::Result<Self> {
-        let id = BlobId(random::hex_id()?);
-        let file = private_file().create_new(true).open(directory.blob_path(&id))?;
-        Ok(Self {
-            directory: Arc::clone(directory),
-            id,
-            file,
-        })
-    }
-
-    /// Goes on with the first `len` bytes of a blob, which are shown to `seen` in order.
-    pub(crate) fn reopen(
-        directory: &Arc<Directory>,
-        id: BlobId,
-        len: u64,
-        mut seen: impl FnMut(&[u8]),
-    ) -> io::Result<Self> {
-        let file = private_file()
-            .create(true)
-            .truncate(false)
-            .open(directory.blob_path(&id))?;
-        let mut buffer = vec![0; 256 * 1024];
-        let mut rest = (&file).take(len);
-        let mut total = 0;
-        loop {
-            let read = rest.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            total += read as u64;
-            seen(&buffer[..read]);
-        }
-        if total != len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Self {
-            directory: Arc::clone(directory),
-            id,
-            file,
-        })
-    }
-
-    /// The blob's name.
-    pub(crate) fn id(&self) -> &BlobId {
-        &self.id
-    }
-
-    /// Writes `pieces` one after the other from `offset` on.
-    pub(crate) fn write_at(&self, mut offset: u64, pieces: &[Bytes]) -> io::Result<()> {
-        for piece in pieces {
-            self.file.write_all_at(piece, offset)?;
-            offset += piece.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Cuts the blob to `len` and brings it to the disk.
-    pub(crate) fn seal(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)?;
-        self.file.sync_all()?;
-        sync_folder(&self.directory.blob_path(&self.id))
-    }
-
-    /// Removes the blob.
-    pub(crate) fn remove(self) {
-        self.directory.remove_blob(&self.id);
-    }
-}
-
 /// Options for a file that nobody else may read: bodies and sessions are private.
-fn private_file() -> OpenOptions {
+pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
@@ -259,7 +268,7 @@ fn save(path: &Path, record: &impl Serialize) -> io::Result<()> {
 }
 
 /// Brings the folder of `path` to the disk, so that a rename or a new name in it lasts.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent()
         .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
@@ -275,13 +284,17 @@ fn load_folder<R: DeserializeOwned>(folder: &Path) -> io::Result<Vec<(String, R)
     let mut records = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json")
+        if has_extension(&path, "json")
             && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
         {
             records.push((stem.to_owned(), load(&path)?));
         }
     }
     Ok(records)
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == wanted)
 }
 
 fn ignore_missing(result: io::Result<()>) {

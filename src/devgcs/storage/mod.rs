@@ -5,6 +5,7 @@
 
 mod digest;
 mod directory;
+mod file;
 mod reader;
 
 use std::io;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 pub(crate) use digest::{Digest, Digests};
-pub(crate) use directory::{BlobId, Directory, FileWriter};
+pub(crate) use directory::{BlobId, Directory};
+use file::FileWriter;
 pub(crate) use reader::Reader;
 
 /// The storage of a running server.
@@ -49,6 +51,37 @@ impl Keep {
         match self {
             Self::Directory(directory) => Some(directory),
             Self::Memory | Self::Discard => None,
+        }
+    }
+
+    /// The same bytes once more, with a life of their own; nothing is copied. May block.
+    pub(crate) fn duplicate(&self, content: &Content) -> io::Result<Content> {
+        match (content, self) {
+            (Content::File(blob), Self::Directory(directory)) => {
+                Ok(Content::File(directory.link_blob(blob)?))
+            }
+            (content, _) => Ok(content.clone()),
+        }
+    }
+
+    /// The bytes of `contents`, one after the other. May block.
+    pub(crate) fn join<'a>(&self, contents: impl Iterator<Item = &'a Content>) -> io::Result<Content> {
+        match self {
+            Self::Memory => {
+                let chunks = contents.flat_map(|content| match content {
+                    Content::Memory(chunks) => &chunks[..],
+                    Content::Discarded | Content::File(_) => &[],
+                });
+                Ok(Content::Memory(chunks.cloned().collect()))
+            }
+            Self::Discard => Ok(Content::Discarded),
+            Self::Directory(directory) => {
+                let blobs = contents.filter_map(|content| match content {
+                    Content::File(blob) => Some(blob),
+                    Content::Memory(_) | Content::Discarded => None,
+                });
+                Ok(Content::File(directory.join_blobs(blobs)?))
+            }
         }
     }
 
@@ -137,10 +170,19 @@ impl Writer {
         Ok((content, self.digest.clone().finish(tail)))
     }
 
+    /// Leaves the file behind when this is dropped: without it, what is not wanted any more goes.
+    pub(crate) fn keep(&mut self) {
+        self.set_kept(true);
+    }
+
     /// Throws the bytes away.
-    pub(crate) fn discard(self) {
-        if let Sink::File(file) = self.sink {
-            file.remove();
+    pub(crate) fn discard(mut self) {
+        self.set_kept(false);
+    }
+
+    fn set_kept(&mut self, kept: bool) {
+        if let Sink::File(file) = &mut self.sink {
+            file.set_kept(kept);
         }
     }
 }

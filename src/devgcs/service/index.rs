@@ -1,0 +1,136 @@
+//! What there is, in memory: buckets, objects, sessions, multipart uploads.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use super::multiparts::{Multipart, MultipartRecord, Part};
+use crate::devgcs::error::Error;
+use crate::devgcs::resource::{BucketRecord, Object, Versions};
+use crate::devgcs::resumable::{Session, SessionRecord};
+use crate::devgcs::storage::{BlobId, Content, Directory};
+use crate::devgcs::time::Time;
+
+/// Sessions that are remembered at once, ended ones included: the oldest are forgotten first.
+const MAX_SESSIONS: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    buckets: BTreeMap<String, Bucket>,
+    sessions: HashMap<String, Arc<Session>>,
+    /// The keys of `sessions`, oldest first.
+    order: VecDeque<String>,
+    pub(super) multiparts: HashMap<String, Arc<Multipart>>,
+    last_generation: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Bucket {
+    pub(super) record: BucketRecord,
+    pub(super) objects: BTreeMap<String, Versions>,
+}
+
+impl Index {
+    pub(super) fn bucket(&self, name: &str) -> Result<&Bucket, Error> {
+        self.buckets.get(name).ok_or_else(Error::no_bucket)
+    }
+
+    pub(super) fn bucket_mut(&mut self, name: &str) -> Result<&mut Bucket, Error> {
+        self.buckets.get_mut(name).ok_or_else(Error::no_bucket)
+    }
+
+    pub(super) fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+        self.buckets.values()
+    }
+
+    pub(super) fn insert_bucket(&mut self, record: BucketRecord) {
+        let objects = BTreeMap::new();
+        self.buckets
+            .insert(record.name.clone(), Bucket { record, objects });
+    }
+
+    pub(super) fn remove_bucket(&mut self, name: &str) {
+        self.buckets.remove(name);
+    }
+
+    /// Sets all generations of an object; none at all removes its name.
+    pub(super) fn set_object(&mut self, bucket: &str, name: &str, versions: Versions) {
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            if versions.is_empty() {
+                bucket.objects.remove(name);
+            } else {
+                bucket.objects.insert(name.to_owned(), versions);
+            }
+        }
+    }
+
+    /// Generations grow, and are about the time in microseconds, as GCS's are.
+    pub(super) fn next_generation(&mut self) -> u64 {
+        self.last_generation = Time::now().micros().max(self.last_generation + 1);
+        self.last_generation
+    }
+
+    pub(super) fn session(&self, key: &str) -> Option<Arc<Session>> {
+        self.sessions.get(key).cloned()
+    }
+
+    /// All sessions, oldest first.
+    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
+        let known = self.order.iter().filter_map(|key| self.sessions.get(key));
+        known.cloned().collect()
+    }
+
+    /// Adds a session; returns the one that is forgotten for it, if any.
+    pub(super) fn insert_session(&mut self, session: Session) -> Option<Arc<Session>> {
+        let full = self.order.len() >= MAX_SESSIONS;
+        let oldest = if full { self.order.pop_front() } else { None };
+        self.order.push_back(session.key.clone());
+        self.sessions.insert(session.key.clone(), Arc::new(session));
+        oldest.and_then(|key| self.sessions.remove(&key))
+    }
+
+    /// Reads a directory, and removes from it what a crash left half-made.
+    pub(super) fn load(directory: &Directory) -> io::Result<Self> {
+        let mut index = Self::default();
+        let mut owners: HashMap<BlobId, Arc<Object>> = HashMap::new();
+        for (name, record) in directory.load_buckets::<BucketRecord>()? {
+            index.insert_bucket(record);
+            for versions in directory.load_objects::<Versions>(&name)? {
+                let Some(first) = versions.all().next().cloned() else {
+                    continue;
+                };
+                for object in versions.all() {
+                    index.last_generation = index.last_generation.max(object.generation);
+                    if let Content::File(blob) = &object.content {
+                        owners.insert(blob.clone(), Arc::clone(object));
+                    }
+                }
+                index.set_object(&name, &first.name, versions);
+            }
+        }
+        let mut named: HashSet<BlobId> = owners.keys().cloned().collect();
+        let mut sessions = directory.load_sessions::<SessionRecord>()?;
+        sessions.sort_by_key(|(_, record)| record.intent.created);
+        for (key, mut record) in sessions {
+            if record.finished.is_none() {
+                // The process ended between the object's record and the session's.
+                record.finished = owners.get(&record.blob).map(|object| Object::clone(object));
+            }
+            if record.finished.is_none() {
+                named.insert(record.blob.clone());
+            }
+            let len = directory.blob_len(&record.blob);
+            index.insert_session(Session::restore(key, record, len));
+        }
+        for (id, record, parts) in directory.load_multiparts::<MultipartRecord, Part>()? {
+            named.extend(parts.values().filter_map(|part| match &part.content {
+                Content::File(blob) => Some(blob.clone()),
+                Content::Memory(_) | Content::Discarded => None,
+            }));
+            let upload = Multipart::restore(id.clone(), record, parts);
+            index.multiparts.insert(id, Arc::new(upload));
+        }
+        directory.sweep_blobs(&named)?;
+        Ok(index)
+    }
+}

@@ -1,0 +1,36 @@
+//! Resumable sessions come and go.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::Service;
+use crate::devgcs::error::Error;
+use crate::devgcs::lock::locked;
+use crate::devgcs::random;
+use crate::devgcs::resumable::{Intent, Session};
+
+impl Service {
+    /// Starts a session that can be reached by `id`. May block.
+    pub(crate) fn open_session(&self, id: &str, intent: Intent) -> Result<(), Error> {
+        let session = Session::start(self, session_key(id), intent)?;
+        let forgotten = locked(&self.index).insert_session(session);
+        if let Some(session) = forgotten {
+            session.end(self, Error::empty(StatusCode::GONE));
+        }
+        Ok(())
+    }
+
+    /// The session that `id` gives access to: 404 where there is none, or it is too old.
+    pub(crate) fn session(&self, id: &str) -> Result<Arc<Session>, Error> {
+        let session = locked(&self.index).session(&session_key(id));
+        session
+            .filter(|session| !session.is_expired(self.session_lifetime))
+            .ok_or_else(|| Error::text(StatusCode::NOT_FOUND, "Not Found"))
+    }
+}
+
+/// What a session is filed under: the id itself is a credential, and is kept nowhere.
+fn session_key(id: &str) -> String {
+    random::hash_hex(id.as_bytes())
+}

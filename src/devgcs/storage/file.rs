@@ -1,0 +1,110 @@
+//! A file that takes the bytes of an upload.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::directory::{BlobId, Directory, private_file, sync_folder};
+
+/// The file of an upload under way. Dropped, it is removed, unless it is to be kept.
+#[derive(Debug)]
+pub(crate) struct FileWriter {
+    directory: Arc<Directory>,
+    id: BlobId,
+    file: File,
+    kept: bool,
+}
+
+impl FileWriter {
+    /// A new, empty blob.
+    pub(crate) fn create(directory: &Arc<Directory>) -> io::Result<Self> {
+        let id = BlobId::new()?;
+        let file = private_file().create_new(true).open(directory.blob_path(&id))?;
+        Ok(Self {
+            directory: Arc::clone(directory),
+            id,
+            file,
+            kept: false,
+        })
+    }
+
+    /// Goes on with the first `len` bytes of a blob, which are shown to `seen` in order.
+    pub(crate) fn reopen(
+        directory: &Arc<Directory>,
+        id: BlobId,
+        len: u64,
+        mut seen: impl FnMut(&[u8]),
+    ) -> io::Result<Self> {
+        let file = private_file()
+            .create(true)
+            .truncate(false)
+            .open(directory.blob_path(&id))?;
+        let mut buffer = vec![0; 256 * 1024];
+        let mut rest = (&file).take(len);
+        let mut total = 0;
+        loop {
+            let read = rest.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            total += read as u64;
+            seen(&buffer[..read]);
+        }
+        if total != len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self {
+            directory: Arc::clone(directory),
+            id,
+            file,
+            kept: true,
+        })
+    }
+
+    /// The blob's name.
+    pub(crate) fn id(&self) -> &BlobId {
+        &self.id
+    }
+
+    /// Writes the bytes of `blobs` into the empty file, and brings them to the disk.
+    pub(super) fn join<'a>(&self, blobs: impl Iterator<Item = &'a BlobId>) -> io::Result<()> {
+        let mut target = &self.file;
+        let mut len = 0;
+        for blob in blobs {
+            len += io::copy(&mut self.directory.open_blob(blob)?, &mut target)?;
+        }
+        self.seal(len)
+    }
+
+    /// Writes `pieces` one after the other from `offset` on.
+    pub(crate) fn write_at(&self, mut offset: u64, pieces: &[Bytes]) -> io::Result<()> {
+        for piece in pieces {
+            self.file.write_all_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the blob to `len` and brings it to the disk.
+    pub(crate) fn seal(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.sync_all()?;
+        sync_folder(&self.directory.blob_path(&self.id))
+    }
+
+    /// Whether the blob stays when this is dropped.
+    pub(crate) fn set_kept(&mut self, kept: bool) {
+        self.kept = kept;
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.directory.remove_blob(&self.id);
+        }
+    }
+}
