@@ -11,6 +11,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::router;
 use super::service::Service;
@@ -30,14 +32,18 @@ const READ_SIZE: usize = 256 * 1024;
 /// How long a head may take, and how long a connection may be idle before its next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(240);
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener with what it serves.
-#[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: TcpListener,
     pub(crate) service: Arc<Service>,
+    /// Speaks TLS, if that is to be spoken.
+    pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) body_idle: Duration,
 }
 
@@ -60,12 +66,12 @@ impl Listening {
                 },
                 _ = stopped.changed() => return,
             };
-            let (service, body_idle, mut stopped) =
-                (Arc::clone(&self.service), self.body_idle, stopped.clone());
+            let (service, acceptor) = (Arc::clone(&self.service), self.acceptor.clone());
+            let (body_idle, mut stopped) = (self.body_idle, stopped.clone());
             tokio::spawn(async move {
                 let _permit = permit;
                 tokio::select! {
-                    served = accept(stream, service, body_idle) => {
+                    served = accept(stream, acceptor, service, body_idle) => {
                         if let Err(error) = served {
                             tracing::debug!(%error, "devgcs: a connection ended");
                         }
@@ -77,11 +83,21 @@ impl Listening {
     }
 }
 
-async fn accept(stream: TcpStream, service: Arc<Service>, body_idle: Duration) -> io::Result<()> {
+async fn accept(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    body_idle: Duration,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    serve(stream, "http", service, body_idle)
-        .await
-        .map_err(io::Error::other)
+    let served = match acceptor {
+        None => serve(stream, "http", service, body_idle).await,
+        Some(acceptor) => {
+            let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
+            serve(stream, "https", service, body_idle).await
+        }
+    };
+    served.map_err(io::Error::other)
 }
 
 async fn serve(

@@ -44,12 +44,13 @@ mod service;
 mod storage;
 mod target;
 mod time;
+mod tls;
 mod xml;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use inspect::{CallKind, CallRecord, Inspect, SessionPhase, SessionRecord, StoredObject};
 use service::Service;
+pub use tls::Tls;
 
 use crate::types::{Crc32c, ObjectInfo};
 
@@ -87,6 +89,8 @@ pub struct Config {
     pub md5: bool,
     /// How long a session lives after its start. GCS gives it a week.
     pub session_lifetime: Duration,
+    /// Speak HTTPS, with this certificate, instead of HTTP.
+    pub tls: Option<Tls>,
     /// How long a connection may stand still within a request's body before it is cut.
     pub body_idle: Duration,
 }
@@ -99,6 +103,7 @@ impl Default for Config {
             auto_create_buckets: false,
             md5: true,
             session_lifetime: Duration::from_secs(7 * 24 * 3600),
+            tls: None,
             body_idle: Duration::from_secs(600),
         }
     }
@@ -118,12 +123,17 @@ pub enum StartError {
     /// The storage could not be opened, or a bucket not created.
     #[error("cannot open the storage: {0}")]
     Storage(#[source] io::Error),
+    /// The certificate could not be read or made.
+    #[error("cannot speak HTTPS: {0}")]
+    Tls(#[source] io::Error),
 }
 
 /// A running server. Dropped, it stops; [`DevGcs::shutdown`] also waits until it has stopped.
 pub struct DevGcs {
     address: SocketAddr,
     service: Arc<Service>,
+    scheme: &'static str,
+    ca_file: Option<PathBuf>,
     /// Dropped, it ends the server's tasks.
     stop: watch::Sender<()>,
     /// Ends when the last task has let go of the service.
@@ -154,6 +164,15 @@ impl DevGcs {
         })?;
         let (alive, ended) = mpsc::channel(1);
         let body_idle = config.body_idle;
+        let tls = config.tls.clone();
+        let acceptor =
+            tokio::task::spawn_blocking(move || tls.map(|tls| tls.acceptor(address.ip())).transpose())
+                .await
+                .map_err(io::Error::other)
+                .flatten()
+                .map_err(StartError::Tls)?;
+        let (acceptor, ca_file) = acceptor.map_or((None, None), |made| (Some(made.acceptor), made.ca_file));
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         // Reading a directory may take long.
         let service = tokio::task::spawn_blocking(move || Service::open(&config, alive))
             .await
@@ -165,12 +184,15 @@ impl DevGcs {
         let listening = http::Listening {
             listener,
             service: Arc::clone(&service),
+            acceptor,
             body_idle,
         };
         tokio::spawn(listening.run(stopped));
         Ok(Self {
             address,
             service,
+            scheme,
+            ca_file,
             stop,
             ended,
         })
@@ -183,7 +205,12 @@ impl DevGcs {
 
     /// The URL to give to clients, without a trailing slash.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// The file that clients must trust, in PEM, if the certificate was made by this server.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     /// Stops listening, cuts every connection, and returns when all of the server's tasks have ended

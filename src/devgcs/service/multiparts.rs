@@ -169,16 +169,15 @@ impl Service {
     ) -> Result<Arc<Object>, Error> {
         let mut guard = locked(&upload.parts);
         let parts = guard.as_ref().ok_or_else(no_upload)?;
+        if listed.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err(refused(
+                "partOrder",
+                "The parts are not listed in ascending order.",
+            ));
+        }
         let mut chosen = Vec::new();
-        let (mut size, mut crc32c, mut before) = (0, Crc32c::default(), 0);
+        let (mut size, mut crc32c) = (0, Crc32c::default());
         for (position, (number, etag)) in listed.iter().enumerate() {
-            if *number <= before {
-                return Err(refused(
-                    "partOrder",
-                    "The parts are not listed in ascending order.",
-                ));
-            }
-            before = *number;
             let part = parts
                 .get(number)
                 .filter(|part| part.etag().trim_matches('"') == etag.trim_matches('"'));

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod cases;
 pub(crate) mod daemon;
+pub(crate) mod devgcs;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod peer;

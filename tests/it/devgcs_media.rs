@@ -1,0 +1,185 @@
+//! Reading bytes from devgcs, over sockets.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gcsd::devgcs::{Config, DevGcs, Storage};
+use gcsd::types::Crc32c;
+
+use crate::support::devgcs::{Q, Session, bytes, server, server_with, upload};
+use crate::support::http::{Answer, Client, request};
+
+async fn read(server: &DevGcs, name: &str, headers: &[(&str, &str)]) -> Answer {
+    let target = format!("/storage/v1/b/bucket/o/{name}?alt=media");
+    request(server.address(), "GET", &target, headers, b"").await
+}
+
+#[tokio::test]
+async fn ranges_are_read() {
+    for storage in [
+        Storage::Memory,
+        Storage::Directory(tempfile::tempdir().expect("a directory").keep()),
+    ] {
+        let server = server_with(Config {
+            storage: storage.clone(),
+            ..Config::default()
+        })
+        .await;
+        let all = bytes(3 * Q + 17);
+        upload(&server, "a", &all).await;
+        assert_eq!(read(&server, "a", &[]).await.body, all);
+        let size = all.len();
+        for (range, first, end) in [
+            ("bytes=0-0".to_owned(), 0, 1),
+            ("bytes=0-".to_owned(), 0, size),
+            (format!("bytes={}-{}", Q - 1, Q), Q - 1, Q + 1),
+            (format!("bytes={}-{}", Q, 3 * Q - 1), Q, 3 * Q),
+            ("bytes=-17".to_owned(), 3 * Q, size),
+            ("bytes=-9999999".to_owned(), 0, size),
+            (format!("bytes={}-9999999999999", size - 1), size - 1, size),
+        ] {
+            let part = read(&server, "a", &[("Range", &range)]).await;
+            assert_eq!((part.status, &part.body[..]), (206, &all[first..end]), "{range}");
+            let wanted = format!("bytes {first}-{}/{size}", end - 1);
+            assert_eq!(part.header("content-range"), Some(wanted.as_str()));
+        }
+        for range in [format!("bytes={size}-"), "bytes=-0".to_owned()] {
+            let beyond = read(&server, "a", &[("Range", &range)]).await;
+            assert_eq!(beyond.status, 416, "{range}");
+            assert_eq!(
+                beyond.header("content-range"),
+                Some(format!("bytes */{size}").as_str())
+            );
+        }
+        assert_eq!(
+            read(&server, "a", &[("Range", "bytes=5-2")]).await.status,
+            200,
+            "malformed"
+        );
+        upload(&server, "empty", b"").await;
+        assert_eq!(read(&server, "empty", &[]).await.status, 200);
+        assert_eq!(read(&server, "empty", &[("Range", "bytes=0-")]).await.status, 416);
+        if let Storage::Directory(path) = storage {
+            server.shutdown().await;
+            std::fs::remove_dir_all(path).expect("removed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_describe_the_object() {
+    let server = server().await;
+    let body = r#"{"cacheControl": "no-store", "contentDisposition": "inline", "contentLanguage": "en", "contentType": "a/b"}"#;
+    let session = Session::start_with(&server, "a", "", &[], body).await;
+    let resource = session.put(None, b"hello world").await.json();
+    let answer = read(&server, "a", &[]).await;
+    let hash = "crc32c=yZRlqg==,md5=XrY7u+Ae7tCTyyK7j1rNww==";
+    for (name, value) in [
+        (
+            "x-goog-generation",
+            resource["generation"].as_str().expect("text"),
+        ),
+        ("x-goog-metageneration", "1"),
+        ("x-goog-stored-content-length", "11"),
+        ("x-goog-stored-content-encoding", "identity"),
+        ("x-goog-storage-class", "STANDARD"),
+        ("x-goog-hash", hash),
+        ("etag", resource["etag"].as_str().expect("text")),
+        ("content-type", "a/b"),
+        ("cache-control", "no-store"),
+        ("content-disposition", "inline"),
+        ("content-language", "en"),
+        ("content-length", "11"),
+        ("accept-ranges", "bytes"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn gzip_is_inflated_for_who_does_not_take_it() {
+    let server = server().await;
+    let plain = bytes(700_000);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&plain).expect("compressed");
+    let packed = encoder.finish().expect("compressed");
+    let store = async |name: &str, resource: &str, bytes: &[u8]| {
+        let session = Session::start_with(&server, name, "", &[], resource).await;
+        assert_eq!(session.put(None, bytes).await.status, 200);
+    };
+    store(
+        "gz",
+        r#"{"contentEncoding": "gzip", "contentType": "text/plain"}"#,
+        &packed,
+    )
+    .await;
+    let inflated = read(&server, "gz", &[]).await;
+    assert_eq!((inflated.status, inflated.body == plain), (200, true));
+    assert_eq!(inflated.header("content-length"), None);
+    assert_eq!(inflated.header("content-encoding"), None);
+    assert_eq!(inflated.header("x-goog-stored-content-encoding"), Some("gzip"));
+    let stored = packed.len().to_string();
+    assert_eq!(
+        inflated.header("x-goog-stored-content-length"),
+        Some(stored.as_str())
+    );
+    let raw = read(&server, "gz", &[("Accept-Encoding", "deflate, gzip;q=1.0")]).await;
+    assert_eq!(
+        (raw.body == packed, raw.header("content-encoding")),
+        (true, Some("gzip"))
+    );
+    let ranged = read(&server, "gz", &[("Range", "bytes=0-9")]).await;
+    assert_eq!(
+        (ranged.status, ranged.body == plain),
+        (200, true),
+        "a range of what is inflated is ignored"
+    );
+    let ranged = read(
+        &server,
+        "gz",
+        &[("Range", "bytes=0-9"), ("Accept-Encoding", "gzip")],
+    )
+    .await;
+    assert_eq!((ranged.status, &ranged.body[..]), (206, &packed[..10]));
+    store(
+        "kept",
+        r#"{"contentEncoding": "gzip", "cacheControl": "public, no-transform"}"#,
+        &packed,
+    )
+    .await;
+    assert_eq!(read(&server, "kept", &[]).await.body, packed);
+    // Something that only says that it is gzip breaks off, and the server lives on.
+    store("liar", r#"{"contentEncoding": "gzip"}"#, b"not gzip at all").await;
+    let mut client = Client::connect(server.address()).await;
+    client
+        .head("GET", "/storage/v1/b/bucket/o/liar?alt=media", &[])
+        .await;
+    drop(client);
+    assert_eq!(read(&server, "kept", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn discarded_bytes_leave_size_and_checksums() {
+    let server = server_with(Config {
+        storage: Storage::Discard,
+        md5: false,
+        ..Config::default()
+    })
+    .await;
+    let all = bytes(2 * Q + 1);
+    let resource = upload(&server, "a", &all).await.json();
+    assert_eq!(resource["crc32c"], Crc32c::of(&all).to_base64());
+    assert_eq!(
+        (resource["size"].as_str(), resource.get("md5Hash")),
+        (Some("524289"), None)
+    );
+    let media = read(&server, "a", &[]).await;
+    assert_eq!(media.status, 501);
+    assert!(media.text().contains("discards"));
+    let error = server
+        .object_bytes("bucket", "a")
+        .await
+        .expect_err("nothing is kept");
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+}

@@ -1,0 +1,83 @@
+//! devgcs over HTTPS.
+
+use std::sync::Arc;
+
+use gcsd::devgcs::{Config, DevGcs, StartError, Tls};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::devgcs::server_with;
+
+async fn get(server: &DevGcs, name: &str, ca: &std::path::Path) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(ca).expect("a certificate");
+    roots.add(certificate).expect("an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(server.address()).await?;
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let request = format!(
+        "GET /storage/v1/b/bucket HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        server.address()
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn a_generated_certificate_is_trusted_by_its_authority() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let start = async || {
+        server_with(Config {
+            tls: Some(Tls::Generated(folder.path().join("made"))),
+            ..Config::default()
+        })
+        .await
+    };
+    let server = start().await;
+    assert!(server.endpoint().starts_with("https://127.0.0.1:"));
+    let ca = server.ca_file().expect("it was made").to_owned();
+    for name in ["localhost", "127.0.0.1"] {
+        let answer = get(&server, name, &ca).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.contains(&format!("{}/storage/v1/b/bucket", server.endpoint())),
+            "{answer}"
+        );
+    }
+    assert!(get(&server, "example.com", &ca).await.is_err(), "another name");
+    let kept = folder.path().join("kept.pem");
+    std::fs::copy(&ca, &kept).expect("copied");
+    let other = start().await;
+    assert!(
+        get(&other, "localhost", &kept).await.is_err(),
+        "another authority"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_is_no_start() {
+    let config = Config {
+        tls: Some(Tls::Files {
+            certificates: "/nowhere/cert.pem".into(),
+            key: "/nowhere/key.pem".into(),
+        }),
+        ..Config::default()
+    };
+    let error = DevGcs::start(([127, 0, 0, 1], 0).into(), config)
+        .await
+        .expect_err("no file");
+    assert!(matches!(error, StartError::Tls(_)));
+    assert!(error.to_string().contains("/nowhere/cert.pem"), "{error}");
+}
