@@ -14,6 +14,7 @@ mod framing;
 mod gcs_auth;
 mod gcs_broken;
 mod gcs_connect;
+mod gcs_copies;
 mod gcs_devgcs;
 mod gcs_oracle;
 mod gcs_read;
