@@ -25,7 +25,8 @@ pub struct Config {
     /// Where calls go, except those on a session that GCS placed elsewhere.
     pub endpoint: Endpoint,
     /// A PEM file of certificates that *replace* the system's as those that are trusted, so that a private CA
-    /// means only that CA. Token endpoints are not affected: Google's library asks the system there.
+    /// means only that CA. A server's own certificate must not be marked as a CA itself. Token endpoints are
+    /// not affected: Google's library asks the system there.
     pub ca_file: Option<PathBuf>,
     /// Where access tokens come from.
     pub credentials: CredentialsSource,

@@ -4,6 +4,9 @@
 //! sender has them. What happened is told by [`Error`]: what kind, whether GCS can have seen any of the
 //! request, and what the sender may do next.
 //!
+//! No `X-Goog-Gcs-Idempotency-Token` is sent: it names the attempts of one request, and here each request is
+//! made once.
+//!
 //! A future of this module does all of its own work: it drives its connection itself, in no task of its own.
 //! Dropping it closes the connection, so that a cancelled call leaves nothing running, and a body that is cut
 //! is never completed by what happened to be queued.
