@@ -51,6 +51,14 @@ impl Glob {
         Ok(Self(steps.collect::<Result<_, _>>()?))
     }
 
+    /// How many steps [`Self::matches`] takes at most.
+    pub(crate) fn cost(&self, name: &str) -> usize {
+        self.0
+            .iter()
+            .map(|steps| (steps.len() + 1) * (name.len() + 1))
+            .sum()
+    }
+
     /// Whether all of `name` matches.
     pub(crate) fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();

@@ -52,6 +52,18 @@ pub(crate) struct Object {
 }
 
 impl Object {
+    /// The same for who only shows it: chunks in memory are let go, so that they can be freed once the
+    /// object is deleted.
+    pub(crate) fn without_chunks(&self) -> Self {
+        Self {
+            content: match &self.content {
+                Content::Memory(_) | Content::Discarded => Content::Discarded,
+                Content::File(blob) => Content::File(blob.clone()),
+            },
+            ..self.clone()
+        }
+    }
+
     /// The checksum of the bytes.
     pub(crate) fn crc32c(&self) -> Crc32c {
         Crc32c(self.crc32c)

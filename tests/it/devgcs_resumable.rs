@@ -747,3 +747,31 @@ async fn a_session_is_a_secret() {
     session.put(None, b"x").await;
     assert!(!format!("{server:?} {:?}", server.inspect()).contains(id));
 }
+
+#[tokio::test]
+async fn hundreds_of_uploads_go_on_at_once() {
+    let server = server().await;
+    let all = bytes(3 * Q + 1);
+    let mut under_way = Vec::new();
+    for index in 0..300 {
+        let session = Session::start(&server, &format!("many-{index}")).await;
+        let mut client = Client::connect(server.address()).await;
+        let length = all.len().to_string();
+        client
+            .head("PUT", &session.target, &[("Content-Length", &length)])
+            .await;
+        under_way.push(client);
+    }
+    for part in all.chunks(300_000) {
+        for client in &mut under_way {
+            client.send(part).await;
+        }
+    }
+    for client in &mut under_way {
+        assert_eq!(
+            client.answer().await.json()["crc32c"],
+            Crc32c::of(&all).to_base64()
+        );
+    }
+    assert_eq!(server.inspect().open_sessions(), 0);
+}

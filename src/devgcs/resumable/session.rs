@@ -187,8 +187,9 @@ impl Session {
             Ok(object) => {
                 self.record_finish(service, &slot, &object);
                 *slot = Slot::Gone;
-                let phase = Phase::Finished(object);
+                let phase = Phase::Finished(Arc::new(object.without_chunks()));
                 locked(&self.progress).phase = phase.clone();
+                service.session_ended(&self.key);
                 Ok(phase)
             }
             // The storage failed, not the request: the client may try again.
@@ -196,6 +197,7 @@ impl Session {
             Err(error) => {
                 self.clear(service, &mut slot);
                 locked(&self.progress).phase = Phase::Ended(Error::text(StatusCode::GONE, "Gone"));
+                service.session_ended(&self.key);
                 Err(error)
             }
         }
@@ -203,21 +205,18 @@ impl Session {
 
     /// Cancels the session, unless it has come to an end already. May block.
     pub(crate) fn cancel(&self, service: &Service) -> Phase {
-        let status = StatusCode::from_u16(CANCELLED).unwrap_or(StatusCode::GONE);
-        self.end(service, Error::empty(status))
-    }
-
-    /// Ends the session with `answer`, unless it has come to an end already. May block.
-    pub(crate) fn end(&self, service: &Service, answer: Error) -> Phase {
         let mut slot = locked(&self.slot);
         let mut progress = locked(&self.progress);
-        if matches!(progress.phase, Phase::Open) {
-            progress.phase = Phase::Ended(answer);
+        let was_open = matches!(progress.phase, Phase::Open);
+        if was_open {
+            let status = StatusCode::from_u16(CANCELLED).unwrap_or(StatusCode::GONE);
+            progress.phase = Phase::Ended(Error::empty(status));
         }
         let phase = progress.phase.clone();
         drop(progress);
-        if matches!(phase, Phase::Ended(_)) {
+        if was_open {
             self.clear(service, &mut slot);
+            service.session_ended(&self.key);
         }
         phase
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::multiparts::{Multipart, MultipartRecord, Part};
 use crate::devgcs::error::Error;
@@ -11,15 +12,18 @@ use crate::devgcs::resumable::{Session, SessionRecord};
 use crate::devgcs::storage::{BlobId, Content, Directory};
 use crate::devgcs::time::Time;
 
-/// Sessions that are remembered at once, ended ones included: the oldest are forgotten first.
-const MAX_SESSIONS: usize = 100_000;
+/// Sessions that take bytes, at once.
+const MAX_OPEN: usize = 100_000;
+
+/// Sessions that have ended and are remembered, so that a repeat gets the same answer.
+const MAX_ENDED: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
     buckets: BTreeMap<String, Bucket>,
     sessions: HashMap<String, Arc<Session>>,
-    /// The keys of `sessions`, oldest first.
-    order: VecDeque<String>,
+    /// The keys of those that have ended, in the order in which they did.
+    ended: VecDeque<String>,
     pub(super) multiparts: HashMap<String, Arc<Multipart>>,
     last_generation: u64,
 }
@@ -76,21 +80,32 @@ impl Index {
 
     /// All sessions, oldest first.
     pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
-        let known = self.order.iter().filter_map(|key| self.sessions.get(key));
-        known.cloned().collect()
+        let mut sessions: Vec<_> = self.sessions.values().cloned().collect();
+        sessions.sort_by_key(|session| session.intent.created);
+        sessions
     }
 
-    /// Adds a session; returns the one that is forgotten for it, if any.
-    pub(super) fn insert_session(&mut self, session: Session) -> Option<Arc<Session>> {
-        let full = self.order.len() >= MAX_SESSIONS;
-        let oldest = if full { self.order.pop_front() } else { None };
-        self.order.push_back(session.key.clone());
+    /// Whether one more session can be opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.sessions.len() - self.ended.len() < MAX_OPEN
+    }
+
+    pub(super) fn insert_session(&mut self, session: Session) {
         self.sessions.insert(session.key.clone(), Arc::new(session));
-        oldest.and_then(|key| self.sessions.remove(&key))
+    }
+
+    /// Notes that a session has ended; returns one that is forgotten for it, if there are too many.
+    pub(super) fn session_ended(&mut self, key: &str) -> Option<Arc<Session>> {
+        self.ended.push_back(key.to_owned());
+        if self.ended.len() <= MAX_ENDED {
+            return None;
+        }
+        let oldest = self.ended.pop_front()?;
+        self.sessions.remove(&oldest)
     }
 
     /// Reads a directory, and removes from it what a crash left half-made.
-    pub(super) fn load(directory: &Directory) -> io::Result<Self> {
+    pub(super) fn load(directory: &Directory, session_lifetime: Duration) -> io::Result<Self> {
         let mut index = Self::default();
         let mut owners: HashMap<BlobId, Arc<Object>> = HashMap::new();
         for (name, record) in directory.load_buckets::<BucketRecord>()? {
@@ -116,11 +131,20 @@ impl Index {
                 // The process ended between the object's record and the session's.
                 record.finished = owners.get(&record.blob).map(|object| Object::clone(object));
             }
-            if record.finished.is_none() {
-                named.insert(record.blob.clone());
+            let blob = record.blob.clone();
+            let (len, is_finished) = (directory.blob_len(&record.blob), record.finished.is_some());
+            let session = Session::restore(key.clone(), record, len);
+            if session.is_expired(session_lifetime) {
+                directory.remove_session(&key);
+                continue;
             }
-            let len = directory.blob_len(&record.blob);
-            index.insert_session(Session::restore(key, record, len));
+            index.insert_session(session);
+            if !is_finished {
+                named.insert(blob);
+            }
+            if is_finished && let Some(forgotten) = index.session_ended(&key) {
+                directory.remove_session(&forgotten.key);
+            }
         }
         for (id, record, parts) in directory.load_multiparts::<MultipartRecord, Part>()? {
             named.extend(parts.values().filter_map(|part| match &part.content {

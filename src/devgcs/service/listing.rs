@@ -10,8 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::devgcs::glob::Glob;
 use crate::devgcs::resource::{Object, Versions};
 
-/// Names looked at for one page: a page that finds little ends early, as GCS's may.
+/// Names looked at for one page, and the work that a glob may make of it: a page that finds little ends
+/// early, as GCS's may.
 const MAX_SCAN: usize = 20_000;
+const MAX_WORK: usize = 20_000_000;
 
 /// What to list.
 #[derive(Debug, Default)]
@@ -76,7 +78,11 @@ impl Listing {
         let mut page = Page::default();
         let mut from = self.first();
         let mut last = None;
+        let mut work = 0;
         for _ in 0..MAX_SCAN {
+            if work > MAX_WORK {
+                break;
+            }
             let Some((name, versions)) =
                 from.and_then(|from| objects.range::<str, _>((as_str(&from), Bound::Unbounded)).next())
             else {
@@ -89,6 +95,7 @@ impl Listing {
                 page.next = last;
                 return page;
             }
+            work += self.glob.as_ref().map_or(0, |glob| glob.cost(name));
             let group = self.group(name);
             let shown: Vec<&Arc<Object>> = self.shown(name, versions).collect();
             match group {

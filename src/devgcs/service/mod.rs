@@ -54,7 +54,7 @@ impl Service {
             Storage::Directory(root) => Keep::Directory(Arc::new(Directory::open(root)?)),
         };
         let index = match &keep {
-            Keep::Directory(directory) => Index::load(directory)?,
+            Keep::Directory(directory) => Index::load(directory, config.session_lifetime)?,
             Keep::Memory | Keep::Discard => Index::default(),
         };
         let service = Self {

@@ -13,12 +13,24 @@ use crate::devgcs::resumable::{Intent, Session};
 impl Service {
     /// Starts a session that can be reached by `id`. May block.
     pub(crate) fn open_session(&self, id: &str, intent: Intent) -> Result<(), Error> {
-        let session = Session::start(self, session_key(id), intent)?;
-        let forgotten = locked(&self.index).insert_session(session);
-        if let Some(session) = forgotten {
-            session.end(self, Error::empty(StatusCode::GONE));
+        if !locked(&self.index).has_room() {
+            return Err(Error::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rateLimitExceeded",
+                "There are too many unfinished uploads.",
+            ));
         }
+        let session = Session::start(self, session_key(id), intent)?;
+        locked(&self.index).insert_session(session);
         Ok(())
+    }
+
+    /// Notes that the session filed under `key` has ended. May block.
+    pub(crate) fn session_ended(&self, key: &str) {
+        let forgotten = locked(&self.index).session_ended(key);
+        if let (Some(session), Some(directory)) = (forgotten, self.keep.directory()) {
+            directory.remove_session(&session.key);
+        }
     }
 
     /// The session that `id` gives access to: 404 where there is none, or it is too old.

@@ -7,5 +7,6 @@ pub(crate) mod devgcs;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod peer;
+pub(crate) mod process;
 pub(crate) mod scripted;
 pub(crate) mod vectors;
