@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::origin::Origin;
 use super::router;
 use super::service::Service;
 
@@ -90,11 +91,12 @@ async fn accept(
     body_idle: Duration,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let address = stream.local_addr()?;
     let served = match acceptor {
-        None => serve(stream, "http", service, body_idle).await,
+        None => serve(stream, Origin::new("http", address), service, body_idle).await,
         Some(acceptor) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
-            serve(stream, "https", service, body_idle).await
+            serve(stream, Origin::new("https", address), service, body_idle).await
         }
     };
     served.map_err(io::Error::other)
@@ -102,13 +104,13 @@ async fn accept(
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    scheme: &'static str,
+    origin: Origin,
     service: Arc<Service>,
     body_idle: Duration,
 ) -> Result<(), hyper::Error> {
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(router::handle(service, scheme, body_idle, request).await) }
+        async move { Ok::<_, Infallible>(router::handle(service, origin, body_idle, request).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

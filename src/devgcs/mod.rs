@@ -34,6 +34,7 @@ mod metadata;
 mod multipart;
 mod names;
 mod objects;
+mod origin;
 mod preconditions;
 mod query;
 mod random;

@@ -12,6 +12,7 @@ use super::call::Call;
 use super::error::Error;
 use super::fields::Fields;
 use super::inspect::CallKind;
+use super::origin::Origin;
 use super::service::Service;
 use super::target::Target;
 use super::{batch, buckets, json, media, objects, random, resumable, xml};
@@ -24,7 +25,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Answers a request that came over a connection.
 pub(crate) async fn handle(
     service: Arc<Service>,
-    scheme: &str,
+    origin: Origin,
     body_idle: Duration,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
@@ -32,7 +33,7 @@ pub(crate) async fn handle(
     let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle);
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
-    let base = format!("{scheme}://{}", host.unwrap_or("localhost"));
+    let base = origin.base(host);
     let path = head.uri.path();
     let call = Call::new(head.method, head.headers, head.uri.query(), base, body);
     let (mut call, target) = match call.and_then(|call| Ok((call, Target::parse(path)?))) {
