@@ -36,13 +36,26 @@ impl Fields {
     }
 
     fn list(rest: &mut &str, depth: usize) -> Option<Self> {
-        let mut fields = Vec::new();
+        let mut fields = Self::default();
         loop {
-            fields.push(Self::one(rest, depth)?);
+            let (name, inner) = Self::one(rest, depth)?;
+            fields.add(name, inner);
             match rest.strip_prefix(',') {
                 Some(more) => *rest = more,
-                None => return Some(Self(fields)),
+                None => return Some(fields),
             }
+        }
+    }
+
+    /// Adds a field; of one that is there already, both selections are wanted (gsutil: `items/size,items/name`).
+    fn add(&mut self, name: String, inner: Self) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            None => self.0.push((name, inner)),
+            Some((_, whole)) if whole.0.is_empty() || inner.0.is_empty() => whole.0.clear(),
+            Some((_, part)) => inner
+                .0
+                .into_iter()
+                .for_each(|(name, inner)| part.add(name, inner)),
         }
     }
 
@@ -111,6 +124,11 @@ mod tests {
                 "items(name,acl/x),next",
                 json!({"items": [{"name": "a", "acl": {"x": 1}}], "next": "n"}),
             ),
+            (
+                "items/size,items/acl/x,next,items/acl/y",
+                json!({"items": [{"size": "1", "acl": {"x": 1, "y": 2}}], "next": "n"}),
+            ),
+            ("items/name,items", json!({"items": page["items"]})),
             ("missing", json!({})),
         ] {
             assert_eq!(

@@ -15,13 +15,14 @@ pub(crate) async fn object(body: &mut RequestBody) -> Result<Map<String, Value>,
     parse(&body.collect(MAX_BODY).await?)
 }
 
-/// Reads a JSON object; nothing at all is an empty one.
+/// Reads a JSON object; nothing at all is an empty one, and so is `null` (rclone's rewrites have that).
 pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
     if text.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_slice(text) {
         Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
         _ => Err(Error::new(StatusCode::BAD_REQUEST, "parseError", "Parse Error")),
     }
 }

@@ -21,7 +21,7 @@ impl Element {
     /// An empty element in the name space that lists and results are in.
     pub(super) fn in_s3(name: &'static str) -> Self {
         Self {
-            text: format!("<{name} xmlns=\"http://doc.s3.amazonaws.com/2006-03-01\">"),
+            text: format!("<{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"),
             name,
         }
     }
