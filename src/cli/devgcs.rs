@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::fail::{Fail, failed};
 use super::stop::Signals;
-use crate::devgcs::{Config, DevGcs, Storage};
+use crate::devgcs::{Config, DevGcs, Storage, Tls};
 
 /// Run a faithful Cloud Storage server on this machine, for tests and development
 ///
-/// It serves Google's JSON API over plain HTTP and checks no credentials: point a client at it with
-/// STORAGE_EMULATOR_HOST or the client's own endpoint option.
+/// It serves Google's JSON and XML APIs over plain HTTP (or HTTPS, with --tls) and checks no credentials: point a
+/// client at it with STORAGE_EMULATOR_HOST or the client's own endpoint option.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to listen; port 0 lets the system choose.
@@ -35,6 +35,17 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     buckets: Vec<String>,
+    /// Speak HTTPS, with a certificate made at each start. Clients must trust the authority in ca.pem, which is written
+    /// to this directory, or to the current one.
+    #[arg(
+        long,
+        env = "GCSD_DEVGCS_TLS",
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "."
+    )]
+    tls: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Fail> {
@@ -48,10 +59,12 @@ pub(super) async fn run(args: Args) -> Result<(), Fail> {
         storage,
         buckets: args.buckets,
         md5: !args.discard,
+        tls: args.tls.map(Tls::Generated),
         ..Config::default()
     };
     let server = DevGcs::start(args.listen, config).await.map_err(failed)?;
-    tracing::info!(endpoint = server.endpoint(), "devgcs listens");
+    let ca_file = server.ca_file().map(tracing::field::debug);
+    tracing::info!(endpoint = server.endpoint(), ca_file, "devgcs listens");
     signals.first().await;
     server.shutdown().await;
     Ok(())
