@@ -23,6 +23,7 @@ mod gcs_write;
 mod golden;
 mod mini_client;
 mod read_at;
+mod sdk;
 mod spec;
 mod support;
 mod uploads;
