@@ -262,7 +262,7 @@ async fn an_early_answer_followed_by_a_reset_is_seen_or_unknown() {
         }
         assert!(error.request_sent());
     }
-    println!("the answer was seen in {seen} of 20");
+    eprintln!("the answer was seen in {seen} of 20");
 }
 
 #[tokio::test]
