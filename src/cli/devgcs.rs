@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::fail::{Fail, failed};
+use super::exit::{Failure, failed};
 use super::stop::Signals;
 use crate::devgcs::{Config, DevGcs, Storage, Tls};
 
@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_DEVGCS_DIR", value_name = "DIR", conflicts_with = "discard")]
     dir: Option<PathBuf>,
     /// Keep only sizes and checksums, for benchmarks.
-    #[arg(long, env = "GCSD_DEVGCS_DISCARD")]
+    #[arg(long, env = "GCSD_DEVGCS_DISCARD", value_parser = clap::builder::FalseyValueParser::new())]
     discard: bool,
     /// Create this bucket; may be given several times.
     #[arg(
@@ -48,7 +48,7 @@ pub(super) struct Args {
     tls: Option<PathBuf>,
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Fail> {
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
     let storage = match args.dir {
         Some(dir) => Storage::Directory(dir),

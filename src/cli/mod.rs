@@ -1,33 +1,64 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
+mod conditions;
+mod connect;
+mod decode;
+mod demo;
+mod destination;
 mod devgcs;
-mod fail;
+mod encode;
+mod exit;
+mod fields;
+mod generated;
+mod get;
+mod gs_url;
 mod logging;
+mod new_object;
+mod progress;
+mod put;
+mod secret;
 mod serve;
+mod stat;
 mod stop;
 mod units;
+mod upload;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// gcsd: read and write Google Cloud Storage through a socket.
+use exit::{EXIT_CODES, failed};
+
+/// What `gcsd --help` shows below the commands.
+const ENVIRONMENT: &str = "\
+Every flag can be set by an environment variable, which its help names: GCSD_CONNECT for --connect. What
+stands on the command line wins.";
+
+/// From a socket into Google Cloud Storage, with nothing in between.
 ///
-/// The daemon (`gcsd serve`) holds the credentials, the TLS and the HTTP. Anything that can open a socket
-/// speaks a small binary protocol to it, and each request becomes one call to Cloud Storage.
+/// 'gcsd serve' is the daemon: it speaks a small binary protocol on a TCP port and turns each request into
+/// one call to Google Cloud Storage, streaming the bytes through. The other commands are its clients and
+/// its tools. To see all of it work on this machine, without an account: 'gcsd demo'.
 #[derive(Debug, Parser)]
-#[command(name = "gcsd", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "gcsd", version, max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
-    #[command(flatten)]
-    logging: logging::Args,
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    logging: logging::Args,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Serve(Box<serve::Args>),
+    Put(Box<put::PutArgs>),
+    Get(Box<get::GetArgs>),
+    Stat(Box<stat::StatArgs>),
     Devgcs(devgcs::Args),
+    Encode(Box<encode::EncodeArgs>),
+    Decode(decode::DecodeArgs),
 }
 
 impl Cli {
@@ -35,15 +66,77 @@ impl Cli {
     pub async fn run(self) -> ExitCode {
         let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));
         if let Err(message) = self.logging.init(server) {
-            return fail::failed(message).report();
+            return failed(message).report();
         }
         let done = match self.command {
+            Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
+            Command::Put(args) => put::run(*args).await,
+            Command::Get(args) => get::run(*args).await,
+            Command::Stat(args) => stat::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
+            Command::Encode(args) => encode::run(*args),
+            Command::Decode(args) => decode::run(args),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
-            Err(fail) => fail.report(),
+            Err(failure) => failure.report(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::exit::Exit;
+    use super::*;
+
+    fn walk(command: &clap::Command, path: &str, check: &mut impl FnMut(&str, &clap::Command)) {
+        check(path, command);
+        for sub in command.get_subcommands() {
+            walk(sub, &format!("{path} {}", sub.get_name()), check);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable_and_a_help() {
+        walk(&Cli::command(), "gcsd", &mut |path, command| {
+            assert!(command.get_about().is_some(), "{path} says nothing of itself");
+            for arg in command.get_arguments() {
+                let Some(long) = arg.get_long() else { continue };
+                if matches!(long, "help" | "version") {
+                    continue;
+                }
+                assert!(arg.get_help().is_some(), "{path} --{long} says nothing of itself");
+                let env = arg.get_env().unwrap_or_default().to_string_lossy().into_owned();
+                let name = long.replace('-', "_").to_uppercase();
+                let expected = [format!("GCSD_{name}"), format!("GCSD_DEVGCS_{name}")];
+                assert!(expected.contains(&env), "{path} --{long}: {env:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn exit_codes_are_explained() {
+        for exit in [
+            Exit::Ok,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NotFound,
+            Exit::Precondition,
+            Exit::Temporary,
+            Exit::Differs,
+            Exit::NotPermitted,
+            Exit::Interrupted,
+        ] {
+            let line = format!("\n  {} ", exit as u8);
+            assert!(EXIT_CODES.contains(&line), "{exit:?}");
         }
     }
 }

@@ -10,7 +10,8 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use super::fail::{Fail, failed};
+use super::exit::{Failure, failed};
+use super::secret::read_secret;
 use super::stop::Signals;
 use super::units;
 use crate::devgcs::{self, DevGcs, Storage};
@@ -61,6 +62,7 @@ pub(super) struct Args {
     #[arg(
         long,
         env = "GCSD_ANONYMOUS",
+        value_parser = clap::builder::FalseyValueParser::new(),
         conflicts_with = "credentials",
         help_heading = "Cloud Storage"
     )]
@@ -163,7 +165,7 @@ fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Fail> {
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
     let embedded = match &args.embedded {
         Some(dir) => Some(start_embedded(dir.clone()).await?),
@@ -173,7 +175,7 @@ pub(super) async fn run(args: Args) -> Result<(), Fail> {
         gcs: make_gcs(&args, embedded.as_ref())?,
         sealer: make_sealer(&args)?,
         limits: limits(&args),
-        secret: args.auth_file.as_ref().map(read_secret).transpose()?,
+        secret: secret(&args)?,
     };
     let listeners = listeners(&args.listen).await?;
     let config = server::Config {
@@ -206,6 +208,11 @@ pub(super) async fn run(args: Args) -> Result<(), Fail> {
     Ok(())
 }
 
+fn secret(args: &Args) -> Result<Option<Secret>, Failure> {
+    let bytes = args.auth_file.as_deref().map(read_secret).transpose()?;
+    Ok(bytes.map(Secret::new))
+}
+
 fn limits(args: &Args) -> Limits {
     Limits {
         max_args: DEFAULT_MAX_ARGS,
@@ -218,7 +225,7 @@ fn limits(args: &Args) -> Limits {
     }
 }
 
-async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Fail> {
+async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
     let storage = dir.map_or(Storage::Memory, Storage::Directory);
     let config = devgcs::Config {
         storage,
@@ -236,7 +243,7 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Fail> {
     Ok(server)
 }
 
-fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Fail> {
+fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
     let (endpoint, emulated) = match (embedded, &args.endpoint) {
         (Some(embedded), _) => (parse_endpoint(&embedded.endpoint(), "the embedded server")?, true),
         (None, Some(endpoint)) => (endpoint.clone(), false),
@@ -268,12 +275,12 @@ fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Fail> {
     Gcs::new(config, Arc::new(TcpConnector)).map_err(failed)
 }
 
-fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Fail> {
+fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Failure> {
     url.parse()
         .map_err(|error| failed(format!("{what}: {url}: {error}")))
 }
 
-fn make_sealer(args: &Args) -> Result<Sealer, Fail> {
+fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
     if let Some(file) = &args.token_key {
         return server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")));
     }
@@ -305,22 +312,8 @@ fn state_dir(args: &Args) -> Option<PathBuf> {
         .or_else(|| variable("HOME").map(|dir| dir.join(".local/state/gcsd")))
 }
 
-fn read_secret(file: &PathBuf) -> Result<Secret, Fail> {
-    let text =
-        std::fs::read(file).map_err(|error| failed(format!("--auth-file {}: {error}", file.display())))?;
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    if text.is_empty() {
-        return Err(failed(format!(
-            "--auth-file {}: it is empty, and would let everybody in",
-            file.display()
-        )));
-    }
-    Ok(Secret::new(text))
-}
-
 /// The sockets that systemd hands over, and those of the command line.
-async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Fail> {
+async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
     let mut listeners = Vec::new();
     let mut passed = ListenFd::from_env();
     for index in 0..passed.len() {

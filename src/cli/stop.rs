@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::fail::{Fail, failed};
+use super::exit::{Failure, failed};
 
 /// The exit code of a process that is ended by SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -15,7 +15,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Takes over the signals.
-    pub(super) fn new() -> Result<Self, Fail> {
+    pub(super) fn new() -> Result<Self, Failure> {
         let take =
             |kind| signal(kind).map_err(|error| failed(format!("the signals cannot be handled: {error}")));
         Ok(Self {

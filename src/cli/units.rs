@@ -55,6 +55,24 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
+/// A number of bytes for people.
+pub(super) fn show_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut unit = None;
+    let mut tenths = u128::from(bytes) * 10;
+    for name in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = Some(name);
+    }
+    match unit {
+        None => format!("{bytes} B"),
+        Some(unit) => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +93,13 @@ mod tests {
         for bad in ["", "s", "1d", "-1s"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn sizes_are_shown() {
+        assert_eq!(show_size(1023), "1023 B");
+        assert_eq!(show_size(1024), "1.0 KiB");
+        assert_eq!(show_size(1536 << 20), "1.5 GiB");
+        assert_eq!(show_size(u64::MAX), "16777215.9 TiB");
     }
 }

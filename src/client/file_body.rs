@@ -31,7 +31,8 @@ impl Sum {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, bytes: &[u8]) {
+    /// Counts `bytes` in; a source of another make has its own sum.
+    pub fn append(&self, bytes: &[u8]) {
         let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sum.0 += bytes.len() as u64;
         sum.1 = sum.1.append(bytes);

@@ -26,6 +26,7 @@ mod sending;
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
 pub use connection::{Connection, Reply};
+pub(crate) use error::one_line;
 pub use error::{DaemonError, Error, Lost, Reason, RequestError};
 pub use file_body::{FileBody, Sum};
 pub use object_reader::ObjectReader;

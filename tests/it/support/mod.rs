@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod cases;
+pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod devgcs;
 pub(crate) mod feed;

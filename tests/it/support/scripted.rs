@@ -204,3 +204,20 @@ pub(crate) fn lost<T: std::fmt::Debug>(result: Result<T, Error>) -> (Reason, boo
         other => panic!("not a lost connection: {other:?}"),
     }
 }
+
+/// What a daemon answers to a Hello.
+pub(crate) fn welcome() -> wire::Reply {
+    wire::Reply::Hello(wire::hello::Reply {
+        version: wire::VERSION,
+        features: 0,
+        max_args: wire::DEFAULT_MAX_ARGS,
+        max_in_flight: 64,
+        max_uploads: 64,
+        alignment: 262_144,
+        drain_cap: 1 << 20,
+        idle_timeout_ms: 0,
+        client_timeout_ms: 60_000,
+        gcs_timeout_ms: 60_000,
+        server: "scripted".into(),
+    })
+}

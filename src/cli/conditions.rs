@@ -1,0 +1,65 @@
+//! Which object, and in what state it must be.
+
+use clap::Args;
+
+use super::gs_url::GsUrl;
+use crate::types::Preconditions;
+use crate::wire::object::ObjectRef;
+
+/// What must hold of the object.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Preconditions")]
+pub(super) struct Conditions {
+    /// Only if this is the live generation; 0: only if there is no such object.
+    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_MATCH")]
+    if_generation_match: Option<u64>,
+    /// Only if this is not the live generation.
+    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_NOT_MATCH")]
+    if_generation_not_match: Option<u64>,
+    /// Only if the metadata has this version.
+    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_MATCH")]
+    if_metageneration_match: Option<u64>,
+    /// Only if the metadata has not this version.
+    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_NOT_MATCH")]
+    if_metageneration_not_match: Option<u64>,
+}
+
+impl From<&Conditions> for Preconditions {
+    fn from(from: &Conditions) -> Self {
+        Self {
+            if_generation_match: from.if_generation_match,
+            if_generation_not_match: from.if_generation_not_match,
+            if_metageneration_match: from.if_metageneration_match,
+            if_metageneration_not_match: from.if_metageneration_not_match,
+        }
+    }
+}
+
+/// An existing object.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ObjectArgs {
+    /// The object.
+    #[arg(value_name = "gs://BUCKET/OBJECT")]
+    pub(super) url: GsUrl,
+    /// This generation instead of the live one.
+    #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
+    generation: Option<u64>,
+    /// The project that pays, for buckets where the requester does.
+    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    user_project: Option<String>,
+    #[command(flatten)]
+    conditions: Conditions,
+}
+
+impl ObjectArgs {
+    /// As the wire names it.
+    pub(super) fn object_ref(&self) -> ObjectRef {
+        ObjectRef {
+            bucket: self.url.bucket.clone(),
+            object: self.url.object.clone(),
+            generation: self.generation,
+            preconditions: (&self.conditions).into(),
+            user_project: self.user_project.clone(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! How a command ends: exit codes for scripts, and one line for people.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::client;
+use crate::wire::{Kind, Layer, Retry, Status};
+
+/// The exit codes, which every `--help` explains ([`EXIT_CODES`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    Precondition = 4,
+    Temporary = 5,
+    Differs = 6,
+    NotPermitted = 7,
+    Interrupted = 130,
+}
+
+/// What the help says of them.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed
+  2    the command line is wrong
+  3    no such bucket, object or generation
+  4    a precondition (--if-..., --no-clobber) does not hold
+  5    the daemon or GCS cannot be reached or cannot now: trying again can help
+  6    bytes differ from what their checksum says
+  7    not permitted: credentials, permissions, the daemon's secret
+  130  interrupted";
+
+/// A command that did not succeed: one line on stderr, and an exit code.
+///
+/// The line is `gcsd: name: what happened: where; what to do`, of which `name` is stable: a status of the
+/// protocol, or one of this program's own.
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    name: &'static str,
+    what: String,
+    place: Option<String>,
+    advice: Option<String>,
+    /// Nothing more is to be said about it.
+    silent: bool,
+}
+
+impl Failure {
+    /// A failure of this program's own.
+    pub(super) fn new(exit: Exit, name: &'static str, what: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            name,
+            what: what.to_string(),
+            place: None,
+            advice: None,
+            silent: false,
+        }
+    }
+
+    /// The command line asks for something that cannot be.
+    pub(super) fn usage(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, "usage", what)
+    }
+
+    /// A file, or standard input or output, failed. A reader of our output that went away is not a failure.
+    pub(super) fn io(place: impl fmt::Display, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::said(Exit::Ok);
+        }
+        Self::new(Exit::Failed, "io", error).at(place)
+    }
+
+    /// What there is to say has been said.
+    pub(super) fn said(exit: Exit) -> Self {
+        let mut failure = Self::new(exit, "said", "");
+        failure.silent = true;
+        failure
+    }
+
+    /// A signal ended it.
+    pub(super) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "interrupted", "stopped by a signal")
+    }
+
+    /// Where it happened.
+    pub(super) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(place.to_string());
+        self
+    }
+
+    /// Where it happened, unless that is known better.
+    pub(super) fn or_at(self, place: impl fmt::Display) -> Self {
+        match self.place {
+            Some(_) => self,
+            None => self.at(place),
+        }
+    }
+
+    /// What to do about it; takes the place of what was advised before.
+    pub(super) fn advise(mut self, advice: impl fmt::Display) -> Self {
+        self.advice = Some(advice.to_string());
+        self
+    }
+
+    /// What else is to be known, before what to do.
+    pub(super) fn also(mut self, what: impl fmt::Display) -> Self {
+        self.advice = Some(match self.advice {
+            Some(advice) => format!("{what}; {advice}"),
+            None => what.to_string(),
+        });
+        self
+    }
+
+    /// Whether GCS refused to make an object, so that there is nothing to clear up.
+    pub(super) fn made_nothing(&self) -> bool {
+        [Kind::PreconditionFailed, Kind::ChecksumMismatch]
+            .iter()
+            .any(|kind| kind.name() == self.name)
+    }
+
+    /// Tells the user, and returns the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        if !self.silent {
+            // Where standard error is gone, nobody is left to be told.
+            let _gone = writeln!(io::stderr(), "gcsd: {self}");
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+/// A failure of this program's own that trying again does not change.
+pub(super) fn failed(what: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, "failed", what)
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What the daemon answered begins with the status's name by itself.
+        if !self.what.starts_with(self.name) {
+            write!(f, "{}: ", self.name)?;
+        }
+        f.write_str(&self.what)?;
+        if let Some(place) = &self.place {
+            write!(f, ": {place}")?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "; {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        let exit = match &error {
+            client::Error::Daemon(answer) => of_status(answer.status),
+            client::Error::Connection(_) => Exit::Temporary,
+            client::Error::Damaged { .. } => Exit::Differs,
+            client::Error::Source(_) | client::Error::Request(_) => Exit::Failed,
+        };
+        let advice = match &error {
+            client::Error::Daemon(answer) => of_kind(answer.status),
+            client::Error::Connection(lost) => match lost.reason {
+                client::Reason::Connect { .. } => Some(
+                    "is a daemon running there? start one with 'gcsd serve', or name another with --connect",
+                ),
+                client::Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),
+                _ => Some("try again"),
+            },
+            client::Error::Damaged { .. } => Some("try again"),
+            _ => None,
+        };
+        let failure = Self::new(exit, error.name(), &error);
+        match advice {
+            Some(advice) => failure.advise(advice),
+            None => failure,
+        }
+    }
+}
+
+/// The exit code that a daemon's answer leads to.
+pub(super) fn of_status(status: Status) -> Exit {
+    if status.is_ok() {
+        return Exit::Ok;
+    }
+    match status.kind() {
+        Some(Kind::NotFound) => Exit::NotFound,
+        Some(Kind::PreconditionFailed) => Exit::Precondition,
+        Some(Kind::ChecksumMismatch) => Exit::Differs,
+        Some(Kind::Unauthenticated | Kind::GcsUnauthorized | Kind::Forbidden | Kind::CredentialsRefused) => {
+            Exit::NotPermitted
+        }
+        _ if matches!(status.retry(), Some(Retry::Never) | None) => Exit::Failed,
+        _ => Exit::Temporary,
+    }
+}
+
+/// What a person can do about a daemon's answer.
+fn of_kind(status: Status) -> Option<&'static str> {
+    Some(match status.kind() {
+        Some(Kind::NotFound) => "look at the names of the bucket and the object",
+        Some(Kind::PreconditionFailed) => "the object is not in the state that the command asks for",
+        Some(Kind::Unauthenticated) => "name the file with the daemon's secret: --auth-file FILE",
+        Some(Kind::Forbidden) => "the daemon's account needs the permission, see its --credentials",
+        Some(Kind::GcsUnauthorized) => "look at the daemon's --credentials",
+        Some(Kind::Unsupported) => "the daemon is older than this program",
+        _ if status.layer() == Some(Layer::Credentials) => "look at the daemon's --credentials",
+        _ => match status.retry() {
+            Some(Retry::Never) | None => return None,
+            Some(_) => "try again",
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{DaemonError, Error};
+    use crate::wire::{ErrorReply, Opcode};
+
+    #[test]
+    fn a_failure_is_one_line_that_begins_with_its_name() {
+        let error = Error::Daemon(Box::new(DaemonError {
+            opcode: Some(Opcode::StatObject),
+            status: Status::new(Kind::NotFound, Retry::Never),
+            http_status: 404,
+            reply: ErrorReply {
+                message: "No such object".into(),
+                ..ErrorReply::default()
+            },
+        }));
+        let failure = Failure::from(error).at("gs://b/o");
+        assert_eq!(
+            failure.to_string(),
+            "not_found: No such object (GCS: HTTP 404): gs://b/o; look at the names of the bucket and the object"
+        );
+        assert_eq!(failure.exit, Exit::NotFound);
+        let usage = Failure::usage("no").to_string();
+        assert_eq!(usage, "usage: no");
+    }
+
+    #[test]
+    fn statuses_have_their_exit_codes() {
+        for (kind, retry, exit) in [
+            (Kind::Unavailable, Retry::Same, Exit::Temporary),
+            (Kind::Reset, Retry::Query, Exit::Temporary),
+            (Kind::BadArgs, Retry::Never, Exit::Failed),
+            (Kind::Forbidden, Retry::Never, Exit::NotPermitted),
+            (Kind::ChecksumMismatch, Retry::Restart, Exit::Differs),
+            (Kind::PreconditionFailed, Retry::Never, Exit::Precondition),
+        ] {
+            assert_eq!(of_status(Status::new(kind, retry)), exit, "{kind:?}");
+        }
+        assert_eq!(of_status(Status::OK), Exit::Ok);
+    }
+}

@@ -1,0 +1,91 @@
+//! Bytes out of nothing, for `gcsd demo`: any range of them can be made again.
+
+use bytes::{BufMut as _, BytesMut};
+
+use super::upload::Ranges;
+use crate::client::{BodySource, NextPiece, Sum};
+
+/// How much is made at a time, in bytes: a multiple of 8.
+const PIECE: u64 = 256 * 1024;
+
+/// An endless object in which no two places are alike.
+pub(super) struct Generated;
+
+impl Ranges for Generated {
+    fn range(&self, offset: u64, len: u64) -> (Box<dyn BodySource>, Sum) {
+        let sum = Sum::default();
+        let source = Generating {
+            offset,
+            end: offset.saturating_add(len),
+            sum: sum.clone(),
+        };
+        (Box::new(source), sum)
+    }
+}
+
+struct Generating {
+    offset: u64,
+    end: u64,
+    sum: Sum,
+}
+
+impl BodySource for Generating {
+    fn next(&mut self) -> NextPiece<'_> {
+        let end = (self.offset - self.offset % PIECE)
+            .saturating_add(PIECE)
+            .min(self.end);
+        let piece = bytes(self.offset, end);
+        self.offset = end;
+        self.sum.append(&piece);
+        Box::pin(std::future::ready(Ok(piece.freeze())))
+    }
+}
+
+/// The bytes from `start` to `end`.
+fn bytes(start: u64, end: u64) -> BytesMut {
+    let first = start / 8;
+    let words = end.div_ceil(8).saturating_sub(first);
+    let mut made = BytesMut::with_capacity(usize::try_from(words * 8).unwrap_or_default());
+    for index in first..first + words {
+        made.put_u64_le(word(index));
+    }
+    let skip = usize::try_from(start % 8).unwrap_or_default();
+    let mut made = made.split_off(skip.min(made.len()));
+    made.truncate(usize::try_from(end - start).unwrap_or_default());
+    made
+}
+
+/// The word at an index: a mixing of the index that leaves nothing of its order.
+fn word(index: u64) -> u64 {
+    let mut mixed = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn any_range_is_the_same_bytes_again() {
+        let whole = bytes(0, 3 * PIECE + 5);
+        for (offset, len) in [
+            (0, 1),
+            (3, 2),
+            (PIECE - 1, 2),
+            (7, 2 * PIECE),
+            (0, 3 * PIECE + 5),
+            (4, 0),
+        ] {
+            let (mut source, sum) = Generated.range(offset, len);
+            let mut got = BytesMut::new();
+            while (got.len() as u64) < len {
+                got.extend_from_slice(&source.next().await.expect("bytes"));
+            }
+            let start = usize::try_from(offset).expect("small");
+            assert!(got == whole[start..start + got.len()], "{offset}+{len}");
+            assert_eq!(sum.get().0, len);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `gs://BUCKET/OBJECT`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::types::{BucketName, NameError, ObjectName};
+
+/// An object, as the command line names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GsUrl {
+    pub(super) bucket: BucketName,
+    pub(super) object: ObjectName,
+}
+
+/// Where an upload goes: an object, or a place for an object that is named like the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Object(GsUrl),
+    /// The bucket, and what the object's name begins with: nothing, or something that ends with `/`.
+    Below(BucketName, String),
+}
+
+/// Text that names no object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GsUrlError {
+    #[error("an object is written gs://BUCKET/OBJECT")]
+    Form,
+    #[error("the object's name is missing: write gs://BUCKET/OBJECT")]
+    Object,
+    #[error("{0}")]
+    Name(#[from] NameError),
+}
+
+/// The bucket, and what stands behind the slash.
+fn split(text: &str) -> Result<(BucketName, &str), GsUrlError> {
+    let rest = text.strip_prefix("gs://").ok_or(GsUrlError::Form)?;
+    let (bucket, object) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok((BucketName::new(bucket)?, object))
+}
+
+impl FromStr for GsUrl {
+    type Err = GsUrlError;
+
+    fn from_str(text: &str) -> Result<Self, GsUrlError> {
+        let (bucket, object) = split(text)?;
+        if object.is_empty() {
+            return Err(GsUrlError::Object);
+        }
+        let object = ObjectName::new(object)?;
+        Ok(Self { bucket, object })
+    }
+}
+
+impl FromStr for Target {
+    type Err = GsUrlError;
+
+    fn from_str(text: &str) -> Result<Self, GsUrlError> {
+        let (bucket, object) = split(text)?;
+        if object.is_empty() || object.ends_with('/') {
+            return Ok(Self::Below(bucket, object.to_owned()));
+        }
+        Ok(Self::Object(text.parse()?))
+    }
+}
+
+impl Target {
+    /// The object that a file of this name becomes.
+    pub(super) fn named(&self, file: Option<&str>) -> Result<GsUrl, GsUrlError> {
+        match (self, file) {
+            (Self::Object(url), _) => Ok(url.clone()),
+            (Self::Below(bucket, prefix), Some(file)) => Ok(GsUrl {
+                bucket: bucket.clone(),
+                object: ObjectName::new(format!("{prefix}{file}"))?,
+            }),
+            (Self::Below(..), None) => Err(GsUrlError::Object),
+        }
+    }
+}
+
+impl fmt::Display for GsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gs://{}/{}", self.bucket, self.object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_have_a_bucket_and_a_name() {
+        let url: GsUrl = "gs://bucket/a/b#c?d e".parse().expect("a URL");
+        assert_eq!(
+            (url.bucket.as_str(), url.object.as_str()),
+            ("bucket", "a/b#c?d e")
+        );
+        assert_eq!(url.to_string(), "gs://bucket/a/b#c?d e");
+        let of = |text: &str| text.parse::<GsUrl>().expect_err(text);
+        assert_eq!(of("bucket/a"), GsUrlError::Form);
+        assert_eq!(of("gs://bucket"), GsUrlError::Object);
+        assert_eq!(of("gs://bucket/"), GsUrlError::Object);
+        assert_eq!(of("gs:///a"), GsUrlError::Name(NameError::BucketLength));
+        assert_eq!(of("gs://bucket/.."), GsUrlError::Name(NameError::ObjectReserved));
+    }
+
+    #[test]
+    fn a_place_takes_the_files_name() {
+        let below = |text: &str, file| {
+            let target: Target = text.parse().expect(text);
+            target.named(file).map(|url| url.to_string())
+        };
+        assert_eq!(below("gs://bucket", Some("f")), Ok("gs://bucket/f".into()));
+        assert_eq!(below("gs://bucket/d/", Some("f")), Ok("gs://bucket/d/f".into()));
+        assert_eq!(below("gs://bucket/o", Some("f")), Ok("gs://bucket/o".into()));
+        assert_eq!(below("gs://bucket/", None), Err(GsUrlError::Object));
+    }
+}

@@ -1,0 +1,143 @@
+//! What an object will be: its metadata, and the conditions under which it appears.
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::conditions::Conditions;
+use super::exit::Failure;
+use super::gs_url::GsUrl;
+use crate::types::Preconditions;
+use crate::wire::start_upload;
+
+/// The metadata of a new object.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The new object")]
+pub(super) struct NewObject {
+    /// Its content type, such as 'text/plain' [default: GCS's, application/octet-stream].
+    #[arg(long, value_name = "TYPE", env = "GCSD_CONTENT_TYPE")]
+    content_type: Option<String>,
+    /// Its content encoding, such as 'gzip'.
+    #[arg(long, value_name = "ENCODING", env = "GCSD_CONTENT_ENCODING")]
+    content_encoding: Option<String>,
+    /// Its content disposition, such as 'attachment; filename="a.txt"'.
+    #[arg(long, value_name = "TEXT", env = "GCSD_CONTENT_DISPOSITION")]
+    content_disposition: Option<String>,
+    /// Its content language, such as 'en'.
+    #[arg(long, value_name = "LANGUAGE", env = "GCSD_CONTENT_LANGUAGE")]
+    content_language: Option<String>,
+    /// How it may be cached, such as 'no-cache' or 'public,max-age=3600'.
+    #[arg(long, value_name = "TEXT", env = "GCSD_CACHE_CONTROL")]
+    cache_control: Option<String>,
+    /// Metadata of your own; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = pair, env = "GCSD_CUSTOM_METADATA")]
+    custom_metadata: Vec<(String, String)>,
+    /// Its storage class, such as 'NEARLINE' [default: the bucket's].
+    #[arg(long, value_name = "CLASS", env = "GCSD_STORAGE_CLASS")]
+    storage_class: Option<String>,
+    /// Anything else of GCS's object resource, as a JSON object.
+    #[arg(long, value_name = "JSON", env = "GCSD_OBJECT_JSON")]
+    object_json: Option<String>,
+    /// The Cloud KMS key that encrypts it.
+    #[arg(long, value_name = "KEY", env = "GCSD_KMS_KEY_NAME")]
+    kms_key_name: Option<String>,
+    /// One of GCS's predefined ACLs, such as 'publicRead'.
+    #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
+    predefined_acl: Option<String>,
+    /// The project that pays, for buckets where the requester does.
+    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    user_project: Option<String>,
+    /// Only if there is no such object yet: the same as --if-generation-match 0.
+    #[arg(long, conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
+    no_clobber: bool,
+    #[command(flatten)]
+    conditions: Conditions,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not KEY=VALUE")),
+    }
+}
+
+impl NewObject {
+    /// What StartUpload sends.
+    pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
+        let mut preconditions = Preconditions::from(&self.conditions);
+        if self.no_clobber {
+            preconditions.if_generation_match = Some(0);
+        }
+        Ok(start_upload::Args {
+            bucket: url.bucket.clone(),
+            object: url.object.clone(),
+            size,
+            preconditions,
+            user_project: self.user_project.clone(),
+            kms_key_name: self.kms_key_name.clone(),
+            predefined_acl: self.predefined_acl.clone(),
+            metadata: self.resource()?,
+        })
+    }
+
+    /// GCS's object resource as JSON; empty where nothing is said.
+    fn resource(&self) -> Result<Bytes, Failure> {
+        let mut resource = match &self.object_json {
+            None => Map::new(),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| Failure::usage(format!("--object-json is not a JSON object: {error}")))?,
+        };
+        let texts = [
+            ("contentType", &self.content_type),
+            ("contentEncoding", &self.content_encoding),
+            ("contentDisposition", &self.content_disposition),
+            ("contentLanguage", &self.content_language),
+            ("cacheControl", &self.cache_control),
+            ("storageClass", &self.storage_class),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text {
+                resource.insert(field.to_owned(), Value::String(text.clone()));
+            }
+        }
+        if !self.custom_metadata.is_empty() {
+            let own = self.custom_metadata.iter();
+            let own = own.map(|(key, value)| (key.clone(), Value::String(value.clone())));
+            resource.insert("metadata".to_owned(), own.collect());
+        }
+        if resource.is_empty() {
+            return Ok(Bytes::new());
+        }
+        Ok(Value::Object(resource).to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_becomes_the_object_resource() {
+        let new = NewObject {
+            content_type: Some("text/plain".into()),
+            custom_metadata: vec![("a".into(), "b=c".into())],
+            object_json: Some(r#"{"eventBasedHold":true,"contentType":"x/y"}"#.into()),
+            no_clobber: true,
+            ..NewObject::default()
+        };
+        let url: GsUrl = "gs://bucket/object".parse().expect("a URL");
+        let args = new.start_args(&url, Some(3)).expect("good flags");
+        assert_eq!(
+            args.metadata,
+            r#"{"contentType":"text/plain","eventBasedHold":true,"metadata":{"a":"b=c"}}"#
+        );
+        assert_eq!(args.preconditions.if_generation_match, Some(0));
+        let args = NewObject::default().start_args(&url, None).expect("no flags");
+        assert!(args.metadata.is_empty());
+        let bad = NewObject {
+            object_json: Some("[]".into()),
+            ..NewObject::default()
+        };
+        assert!(bad.start_args(&url, None).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! `gcsd stat`: what GCS says of an object.
+
+use std::io::Write as _;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::conditions::ObjectArgs;
+use super::connect::Daemon;
+use super::exit::Failure;
+use crate::client::Reply;
+use crate::wire::stat_object;
+
+/// Show what GCS knows of an object.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gcsd stat gs://my-bucket/backup.tar
+  gcsd stat --json gs://my-bucket/backup.tar | jq -r .md5Hash
+  gcsd stat gs://my-bucket/backup.tar >/dev/null || echo 'it is not there'")]
+pub(super) struct StatArgs {
+    #[command(flatten)]
+    object: ObjectArgs,
+    /// Print GCS's JSON resource as it is.
+    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
+    let (connection, _) = args.daemon.open().await?;
+    let request = stat_object::Args {
+        of: args.object.object_ref(),
+    };
+    let reply = connection.stat_object(&request).await;
+    let reply = reply.map_err(|error| Failure::from(error).at(&args.object.url))?;
+    let text = if args.json {
+        String::from_utf8_lossy(&reply.json).into_owned() + "\n"
+    } else {
+        show(&args.object.url.to_string(), &reply)
+    };
+    let written = std::io::stdout().lock().write_all(text.as_bytes());
+    written.map_err(|error| Failure::io("standard output", &error))
+}
+
+/// What people look for, a line each.
+fn show(url: &str, reply: &Reply<stat_object::Reply>) -> String {
+    let object = &reply.args.object;
+    let resource: Value = serde_json::from_slice(&reply.json).unwrap_or_default();
+    let mut lines = vec![
+        ("size", object.size.to_string()),
+        ("generation", object.generation.to_string()),
+        ("metageneration", object.metageneration.to_string()),
+    ];
+    if let Some(crc32c) = object.crc32c {
+        lines.push(("crc32c", crc32c.to_base64()));
+    }
+    for (name, field) in [
+        ("md5", "md5Hash"),
+        ("content type", "contentType"),
+        ("content encoding", "contentEncoding"),
+        ("cache control", "cacheControl"),
+        ("storage class", "storageClass"),
+        ("created", "timeCreated"),
+        ("updated", "updated"),
+    ] {
+        if let Some(text) = resource.get(field).and_then(Value::as_str) {
+            lines.push((name, crate::client::one_line(text)));
+        }
+    }
+    if let Some(Value::Object(own)) = resource.get("metadata") {
+        for (key, value) in own {
+            let pair = format!("{key}={}", value.as_str().unwrap_or_default());
+            lines.push(("metadata", crate::client::one_line(&pair)));
+        }
+    }
+    let mut text = format!("{}\n", crate::client::one_line(url));
+    for (name, value) in lines {
+        text += &format!("  {name:<17} {value}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Crc32c, ObjectInfo};
+
+    #[test]
+    fn an_object_is_shown_a_field_a_line() {
+        let reply = Reply {
+            args: stat_object::Reply {
+                object: ObjectInfo {
+                    generation: 7,
+                    metageneration: 1,
+                    size: 11,
+                    crc32c: Some(Crc32c::of(b"hello world")),
+                    md5: None,
+                },
+            },
+            json: r#"{"contentType":"text/plain","metadata":{"a":"x\u001b[2J"}}"#.into(),
+        };
+        assert_eq!(
+            show("gs://b/o", &reply),
+            "gs://b/o\n  size              11\n  generation        7\n  metageneration    1\n  \
+             crc32c            yZRlqg==\n  content type      text/plain\n  metadata          a=x\u{fffd}[2J\n"
+        );
+    }
+}
