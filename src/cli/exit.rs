@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::client;
 use crate::wire::{Kind, Layer, Retry, Status};
 
-/// The exit codes, which every `--help` explains ([`EXIT_CODES`]).
+/// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Exit {

@@ -30,9 +30,8 @@ use clap::{Parser, Subcommand};
 use exit::{EXIT_CODES, failed};
 
 /// What `gcsd --help` shows below the commands.
-const ENVIRONMENT: &str = "\
-Every flag can be set by an environment variable, which its help names: GCSD_CONNECT for --connect. What
-stands on the command line wins.";
+const ENVIRONMENT: &str = "Every flag can be set by an environment variable, which its help names: \
+GCSD_CONNECT for --connect. What stands on the command line wins.";
 
 /// From a socket into Google Cloud Storage, with nothing in between.
 ///
