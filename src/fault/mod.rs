@@ -25,11 +25,12 @@ mod script_tests;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+pub(crate) mod words;
 
 pub use connector::FaultyConnector;
 pub use counts::{Counters, Counts, Kind};
-pub use parse::PlanError;
-pub use plan::{Connections, Direction, Ending, Fault, MAX_RULES, Phase, Place, Plan, Probability, Rule};
+pub use plan::{Direction, Ending, Fault, Numbers, Phase, Place, Plan, Probability, Rule};
 pub use random::Random;
 pub use script::Script;
 pub use stream::FaultyStream;
+pub use words::{MAX_RULES, PlanError};

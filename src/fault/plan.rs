@@ -34,9 +34,7 @@ use std::num::{NonZeroU8, NonZeroU64};
 use std::time::Duration;
 
 use super::counts::Kind;
-
-/// The most rules that the text of a plan can hold.
-pub const MAX_RULES: usize = 256;
+use super::words::Text;
 
 /// What shall go wrong.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -53,7 +51,7 @@ pub struct Rule {
     /// What goes wrong.
     pub fault: Fault,
     /// For which connections.
-    pub on: Connections,
+    pub on: Numbers,
     /// How probable it is for each of these.
     pub probability: Probability,
 }
@@ -177,26 +175,26 @@ pub enum Place {
     PerMib(Probability),
 }
 
-/// Some of the connections, by their number.
+/// Some of all connections, or of all calls, by their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
+pub struct Numbers {
     /// The first of them.
     pub from: u64,
     /// One more than the last; `None` where they have no end.
     pub end: Option<u64>,
 }
 
-impl Connections {
-    /// Every connection.
+impl Numbers {
+    /// All of them.
     pub const ALL: Self = Self { from: 0, end: None };
 
-    /// This connection alone.
+    /// This one alone.
     pub fn only(number: u64) -> Self {
         let end = number.checked_add(1);
         Self { from: number, end }
     }
 
-    /// Whether connection `number` is one of them.
+    /// Whether `number` is one of them.
     pub fn contains(&self, number: u64) -> bool {
         number >= self.from && self.end.is_none_or(|end| number < end)
     }
@@ -227,7 +225,7 @@ impl From<Fault> for Rule {
     fn from(fault: Fault) -> Self {
         Self {
             fault,
-            on: Connections::ALL,
+            on: Numbers::ALL,
             probability: Probability::CERTAIN,
         }
     }
@@ -250,16 +248,24 @@ impl fmt::Display for Plan {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.fault)?;
-        match self.on {
-            Connections::ALL => {}
-            on if on == Connections::only(on.from) => write!(f, " on {}", on.from)?,
-            Connections { from, end: None } => write!(f, " on {from}..")?,
-            Connections { from, end: Some(end) } => write!(f, " on {from}..{end}")?,
+        if self.on != Numbers::ALL {
+            write!(f, " on {}", self.on)?;
         }
         if self.probability != Probability::CERTAIN {
             write!(f, " p {}", self.probability.0)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, end } = self;
+        match end {
+            _ if *self == Self::only(*from) => write!(f, "{from}"),
+            None => write!(f, "{from}.."),
+            Some(end) => write!(f, "{from}..{end}"),
+        }
     }
 }
 
@@ -295,7 +301,7 @@ impl fmt::Display for Fault {
                 place,
                 mask,
             } => write!(f, " {direction} {place} mask {mask:#04x}"),
-            Self::Short { direction, most } => write!(f, " {direction} {}", Size(most.get())),
+            Self::Short { direction, most } => write!(f, " {direction} {}", Text(most.get())),
         }
     }
 }
@@ -312,44 +318,16 @@ impl fmt::Display for Direction {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(at) => write!(f, "{}", Size(*at)),
-            Self::Within { from, end } => write!(f, "{}..{}", Size(*from), Size(*end)),
+            Self::At(at) => write!(f, "{}", Text(*at)),
+            Self::Within { from, end } => write!(f, "{}..{}", Text(*from), Text(*end)),
             Self::PerMib(probability) => write!(f, "{}/MiB", probability.0),
         }
     }
 }
 
-/// The units of a size, the largest first.
-pub(super) const SIZES: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "")];
-
-/// The units of a duration in nanoseconds, the largest first.
-pub(super) const DURATIONS: [(u64, &str); 4] =
-    [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-
-struct Size(u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZES
-            .iter()
-            .find(|(unit, _)| self.0 != 0 && self.0.is_multiple_of(*unit))
-        {
-            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
-
 fn write_duration(f: &mut fmt::Formatter<'_>, duration: Option<Duration>) -> fmt::Result {
-    let Some(duration) = duration else {
-        return Ok(());
-    };
-    let nanos = duration.as_nanos();
-    match DURATIONS
-        .iter()
-        .find(|(unit, _)| nanos.is_multiple_of(u128::from(*unit)))
-    {
-        Some((unit, name)) => write!(f, " for {}{name}", nanos / u128::from(*unit)),
+    match duration {
         None => Ok(()),
+        Some(duration) => write!(f, " for {}", Text(duration)),
     }
 }

@@ -179,10 +179,10 @@ fn any_rule(random: &mut Random) -> Rule {
     };
     let from = any_size(random);
     let on = match random.below(4) {
-        0 => Connections::ALL,
-        1 => Connections::only(from),
-        2 => Connections { from, end: None },
-        _ => Connections {
+        0 => Numbers::ALL,
+        1 => Numbers::only(from),
+        2 => Numbers { from, end: None },
+        _ => Numbers {
             from: from / 2,
             end: Some(from / 2 + 1 + random.below(1 << 20)),
         },
