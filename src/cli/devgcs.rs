@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::exit::{Failure, failed};
 use super::stop::Signals;
+use crate::devgcs::faults::Plan;
 use crate::devgcs::{Config, DevGcs, Storage, Tls};
 
 /// Run a faithful Cloud Storage server on this machine, for tests and development
@@ -46,6 +47,10 @@ pub(super) struct Args {
         default_missing_value = "."
     )]
     tls: Option<PathBuf>,
+    /// Do wrong what Cloud Storage does wrong, for tests of clients: a plan such as
+    /// "seed 7; return-503 on write p 0.1; close-connection-after-all on last p 0.2". docs/faults.md has the words.
+    #[arg(long, env = "GCSD_DEVGCS_FAULTS", value_name = "PLAN", default_value = "off")]
+    faults: Plan,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
@@ -60,8 +65,12 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         buckets: args.buckets,
         md5: !args.discard,
         tls: args.tls.map(Tls::Generated),
+        faults: args.faults,
         ..Config::default()
     };
+    if config.faults != Plan::default() {
+        tracing::warn!(faults = %config.faults, "devgcs does wrong on purpose");
+    }
     let server = DevGcs::start(args.listen, config).await.map_err(failed)?;
     let ca_file = server.ca_file().map(tracing::field::debug);
     tracing::info!(endpoint = server.endpoint(), ca_file, "devgcs listens");

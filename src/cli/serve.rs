@@ -15,8 +15,9 @@ use super::secret::read_secret;
 use super::stop::Signals;
 use super::units;
 use crate::devgcs::{self, DevGcs, Storage};
+use crate::fault::{self, FaultyConnector};
 use crate::gcs::{self, CredentialsSource, Endpoint, Gcs};
-use crate::net::TcpConnector;
+use crate::net::{SharedConnector, TcpConnector};
 use crate::ops::{Context, Limits, Sealer, Secret};
 use crate::server::{self, Server};
 use crate::wire::DEFAULT_MAX_ARGS;
@@ -149,6 +150,17 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_GRACE", value_name = "TIME", default_value = "30s", value_parser = units::duration,
           help_heading = "Time")]
     grace: Duration,
+
+    /// Let connections to Cloud Storage fail, for tests: a plan such as "seed 7; refuse p 0.1; reset in read 0 p 0.1".
+    /// docs/faults.md has the words
+    #[arg(
+        long,
+        env = "GCSD_FAULTS",
+        value_name = "PLAN",
+        default_value = "off",
+        help_heading = "Tests"
+    )]
+    faults: fault::Plan,
 }
 
 fn read_buffer(text: &str) -> Result<usize, String> {
@@ -272,7 +284,12 @@ fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
         source_timeout: args.client_timeout,
         ..gcs::Config::new(endpoint)
     };
-    Gcs::new(config, Arc::new(TcpConnector)).map_err(failed)
+    let mut connector: SharedConnector = Arc::new(TcpConnector);
+    if args.faults != fault::Plan::default() {
+        warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");
+        connector = Arc::new(FaultyConnector::new(connector, args.faults.clone()));
+    }
+    Gcs::new(config, connector).map_err(failed)
 }
 
 fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Failure> {

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::error::Error;
+use super::faults::FaultyBody;
 use super::gunzip::Gunzip;
 use super::storage::Reader;
 
@@ -159,6 +160,8 @@ pub(crate) enum ResponseBody {
     Stored(Reader),
     /// What an object stored as gzip holds.
     Inflated(Box<Gunzip>),
+    /// One that goes wrong on its way.
+    Faulty(Box<FaultyBody>),
 }
 
 impl ResponseBody {
@@ -190,6 +193,9 @@ impl http_body::Body for ResponseBody {
             Self::Inflated(gunzip) => gunzip
                 .poll_next(context)
                 .map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Self::Faulty(body) => body
+                .poll_next(context)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -198,6 +204,7 @@ impl http_body::Body for ResponseBody {
             Self::Full(bytes) => bytes.is_none(),
             Self::Stored(reader) => reader.remaining() == 0,
             Self::Inflated(gunzip) => gunzip.is_ended(),
+            Self::Faulty(body) => body.is_ended(),
         }
     }
 
@@ -206,6 +213,7 @@ impl http_body::Body for ResponseBody {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Stored(reader) => SizeHint::with_exact(reader.remaining()),
             Self::Inflated(_) => SizeHint::default(),
+            Self::Faulty(body) => body.size_hint(),
         }
     }
 }

@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 
 use super::body::RequestBody;
 use super::error::Error;
+use super::faults::Injected;
 use super::query::Query;
 
 /// A request: its head taken apart, its body unread.
@@ -15,6 +16,8 @@ pub(crate) struct Call {
     /// Scheme and authority under which the client reached this server.
     pub(crate) base: String,
     pub(crate) body: RequestBody,
+    /// What shall go wrong with it.
+    pub(crate) injected: Injected,
 }
 
 impl Call {
@@ -31,6 +34,7 @@ impl Call {
             query: Query::parse(query.unwrap_or(""))?,
             base,
             body,
+            injected: Injected::nothing(),
         })
     }
 

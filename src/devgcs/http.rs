@@ -1,6 +1,6 @@
 //! Connections: accepted, bounded, served one task each, and cut when the server ends.
 
-use std::convert::Infallible;
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::faults::Cut;
 use super::origin::Origin;
 use super::router;
 use super::service::Service;
@@ -35,6 +36,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What still comes in on a connection that a fault closes is read so far, and so long.
+const DRAIN_LIMIT: u64 = 64 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -92,27 +97,39 @@ async fn accept(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let address = stream.local_addr()?;
-    let served = match acceptor {
-        None => serve(stream, Origin::new("http", address), service, body_idle).await,
+    match acceptor {
+        None => {
+            let origin = Origin::new("http", address);
+            let (served, stream) = serve(stream, origin, service, body_idle).await;
+            end(served, stream, TcpStream::set_zero_linger).await
+        }
         Some(acceptor) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
-            serve(stream, Origin::new("https", address), service, body_idle).await
+            let origin = Origin::new("https", address);
+            let (served, stream) = serve(stream, origin, service, body_idle).await;
+            end(served, stream, |stream| stream.get_ref().0.set_zero_linger()).await
         }
-    };
-    served.map_err(io::Error::other)
+    }
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+/// Serves a connection to its end, and gives back what it stood on.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     origin: Origin,
     service: Arc<Service>,
     body_idle: Duration,
-) -> Result<(), hyper::Error> {
+) -> (Result<(), hyper::Error>, S) {
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(router::handle(service, origin, body_idle, request).await) }
+        async move {
+            let response = router::handle(service, origin, body_idle, request).await;
+            match response.extensions().get::<Cut>() {
+                None => Ok(response),
+                Some(cut) => Err(*cut),
+            }
+        }
     });
-    http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
@@ -120,6 +137,29 @@ async fn serve(
         .max_buf_size(READ_SIZE)
         // A client that has sent its request may close its half and still read the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), handle)
-        .await
+        .serve_connection(TokioIo::new(stream), handle);
+    let served = (&mut connection).await;
+    (served, connection.into_parts().io.into_inner())
+}
+
+/// Ends a connection as it was served: one that a fault has cut, as the fault says.
+async fn end<S: AsyncRead + AsyncWrite + Unpin>(
+    served: Result<(), hyper::Error>,
+    mut stream: S,
+    reset_on_drop: impl Fn(&S) -> io::Result<()>,
+) -> io::Result<()> {
+    let Err(error) = served else { return Ok(()) };
+    match error.source().and_then(|source| source.downcast_ref::<Cut>()) {
+        None => {}
+        Some(Cut::Reset) => reset_on_drop(&stream)?,
+        Some(Cut::Close) => {
+            stream.shutdown().await?;
+            // What came in and is not read would make a reset of it.
+            let mut rest = stream.take(DRAIN_LIMIT);
+            let mut sink = tokio::io::sink();
+            let drain = tokio::io::copy(&mut rest, &mut sink);
+            let _ = timeout(DRAIN_TIME, drain).await;
+        }
+    }
+    Err(io::Error::other(error))
 }

@@ -21,6 +21,7 @@ mod body;
 mod buckets;
 mod call;
 mod error;
+pub mod faults;
 mod fields;
 mod glob;
 mod gunzip;
@@ -48,6 +49,7 @@ mod time;
 mod tls;
 mod xml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -94,6 +96,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// How long a connection may stand still within a request's body before it is cut.
     pub body_idle: Duration,
+    /// What goes wrong, and with which calls. Requests can ask for more by a header.
+    pub faults: faults::Plan,
 }
 
 impl Default for Config {
@@ -106,6 +110,7 @@ impl Default for Config {
             session_lifetime: Duration::from_secs(7 * 24 * 3600),
             tls: None,
             body_idle: Duration::from_secs(600),
+            faults: faults::Plan::default(),
         }
     }
 }
@@ -242,6 +247,11 @@ impl DevGcs {
             }
         };
         tokio::time::timeout(bound, look).await.is_ok()
+    }
+
+    /// How often each injected fault has happened, by the word it is counted under.
+    pub fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
+        self.service.faults.counts()
     }
 
     /// Stops reading the bodies of requests, on every connection, or goes on with it.

@@ -15,7 +15,7 @@ use super::inspect::CallKind;
 use super::origin::Origin;
 use super::service::Service;
 use super::target::Target;
-use super::{batch, buckets, json, media, objects, random, resumable, xml};
+use super::{batch, buckets, faults, json, media, objects, random, resumable, xml};
 
 /// Of a body that nobody wants, this much is read, for this long: so a client that sends it all before
 /// it reads gets its answer and keeps its connection.
@@ -40,6 +40,9 @@ pub(crate) async fn handle(
         Ok(parsed) => parsed,
         Err(error) => return decorate(error.response()),
     };
+    if let Some(answer) = faults::serve_retry_tests(&service, &mut call, path).await {
+        return decorate(answer.unwrap_or_else(|error| error.response()));
+    }
     let response = answer(&service, &mut call, path, target).await;
     finish_body(call.body, &call.headers);
     response
@@ -59,20 +62,27 @@ pub(crate) async fn answer(
         classify(&target, call)
     };
     let ticket = service.calls.begin(kind, &call.method, path, &call.headers);
-    let result = if is_xml {
-        xml::dispatch(service, call, target, kind).await
-    } else {
-        dispatch(service, call, target, kind).await
+    let result = match inject(service, call, kind).await {
+        Err(error) => Err(error),
+        Ok(()) if is_xml => xml::dispatch(service, call, target, kind).await,
+        Ok(()) => dispatch(service, call, target, kind).await,
     };
     let response = match result.and_then(|response| project(call, response)) {
         Ok(response) => response,
         Err(error) if is_xml => xml::refusal(&error, call),
         Err(error) => error.response(),
     };
+    let response = faults::after(service, call, kind, response).await;
     let status = response.status().as_u16();
     service.calls.answered(ticket, status, call.body.received());
     tracing::debug!(method = %call.method, path, ?kind, status, "devgcs: answered");
     decorate(response)
+}
+
+/// Draws what shall go wrong, and lets it happen as far as it comes before the call.
+async fn inject(service: &Arc<Service>, call: &mut Call, kind: CallKind) -> Result<(), Error> {
+    call.injected = service.faults.draw(kind, call)?;
+    faults::before(service, call).await
 }
 
 fn classify(target: &Target, call: &Call) -> CallKind {

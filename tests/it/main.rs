@@ -8,6 +8,7 @@ mod client_requests;
 mod conversation;
 mod devgcs_directory;
 mod devgcs_docs;
+mod devgcs_faults;
 mod devgcs_media;
 mod devgcs_objects;
 mod devgcs_resumable;

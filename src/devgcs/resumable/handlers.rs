@@ -104,6 +104,15 @@ pub(crate) fn classify(method: &Method, headers: &HeaderMap) -> CallKind {
     }
 }
 
+/// Whether a request says that the object ends with it.
+pub(crate) fn is_last(headers: &HeaderMap) -> bool {
+    match content_range(headers) {
+        Ok(ContentRange::Part { end, total, .. }) => total == Some(end),
+        Ok(ContentRange::Query) | Err(_) => false,
+        Ok(ContentRange::Finish { .. } | ContentRange::Rest { .. } | ContentRange::Whole) => true,
+    }
+}
+
 /// Where a session stands after a request to it.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -127,13 +136,22 @@ pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<S
             let (keeper, session) = (Arc::clone(service), Arc::clone(&session));
             service.keep.run(move || Ok(session.cancel(&keeper))).await?
         }
-        Method::PUT | Method::POST => write(service, call, &session).await?,
+        Method::PUT | Method::POST => {
+            let before = session.persisted();
+            let written = write(service, call, &session).await;
+            let fresh = session.persisted() - before;
+            if let Some(hidden) = call.injected.hide(service, fresh) {
+                session.hide(hidden);
+            }
+            written?
+        }
         _ => return Err(Error::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")),
     };
-    Ok(Standing {
-        phase,
-        persisted: session.persisted(),
-    })
+    let persisted = session.reported();
+    if classify(&call.method, &call.headers) == CallKind::QueryUpload {
+        session.hide(0);
+    }
+    Ok(Standing { phase, persisted })
 }
 
 async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) -> Result<Phase, Error> {
@@ -152,6 +170,7 @@ async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) 
         Plan::Report => Ok(session.phase()),
         Plan::Finish { total } => finish(service, session, total, Batch::empty(total)).await,
         Plan::Receive(intake) => {
+            session.hide(0);
             session.writing.fetch_add(1, Ordering::Relaxed);
             let _counted = Counted(session);
             receive(service, call, session, intake).await
@@ -175,17 +194,24 @@ async fn receive(
     session: &Arc<Session>,
     mut intake: Intake,
 ) -> Result<Phase, Error> {
+    let mut course = call.injected.course(session.persisted(), intake.known_end());
+    course.reached(service, call, intake.start()).await?;
     while let Some(bytes) = call.body.next().await? {
         session.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         intake.push(bytes)?;
         if let Some(batch) = intake.take_whole() {
+            let batch = course.keep(service, call, batch);
             let (keeper, session) = (Arc::clone(service), Arc::clone(session));
             service.keep.run(move || session.append(&keeper, batch)).await?;
         }
+        course.reached(service, call, intake.position()).await?;
     }
+    course.ended(service, call).await?;
     match intake.end()? {
-        End::Report => Ok(session.phase()),
-        End::Finish { total, tail } => finish(service, session, total, tail).await,
+        End::Finish { total, tail } if course.may_finish(service, call, total) => {
+            finish(service, session, total, tail).await
+        }
+        End::Report | End::Finish { .. } => Ok(session.phase()),
     }
 }
 

@@ -183,6 +183,21 @@ pub(crate) enum End {
 }
 
 impl Intake {
+    /// The offset of the first byte that can count.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The offset of the next byte of the body.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// Where the body ends, if the request says so.
+    pub(crate) fn known_end(&self) -> Option<u64> {
+        self.exact.or(self.total)
+    }
+
     /// Takes the next bytes of the body.
     pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         let end = self.at + bytes.len() as u64;
@@ -246,6 +261,17 @@ impl Batch {
             start,
             pieces: Vec::new(),
         }
+    }
+
+    /// The offset after the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.pieces.iter().map(|piece| piece.len() as u64).sum::<u64>()
+    }
+
+    /// What lies before `offset`.
+    pub(crate) fn until(mut self, offset: u64) -> Self {
+        truncate(&mut self.pieces, offset.saturating_sub(self.start));
+        self
     }
 
     /// The pieces from `offset` on; `None` where they do not touch it.

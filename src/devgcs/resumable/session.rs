@@ -3,7 +3,7 @@
 //! Locks: `slot` is held while bytes go to the storage, and always taken before `progress`, which is held
 //! for a few instructions only, so that a query never waits for a disk. Neither is held across an await.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
@@ -68,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) received: AtomicU64,
     /// Requests whose body is being read.
     pub(crate) writing: AtomicUsize,
+    /// Bytes that are persisted and not reported yet.
+    hidden: AtomicU64,
 }
 
 impl Session {
@@ -109,12 +111,24 @@ impl Session {
             progress: Mutex::new(progress),
             received: AtomicU64::new(0),
             writing: AtomicUsize::new(0),
+            hidden: AtomicU64::new(0),
         }
     }
 
-    /// Bytes that a query reports.
+    /// Bytes that are persisted.
     pub(crate) fn persisted(&self) -> u64 {
         locked(&self.progress).persisted
+    }
+
+    /// Bytes that a query reports: what is persisted, but for what is hidden.
+    pub(crate) fn reported(&self) -> u64 {
+        self.persisted()
+            .saturating_sub(self.hidden.load(Ordering::Relaxed))
+    }
+
+    /// From now on, `bytes` of what is persisted are not reported.
+    pub(crate) fn hide(&self, bytes: u64) {
+        self.hidden.store(bytes, Ordering::Relaxed);
     }
 
     /// What has become of it.
@@ -205,12 +219,18 @@ impl Session {
 
     /// Cancels the session, unless it has come to an end already. May block.
     pub(crate) fn cancel(&self, service: &Service) -> Phase {
+        let status = StatusCode::from_u16(CANCELLED).unwrap_or(StatusCode::GONE);
+        self.end(service, Error::empty(status))
+    }
+
+    /// Ends the session, unless it has come to an end already: every later request gets `answer`. May
+    /// block.
+    pub(crate) fn end(&self, service: &Service, answer: Error) -> Phase {
         let mut slot = locked(&self.slot);
         let mut progress = locked(&self.progress);
         let was_open = matches!(progress.phase, Phase::Open);
         if was_open {
-            let status = StatusCode::from_u16(CANCELLED).unwrap_or(StatusCode::GONE);
-            progress.phase = Phase::Ended(Error::empty(status));
+            progress.phase = Phase::Ended(answer);
         }
         let phase = progress.phase.clone();
         drop(progress);

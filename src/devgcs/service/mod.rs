@@ -19,6 +19,7 @@ use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 
 use super::error::Error;
+use super::faults::Faults;
 use super::inspect::{Calls, Inspect, session_record};
 use super::lock::locked;
 use super::resource::{BucketRecord, Object};
@@ -37,6 +38,7 @@ pub(crate) struct Service {
     session_lifetime: Duration,
     auto_create_buckets: bool,
     pub(crate) calls: Calls,
+    pub(crate) faults: Faults,
     /// True while request bodies are left unread.
     pub(crate) gate: watch::Sender<bool>,
     turn: Mutex<()>,
@@ -63,6 +65,7 @@ impl Service {
             session_lifetime: config.session_lifetime,
             auto_create_buckets: config.auto_create_buckets,
             calls: Calls::default(),
+            faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
             turn: Mutex::new(()),
             index: Mutex::new(index),

@@ -116,6 +116,12 @@ impl Client {
             .expect("an answer")
     }
 
+    /// Reads an answer, if one comes before the connection ends.
+    pub(crate) async fn try_answer(&mut self) -> std::io::Result<Answer> {
+        let answer = tokio::time::timeout(PATIENCE, self.read_answer(false)).await;
+        answer.expect("an answer, or the end, in time")
+    }
+
     /// Reads the answer to a HEAD, which has no body whatever it says.
     pub(crate) async fn answer_to_head(&mut self) -> Answer {
         tokio::time::timeout(PATIENCE, self.read_answer(true))
@@ -220,4 +226,21 @@ pub(crate) async fn request(
     } else {
         client.answer().await
     }
+}
+
+/// One request, as [`request`] makes it, that may end without an answer.
+pub(crate) async fn try_request(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut client = Client::connect(address).await;
+    let length = body.len().to_string();
+    let mut all = headers.to_vec();
+    all.push(("Content-Length", &length));
+    client.head(method, target, &all).await;
+    let _ = client.stream.write_all(body).await;
+    client.try_answer().await
 }
