@@ -33,6 +33,8 @@ ended() { ! kill -0 "$1" 2>/dev/null || [[ $(ps -o stat= -p "$1") == Z* ]]; }
 start() {
     local log=$work/$1
     shift
+    # Now, and not when the background has come so far: nobody may read what an earlier process said.
+    : >"$log"
     "$@" </dev/null >"$log" 2>&1 &
     started+=($!)
 }
@@ -75,7 +77,7 @@ daemon() {
 say() { timeout 60 nc -N "${GCSD_CONNECT%:*}" "${GCSD_CONNECT#*:}" | "$GCSD" decode --json --show-token "$@"; }
 
 # field NAME: the last value of a field in such lines.
-field() { grep -oE "\"$1\":(\"[^\"]*\"|[a-z0-9]+)" | tail -n 1 | sed -E 's/^[^:]*:"?([^"]*)"?$/\1/'; }
+field() { grep -oE "\"$1\": *(\"[^\"]*\"|[a-z0-9]+)" | tail -n 1 | sed -E 's/^[^:]*: *"?([^"]*)"?$/\1/'; }
 
 # payload SIZE: that many bytes, the same in every run.
 payload() { head -c "$1" < <(openssl enc -aes-128-ctr -pass pass:gcsd -nosalt -md sha256 </dev/zero 2>/dev/null); }
@@ -121,13 +123,13 @@ crc32c() {
 print(base64.b64encode(google_crc32c.Checksum(open(sys.argv[1], "rb").read()).digest()).decode())' "$1"
 }
 
-# check WHAT COMMAND...: one result; the command's output is shown where it failed.
+# check WHAT COMMAND...: one result; what the command did is shown where it failed.
 failures=0
 check() {
     local what=$1 log=$work/check.log
     shift
     (
-        set -e
+        set -ex
         "$@"
     ) >"$log" 2>&1
     if [ $? = 0 ]; then

@@ -39,7 +39,7 @@ pipelined() {
     {
         "$GCSD" encode start-upload gs://demo/ranges --sequence 1
         "$GCSD" encode write-at --sequence 2 --offset 0 --body "$work/whole" --len 1048576
-        tail -c +1048577 "$work/whole" | "$GCSD" encode write-at --sequence 3 --offset 1048576 --body - --len 1048576
+        dd if="$work/whole" bs=1048576 skip=1 count=1 status=none | "$GCSD" encode write-at --sequence 3 --offset 1048576 --body -
         tail -c +2097153 "$work/whole" | "$GCSD" encode write-at --sequence 4 --offset 2097152 --body - --last
         "$GCSD" encode query-upload --sequence 5
     } | say >"$work/answer"
