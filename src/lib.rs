@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod client;
 pub mod devgcs;
+mod failure;
 pub mod fault;
 pub mod gcs;
 pub mod net;

@@ -142,6 +142,17 @@ impl Crc32c {
         )))
     }
 
+    /// The checksum of the last `len` of the bytes that this one covers, where `before` is that of those
+    /// in front of them: what [`combine`](Self::combine) would have had to be given.
+    ///
+    /// `None` only where `len` cannot be counted in memory units of this machine.
+    pub fn since(self, before: Self, len: u64) -> Option<Self> {
+        if len == 0 {
+            return Some(Self::default());
+        }
+        Some(Self(self.0 ^ before.combine(Self::default(), len)?.0))
+    }
+
     /// GCS's notation: base64 of the four bytes, most significant first.
     pub fn to_base64(self) -> String {
         BASE64.encode(self.0.to_be_bytes())
@@ -181,7 +192,7 @@ pub struct Preconditions {
 }
 
 /// What GCS says of a finished object, in the fields that a program needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ObjectInfo {
     /// The version of the object's bytes.
     pub generation: u64,
@@ -222,5 +233,8 @@ mod tests {
         assert_eq!(Crc32c::from_base64("yZRlqg=="), Some(crc));
         assert_eq!(Crc32c::from_base64("yZRlqg"), None);
         assert_eq!(Crc32c::of(b"hello ").combine(Crc32c::of(b"world"), 5), Some(crc));
+        assert_eq!(crc.since(Crc32c::of(b"hello "), 5), Some(Crc32c::of(b"world")));
+        assert_eq!(crc.since(Crc32c::default(), 11), Some(crc));
+        assert_eq!(crc.since(crc, 0), Some(Crc32c::default()));
     }
 }

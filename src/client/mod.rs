@@ -1,7 +1,9 @@
 //! The client library: a connection to a daemon, and what is built on it.
 //!
 //! [`Connection`] speaks the wire and recovers from nothing: each request becomes one reply or one
-//! [`Error`], and the error says what to do next ([`Error::retry`]).
+//! [`Error`], and the error says what to do next ([`Error::retry`]). [`ReliableWriter`] and
+//! [`ReliableUpload`] recover from all that can be recovered from; they work over an
+//! [`UnreliableWriter`], through a daemon ([`ViaDaemon`]) or straight to GCS ([`Direct`]).
 //!
 //! ```text
 //!  callers ──requests──▶ sending task ──▶ socket ──▶ daemon
@@ -15,19 +17,32 @@
 mod address;
 mod body;
 mod connection;
+mod direct;
 mod error;
+mod failure;
 mod file_body;
 mod in_flight;
 mod object_reader;
 mod options;
 mod receiving;
+mod reliable;
 mod sending;
+mod via_daemon;
+mod writer;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
 pub use connection::{Connection, Reply};
+pub use direct::{Direct, DirectWriter};
 pub(crate) use error::one_line;
 pub use error::{DaemonError, Error, Lost, Reason, RequestError};
+pub use failure::Failure;
 pub use file_body::{FileBody, Sum};
 pub use object_reader::ObjectReader;
 pub use options::Options;
+pub use reliable::{
+    Aborted, Checkpoint, FileSource, OptionsError, ReliableUpload, ReliableWriter, Report, Rereadable,
+    RetryPolicy, UploadError, WriterOptions,
+};
+pub use via_daemon::{DaemonWriter, ViaDaemon};
+pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

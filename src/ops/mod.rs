@@ -7,7 +7,6 @@
 mod attach_upload;
 mod cancel_upload;
 mod detach_upload;
-mod failure;
 mod finish_upload;
 mod hello;
 mod ping;
@@ -24,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use failure::Failure;
+pub use crate::failure::Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};

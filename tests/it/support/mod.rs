@@ -10,4 +10,5 @@ pub(crate) mod http;
 pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod scripted;
+pub(crate) mod uploads;
 pub(crate) mod vectors;

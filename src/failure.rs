@@ -1,4 +1,7 @@
 //! A failed request: from GCS's and the upload's words to one status of the closed set.
+//!
+//! The daemon's requests and the client's direct writer both fail in these words, so that whoever recovers need not
+//! know which of them it has.
 
 use crate::gcs::{Call, Error, ErrorKind, Recovery};
 use crate::types::NameError;

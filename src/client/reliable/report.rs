@@ -1,0 +1,43 @@
+//! What can be seen of an upload while it goes on.
+
+use super::super::Failure;
+use super::checkpoint::Checkpoint;
+use super::recovery::Reaction;
+use crate::wire::Retry;
+
+/// Where an upload stands, and what it went through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Bytes that GCS has confirmed.
+    pub committed: u64,
+    /// What another process needs to go on; `None` until the upload has started.
+    pub checkpoint: Option<Checkpoint>,
+    /// Failures after which the same was sent again.
+    pub repeats: u64,
+    /// Failures after which GCS was asked what it holds.
+    pub queries: u64,
+    /// Failures after which another connection was made.
+    pub reconnects: u64,
+    /// Failures after which the upload began again from byte 0.
+    pub restarts: u64,
+    /// The last failure that was recovered from.
+    pub last_failure: Option<Failure>,
+}
+
+impl Report {
+    /// How many failures were recovered from.
+    pub fn recovered(&self) -> u64 {
+        self.repeats + self.queries + self.reconnects + self.restarts
+    }
+
+    pub(super) fn count(&mut self, failure: &Failure, reaction: Reaction) {
+        let counter = match reaction {
+            Reaction::Again if failure.retry == Retry::Query => &mut self.queries,
+            Reaction::Again => &mut self.repeats,
+            Reaction::Reconnect => &mut self.reconnects,
+            Reaction::Restart => &mut self.restarts,
+        };
+        *counter += 1;
+        self.last_failure = Some(failure.clone());
+    }
+}

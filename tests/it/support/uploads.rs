@@ -1,0 +1,157 @@
+//! Uploads both ways: through a daemon in front of devgcs, and straight to the same devgcs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gcsd::client::{
+    Address, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
+    UnreliableWriter, ViaDaemon, WriterOptions,
+};
+use gcsd::devgcs::DevGcs;
+use gcsd::gcs::{self, CredentialsSource, Gcs};
+use gcsd::net::{SharedConnector, TcpConnector};
+use gcsd::types::Preconditions;
+
+use super::daemon::{BUCKET, PATIENCE};
+
+/// Plain connections.
+pub(crate) fn tcp() -> SharedConnector {
+    Arc::new(TcpConnector)
+}
+
+/// An object in the tests' bucket.
+pub(crate) fn new_object(name: &str) -> NewObject {
+    NewObject {
+        bucket: BUCKET.parse().expect("a name"),
+        object: name.parse().expect("a name"),
+        size: None,
+        preconditions: Preconditions::default(),
+        user_project: None,
+        kms_key_name: None,
+        predefined_acl: None,
+        metadata: Bytes::new(),
+    }
+}
+
+/// Through the daemons at `addresses`, in that order.
+pub(crate) fn via_daemon(
+    addresses: &[SocketAddr],
+    connector: SharedConnector,
+    object: NewObject,
+) -> ViaDaemon {
+    let addresses = addresses.iter().map(|address| Address {
+        host: address.ip().to_string(),
+        port: address.port(),
+    });
+    ViaDaemon::new(connector, addresses.collect(), Options::default(), object)
+}
+
+/// Straight to `devgcs`.
+pub(crate) fn direct(devgcs: &DevGcs, connector: SharedConnector, object: NewObject) -> Direct {
+    let mut config = gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
+    config.credentials = CredentialsSource::Anonymous;
+    config.stall_timeout = PATIENCE;
+    config.source_timeout = PATIENCE;
+    Direct::new(Gcs::new(config, connector).expect("a client"), object)
+}
+
+/// Tries again at once: the tests have no time.
+pub(crate) fn retries() -> RetryPolicy {
+    RetryPolicy {
+        first: Duration::from_millis(4),
+        cap: Duration::from_millis(50),
+        budget: PATIENCE,
+        abort_budget: PATIENCE,
+        seed: Some(4743),
+        ..RetryPolicy::default()
+    }
+}
+
+/// Small chunks, so that little makes much happen.
+pub(crate) fn small_chunks() -> WriterOptions {
+    WriterOptions {
+        min_chunk: 256 << 10,
+        max_chunk: 512 << 10,
+        max_held: 1 << 20,
+        retries: retries(),
+    }
+}
+
+/// Either way, as one type.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    Daemon(ViaDaemon),
+    Direct(Direct),
+}
+
+/// A writer of either way.
+#[derive(Debug)]
+pub(crate) enum WayWriter {
+    Daemon(gcsd::client::DaemonWriter),
+    Direct(gcsd::client::DirectWriter),
+}
+
+impl OpenUpload for Way {
+    type Writer = WayWriter;
+
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::Daemon(way) => way.size(),
+            Self::Direct(way) => way.size(),
+        }
+    }
+
+    async fn start(&mut self) -> Result<(WayWriter, Token), Failure> {
+        Ok(match self {
+            Self::Daemon(way) => {
+                let (writer, token) = way.start().await?;
+                (WayWriter::Daemon(writer), token)
+            }
+            Self::Direct(way) => {
+                let (writer, token) = way.start().await?;
+                (WayWriter::Direct(writer), token)
+            }
+        })
+    }
+
+    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Failure> {
+        Ok(match self {
+            Self::Daemon(way) => WayWriter::Daemon(way.attach(token).await?),
+            Self::Direct(way) => WayWriter::Direct(way.attach(token).await?),
+        })
+    }
+}
+
+macro_rules! either {
+    ($writer:expr, $inner:ident => $call:expr) => {
+        match $writer {
+            WayWriter::Daemon($inner) => $call.await,
+            WayWriter::Direct($inner) => $call.await,
+        }
+    };
+}
+
+impl UnreliableWriter for WayWriter {
+    async fn write_at(
+        &mut self,
+        offset: u64,
+        body: gcsd::client::Body,
+        last: Option<Last>,
+    ) -> Result<Progress, Failure> {
+        either!(self, writer => writer.write_at(offset, body, last))
+    }
+
+    async fn query(&mut self) -> Result<Progress, Failure> {
+        either!(self, writer => writer.query())
+    }
+
+    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+        either!(self, writer => writer.finish(last))
+    }
+
+    async fn cancel(&mut self) -> Result<gcsd::client::Cancelled, Failure> {
+        either!(self, writer => writer.cancel())
+    }
+}
