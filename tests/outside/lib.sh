@@ -8,16 +8,21 @@ set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
-started=()
+: >"$work/started"
 
-# Ends what was started, however the test ends.
+# Ends what was started, within a check or outside.
 stop_all() {
-    trap - EXIT
     local id
-    for id in ${started[@]+"${started[@]}"}; do stop "$id"; done
+    while read -r id; do stop "$id"; done <"$work/started"
+    : >"$work/started"
+}
+
+leave() {
+    trap - EXIT
+    stop_all
     rm -rf "$work"
 }
-trap stop_all EXIT
+trap leave EXIT
 trap 'exit 143' INT TERM
 
 # stop ID: asks a process to end, and after five seconds makes it.
@@ -36,7 +41,7 @@ start() {
     # Now, and not when the background has come so far: nobody may read what an earlier process said.
     : >"$log"
     "$@" </dev/null >"$log" 2>&1 &
-    started+=($!)
+    echo $! >>"$work/started"
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -49,10 +54,16 @@ wait_for() {
     done
 }
 
+listens='listens[^0-9]*(127\.0\.0\.1:[1-9][0-9]*)'
+
 # address LOG: where a process started with port 0 says that it listens.
 address() {
-    wait_for 20 grep -q 'listens.*127\.0\.0\.1:[1-9]' "$work/$1" || { cat "$work/$1" >&2; return 1; }
-    grep 'listens' "$work/$1" | grep -oE -m 1 '127\.0\.0\.1:[1-9][0-9]*' | head -n 1
+    if ! wait_for 20 grep -qE "$listens" "$work/$1"; then
+        echo "nothing says that it listens:" >&2
+        cat "$work/$1" >&2
+        return 1
+    fi
+    [[ $(<"$work/$1") =~ $listens ]] && echo "${BASH_REMATCH[1]}"
 }
 
 # free_ports N: ports that nobody listens on, for a program that cannot take port 0.

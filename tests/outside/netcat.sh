@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Conversations with the daemon by netcat: those that README.md prints, and longer ones.
 . "$(dirname "$0")/lib.sh"
-have nc xxd
+have nc xxd "$TOOLS/py/bin/python"
 
 readme=$here/../../README.md
 
