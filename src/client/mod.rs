@@ -25,7 +25,7 @@ mod in_flight;
 mod object_reader;
 mod options;
 mod receiving;
-mod reliable;
+pub mod reliable;
 mod sending;
 mod via_daemon;
 mod writer;

@@ -38,8 +38,8 @@
 //!     +---------- the result, when it ends ---------------     the unreliable writer
 //! ```
 //!
-//! The engine does one thing at a time, and only it touches the upload. [`Recovery`](recovery::Recovery) is a pure
-//! function of what was answered; [`Backoff`](backoff::Backoff) decides when. The task ends with a result, when it
+//! The engine does one thing at a time, and only it touches the upload. `Recovery` is a pure
+//! function of what was answered; `Backoff` decides when. The task ends with a result, when it
 //! is stopped, or when its [`ReliableWriter`] is dropped.
 //!
 //! # What is verified
