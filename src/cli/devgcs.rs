@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::exit::{Failure, failed};
+use super::open_files;
 use super::stop::Signals;
 use crate::devgcs::faults::Plan;
 use crate::devgcs::{Config, DevGcs, Storage, Tls};
@@ -55,6 +56,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
+    open_files::allow(0);
     let storage = match args.dir {
         Some(dir) => Storage::Directory(dir),
         None if args.discard => Storage::Discard,

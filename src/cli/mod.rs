@@ -14,6 +14,7 @@ mod get;
 mod gs_url;
 mod logging;
 mod new_object;
+mod open_files;
 mod progress;
 mod put;
 mod secret;

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::exit::{Failure, failed};
 use super::secret::read_secret;
 use super::stop::Signals;
-use super::units;
+use super::{open_files, units};
 use crate::devgcs::{self, DevGcs, Storage};
 use crate::fault::{self, FaultyConnector};
 use crate::gcs::{self, CredentialsSource, Endpoint, Gcs};
@@ -179,6 +179,7 @@ fn positive(text: &str) -> Result<Duration, String> {
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
+    open_files::allow(args.max_connections);
     let embedded = match &args.embedded {
         Some(dir) => Some(start_embedded(dir.clone()).await?),
         None => None,

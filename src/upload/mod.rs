@@ -250,6 +250,8 @@ impl Upload {
     pub fn after_query(&mut self, reported: Reported) -> Result<(), Anomaly> {
         match reported {
             Reported::Finished(object) => self.finished(object),
+            // What has ended here does not come back to life, whatever GCS still says of its session.
+            Reported::Committed(_) if self.has_ended() => {}
             Reported::Committed(now) => {
                 self.advance(now.unwrap_or(0))?;
                 self.phase = Phase::Settled;
@@ -398,6 +400,9 @@ mod tests {
         assert_eq!(upload.after_query(Reported::Finished(object(2 * MIB))), Ok(()));
         assert_eq!(upload.object(), Some(object(2 * MIB)));
         upload.unsettle();
+        upload
+            .after_query(Reported::Committed(Some(0)))
+            .expect("no regress of what has ended");
         assert!(upload.has_ended(), "an ended upload stays so");
     }
 
