@@ -28,7 +28,7 @@ USER 4743:4743
 ENV GCSD_LISTEN=0.0.0.0:4743 GCSD_STATE_DIR=/var/lib/gcsd
 EXPOSE 4743
 # PID 1 ignores signals that it does not handle; gcsd handles these two. On SIGTERM it lets requests in flight finish:
-# give it more time than its grace, with `docker stop --time 45`.
+# give it more time than its grace, with `docker run --stop-timeout 45`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["gcsd"]
 CMD ["serve"]
