@@ -312,7 +312,7 @@ impl Job {
                 reply,
             }) => {
                 let retry = status.retry().map_or("", |retry| retry.name());
-                let request_id = reply.request_id.as_deref().unwrap_or("");
+                let request_id = reply.request_id.as_deref();
                 let message = &reply.message;
                 info!(
                     %peer, sequence, opcode, upload, %status, retry, http, committed = reply.committed,
