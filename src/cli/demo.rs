@@ -24,7 +24,7 @@ use crate::client::Address;
 use crate::devgcs::{self, DevGcs, Storage};
 use crate::gcs::{self, CredentialsSource, Gcs};
 use crate::net::TcpConnector;
-use crate::ops::{Context, Limits, Sealer};
+use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
 use crate::types::{Crc32c, Preconditions};
 use crate::wire::object::ObjectRef;
@@ -134,6 +134,7 @@ impl Scene {
         let context = Context {
             gcs: Gcs::new(config, Arc::new(TcpConnector)).map_err(failed)?,
             sealer: Sealer::from_text(&key).map_err(failed)?,
+            fences: Fences::default(),
             limits,
             secret: None,
         };

@@ -18,7 +18,7 @@ use crate::devgcs::{self, DevGcs, Storage};
 use crate::fault::{self, FaultyConnector};
 use crate::gcs::{self, CredentialsSource, Endpoint, Gcs};
 use crate::net::{SharedConnector, TcpConnector};
-use crate::ops::{Context, Limits, Sealer, Secret};
+use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
 use crate::wire::DEFAULT_MAX_ARGS;
 
@@ -187,6 +187,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let context = Context {
         gcs: make_gcs(&args, embedded.as_ref())?,
         sealer: make_sealer(&args)?,
+        fences: Fences::default(),
         limits: limits(&args),
         secret: secret(&args)?,
     };

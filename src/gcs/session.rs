@@ -1,6 +1,7 @@
 //! The session URI: GCS's resumable URL, a credential.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
@@ -57,6 +58,13 @@ impl SessionUri {
 
     pub(super) fn path(&self) -> &PathAndQuery {
         &self.0.path
+    }
+}
+
+// Equal URIs have equal texts.
+impl Hash for SessionUri {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
     }
 }
 

@@ -6,14 +6,14 @@ use crate::upload::Upload;
 use crate::wire::Reply;
 use crate::wire::attach_upload::{Args, Reply as AttachReply};
 
-pub(super) fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
     seat.check_free()?;
     match context.sealer.open(&args.token) {
         Ok(opened) => {
-            seat.bind(Bound::Upload(OpenUpload {
-                upload: Upload::attached(),
-                session: opened.session,
-            }));
+            let taken = OpenUpload::take(&context.fences, Upload::attached(), opened.session);
+            seat.bind(Bound::Upload(taken));
+            // What the one before has under way is being cut: the answer says that it is gone.
+            seat.call(async { Ok(()) }).await?;
             Ok(Answer::local(Reply::AttachUpload(AttachReply {
                 expires: opened.expires,
                 bucket: opened.bucket,

@@ -15,11 +15,7 @@ pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failur
         return Ok(Answer::local(Reply::CancelUpload(reply)));
     }
     let session = seat.session()?;
-    let answered = context
-        .gcs
-        .cancel(&session)
-        .await
-        .map_err(|error| seat.failed(error.into()))?;
+    let answered = seat.call(context.gcs.cancel(&session)).await?;
     let (reply, http_status) = match answered.answer {
         Cancelled::Cancelled => (CancelReply::Cancelled, 499),
         Cancelled::Finished(object) => (

@@ -7,10 +7,10 @@ use crate::wire::finish_upload::Args;
 use crate::wire::progress::Progress;
 
 pub(super) async fn run(context: &Context, seat: &Seat, args: Args) -> Result<Answer, Failure> {
-    seat.with(|open| open.upload.check_finish())??;
     let session = seat.session()?;
-    let finished = context.gcs.finish(&session, args.total, args.object_crc32c).await;
-    let answered = finished.map_err(|error| seat.failed(error.into()))?;
+    seat.with(|open| open.upload.check_finish())??;
+    let finish = context.gcs.finish(&session, args.total, args.object_crc32c);
+    let answered = seat.call(finish).await?;
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_finish(args.total, reported)?;

@@ -7,6 +7,7 @@
 mod attach_upload;
 mod cancel_upload;
 mod detach_upload;
+mod fences;
 mod finish_upload;
 mod hello;
 mod ping;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use crate::failure::Failure;
+pub use fences::Fences;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};
@@ -57,6 +59,8 @@ pub struct Context {
     pub gcs: Gcs,
     /// Seals and opens upload tokens.
     pub sealer: Sealer,
+    /// Who holds which upload, on all connections.
+    pub fences: Fences,
     /// The limits of a connection.
     pub limits: Limits,
     /// What Hello must bring before anything else is done, where that is required.
@@ -118,7 +122,7 @@ pub async fn dispatch(
         (Request::QueryUpload(_), Some(seat)) => query_upload::run(context, seat).await,
         (Request::FinishUpload(args), Some(seat)) => finish_upload::run(context, seat, args).await,
         (Request::CancelUpload(_), Some(seat)) => cancel_upload::run(context, seat).await,
-        (Request::AttachUpload(args), Some(seat)) => attach_upload::run(context, seat, &args),
+        (Request::AttachUpload(args), Some(seat)) => attach_upload::run(context, seat, &args).await,
         (Request::DetachUpload(_), Some(seat)) => detach_upload::run(seat),
         (Request::ReadAt(args), _) => read_at::run(context, &args, replier).await,
         (Request::StatObject(args), _) => stat_object::run(context, &args).await,

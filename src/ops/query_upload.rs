@@ -7,11 +7,7 @@ use crate::wire::progress::Progress;
 
 pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
     let session = seat.session()?;
-    let answered = context
-        .gcs
-        .query(&session)
-        .await
-        .map_err(|error| seat.failed(error.into()))?;
+    let answered = seat.call(context.gcs.query(&session)).await?;
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_query(reported)?;

@@ -50,10 +50,7 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
             )
         })?;
     Ok((
-        OpenUpload {
-            upload: Upload::started(),
-            session,
-        },
+        OpenUpload::take(&context.fences, Upload::started(), session),
         StartReply { token, expires },
     ))
 }

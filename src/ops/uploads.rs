@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Failure;
-use crate::gcs::SessionUri;
+use super::fences::{Fenced, Fences, Hold};
+use crate::gcs::{self, SessionUri};
 use crate::upload::Upload;
 use crate::wire::{Kind, Opcode, Retry};
 
@@ -32,11 +34,35 @@ pub(super) struct OpenUpload {
     pub(super) upload: Upload,
     /// GCS's name for it, a credential.
     pub(super) session: SessionUri,
+    /// The right to work on it, until it has ended.
+    hold: Option<Hold>,
+}
+
+impl OpenUpload {
+    /// Takes `session` from whoever holds it on another connection, or under another id.
+    pub(super) fn take(fences: &Fences, upload: Upload, session: SessionUri) -> Self {
+        let hold = Some(fences.take(&session));
+        Self {
+            upload,
+            session,
+            hold,
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.hold.as_ref().is_some_and(Hold::is_fenced)
+    }
+
+    fn fenced(&self) -> Failure {
+        let message =
+            "another connection attached to this upload and goes on with it: it can only be detached here";
+        Failure::new(Kind::Fenced, Retry::Never, message).with_committed(self.upload.committed())
+    }
 }
 
 impl Bound {
     fn is_open(&self) -> bool {
-        matches!(self, Self::Upload(open) if !open.upload.has_ended())
+        matches!(self, Self::Upload(open) if !open.upload.has_ended() && !open.is_fenced())
     }
 }
 
@@ -199,7 +225,13 @@ impl Seat {
     /// Works on the upload. Fails where there is none.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
         match &mut *self.slot.lock() {
-            Bound::Upload(open) => Ok(work(open)),
+            Bound::Upload(open) => {
+                let done = work(open);
+                if open.upload.has_ended() {
+                    open.hold = None;
+                }
+                Ok(done)
+            }
             Bound::Failed(why) => {
                 let message = format!("the upload was not opened: {why}");
                 Err(Failure::new(Kind::UploadFailed, Retry::Never, message))
@@ -208,9 +240,28 @@ impl Seat {
         }
     }
 
-    /// The session of the upload.
+    /// The session of the upload, for a call on it. Fails where the upload was taken over.
     pub(super) fn session(&self) -> Result<SessionUri, Failure> {
-        self.with(|open| open.session.clone())
+        self.with(|open| match open.is_fenced() {
+            true => Err(open.fenced()),
+            false => Ok(open.session.clone()),
+        })?
+    }
+
+    /// Makes a call to GCS on the upload, once whoever had the upload before has none under way. When the upload is
+    /// taken over, the call is cut.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl Future<Output = Result<T, gcs::Error>>,
+    ) -> Result<T, Failure> {
+        let called = match self.with(|open| open.hold.clone())? {
+            Some(hold) => hold.call(call).await,
+            None => Ok(call.await),
+        };
+        match called {
+            Ok(outcome) => outcome.map_err(|error| self.failed(error.into())),
+            Err(Fenced) => Err(self.with(|open| open.fenced())?),
+        }
     }
 
     /// What is known to be committed; `None` where there is no upload.
@@ -219,7 +270,7 @@ impl Seat {
     }
 
     /// Takes note of a failure of a call to GCS on the upload, and adds to it what is committed.
-    pub(super) fn failed(&self, failure: Failure) -> Failure {
+    fn failed(&self, failure: Failure) -> Failure {
         let noted = self.with(|open| {
             match failure.status.kind() {
                 Some(Kind::SessionLost | Kind::ChecksumMismatch) => open.upload.lost(),

@@ -33,9 +33,10 @@ pub fn permit(seat: &Seat, head: &RequestHead, args: &Args) -> Result<Permitted,
         len: head.body_len,
         total: args.total,
     };
+    let session = seat.session()?;
     seat.with(|open| open.upload.check_write(&range))??;
     Ok(Permitted {
-        session: seat.session()?,
+        session,
         range,
         object_crc32c: args.object_crc32c,
     })
@@ -55,8 +56,8 @@ pub async fn run(
         total: range.total,
         object_crc32c: permitted.object_crc32c,
     };
-    let written = context.gcs.write(&permitted.session, http_range, body).await;
-    let answered = written.map_err(|error| seat.failed(error.into()))?;
+    let write = context.gcs.write(&permitted.session, http_range, body);
+    let answered = seat.call(write).await?;
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_write(&range, reported)?;

@@ -139,7 +139,7 @@ kinds! {
     0x15 Client ClientStalled "client_stalled";
     /// Too many uploads are open on this connection.
     0x16 Client TooManyUploads "too_many_uploads";
-    /// Another connection attached to this upload; this one may not write any more.
+    /// A later `AttachUpload` took the upload: nothing can be done to it here any more.
     0x17 Client Fenced "fenced";
 
     /// The daemon is stopping.

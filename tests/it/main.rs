@@ -14,6 +14,7 @@ mod devgcs_objects;
 mod devgcs_resumable;
 mod devgcs_tls;
 mod devgcs_xml;
+mod fencing;
 mod framing;
 mod gcs_auth;
 mod gcs_broken;

@@ -4,17 +4,12 @@ use std::time::Duration;
 
 use gcsd::server::Stopped;
 use gcsd::wire::args::Empty;
-use gcsd::wire::{Kind, Reply, Request, Retry, attach_upload, cancel_upload::Reply as Cancel};
+use gcsd::wire::{Kind, Reply, Request, Retry, cancel_upload::Reply as Cancel};
 
 use crate::support::daemon::{
-    Daemon, Options, PATIENCE, cancel_upload, finish_upload, pattern, query_upload, start_upload, write_at,
+    Daemon, Options, PATIENCE, attach, cancel_upload, finish_upload, pattern, query_upload, start_upload,
+    write_at,
 };
-
-fn attach(token: &str) -> Request {
-    Request::AttachUpload(attach_upload::Args {
-        token: token.to_owned(),
-    })
-}
 
 #[tokio::test]
 async fn a_token_brings_an_upload_back_on_another_daemon() {

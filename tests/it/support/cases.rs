@@ -487,12 +487,22 @@ fn errors() -> Vec<Case> {
         message: "not a gcsd request".into(),
         ..ErrorReply::default()
     };
+    let fenced = ErrorReply {
+        committed: Some(1 << 20),
+        message: "another connection attached".into(),
+        ..ErrorReply::default()
+    };
+    let taken_over = Status::new(Kind::Fenced, Retry::Never);
     let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
     let bad_head = Status::new(Kind::BadHead, Retry::Never);
     vec![
         one(
             "error.reply",
             error(Opcode::WriteAt as u8, 15, rate_limited, 429, limited),
+        ),
+        one(
+            "write_at_fenced.reply",
+            error(Opcode::WriteAt as u8, 16, taken_over, 0, fenced),
         ),
         one("bad_head.reply", error(0, 0, bad_head, 0, no_head)),
     ]

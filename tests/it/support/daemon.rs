@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gcsd::devgcs::{self, DevGcs};
 use gcsd::gcs::{self, CredentialsSource, Gcs};
 use gcsd::net::TcpConnector;
-use gcsd::ops::{Context, Limits, Sealer, Secret};
+use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
 use gcsd::wire::{
     self, ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs,
@@ -63,6 +63,8 @@ impl Default for Options {
 pub(crate) struct Daemon {
     pub(crate) address: SocketAddr,
     pub(crate) devgcs: DevGcs,
+    /// Who holds which upload.
+    pub(crate) fences: Fences,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Stopped>,
 }
@@ -80,9 +82,11 @@ impl Daemon {
         config.credentials = CredentialsSource::Anonymous;
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
+        let fences = Fences::default();
         let context = Context {
             gcs: Gcs::new(config, Arc::new(TcpConnector)).expect("a client"),
             sealer: Sealer::from_text(&String::from_iter([options.key; 64])).expect("a key"),
+            fences: fences.clone(),
             limits: options.limits,
             secret: options.secret.map(Secret::new),
         };
@@ -102,6 +106,7 @@ impl Daemon {
         Self {
             address,
             devgcs,
+            fences,
             stop: Some(stop),
             task,
         }
@@ -345,6 +350,13 @@ pub(crate) fn finish_upload(total: u64) -> Request {
     Request::FinishUpload(wire::finish_upload::Args {
         total,
         object_crc32c: None,
+    })
+}
+
+/// An AttachUpload.
+pub(crate) fn attach(token: &str) -> Request {
+    Request::AttachUpload(wire::attach_upload::Args {
+        token: token.to_owned(),
     })
 }
 

@@ -1,0 +1,252 @@
+//! Fencing: of all that are bound to one upload, only the latest may work on it (proto-spec.md, "Ordering and concurrency").
+//!
+//! ```text
+//!   Fences --- session URI ---> Session <--- Hold (in the upload of a connection)
+//!                   (weak)        |
+//!                                 +-- latest: cancelled when a newer hold is taken
+//!                                 +-- calls: one at a time; a newer hold waits until the older's call is gone
+//! ```
+//!
+//! A session is here for as long as an upload that has not ended holds it: its entry goes with the last hold, so that
+//! there are never more entries than uploads that connections have open.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::gcs::SessionUri;
+
+/// Below this the table is never made smaller.
+const SMALL: usize = 1024;
+
+/// Who holds which upload, on all connections of a daemon.
+#[derive(Clone, Default)]
+pub struct Fences(Arc<Table>);
+
+#[derive(Default)]
+struct Table(Mutex<HashMap<SessionUri, Weak<Session>>>);
+
+struct Session {
+    table: Arc<Table>,
+    uri: SessionUri,
+    /// Of the latest hold; cancelled once there is a later one.
+    latest: Mutex<CancellationToken>,
+    /// The permit of the one call that may be under way.
+    calls: Semaphore,
+}
+
+/// The right to work on an upload, until somebody else takes it.
+#[derive(Clone)]
+pub(super) struct Hold {
+    session: Arc<Session>,
+    fenced: CancellationToken,
+}
+
+/// Somebody else has taken the upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fenced;
+
+impl Fences {
+    /// Takes the upload whose session this is from whoever holds it.
+    pub(super) fn take(&self, uri: &SessionUri) -> Hold {
+        let session = self.0.session(uri);
+        let fenced = CancellationToken::new();
+        let before = mem::replace(&mut *lock(&session.latest), fenced.clone());
+        before.cancel();
+        Hold { session, fenced }
+    }
+
+    /// How many uploads are held. It is never more than what connections have open.
+    pub fn uploads(&self) -> usize {
+        lock(&self.0.0).len()
+    }
+}
+
+impl fmt::Debug for Fences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fences")
+            .field("uploads", &self.uploads())
+            .finish()
+    }
+}
+
+impl Table {
+    fn session(self: &Arc<Self>, uri: &SessionUri) -> Arc<Session> {
+        let mut sessions = lock(&self.0);
+        if let Some(session) = sessions.get(uri).and_then(Weak::upgrade) {
+            return session;
+        }
+        let session = Arc::new(Session {
+            table: self.clone(),
+            uri: uri.clone(),
+            latest: Mutex::default(),
+            calls: Semaphore::new(1),
+        });
+        sessions.insert(uri.clone(), Arc::downgrade(&session));
+        session
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut sessions = lock(&self.table.0);
+        // Another one may have come in its place.
+        if sessions
+            .get(&self.uri)
+            .is_some_and(|entry| entry.strong_count() == 0)
+        {
+            sessions.remove(&self.uri);
+        }
+        if sessions.capacity() > SMALL && sessions.capacity() / 8 > sessions.len() {
+            let room = 2 * sessions.len();
+            sessions.shrink_to(room);
+        }
+    }
+}
+
+impl Hold {
+    /// Whether somebody else has taken the upload.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fenced.is_cancelled()
+    }
+
+    /// Makes a call on the upload, once the calls of earlier holds are gone. When somebody else takes the upload, the
+    /// call is dropped where it stands, and is gone before theirs begins.
+    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Fenced> {
+        let alone = async {
+            // The semaphore is never closed.
+            let permit = self.session.calls.acquire().await.ok();
+            if self.is_fenced() {
+                return Err(Fenced);
+            }
+            let outcome = call.await;
+            drop(permit);
+            Ok(outcome)
+        };
+        tokio::select! {
+            biased;
+            outcome = alone => outcome,
+            () = self.fenced.cancelled() => Err(Fenced),
+        }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("fenced", &self.is_fenced())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic leaves neither a map nor a token half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn uri(name: &str) -> SessionUri {
+        SessionUri::parse(&format!("https://storage.googleapis.com/upload?upload_id={name}")).expect("a URI")
+    }
+
+    /// Counts the calls that are under way.
+    struct Underway<'a>(&'a AtomicUsize);
+
+    impl<'a> Underway<'a> {
+        fn begin(count: &'a AtomicUsize) -> Self {
+            assert_eq!(count.fetch_add(1, Ordering::SeqCst), 0, "two calls at once");
+            Self(count)
+        }
+    }
+
+    impl Drop for Underway<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_latest_takes_it_and_the_call_before_is_gone_first() {
+        let fences = Fences::default();
+        let count = Arc::new(AtomicUsize::new(0));
+        let first = fences.take(&uri("a"));
+        let stuck = tokio::spawn({
+            let (first, count) = (first.clone(), count.clone());
+            async move {
+                let call = async {
+                    let _underway = Underway::begin(&count);
+                    pending::<()>().await;
+                };
+                first.call(call).await
+            }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        let second = fences.take(&uri("a"));
+        let call = async { drop(Underway::begin(&count)) };
+        assert_eq!(second.call(call).await, Ok(()));
+        assert_eq!(stuck.await.expect("no panic"), Err(Fenced));
+        assert_eq!(first.call(ready(())).await, Err(Fenced));
+        assert!(!second.is_fenced());
+    }
+
+    #[tokio::test]
+    async fn a_race_has_one_winner() {
+        let fences = Fences::default();
+        let count = Arc::new(AtomicUsize::new(0));
+        let holds: Vec<Hold> = (0..100).map(|_| fences.take(&uri("a"))).collect();
+        let calls: Vec<_> = holds
+            .iter()
+            .map(|hold| {
+                let (hold, count) = (hold.clone(), count.clone());
+                tokio::spawn(async move {
+                    let call = async {
+                        let _underway = Underway::begin(&count);
+                        tokio::task::yield_now().await;
+                    };
+                    hold.call(call).await
+                })
+            })
+            .collect();
+        let mut won = 0;
+        for call in calls {
+            won += usize::from(call.await.expect("no panic").is_ok());
+        }
+        assert_eq!(won, 1);
+        assert_eq!(holds.iter().filter(|hold| !hold.is_fenced()).count(), 1);
+    }
+
+    #[test]
+    fn an_entry_goes_with_its_last_hold() {
+        let fences = Fences::default();
+        let many: Vec<Hold> = (0..10_000).map(|n| fences.take(&uri(&n.to_string()))).collect();
+        assert_eq!(fences.uploads(), 10_000);
+        let again = fences.take(&uri("7"));
+        assert_eq!(fences.uploads(), 10_000);
+        assert!(many[7].is_fenced() && !many[8].is_fenced());
+        drop(many);
+        assert_eq!(fences.uploads(), 1);
+        assert!(lock(&fences.0.0).capacity() <= 4 * SMALL);
+        drop(again);
+        assert_eq!(fences.uploads(), 0);
+    }
+
+    #[test]
+    fn nothing_of_the_session_is_shown() {
+        let fences = Fences::default();
+        let hold = fences.take(&uri("secret"));
+        let shown = format!("{fences:?} {hold:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
