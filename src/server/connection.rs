@@ -31,7 +31,7 @@ pub(super) enum Next {
 struct Connection {
     shared: Arc<Shared>,
     peer: SocketAddr,
-    frames: mpsc::Sender<OutFrame>,
+    frames: mpsc::Sender<Box<OutFrame>>,
     in_flight: InFlight,
     uploads: Uploads,
     tasks: JoinSet<()>,
@@ -124,7 +124,8 @@ impl Connection {
                 Ok(None) => return None,
                 Err(error) => return self.unreadable(&error, reader).await,
             };
-            let (next, back) = self.request(frame, room, reader, draining).await;
+            // Boxed: what a request needs would otherwise be part of every idle connection.
+            let (next, back) = Box::pin(self.request(frame, room, reader, draining)).await;
             match (next, back) {
                 (Next::Read, Some(back)) => reader = back,
                 (_, back) => return back,

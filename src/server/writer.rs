@@ -21,11 +21,11 @@ const SLICES: usize = 16;
 /// nothing for `client_timeout`, or the socket fails: the senders then learn that the client is gone.
 pub(super) async fn run(
     mut half: OwnedWriteHalf,
-    mut frames: mpsc::Receiver<OutFrame>,
+    mut frames: mpsc::Receiver<Box<OutFrame>>,
     client_timeout: Duration,
 ) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(QUEUE);
-    let mut parts = VecDeque::with_capacity(2 * QUEUE);
+    let mut batch = Vec::new();
+    let mut parts = VecDeque::new();
     while frames.recv_many(&mut batch, QUEUE).await > 0 {
         for frame in batch.drain(..) {
             parts.push_back(frame.front);
