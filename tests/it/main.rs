@@ -32,6 +32,7 @@ mod reliable;
 mod sdk;
 mod spec;
 mod support;
+mod takeover;
 mod uploads;
 mod wire_robust;
 mod write_at;

@@ -23,7 +23,8 @@ pub enum Aborted {
     },
     /// GCS does not know the upload, or could not be told.
     ///
-    /// Either way nobody will finish it any more; what GCS may hold of it is gone after a week.
+    /// Either way this writer will not finish it any more; what GCS may hold of it is gone after a week. Only where the
+    /// failure is [`Kind::Fenced`](crate::wire::Kind::Fenced) somebody else has the upload, and may finish it.
     Unknown {
         /// Why GCS could not be told; `None` where it does not know the upload: cancelled or finished before, or
         /// expired.

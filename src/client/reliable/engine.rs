@@ -2,7 +2,7 @@
 //!
 //! It asks [`Recovery`] what comes next, does it, and tells the outcome. Nothing else touches the upload.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 
 use tokio::sync::watch;
@@ -51,10 +51,15 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     pub(super) async fn run(mut self) -> Ended {
         let mut backoff = Backoff::new(&self.policy, self.policy.budget);
         let result = self.drive(&mut backoff).await;
-        Ended {
-            result,
-            cancel: Box::pin(abort::cancel(self.open, self.held, self.policy)),
-        }
+        let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
+            // To attach once more would take the upload from whoever goes on with it.
+            Err(UploadError::TakenOver(failure)) => {
+                let failure = Some(failure.clone());
+                Box::pin(ready(Aborted::Unknown { failure }))
+            }
+            _ => Box::pin(abort::cancel(self.open, self.held, self.policy)),
+        };
+        Ended { result, cancel }
     }
 
     async fn drive(&mut self, backoff: &mut Backoff) -> Result<ObjectInfo, UploadError> {

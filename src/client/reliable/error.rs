@@ -15,6 +15,10 @@ pub enum UploadError {
     /// A request was refused, and would be again.
     #[error("{0}")]
     Refused(Failure),
+    /// Somebody else attached to the upload and goes on with it. This one does not fight back: resuming it takes
+    /// the upload from them.
+    #[error("somebody else has taken the upload over and goes on with it ({0})")]
+    TakenOver(Failure),
     /// Nothing more was committed for too long.
     #[error("gave up after {tries} failures and {} s without one more byte committed; the last: {failure}", spent.as_secs())]
     Exhausted {
@@ -125,6 +129,7 @@ impl UploadError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Refused(failure)
+            | Self::TakenOver(failure)
             | Self::Exhausted { failure, .. }
             | Self::CannotRestart { failure, .. }
             | Self::TooManyRestarts { failure, .. } => Some(failure),
@@ -135,7 +140,11 @@ impl UploadError {
     /// Whether what is committed can become the object yet, by a checkpoint.
     pub fn is_resumable(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Exhausted { .. } | Self::Source { .. } | Self::Stopped => true,
+            Self::Refused(_)
+            | Self::TakenOver(_)
+            | Self::Exhausted { .. }
+            | Self::Source { .. }
+            | Self::Stopped => true,
             Self::CannotRestart { .. }
             | Self::TooManyRestarts { .. }
             | Self::Ahead { .. }

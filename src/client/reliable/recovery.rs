@@ -6,7 +6,7 @@
 //!
 //! | after a failure of class | |
 //! | --- | --- |
-//! | `never` | the end |
+//! | `never` | the end; after `fenced`, somebody else goes on |
 //! | `same` | the same request again |
 //! | `query` | a query, then on from what is committed |
 //! | `restart` | a new upload from byte 0, if byte 0 is still there |
@@ -212,6 +212,9 @@ impl Recovery {
         failure: &Failure,
         view: &View,
     ) -> Result<Reaction, UploadError> {
+        if failure.is(Kind::Fenced) {
+            return Err(UploadError::TakenOver(failure.clone()));
+        }
         if failure.retry == Retry::Never {
             return Err(UploadError::Refused(failure.clone()));
         }

@@ -109,6 +109,15 @@ fn each_class_of_failure_at_each_step() {
 }
 
 #[test]
+fn who_is_fenced_leaves_the_upload_to_the_other() {
+    let fenced = Failure::of(Kind::Fenced, Retry::Never, "x").with_committed(2 * K);
+    for stage in [Stage::Away, Stage::Here] {
+        let found = under_way(4 * K, K).failed(stage, &fenced, &view(0, 4 * K, true));
+        assert_eq!(found, Err(UploadError::TakenOver(fenced.clone())), "{stage:?}");
+    }
+}
+
+#[test]
 fn a_partial_commit_at_every_offset_goes_on_from_there() {
     let whole = view(0, 4 * K, true);
     for committed in (0..4 * K).step_by(1021) {

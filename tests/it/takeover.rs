@@ -1,0 +1,141 @@
+//! Reliable writers on an upload that two have: one gives way, and one is never in its own way.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gcsd::client::{Aborted, Address, Options, ReliableUpload, ReliableWriter, UploadError, ViaDaemon};
+use gcsd::types::Crc32c;
+use gcsd::wire::Kind;
+use tokio::io::{AsyncReadExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::support::daemon::{self, Daemon, PATIENCE, attach, pattern, query_upload};
+use crate::support::uploads::{new_object, retries, small_chunks, tcp, via_daemon};
+
+const K: usize = 256 * 1024;
+
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, work).await.expect("in time")
+}
+
+/// A daemon whose devgcs, by this plan, does what GCS does wrong.
+async fn daemon_with(faults: &str) -> Daemon {
+    let mut options = daemon::Options::default();
+    options.devgcs.faults = faults.parse().expect("a plan");
+    Daemon::with(options).await
+}
+
+#[tokio::test]
+async fn a_writer_that_is_taken_over_gives_way() {
+    // GCS stalls the writer's PUT, so that it is under way for as long as the test wants.
+    let daemon =
+        daemon_with("stall-always-after-256K on write call 0; stall-always-after-256K on write call 2").await;
+    let bytes = Bytes::from(pattern(2 * K + 5));
+    for (name, abort) in [("told", false), ("aborted", true)] {
+        let open = via_daemon(&[daemon.address], tcp(), new_object(name));
+        let mut writer = ReliableWriter::start(open, &small_chunks()).expect("good options");
+        let token = soon(writer.token()).await.expect("started");
+        soon(writer.write_bytes(bytes.slice(..2 * K)))
+            .await
+            .expect("room");
+        let stuck = daemon.devgcs.wait_for(PATIENCE, |state| {
+            state.session(name).is_some_and(|s| s.received > 0)
+        });
+        assert!(stuck.await, "{name}: the PUT does not begin");
+        let mut owner = daemon.connect().await;
+        owner.call(1, attach(token.expose())).await.ok();
+        let mut reports = writer.reports();
+        // What the writer is told ends its task, whoever asks.
+        soon(async { while reports.changed().await.is_ok() {} }).await;
+        if abort {
+            match soon(writer.abort()).await {
+                Aborted::Unknown {
+                    failure: Some(failure),
+                } => assert!(failure.is(Kind::Fenced)),
+                other => panic!("{other:?}"),
+            }
+        } else {
+            let error = soon(writer.complete()).await.expect_err("taken over");
+            assert!(matches!(error, UploadError::TakenOver(_)), "{error}");
+            assert!(error.to_string().contains("somebody else"), "{error}");
+        }
+        // The owner goes on, unharmed.
+        let committed = owner.call(1, query_upload()).await.progress().committed;
+        let rest = &bytes[usize::try_from(committed).expect("small")..];
+        let reply = owner.write(1, committed, Some(bytes.len() as u64), rest).await;
+        assert_eq!(
+            reply.progress().object.expect("finished").crc32c,
+            Some(Crc32c::of(&bytes))
+        );
+    }
+}
+
+/// Forwards connections to `daemon`. Of the first one, only so many bytes: then it stands still, open on both sides,
+/// as when the network between them is cut, until the sender is dropped.
+async fn dying_proxy(daemon: SocketAddr, bytes: u64) -> (SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (keep, kept) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let mut kept = Some(kept);
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut daemon = TcpStream::connect(daemon).await.expect("the daemon listens");
+            let dies = kept.take();
+            tokio::spawn(async move {
+                let Some(kept) = dies else {
+                    let _ = copy_bidirectional(&mut client, &mut daemon).await;
+                    return;
+                };
+                let ((from_client, mut to_client), (mut from_daemon, mut to_daemon)) =
+                    (client.split(), daemon.split());
+                let mut from_client = from_client.take(bytes);
+                tokio::select! {
+                    _ = tokio::io::copy(&mut from_client, &mut to_daemon) => {}
+                    _ = tokio::io::copy(&mut from_daemon, &mut to_client) => {}
+                }
+                let _ = kept.await;
+            });
+        }
+    });
+    (address, keep)
+}
+
+/// The main use of fencing: the client's old connection is dead and the daemon does not know it.
+#[tokio::test]
+async fn a_client_that_comes_back_fences_its_own_dead_connection() {
+    // In a body, whose PUT waits for the rest; and behind one that GCS stalls.
+    for (name, forwarded, faults) in [
+        ("body", 300_000, "off"),
+        ("stalled", u64::MAX, "stall-always-after-256K on write call 0"),
+    ] {
+        let daemon = daemon_with(faults).await;
+        let (proxy, keep) = dying_proxy(daemon.address, forwarded).await;
+        let options = Options {
+            stall: Duration::from_millis(500),
+            ..Options::default()
+        };
+        let address = Address {
+            host: proxy.ip().to_string(),
+            port: proxy.port(),
+        };
+        let open = ViaDaemon::new(tcp(), vec![address], options, new_object(name));
+        let bytes = Bytes::from(pattern(1 << 20));
+        let upload = ReliableUpload::start(open, bytes.clone(), retries());
+        let reports = upload.reports();
+        let object = soon(upload.complete()).await.expect("it recovers");
+        assert_eq!(object.crc32c, Some(Crc32c::of(&bytes)), "{name}");
+        assert!(reports.borrow().reconnects >= 1, "{name}");
+        assert!(daemon.object(name).await == bytes, "{name}");
+        if name == "body" {
+            // Neither clock of the daemon has run out: the old PUT is gone because it was fenced.
+            let gone = daemon.devgcs.wait_for(PATIENCE / 2, |state| {
+                state.session(name).is_some_and(|s| s.writing == 0)
+            });
+            assert!(gone.await, "the old request is still there");
+        }
+        drop(keep);
+    }
+}
