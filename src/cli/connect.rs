@@ -1,6 +1,7 @@
 //! What every command needs that talks to a daemon.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,22 +10,22 @@ use clap::Args;
 use super::exit::Failure;
 use super::secret::read_secret;
 use super::units;
-use crate::client::{Address, Connection, Options};
-use crate::net::TcpConnector;
-use crate::wire::hello;
+use crate::client::{Address, Connection, Daemons, Options};
+use crate::net::{SharedConnector, TcpConnector};
 
 /// Which daemon, and how long to wait for it.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The daemon")]
 pub(super) struct Daemon {
-    /// Where the daemon listens.
+    /// Where the daemon listens; several addresses of daemons with the same token key are asked in turn.
     #[arg(
         long,
-        value_name = "HOST:PORT",
+        value_name = "HOST:PORT,...",
+        value_delimiter = ',',
         default_value = "127.0.0.1:4743",
         env = "GCSD_CONNECT"
     )]
-    connect: Address,
+    connect: Vec<Address>,
     /// A file with the secret that the daemon wants, where it runs with --auth-file.
     #[arg(long, value_name = "FILE", env = "GCSD_AUTH_FILE")]
     auth_file: Option<PathBuf>,
@@ -37,30 +38,27 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// For a daemon in this process.
-    pub(super) fn at(connect: Address) -> Self {
-        Self {
-            connect,
-            auth_file: None,
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(150),
-        }
+    /// The daemons of the list.
+    pub(super) fn daemons(&self) -> Result<Daemons, Failure> {
+        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
+        Ok(self.with_secret(secret))
     }
 
-    /// Connects and says Hello.
-    pub(super) async fn open(&self) -> Result<(Connection, hello::Reply), Failure> {
-        let secret = match &self.auth_file {
-            Some(path) => read_secret(path)?,
-            None => Bytes::new(),
-        };
+    /// A connection to the first of them that can be reached, and that answers a Hello.
+    pub(super) async fn open(&self) -> Result<Connection, Failure> {
+        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
+        let mut daemons = self.with_secret(Some(secret.unwrap_or_default()));
+        Ok(daemons.connect().await?)
+    }
+
+    fn with_secret(&self, secret: Option<Bytes>) -> Daemons {
         let options = Options {
             connect_timeout: self.connect_timeout,
             stall: self.stall_timeout,
+            secret,
             ..Options::default()
         };
-        let connection = Connection::open(&TcpConnector, &self.connect, &options).await?;
-        let hello = connection.hello(&Connection::greeting(secret)).await;
-        let hello = hello.map_err(|error| Failure::from(error).at(&self.connect))?;
-        Ok((connection, hello.args))
+        let connector: SharedConnector = Arc::new(TcpConnector);
+        Daemons::new(connector, self.connect.clone(), options)
     }
 }

@@ -13,20 +13,21 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::connect::Daemon;
 use super::exit::{Exit, Failure, failed};
 use super::generated::Generated;
 use super::gs_url::GsUrl;
 use super::stop::Signals;
-use super::upload::{Input, Upload, Uploaded};
+use super::upload::Metered;
 use super::{progress, units};
-use crate::client::Address;
+use crate::client::{
+    Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
+};
 use crate::devgcs::{self, DevGcs, Storage};
 use crate::gcs::{self, CredentialsSource, Gcs};
 use crate::net::TcpConnector;
 use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
-use crate::types::{Crc32c, Preconditions};
+use crate::types::{Crc32c, ObjectInfo, Preconditions};
 use crate::wire::object::ObjectRef;
 use crate::wire::read_at::{self, Range};
 use crate::wire::{DEFAULT_MAX_ARGS, start_upload, stat_object};
@@ -72,19 +73,21 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     written.map_err(|error| Failure::io("standard output", &error))
 }
 
+/// What is uploaded.
+enum Input {
+    File(FileSource),
+    Generated(Generated),
+}
+
 /// What is uploaded, its size, and the object's name.
 fn input(args: &DemoArgs) -> Result<(Input, u64, String), Failure> {
     let Some(path) = &args.file else {
-        return Ok((
-            Input::Sized(args.size, Box::new(Generated)),
-            args.size,
-            "generated".to_owned(),
-        ));
+        let generated = Generated(args.size);
+        return Ok((Input::Generated(generated), args.size, "generated".to_owned()));
     };
     let io = |error: &std::io::Error| Failure::io(path.display(), error);
     let file = fs::File::open(path).map_err(|error| io(&error))?;
-    let metadata = file.metadata().map_err(|error| io(&error))?;
-    if !metadata.is_file() {
+    if !file.metadata().map_err(|error| io(&error))?.is_file() {
         return Err(Failure::usage("it is not a regular file").at(path.display()));
     }
     let name = path
@@ -92,8 +95,9 @@ fn input(args: &DemoArgs) -> Result<(Input, u64, String), Failure> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let size = metadata.len();
-    Ok((Input::Sized(size, Box::new(Arc::new(file))), size, name))
+    let file = FileSource::new(file).map_err(|error| io(&error))?;
+    let size = file.size();
+    Ok((Input::File(file), size, name))
 }
 
 /// A Cloud Storage server and a daemon, in this process.
@@ -195,10 +199,11 @@ impl Drop for Directory {
 /// Uploads, reads back, compares; returns the report.
 async fn play(scene: &Scene, input: Input, size: u64, name: &str) -> Result<String, Failure> {
     let url: GsUrl = format!("gs://{BUCKET}/{name}").parse().map_err(Failure::usage)?;
-    let daemon = Daemon::at(Address {
+    let address = Address {
         host: scene.daemon.ip().to_string(),
         port: scene.daemon.port(),
-    });
+    };
+    let mut daemons = Daemons::new(Arc::new(TcpConnector), vec![address], Options::default());
     let start = start_upload::Args {
         bucket: url.bucket.clone(),
         object: url.object.clone(),
@@ -211,20 +216,26 @@ async fn play(scene: &Scene, input: Input, size: u64, name: &str) -> Result<Stri
     };
     let bar = progress::bar(Some(size), false);
     let begun = Instant::now();
-    let uploading = Upload::new(&daemon, &url, &bar);
-    let uploaded = uploading.run(&start, input, std::future::pending()).await?;
+    let open = ViaDaemon::through(daemons.clone(), start);
+    let retries = RetryPolicy::default();
+    let meter = bar.clone();
+    let uploading = match input {
+        Input::File(source) => ReliableUpload::start(open, Metered { source, bar: meter }, retries),
+        Input::Generated(source) => ReliableUpload::start(open, Metered { source, bar: meter }, retries),
+    };
+    let uploaded = uploading.complete().await;
+    let uploaded = uploaded.map_err(|error| Failure::from(&error).at(&url))?;
     let up = begun.elapsed();
     bar.finish_and_clear();
 
     let begun = Instant::now();
-    let came = read_back(&daemon, &url, &uploaded).await?;
+    let came = read_back(&mut daemons, &url, &uploaded).await?;
     let down = begun.elapsed();
-    if came != uploaded.crc32c {
-        let what = format!("CRC32C {} was sent, and {came} came back", uploaded.crc32c);
+    if uploaded.crc32c != Some(came) {
+        let sent = uploaded.crc32c.unwrap_or_default();
+        let what = format!("CRC32C {sent} was sent, and {came} came back");
         return Err(Failure::new(Exit::Differs, "damaged", what).at(&url));
     }
-    // Hello, StatObject and ReadAt.
-    let requests = uploaded.requests + 3;
     let calls: u64 = scene.devgcs.inspect().counts.values().sum();
     let mut report = format!(
         "{} through the daemon at {}",
@@ -244,7 +255,7 @@ async fn play(scene: &Scene, input: Input, size: u64, name: &str) -> Result<Stri
     );
     line(
         "requests",
-        &format!("{requests} to the daemon, {calls} HTTP requests from there"),
+        &format!("{calls} HTTP requests from the daemon to Cloud Storage"),
     );
     if let Some(peak) = peak_memory() {
         let peak = units::show_size(peak);
@@ -257,19 +268,19 @@ async fn play(scene: &Scene, input: Input, size: u64, name: &str) -> Result<Stri
 }
 
 /// Reads the object, and returns the checksum of what came.
-async fn read_back(daemon: &Daemon, url: &GsUrl, uploaded: &Uploaded) -> Result<Crc32c, Failure> {
-    let (connection, _) = daemon.open().await?;
+async fn read_back(daemons: &mut Daemons, url: &GsUrl, uploaded: &ObjectInfo) -> Result<Crc32c, Failure> {
+    let connection = daemons.connect().await?;
     let of = ObjectRef {
         bucket: url.bucket.clone(),
         object: url.object.clone(),
-        generation: Some(uploaded.object.generation),
+        generation: Some(uploaded.generation),
         preconditions: Preconditions::default(),
         user_project: None,
     };
     let stat = connection
         .stat_object(&stat_object::Args { of: of.clone() })
         .await?;
-    if stat.args.object.crc32c != Some(uploaded.crc32c) || stat.args.object.size != uploaded.object.size {
+    if stat.args.object.crc32c != uploaded.crc32c || stat.args.object.size != uploaded.size {
         return Err(Failure::new(Exit::Differs, "damaged", "what is stored is not what was sent").at(url));
     }
     let request = read_at::Args {
@@ -279,7 +290,7 @@ async fn read_back(daemon: &Daemon, url: &GsUrl, uploaded: &Uploaded) -> Result<
     };
     let mut reader = connection.read_at(&request).await?;
     while reader.next().await?.is_some() {}
-    if reader.end().map(|end| end.sent) != Some(uploaded.object.size) {
+    if reader.end().map(|end| end.sent) != Some(uploaded.size) {
         return Err(Failure::new(Exit::Differs, "damaged", "fewer bytes came back than were sent").at(url));
     }
     Ok(reader.crc32c())

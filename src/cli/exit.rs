@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::client;
+use crate::client::{self, UploadError};
 use crate::wire::{Kind, Layer, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
@@ -34,6 +34,13 @@ Exit codes:
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
   130  interrupted";
+
+/// The name of a connection that could not be made.
+const UNREACHABLE: &str = "unreachable";
+
+/// What to do about it.
+const NO_DAEMON: &str =
+    "is a daemon running there? start one with 'gcsd serve', or name another with --connect";
 
 /// A command that did not succeed: one line on stderr, and an exit code.
 ///
@@ -108,6 +115,14 @@ impl Failure {
         self
     }
 
+    /// As [`advise`](Self::advise), where there is something to advise.
+    fn advise_if(self, advice: Option<&str>) -> Self {
+        match advice {
+            Some(advice) => self.advise(advice),
+            None => self,
+        }
+    }
+
     /// What else is to be known, before what to do.
     pub(super) fn also(mut self, what: impl fmt::Display) -> Self {
         self.advice = Some(match self.advice {
@@ -167,20 +182,57 @@ impl From<client::Error> for Failure {
         let advice = match &error {
             client::Error::Daemon(answer) => of_kind(answer.status),
             client::Error::Connection(lost) => match lost.reason {
-                client::Reason::Connect { .. } => Some(
-                    "is a daemon running there? start one with 'gcsd serve', or name another with --connect",
-                ),
+                client::Reason::Connect { .. } => Some(NO_DAEMON),
                 client::Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),
                 _ => Some("try again"),
             },
             client::Error::Damaged { .. } => Some("try again"),
             _ => None,
         };
-        let failure = Self::new(exit, error.name(), &error);
-        match advice {
-            Some(advice) => failure.advise(advice),
-            None => failure,
+        Self::new(exit, error.name(), &error).advise_if(advice)
+    }
+}
+
+/// What an upload met and recovers from, or does not.
+impl From<&client::Failure> for Failure {
+    fn from(failure: &client::Failure) -> Self {
+        let exit = match failure.status {
+            Some(status) => of_status(status),
+            None if failure.name == "damaged" => Exit::Differs,
+            None if failure.retry == Retry::Never => Exit::Failed,
+            None => Exit::Temporary,
+        };
+        let advice = match failure.status {
+            Some(status) => of_kind(status),
+            None if failure.name == UNREACHABLE => Some(NO_DAEMON),
+            None => None,
+        };
+        Self::new(exit, failure.name, failure).advise_if(advice)
+    }
+}
+
+impl From<&UploadError> for Failure {
+    fn from(error: &UploadError) -> Self {
+        if let Some(failure) = error.failure() {
+            let told = Self::from(failure);
+            let what = error.to_string();
+            return Self { what, ..told };
         }
+        let (exit, name, advice) = match error {
+            UploadError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
+            UploadError::Unverified { .. } => (Exit::Failed, "unverified", None),
+            UploadError::FinishedElsewhere { .. } => (Exit::Failed, "finished_elsewhere", None),
+            UploadError::Ahead { .. } => (Exit::Failed, "ahead", Some("upload it again")),
+            UploadError::Regress { .. } => (Exit::Failed, "regress", Some("upload it again")),
+            UploadError::Changed(_) | UploadError::Size { .. } => (
+                Exit::Failed,
+                "source_changed",
+                Some("try again when nobody writes to it"),
+            ),
+            UploadError::Source { .. } => (Exit::Failed, "io", None),
+            _ => (Exit::Failed, "failed", None),
+        };
+        Self::new(exit, name, error).advise_if(advice)
     }
 }
 

@@ -104,7 +104,7 @@ async fn get(args: &GetArgs, stop: impl Future<Output = ()>) -> Result<(), Failu
 
 /// Begins to read, then opens the destination: what cannot be read leaves it alone.
 async fn begin(args: &GetArgs) -> Result<(ObjectReader, Writing), Failure> {
-    let (connection, _) = args.daemon.open().await?;
+    let connection = args.daemon.open().await?;
     let request = read_at::Args {
         of: args.object.object_ref(),
         range: args.range.unwrap_or(Range::From(0)),

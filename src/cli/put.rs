@@ -1,26 +1,32 @@
 //! `gcsd put`: a file or a pipe becomes an object.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::{Map, Value};
 
 use super::connect::Daemon;
 use super::exit::Failure;
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
+use super::pipe::{Chunks, Pipe};
+use super::retries::Retries;
 use super::stop::Signals;
-use super::upload::{Input, Upload, Uploaded};
-use super::{progress, units};
-use crate::types::CHUNK_ALIGNMENT;
+use super::upload::{Metered, Telling, Upload, Uploaded};
+use super::{progress, recovered, units};
+use crate::client::{FileSource, ReliableUpload, ReliableWriter, Rereadable as _, ViaDaemon};
 
 /// Upload a file, or what comes through a pipe, as one object.
 ///
 /// The bytes go to the daemon and from there straight into GCS. The object appears only when it is
-/// complete and has the checksum (CRC32C) of the bytes that were read here. If anything fails, the upload
-/// is cancelled, and the message says what is in GCS.
+/// complete and has the checksum (CRC32C) of the bytes that were read here. Whatever fails on the way and
+/// can be recovered from is: the connection, the daemon, GCS. A file is read again from where GCS has it, of
+/// a pipe what GCS has not confirmed is held. If the upload fails for good it is cancelled, and the message
+/// says what is in GCS.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,27 +41,26 @@ pub(super) struct PutArgs {
     /// The object; with a '/' at the end, the file's name is added.
     #[arg(value_name = "gs://BUCKET/OBJECT")]
     target: Target,
-    /// Print the finished object's JSON resource.
+    /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from.
     #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     json: bool,
-    /// Show no progress bar.
+    /// Show no progress, and nothing of what is recovered from.
     #[arg(long, short, env = "GCSD_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     quiet: bool,
-    /// How much of a pipe is sent at a time, and held in memory twice: a multiple of 256 KiB.
-    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = chunk, env = "GCSD_CHUNK")]
-    chunk: u64,
     #[command(flatten)]
     daemon: Daemon,
+    #[command(flatten)]
+    retries: Retries,
+    #[command(flatten)]
+    chunks: Chunks,
     #[command(flatten)]
     new: NewObject,
 }
 
-fn chunk(text: &str) -> Result<u64, String> {
-    let size = units::size(text)?;
-    if size == 0 || size % CHUNK_ALIGNMENT != 0 || size > 1 << 30 {
-        return Err("it must be a multiple of 256 KiB, and at most 1 GiB".to_owned());
-    }
-    Ok(size)
+/// Where the bytes come from.
+enum Source {
+    File(FileSource),
+    Pipe(Pipe),
 }
 
 /// Runs the command.
@@ -64,47 +69,99 @@ pub(super) async fn run(args: PutArgs) -> Result<(), Failure> {
     let name = args.source.file_name().and_then(OsStr::to_str);
     let name = name.filter(|_| args.source.as_os_str() != "-");
     let url = args.target.named(name).map_err(Failure::usage)?;
-    let (input, size) = open(&args).await?;
-    let start = args.new.start_args(&url, size)?;
+    let source = open(&args).await?;
+    let size = match &source {
+        Source::File(file) => Some(file.size()),
+        Source::Pipe(_) => None,
+    };
     let bar = progress::bar(size, args.quiet);
-    let uploaded = Upload::new(&args.daemon, &url, &bar)
-        .run(&start, input, stop)
-        .await?;
+    let upload = begin(&args, &url, source, size, &bar)?;
+    let telling = Telling {
+        url: &url,
+        bar: &bar,
+        retries: &args.retries,
+        quiet: args.quiet,
+    };
+    let uploaded = upload.run(&telling, stop).await?;
     bar.finish_and_clear();
     report(&args, &url, &uploaded)
 }
 
-/// The source, and its size where that is known.
-async fn open(args: &PutArgs) -> Result<(Input, Option<u64>), Failure> {
-    if args.source.as_os_str() == "-" {
-        return Ok((Input::Pipe(Box::new(tokio::io::stdin()), args.chunk), None));
-    }
+/// Opens the source.
+async fn open(args: &PutArgs) -> Result<Source, Failure> {
     let failed = |error: &std::io::Error| Failure::io(args.source.display(), error);
-    let file = tokio::fs::File::open(&args.source).await;
-    let file = file.map_err(|error| failed(&error))?;
-    let metadata = file.metadata().await.map_err(|error| failed(&error))?;
+    let pipe = |pipe: std::io::Result<Pipe>| pipe.map(Source::Pipe).map_err(|error| failed(&error));
+    if args.source.as_os_str() == "-" {
+        return pipe(Pipe::read(std::io::stdin()));
+    }
+    let path = args.source.clone();
+    // To open a named pipe waits for somebody who writes to it.
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    });
+    let opened = opened.await.map_err(std::io::Error::other).flatten();
+    let (file, metadata) = opened.map_err(|error| failed(&error))?;
     if metadata.is_dir() {
         return Err(
             Failure::usage("it is a directory, and an object is made of a file").at(args.source.display()),
         );
     }
     if !metadata.is_file() {
-        return Ok((Input::Pipe(Box::new(file), args.chunk), None));
+        return pipe(Pipe::read(file));
     }
-    let size = metadata.len();
-    let file = Arc::new(file.into_std().await);
-    Ok((Input::Sized(size, Box::new(file)), Some(size)))
+    let file = FileSource::new(file).map_err(|error| failed(&error))?;
+    Ok(Source::File(file))
+}
+
+/// Starts the upload.
+fn begin(
+    args: &PutArgs,
+    url: &GsUrl,
+    source: Source,
+    size: Option<u64>,
+    bar: &ProgressBar,
+) -> Result<Upload, Failure> {
+    let object = args.new.start_args(url, size)?;
+    let open = ViaDaemon::through(args.daemon.daemons()?, object);
+    let retries = args.retries.policy();
+    Ok(match source {
+        Source::File(source) => {
+            let bar = bar.clone();
+            let source = Metered { source, bar };
+            Upload::Whole(ReliableUpload::start(open, source, retries))
+        }
+        Source::Pipe(pipe) => {
+            let options = args.chunks.options(retries)?;
+            let writer = ReliableWriter::start(open, &options).map_err(Failure::usage)?;
+            Upload::Piped(writer, pipe)
+        }
+    })
 }
 
 fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failure> {
+    if !args.quiet {
+        if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+            let size = units::show_size(uploaded.object.size);
+            eprintln!("{url}: {size}, generation {}", uploaded.object.generation);
+        }
+        if let Some(line) = recovered::line(&uploaded.report) {
+            eprintln!("gcsd: {line}");
+        }
+    }
     if args.json {
         let mut out = std::io::stdout().lock();
-        let written = out.write_all(&uploaded.json).and_then(|()| out.write_all(b"\n"));
+        let written = writeln!(out, "{:#}", json(uploaded));
         return written.map_err(|error| Failure::io("standard output", &error));
     }
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) && !args.quiet {
-        let size = units::show_size(uploaded.object.size);
-        eprintln!("{url}: {size}, generation {}", uploaded.object.generation);
-    }
     Ok(())
+}
+
+/// GCS's JSON resource of the object, with what was recovered from.
+fn json(uploaded: &Uploaded) -> Value {
+    let resource = uploaded.report.resource.as_deref().unwrap_or_default();
+    let mut resource: Map<String, Value> = serde_json::from_slice(resource).unwrap_or_default();
+    resource.insert("gcsd".to_owned(), recovered::json(&uploaded.report));
+    Value::Object(resource)
 }

@@ -30,7 +30,7 @@ pub(super) struct StatArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
-    let (connection, _) = args.daemon.open().await?;
+    let connection = args.daemon.open().await?;
     let request = stat_object::Args {
         of: args.object.object_ref(),
     };

@@ -130,6 +130,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Whether it takes no more requests.
+    pub fn is_over(&self) -> bool {
+        self.handle.in_flight.reason().is_some()
+    }
+
     /// A connection over a stream that is connected already. Nothing is sent on it by itself.
     pub fn over(stream: BoxStream, options: &Options) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);

@@ -70,6 +70,7 @@ impl Direct {
             gcs: self.gcs.clone(),
             session,
             upload,
+            resource: None,
         }
     }
 }
@@ -80,6 +81,7 @@ pub struct DirectWriter {
     gcs: Gcs,
     session: SessionUri,
     upload: Upload,
+    resource: Option<Bytes>,
 }
 
 impl DirectWriter {
@@ -92,6 +94,17 @@ impl DirectWriter {
             _ => {}
         }
         failed.with_committed(self.upload.committed()).into()
+    }
+
+    /// What GCS answered, of which what it says of the finished object is kept.
+    fn answered(&mut self, progress: &gcs::Progress) -> Reported {
+        match progress {
+            gcs::Progress::Active { committed } => Reported::Committed(*committed),
+            gcs::Progress::Finished(object) => {
+                self.resource = Some(object.json.clone());
+                Reported::Finished(object.info)
+            }
+        }
     }
 
     fn progress(&self) -> Progress {
@@ -127,9 +140,8 @@ impl UnreliableWriter for DirectWriter {
             return Err(Failure::source(&error));
         }
         let answer = written.map_err(|error| self.failed(error))?.answer;
-        self.upload
-            .after_write(&range, reported(&answer))
-            .map_err(Failed::from)?;
+        let reported = self.answered(&answer);
+        self.upload.after_write(&range, reported).map_err(Failed::from)?;
         Ok(Progress {
             received: lease.received(),
             received_crc32c: lease.crc32c(),
@@ -140,7 +152,8 @@ impl UnreliableWriter for DirectWriter {
     async fn query(&mut self) -> Result<Progress, Failure> {
         let asked = self.gcs.query(&self.session).await;
         let answer = asked.map_err(|error| self.failed(error))?.answer;
-        self.upload.after_query(reported(&answer)).map_err(Failed::from)?;
+        let reported = self.answered(&answer);
+        self.upload.after_query(reported).map_err(Failed::from)?;
         Ok(self.progress())
     }
 
@@ -151,8 +164,9 @@ impl UnreliableWriter for DirectWriter {
             .finish(&self.session, last.total, Some(last.crc32c))
             .await;
         let answer = finished.map_err(|error| self.failed(error))?.answer;
+        let reported = self.answered(&answer);
         self.upload
-            .after_finish(last.total, reported(&answer))
+            .after_finish(last.total, reported)
             .map_err(Failed::from)?;
         Ok(self.progress())
     }
@@ -173,12 +187,9 @@ impl UnreliableWriter for DirectWriter {
             }
         })
     }
-}
 
-fn reported(progress: &gcs::Progress) -> Reported {
-    match progress {
-        gcs::Progress::Active { committed } => Reported::Committed(*committed),
-        gcs::Progress::Finished(object) => Reported::Finished(object.info),
+    fn resource(&self) -> Option<Bytes> {
+        self.resource.clone()
     }
 }
 

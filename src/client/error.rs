@@ -75,7 +75,7 @@ impl Error {
     }
 
     /// A stable name for scripts and logs: the status's name, or one of `connection_lost`,
-    /// `unreachable`, `source_failed`, `bad_request` and `damaged`.
+    /// `unreachable`, `source_failed`, `no_daemon`, `bad_request` and `damaged`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Daemon(error) => error.status.name(),
@@ -84,6 +84,7 @@ impl Error {
                 _ => "connection_lost",
             },
             Self::Source(_) => "source_failed",
+            Self::Request(RequestError::NoDaemon) => "no_daemon",
             Self::Request(_) => "bad_request",
             Self::Damaged { .. } => "damaged",
         }
@@ -191,6 +192,9 @@ pub enum RequestError {
         /// The limit.
         max: u32,
     },
+    /// There is no daemon to send it to.
+    #[error("no address of a daemon is given")]
+    NoDaemon,
     /// Its body is longer than a frame can say.
     #[error("a body of {0} bytes is longer than 2^63 - 1")]
     BodyTooLarge(u128),

@@ -10,7 +10,7 @@ use crate::wire::{ErrorReply, Kind, Retry, Status};
 /// Why an [`UnreliableWriter`](super::UnreliableWriter) did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What to do next.
+    /// What to do next. Where the connection is over too, it asks for another one, whatever the status says.
     pub retry: Retry,
     /// Which failure of the wire's closed set; `None` where the request or its reply was lost between us and the
     /// daemon, or never left.
@@ -54,11 +54,6 @@ impl Failure {
     pub(super) fn source(error: &io::Error) -> Self {
         let text = format!("the bytes to send could not be read: {error}");
         Self::local("source_failed", Retry::Never, text)
-    }
-
-    /// There is no daemon to ask.
-    pub(super) fn no_daemon() -> Self {
-        Self::local("no_daemon", Retry::Never, "no address of a daemon is given")
     }
 
     /// A failure as a daemon tells it, or as it would.

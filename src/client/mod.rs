@@ -17,6 +17,7 @@
 mod address;
 mod body;
 mod connection;
+mod daemons;
 mod direct;
 mod error;
 mod failure;
@@ -33,16 +34,17 @@ mod writer;
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
 pub use connection::{Connection, Reply};
+pub use daemons::Daemons;
 pub use direct::{Direct, DirectWriter};
 pub(crate) use error::one_line;
 pub use error::{DaemonError, Error, Lost, Reason, RequestError};
 pub use failure::Failure;
-pub use file_body::{FileBody, Sum};
+pub use file_body::FileBody;
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
     Aborted, Checkpoint, FileSource, OptionsError, ReliableUpload, ReliableWriter, Report, Rereadable,
-    RetryPolicy, UploadError, WriterOptions,
+    RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

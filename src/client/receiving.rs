@@ -80,6 +80,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             if head.opcode != opcode as u8 {
                 return Err(protocol("a reply with another opcode than its request"));
             }
+            if head.closing() && !head.more() {
+                // Before the caller has its answer, who would otherwise go on with this connection.
+                self.socket.in_flight.close(Reason::Closing(head.status));
+            }
             if !head.status.is_ok() {
                 let error = Error::Daemon(Box::new(daemon_error(Some(opcode), &frame)?));
                 self.failed(&frame, error).await?;
@@ -87,9 +91,6 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 self.read_frame(&frame).await?;
             } else {
                 self.whole(opcode, frame).await?;
-            }
-            if head.closing() && !head.more() {
-                self.socket.in_flight.close(Reason::Closing(head.status));
             }
         }
     }

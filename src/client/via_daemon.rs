@@ -1,10 +1,12 @@
 //! Through a daemon, or whichever of several can be reached.
 
-use super::connection::Connection;
+use bytes::Bytes;
+
+use super::connection::{Connection, Reply};
 use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
-use super::{Address, Body, Error, Failure, Options};
+use super::{Address, Body, Daemons, Error, Failure, Options};
 use crate::net::SharedConnector;
-use crate::wire::{finish_upload, write_at};
+use crate::wire::{Retry, finish_upload, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -12,11 +14,7 @@ use crate::wire::{finish_upload, write_at};
 /// daemon that stops is left in the middle of an upload.
 #[derive(Debug, Clone)]
 pub struct ViaDaemon {
-    connector: SharedConnector,
-    addresses: Vec<Address>,
-    /// Which address comes next.
-    next: usize,
-    options: Options,
+    daemons: Daemons,
     object: NewObject,
 }
 
@@ -28,27 +26,12 @@ impl ViaDaemon {
         options: Options,
         object: NewObject,
     ) -> Self {
-        Self {
-            connector,
-            addresses,
-            next: 0,
-            options,
-            object,
-        }
+        Self::through(Daemons::new(connector, addresses, options), object)
     }
 
-    /// A connection to the first daemon, from the next on, that takes one. The error is that of the last.
-    async fn connect(&mut self) -> Result<Connection, Failure> {
-        let mut last = Failure::no_daemon();
-        for _ in 0..self.addresses.len() {
-            let address = &self.addresses[self.next % self.addresses.len()];
-            self.next = (self.next + 1) % self.addresses.len();
-            match Connection::open(&*self.connector, address, &self.options).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = error.into(),
-            }
-        }
-        Err(last)
+    /// Uploads of `object` through `daemons`.
+    pub fn through(daemons: Daemons, object: NewObject) -> Self {
+        Self { daemons, object }
     }
 }
 
@@ -60,20 +43,20 @@ impl OpenUpload for ViaDaemon {
     }
 
     async fn start(&mut self) -> Result<(DaemonWriter, Token), Failure> {
-        let connection = self.connect().await?;
+        let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
         let started = connection.start_upload(upload, &self.object).await?;
         Ok((
-            DaemonWriter { connection, upload },
+            DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
         ))
     }
 
     async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Failure> {
-        let connection = self.connect().await?;
+        let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
         connection.attach_upload(upload, token.expose()).await?;
-        Ok(DaemonWriter { connection, upload })
+        Ok(DaemonWriter::new(connection, upload))
     }
 }
 
@@ -82,6 +65,36 @@ impl OpenUpload for ViaDaemon {
 pub struct DaemonWriter {
     connection: Connection,
     upload: u32,
+    resource: Option<Bytes>,
+}
+
+impl DaemonWriter {
+    fn new(connection: Connection, upload: u32) -> Self {
+        Self {
+            connection,
+            upload,
+            resource: None,
+        }
+    }
+
+    /// Keeps what a reply says of the finished object.
+    fn answered(&mut self, reply: Result<Reply<Progress>, Error>) -> Result<Progress, Failure> {
+        let reply = reply.map_err(|error| self.failed(error))?;
+        if reply.args.object.is_some() {
+            self.resource = Some(reply.json);
+        }
+        Ok(reply.args)
+    }
+
+    /// A failure that took the connection with it, as a refused body does that is too long to be skipped, asks for
+    /// another one at once.
+    fn failed(&self, error: Error) -> Failure {
+        let mut failure = Failure::from(error);
+        if self.connection.is_over() && matches!(failure.retry, Retry::Same | Retry::Query) {
+            failure.retry = Retry::Reconnect;
+        }
+        failure
+    }
 }
 
 impl UnreliableWriter for DaemonWriter {
@@ -91,11 +104,13 @@ impl UnreliableWriter for DaemonWriter {
             total: last.map(|last| last.total),
             object_crc32c: last.map(|last| last.crc32c),
         };
-        Ok(self.connection.write_at(self.upload, &args, body).await?.args)
+        let reply = self.connection.write_at(self.upload, &args, body).await;
+        self.answered(reply)
     }
 
     async fn query(&mut self) -> Result<Progress, Failure> {
-        Ok(self.connection.query_upload(self.upload).await?.args)
+        let reply = self.connection.query_upload(self.upload).await;
+        self.answered(reply)
     }
 
     async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
@@ -103,11 +118,17 @@ impl UnreliableWriter for DaemonWriter {
             total: last.total,
             object_crc32c: Some(last.crc32c),
         };
-        Ok(self.connection.finish_upload(self.upload, &args).await?.args)
+        let reply = self.connection.finish_upload(self.upload, &args).await;
+        self.answered(reply)
     }
 
     async fn cancel(&mut self) -> Result<Cancelled, Failure> {
-        Ok(self.connection.cancel_upload(self.upload).await?.args)
+        let reply = self.connection.cancel_upload(self.upload).await;
+        Ok(reply.map_err(|error| self.failed(error))?.args)
+    }
+
+    fn resource(&self) -> Option<Bytes> {
+        self.resource.clone()
     }
 }
 

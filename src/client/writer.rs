@@ -6,6 +6,8 @@
 use std::fmt;
 use std::future::Future;
 
+use bytes::Bytes;
+
 use super::{Body, Failure};
 use crate::types::Crc32c;
 pub use crate::wire::cancel_upload::Reply as Cancelled;
@@ -69,6 +71,12 @@ pub trait UnreliableWriter: Send {
 
     /// Throws away what is committed.
     fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Failure>> + Send;
+
+    /// GCS's JSON resource of the object, as it came with the answer that said that it is finished; `None` before that,
+    /// and where the writer keeps none.
+    fn resource(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// Where unreliable writers come from.

@@ -1,6 +1,7 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
 mod cli_objects;
+mod cli_put;
 mod cli_tools;
 mod client_ends;
 mod client_read;

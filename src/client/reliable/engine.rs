@@ -4,6 +4,7 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -92,6 +93,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 Step::Query => self.request(Request::Query).await?,
                 Step::Finish => {
                     let crc32c = self.whole().await?;
+                    self.check_source()?;
                     let total = view.end;
                     self.request(Request::Finish(Last { total, crc32c })).await?
                 }
@@ -129,6 +131,11 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     async fn whole(&mut self) -> Result<Crc32c, UploadError> {
         let whole = until(&self.stop, self.supply.whole()).await?;
         whole.map_err(|error| UploadError::source(&error))
+    }
+
+    /// That the source still has the bytes that were sent.
+    fn check_source(&mut self) -> Result<(), UploadError> {
+        self.supply.check().map_err(|error| UploadError::source(&error))
     }
 
     /// Starts an upload. This is not cut at once: an upload that starts unseen could not be cancelled.
@@ -196,8 +203,19 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         }
         let progress = match answer {
             Ok(progress) => progress,
-            Err(failure) => return Ok(Outcome::failed(failure)),
+            Err(failure) => {
+                // What failed because the source changed is told as that.
+                self.check_source()?;
+                return Ok(Outcome::failed(failure));
+            }
         };
+        if progress.object.is_some() {
+            let resource = self
+                .held
+                .as_ref()
+                .and_then(|held| held.writer.as_ref()?.resource());
+            self.reports.send_modify(|report| report.resource = resource);
+        }
         let progressed = self.recovery.succeeded(&progress)?;
         // A query that tells nothing new is an answer, and a write that changes nothing is not.
         let failure = (!progressed && !matches!(request, Request::Query)).then(|| {
@@ -237,8 +255,6 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let before = self.recovery.committed();
         let view = self.supply.view();
         let reaction = self.recovery.failed(self.stage(), &failure, &view)?;
-        self.reports
-            .send_modify(|report| report.count(&failure, reaction));
         match reaction {
             Reaction::Again => {}
             Reaction::Reconnect => {
@@ -251,13 +267,18 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let progressed = reaction != Reaction::Restart && self.recovery.committed() > before;
         if progressed {
             backoff.progressed();
-            if self.recovery.is_settled() {
-                // GCS took a part of it, and says how much: there is nothing to wait for.
-                return Ok(());
-            }
         }
-        match backoff.failed(Instant::now(), failure.retry_after) {
-            Verdict::Wait(delay) => until(&self.stop, sleep(delay)).await,
+        let verdict = match progressed && self.recovery.is_settled() {
+            // GCS took a part of it, and says how much: there is nothing to wait for.
+            true => Verdict::Wait(Duration::ZERO),
+            false => backoff.failed(Instant::now(), failure.retry_after),
+        };
+        match verdict {
+            Verdict::Wait(delay) => {
+                self.reports
+                    .send_modify(|report| report.count(&failure, reaction));
+                until(&self.stop, sleep(delay)).await
+            }
             Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
                 failure,
                 tries,

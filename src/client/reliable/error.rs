@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::super::Failure;
+use super::source::SourceChanged;
 use crate::types::{Crc32c, ObjectInfo};
 
 /// Why an upload was given up.
@@ -20,7 +21,7 @@ pub enum UploadError {
     #[error("somebody else has taken the upload over and goes on with it ({0})")]
     TakenOver(Failure),
     /// Nothing more was committed for too long.
-    #[error("gave up after {tries} failures and {} s without one more byte committed; the last: {failure}", spent.as_secs())]
+    #[error("gave up after {tries} failure{} and {} s without one more byte committed; the last: {failure}", if *tries == 1 { "" } else { "s" }, spent.as_secs())]
     Exhausted {
         /// The last failure.
         failure: Failure,
@@ -109,6 +110,9 @@ pub enum UploadError {
         /// Its text.
         message: String,
     },
+    /// What was to be uploaded changed meanwhile.
+    #[error("{0}")]
+    Changed(SourceChanged),
     /// Bytes were written behind the end.
     #[error("bytes were written after the upload's end was said")]
     AfterEnd,
@@ -119,6 +123,12 @@ pub enum UploadError {
 
 impl UploadError {
     pub(super) fn source(error: &io::Error) -> Self {
+        let changed = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<SourceChanged>());
+        if let Some(changed) = changed {
+            return Self::Changed(changed.clone());
+        }
         Self::Source {
             kind: error.kind(),
             message: error.to_string(),
@@ -153,6 +163,7 @@ impl UploadError {
             | Self::Mismatch { .. }
             | Self::Unverified { .. }
             | Self::Size { .. }
+            | Self::Changed(_)
             | Self::AfterEnd => false,
         }
     }

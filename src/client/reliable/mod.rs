@@ -73,6 +73,6 @@ pub use checkpoint::Checkpoint;
 pub use error::UploadError;
 pub use options::{OptionsError, RetryPolicy, WriterOptions};
 pub use report::Report;
-pub use source::{FileSource, Rereadable};
+pub use source::{FileSource, Rereadable, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;

@@ -1,5 +1,9 @@
 //! What can be seen of an upload while it goes on.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
 use super::super::Failure;
 use super::checkpoint::Checkpoint;
 use super::recovery::Reaction;
@@ -20,8 +24,12 @@ pub struct Report {
     pub reconnects: u64,
     /// Failures after which the upload began again from byte 0.
     pub restarts: u64,
+    /// How often each failure was recovered from, by its stable name ([`Failure::name`]).
+    pub failures: BTreeMap<&'static str, u64>,
     /// The last failure that was recovered from.
     pub last_failure: Option<Failure>,
+    /// GCS's JSON resource of the finished object, as it came.
+    pub resource: Option<Bytes>,
 }
 
 impl Report {
@@ -38,6 +46,7 @@ impl Report {
             Reaction::Restart => &mut self.restarts,
         };
         *counter += 1;
+        *self.failures.entry(failure.name).or_default() += 1;
         self.last_failure = Some(failure.clone());
     }
 }

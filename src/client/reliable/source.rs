@@ -1,7 +1,8 @@
 //! A source that can be read again: nothing of it is held.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -21,14 +22,37 @@ pub trait Rereadable: Send + 'static {
 
     /// The `len` bytes from `offset` on, which lie within [`size`](Self::size).
     fn read(&self, offset: u64, len: u64) -> Box<dyn BodySource>;
+
+    /// Says [`SourceChanged`] where the bytes are known to be others than before. Asked before bytes are read to be sent,
+    /// and before the object is finished.
+    fn check(&self) -> Result<(), SourceChanged> {
+        Ok(())
+    }
 }
 
-/// A file, as large as it was when it was opened.
+/// What was to be uploaded is not what it was: an object would have bytes of both.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the source changed while it was uploaded: {0}")]
+pub struct SourceChanged(String);
+
+impl SourceChanged {
+    /// It is other than it was; `how` says what is seen of that.
+    pub fn new(how: impl Into<String>) -> Self {
+        Self(how.into())
+    }
+}
+
+/// A file, as large as it was when it was opened. It counts as changed when its size or its modification time is
+/// another one.
 #[derive(Debug, Clone)]
 pub struct FileSource {
     file: Arc<File>,
     size: u64,
+    modified: Modified,
 }
+
+/// When a file was last written to: seconds since 1970, and nanoseconds.
+type Modified = (i64, i64);
 
 impl FileSource {
     /// All of `file`, which must be one that can be read at any position: a pipe cannot.
@@ -43,8 +67,18 @@ impl FileSource {
         Ok(Self {
             file: Arc::new(file),
             size: metadata.len(),
+            modified: modified(&metadata),
         })
     }
+
+    /// When the file was last written to, as of when it was opened: seconds since 1970, and nanoseconds.
+    pub fn modified(&self) -> (i64, i64) {
+        self.modified
+    }
+}
+
+fn modified(metadata: &Metadata) -> Modified {
+    (metadata.mtime(), metadata.mtime_nsec())
 }
 
 impl Rereadable for FileSource {
@@ -54,6 +88,23 @@ impl Rereadable for FileSource {
 
     fn read(&self, offset: u64, len: u64) -> Box<dyn BodySource> {
         Box::new(FileBody::new(self.file.clone(), offset, len))
+    }
+
+    fn check(&self) -> Result<(), SourceChanged> {
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(|error| SourceChanged::new(error.to_string()))?;
+        if metadata.len() != self.size {
+            let (before, now) = (self.size, metadata.len());
+            return Err(SourceChanged::new(format!(
+                "it had {before} bytes, and has {now}"
+            )));
+        }
+        if modified(&metadata) != self.modified {
+            return Err(SourceChanged::new("it was written to"));
+        }
+        Ok(())
     }
 }
 
@@ -91,6 +142,9 @@ pub(super) struct Reread<R> {
     tally: Tally,
     /// Where committed and hashed last met.
     point: (u64, Crc32c),
+    /// What the body's bytes up to the tally's mark must sum up to, where that is known: they were read before.
+    expected: Option<Crc32c>,
+    changed: Option<SourceChanged>,
 }
 
 impl<R: Rereadable> Reread<R> {
@@ -103,12 +157,40 @@ impl<R: Rereadable> Reread<R> {
             crc32c,
             tally: Tally::new(from, from),
             point: (from, crc32c),
+            expected: None,
+            changed: None,
         }
+    }
+
+    /// The checksum that the bytes from `offset` to what is hashed had when they were read before.
+    fn known_from(&self, offset: u64) -> Option<Crc32c> {
+        let before = match offset {
+            0 => Crc32c::default(),
+            _ if offset == self.point.0 => self.point.1,
+            _ => return None,
+        };
+        self.crc32c.since(before, self.hashed.checked_sub(offset)?)
+    }
+
+    /// Whether the source is known to give other bytes than before.
+    fn unchanged(&self) -> io::Result<()> {
+        let changed = match &self.changed {
+            Some(changed) => Err(changed.clone()),
+            None => self.source.check(),
+        };
+        changed.map_err(io::Error::other)
     }
 
     /// Learns from the bytes that were read to be sent.
     fn collect(&mut self) {
         let read = *self.tally.lock();
+        if let (Some(expected), Some(found)) = (self.expected, read.at_mark)
+            && expected != found
+        {
+            self.changed = Some(SourceChanged::new(
+                "bytes that were read again are not those that were read before",
+            ));
+        }
         let Some(fresh) = read.at.checked_sub(self.hashed).filter(|fresh| *fresh > 0) else {
             return;
         };
@@ -173,6 +255,8 @@ impl<R: Rereadable + Sync> Supply for Reread<R> {
 
     async fn body(&mut self, offset: u64, len: u64) -> io::Result<Body> {
         self.hash_up_to(offset).await?;
+        self.unchanged()?;
+        self.expected = self.known_from(offset);
         self.tally = Tally::new(offset, self.hashed);
         let tallied = Tallied {
             source: self.source.read(offset, len),
@@ -190,6 +274,11 @@ impl<R: Rereadable + Sync> Supply for Reread<R> {
     async fn whole(&mut self) -> io::Result<Crc32c> {
         self.hash_up_to(self.source.size()).await?;
         Ok(self.crc32c)
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        self.collect();
+        self.unchanged()
     }
 
     fn resume_point(&self, _committed: u64) -> (u64, Crc32c) {
@@ -261,6 +350,7 @@ impl BodySource for Tallied {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::UploadError;
     use super::*;
 
     fn bytes(len: usize) -> Bytes {
@@ -315,6 +405,25 @@ mod tests {
         supply.let_go(700);
         assert_eq!(supply.resume_point(700), (700, Crc32c::of(&all[..700])));
         assert_eq!(supply.whole().await.expect("in memory"), Crc32c::of(&all));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_changed_are_seen_when_they_are_read_again() {
+        let (before, after) = (bytes(1000), Bytes::from(vec![7; 1000]));
+        for from in [0, 500] {
+            let mut supply = Reread::new(before.clone(), 0, Crc32c::default(), None);
+            read(&mut supply, 0, 500, 500).await;
+            supply.let_go(from);
+            supply.check().expect("the same");
+            // Where it is known what was read from there on.
+            read(&mut supply, from, 1000 - from, 1000 - from).await;
+            supply.check().expect("the same");
+            supply.source = after.clone();
+            read(&mut supply, 0, 1000, 1000).await;
+            let error = UploadError::source(&supply.check().expect_err("other bytes"));
+            assert!(matches!(error, UploadError::Changed(_)), "{error}");
+            assert!(supply.body(0, 1000).await.is_err());
+        }
     }
 
     #[tokio::test]

@@ -35,6 +35,9 @@ pub(super) trait Supply: Send + 'static {
     /// The checksum of the whole object; asked for only when the end is known.
     fn whole(&mut self) -> impl Future<Output = io::Result<Crc32c>> + Send;
 
+    /// An error where the bytes are known to be others than those that were sent.
+    fn check(&mut self) -> io::Result<()>;
+
     /// From where another process could go on, and the checksum of what lies before: at most `committed`.
     fn resume_point(&self, committed: u64) -> (u64, Crc32c);
 }

@@ -106,6 +106,11 @@ impl ReliableWriter {
     /// an error no object appeared, except where [`UploadError`] says so. Dropping the future drops the
     /// writer; if the object was being finished, it may appear.
     pub async fn complete(mut self) -> Result<ObjectInfo, UploadError> {
+        self.wait().await
+    }
+
+    /// As [`complete`](Self::complete), by reference, so that a writer that failed can still be aborted. Cancel safe.
+    pub async fn wait(&mut self) -> Result<ObjectInfo, UploadError> {
         self.end();
         self.upload.wait().await
     }

@@ -1,0 +1,45 @@
+//! Several daemons that are as good as one: whichever can be reached.
+
+use super::connection::Connection;
+use super::{Address, Error, Options, RequestError};
+use crate::net::SharedConnector;
+
+/// The daemons of a list, asked in turn.
+///
+/// They share a token key, so that an upload that one of them began can be gone on with through any other.
+#[derive(Debug, Clone)]
+pub struct Daemons {
+    connector: SharedConnector,
+    addresses: Vec<Address>,
+    /// Which address comes next.
+    next: usize,
+    options: Options,
+}
+
+impl Daemons {
+    /// The daemons at `addresses`, the first of which is asked first.
+    pub fn new(connector: SharedConnector, addresses: Vec<Address>, options: Options) -> Self {
+        Self {
+            connector,
+            addresses,
+            next: 0,
+            options,
+        }
+    }
+
+    /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on.
+    ///
+    /// Each is asked once; the error is that of the last.
+    pub async fn connect(&mut self) -> Result<Connection, Error> {
+        let mut last = Error::Request(RequestError::NoDaemon);
+        for _ in 0..self.addresses.len() {
+            let address = &self.addresses[self.next % self.addresses.len()];
+            self.next = (self.next + 1) % self.addresses.len();
+            match Connection::open(&*self.connector, address, &self.options).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
