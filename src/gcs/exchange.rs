@@ -92,6 +92,7 @@ impl Exchange {
 
     /// Sends `request` and waits for the head of the response.
     pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Sent, Error> {
+        let unanswered = Unanswered(Some(self.connection.link.clone()));
         self.connection.link.begin();
         request.body_mut().attach(&self.connection.link);
         self.lending = request.body().lending();
@@ -110,6 +111,7 @@ impl Exchange {
         .await?;
         match outcome {
             Ok(response) => {
+                unanswered.answered();
                 if let Some(lending) = self.lending.take() {
                     self.complete = lending.stop();
                 }
@@ -255,6 +257,23 @@ impl Exchange {
             None => Error::new(ErrorKind::Reset, format!("the connection broke: {error}")),
         };
         found.sent(self.request_sent())
+    }
+}
+
+/// A request whose answer has not begun. Dropped before, it is cut.
+struct Unanswered(Option<Arc<Link>>);
+
+impl Unanswered {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(link) = &self.0 {
+            link.cut();
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Link {
     answered: AtomicBool,
     /// The socket takes no more for now, and bytes are waiting.
     blocked: AtomicBool,
+    /// The request at hand was given up before its answer.
+    cut: AtomicBool,
     /// The first failed write.
     broken: OnceLock<io::Error>,
 }
@@ -51,6 +53,11 @@ impl Link {
         self.blocked.load(Relaxed)
     }
 
+    /// Notes that the request at hand is given up: what the system still holds of it must not reach the server.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Relaxed);
+    }
+
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }
@@ -60,7 +67,8 @@ impl Link {
     }
 }
 
-/// Counts what a socket takes.
+/// Counts what a socket takes. Where the request at hand was cut, its drop is a reset: the kernel would deliver what it
+/// has buffered, up to megabytes, whenever a stalled server takes it, long after a query said what is committed.
 pub(super) struct Meter {
     stream: BoxStream,
     link: Arc<Link>,
@@ -74,6 +82,14 @@ impl Meter {
     fn count(&self, taken: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(n)) = taken {
             self.link.sent.fetch_add(*n as u64, Relaxed);
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if self.link.cut.load(Relaxed) {
+            self.stream.reset_on_drop();
         }
     }
 }

@@ -359,6 +359,27 @@ async fn a_dropped_write_cuts_the_put_and_leaves_no_task() {
 }
 
 #[tokio::test]
+async fn what_the_kernel_holds_of_a_cut_put_is_thrown_away() {
+    let peer = Peer::listen().await;
+    let gcs = peer.gcs();
+    let endless = Endless::new();
+    let (_lease, body) = lend(endless.clone(), GIB);
+    let session = peer.session();
+    let mut write = Box::pin(gcs.write(&session, first(GIB), body));
+    let mut server = tokio::select! {
+        _ = &mut write => panic!("it cannot end"),
+        server = peer.accept() => server,
+    };
+    // The server takes nothing, so that all buffers on the way fill up.
+    let more = tokio::time::timeout(Duration::from_millis(500), &mut write).await;
+    assert!(more.is_err(), "it cannot end");
+    drop(write);
+    let (taken, error) = server.end().await;
+    assert_eq!(error, Some(io::ErrorKind::ConnectionReset));
+    assert!(taken < endless.given(), "all {taken} bytes came");
+}
+
+#[tokio::test]
 async fn informational_answers_do_not_stop_a_body() {
     let peer = Peer::listen().await;
     let gcs = peer.gcs();

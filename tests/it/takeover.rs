@@ -1,12 +1,14 @@
 //! Reliable writers on an upload that two have: one gives way, and one is never in its own way.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd::client::{Aborted, Address, Options, ReliableUpload, ReliableWriter, UploadError, ViaDaemon};
 use gcsd::types::Crc32c;
-use gcsd::wire::Kind;
+use gcsd::wire::write_at::Args;
+use gcsd::wire::{Kind, Request, Retry};
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -138,4 +140,89 @@ async fn a_client_that_comes_back_fences_its_own_dead_connection() {
         }
         drop(keep);
     }
+}
+
+/// Two daemons share no state but their key, so that the first cannot be fenced there: what protects is GCS. The zombie
+/// writes other bytes than the owner; wherever the two meet, the object is one's, or the other's, or none.
+#[tokio::test]
+async fn a_zombie_on_another_daemon_never_makes_a_mixture() {
+    const QUARTERS: usize = 4;
+    let first = Daemon::start().await;
+    let second = Daemon::with(daemon::Options {
+        endpoint: Some(first.devgcs.endpoint()),
+        ..daemon::Options::default()
+    })
+    .await;
+    let ours = pattern(QUARTERS * K);
+    let theirs: Vec<u8> = ours.iter().map(|byte| !byte).collect();
+    let last = |offset: u64, object: &[u8]| {
+        Request::WriteAt(Args {
+            offset,
+            total: Some(object.len() as u64),
+            object_crc32c: Some(Crc32c::of(object)),
+        })
+    };
+    let mut endings = BTreeMap::new();
+    for (before, during, zombie_ends) in (0..QUARTERS)
+        .flat_map(|before| (0..=QUARTERS - before).map(move |during| (before, during)))
+        .flat_map(|(before, during)| [(before, during, false), (before, during, true)])
+    {
+        let name = format!("{before}-{during}-{zombie_ends}");
+        let mut zombie = first.connect().await;
+        let token = zombie.start(1, &name).await;
+        if before > 0 {
+            zombie.write(1, 0, None, &theirs[..before * K]).await.progress();
+        }
+        let mut owner = second.connect().await;
+        owner.call(1, attach(&token)).await.ok();
+        let committed = owner.call(1, query_upload()).await.progress().committed;
+        assert_eq!(committed, (before * K) as u64, "{name}");
+        // From here on the zombie writes behind the owner's back.
+        let sequence = zombie
+            .begin(1, &last(committed, &theirs), theirs[before * K..].len() as u64)
+            .await;
+        let (some, rest) = theirs[before * K..].split_at(during * K);
+        zombie.raw(some).await;
+        let arrived = first.devgcs.wait_for(PATIENCE, |state| {
+            state
+                .session(&name)
+                .is_some_and(|s| s.received >= ((before + during) * K) as u64)
+        });
+        assert!(arrived.await, "{name}");
+        if zombie_ends {
+            zombie.raw(rest).await;
+            zombie.reply_to(sequence).await;
+        }
+        let sent = owner
+            .begin(1, &last(committed, &ours), ours[before * K..].len() as u64)
+            .await;
+        owner.raw(&ours[before * K..]).await;
+        let reply = owner.reply_to(sent).await;
+        let ending = if reply.head.status.is_ok() {
+            // The owner compares what it is told, and so knows whose it is.
+            let object = reply.progress().object.expect("finished");
+            let bytes = first.object(&name).await;
+            assert_eq!(object.crc32c, Some(Crc32c::of(&bytes)), "{name}");
+            match bytes {
+                bytes if bytes == ours => "the owner's object",
+                bytes if bytes == theirs => "the zombie's object",
+                _ => panic!("{name}: a mixture became an object"),
+            }
+        } else {
+            reply.fails(Kind::ChecksumMismatch, Retry::Restart);
+            "no object"
+        };
+        if !zombie_ends {
+            zombie.raw(rest).await;
+            zombie.reply_to(sequence).await;
+        }
+        match (ending, first.has_object(&name)) {
+            ("no object", found) => assert!(!found, "{name}: an object appeared"),
+            ("the owner's object", _) => assert_eq!(first.object(&name).await, ours, "{name}"),
+            _ => assert_eq!(first.object(&name).await, theirs, "{name}"),
+        }
+        *endings.entry(ending).or_insert(0) += 1;
+    }
+    eprintln!("{endings:?}");
+    assert_eq!(endings.len(), 3, "{endings:?}");
 }

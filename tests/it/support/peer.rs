@@ -117,12 +117,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// Counts the bytes up to the end of the connection, which may be a reset.
     pub(crate) async fn count_to_end(&mut self) -> u64 {
+        self.end().await.0
+    }
+
+    /// Reads to the end of the connection: how many bytes there were, and the error that it ended with, if it did.
+    pub(crate) async fn end(&mut self) -> (u64, Option<std::io::ErrorKind>) {
         let mut count = std::mem::take(&mut self.unread).len() as u64;
         let mut buffer = vec![0; 256 * 1024];
-        while let Ok(n @ 1..) = patiently(self.stream.read(&mut buffer)).await {
-            count += n as u64;
+        loop {
+            match patiently(self.stream.read(&mut buffer)).await {
+                Ok(0) => return (count, None),
+                Ok(n) => count += n as u64,
+                Err(error) => return (count, Some(error.kind())),
+            }
         }
-        count
     }
 
     async fn read(&mut self) -> usize {
