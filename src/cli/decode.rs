@@ -10,8 +10,11 @@ use clap::Args;
 use super::exit::{Exit, Failure, of_status};
 use super::fields::{Fields, hex, json_or_text};
 use crate::types::Crc32c;
+use crate::wire::head::STREAMED;
+use crate::wire::piece::CHECKSUM_LEN;
 use crate::wire::{
-    ErrorReply, HEAD_LEN, HeadError, Opcode, Reply, ReplyHead, Request, RequestHead, WireArgs as _,
+    ErrorReply, HEAD_LEN, HeadError, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyHead, Request,
+    RequestHead, WireArgs as _,
 };
 
 /// The largest args that are decoded, in bytes; longer ones are read past.
@@ -93,6 +96,10 @@ impl Head {
         }
     }
 
+    fn streamed(self) -> bool {
+        matches!(self, Self::Request(head) if head.streamed())
+    }
+
     fn lens(self) -> (u64, u64) {
         match self {
             Self::Request(head) => (head.args_len.into(), head.body_len),
@@ -118,6 +125,10 @@ struct Seen {
     crc32c: Crc32c,
     /// Its beginning.
     kept: Vec<u8>,
+    /// How it ends, if it comes in pieces.
+    end: Option<PieceHead>,
+    /// What it says of its checksum at its end.
+    announced: Option<Crc32c>,
 }
 
 impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
@@ -142,7 +153,11 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             let (args_len, body_len) = head.lens();
             let args = self.args(start, args_len)?;
             let keep = self.is_bulk(head);
-            let body = self.body(start, body_len, keep)?;
+            let body = if head.streamed() {
+                self.pieces(start, keep)?
+            } else {
+                self.body(start, body_len, keep)?
+            };
             let (words, fields) = match head {
                 Head::Request(head) => (3, self.request(head, args, &body)),
                 Head::Reply(head) => (4, self.reply(head, args, &body)),
@@ -169,7 +184,10 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
     fn request(&self, head: RequestHead, args: Option<Bytes>, body: &Seen) -> Fields {
         let mut fields = Fields::default();
         let opcode = self.begin(&mut fields, "request", head.sequence, head.opcode);
-        if head.flags != 0 {
+        if head.streamed() {
+            fields.add("streamed", true);
+        }
+        if head.flags & !STREAMED != 0 {
             fields.add("flags", head.flags);
         }
         if head.upload != 0 {
@@ -184,8 +202,14 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             Some(Err(error)) => undecoded(&mut fields, args, &error.to_string()),
             None => unknown(&mut fields, args, head.args_len),
         }
-        if body.len > 0 {
+        if body.len > 0 || head.streamed() {
             summary(&mut fields, body);
+        }
+        if body.end == Some(PieceHead::Abort) {
+            fields.add("aborted", true);
+        }
+        if body.announced.is_some_and(|announced| announced != body.crc32c) {
+            fields.add("damaged", true);
         }
         fields
     }
@@ -265,15 +289,56 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
     /// Reads a body to its end.
     fn body(&mut self, start: u64, len: u64, bulk: bool) -> Result<Seen, Failure> {
         let mut seen = Seen::default();
-        while seen.len < len {
-            let left = usize::try_from(len - seen.len).unwrap_or(usize::MAX);
+        self.bytes(&mut seen, start, len, bulk)?;
+        Ok(seen)
+    }
+
+    /// Reads a body in pieces to its end.
+    fn pieces(&mut self, start: u64, bulk: bool) -> Result<Seen, Failure> {
+        let mut seen = Seen::default();
+        loop {
+            let at = self.at;
+            let mut head = [0; PIECE_HEAD_LEN];
+            if self.fill(&mut head)? < head.len() {
+                return Err(truncated(start, "the body ends without an end piece"));
+            }
+            let piece = PieceHead::decode(&head).map_err(|error| {
+                let place = format!("in the piece at byte {at}: {}", hex(&head));
+                Failure::new(Exit::Failed, "bad_body", error).at(place)
+            })?;
+            match piece {
+                PieceHead::Data(len) => self.bytes(&mut seen, start, len.into(), bulk)?,
+                PieceHead::End { checksum } => {
+                    if checksum {
+                        let mut announced = [0; CHECKSUM_LEN];
+                        if self.fill(&mut announced)? < announced.len() {
+                            return Err(truncated(start, "the body ends inside its end piece"));
+                        }
+                        seen.announced = Some(Crc32c(u32::from_le_bytes(announced)));
+                    }
+                    seen.end = Some(piece);
+                    return Ok(seen);
+                }
+                PieceHead::Abort => {
+                    seen.end = Some(piece);
+                    return Ok(seen);
+                }
+            }
+        }
+    }
+
+    /// Reads the next `len` bytes of a body.
+    fn bytes(&mut self, seen: &mut Seen, start: u64, len: u64, bulk: bool) -> Result<(), Failure> {
+        let end = seen.len.saturating_add(len);
+        while seen.len < end {
+            let left = usize::try_from(end - seen.len).unwrap_or(usize::MAX);
             let chunk = match self.input.fill_buf() {
                 Ok(chunk) => &chunk[..chunk.len().min(left)],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Failure::io("standard input", &error)),
             };
             if chunk.is_empty() {
-                let what = format!("the frame ends after {} of {len} bytes of its body", seen.len);
+                let what = format!("the frame ends after {} of {end} bytes of its body", seen.len);
                 return Err(truncated(start, &what));
             }
             seen.crc32c = seen.crc32c.append(chunk);
@@ -289,7 +354,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             seen.len += count as u64;
             self.at += count as u64;
         }
-        Ok(seen)
+        Ok(())
     }
 
     /// Fills `buffer` as far as there is something to read; returns how far.

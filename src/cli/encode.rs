@@ -1,7 +1,7 @@
 //! `gcsd encode`: the bytes of a request.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -16,10 +16,11 @@ use super::secret::read_secret;
 use super::units;
 use crate::types::Crc32c;
 use crate::wire::args::Empty;
+use crate::wire::head::STREAMED;
 use crate::wire::read_at::Range;
 use crate::wire::{
-    HEAD_LEN, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, read_at, stat_object,
-    write_at,
+    HEAD_LEN, PieceHead, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, read_at,
+    stat_object, write_at,
 };
 
 /// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
@@ -34,6 +35,10 @@ const MAX_PIPE: u64 = 256 << 20;
 Examples:
   { gcsd encode start-upload gs://my-bucket/hello
     gcsd encode write-at --text 'Hello, GCS!' --last
+  } | nc -N 127.0.0.1 4743 | gcsd decode
+
+  { gcsd encode start-upload gs://my-bucket/backup.tar
+    tar c /etc | gcsd encode write-at --streamed --body -
   } | nc -N 127.0.0.1 4743 | gcsd decode
 
   gcsd encode ping --echo hi | nc -N 127.0.0.1 4743 | gcsd decode
@@ -129,6 +134,9 @@ enum RequestArgs {
         /// How many bytes of --body are sent [default: all].
         #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body", env = "GCSD_LEN")]
         len: Option<u64>,
+        /// Send the bytes in pieces, as they come: their end is the object's, and need not be known before.
+        #[arg(long, conflicts_with_all = ["len", "last"], env = "GCSD_STREAMED", value_parser = clap::builder::FalseyValueParser::new())]
+        streamed: bool,
         #[command(flatten)]
         upload: UploadArgs,
     },
@@ -203,14 +211,25 @@ enum Body {
     None,
     Memory(Bytes),
     Stream(Box<dyn Read>, u64, PathBuf),
+    /// Up to its end, wherever that is.
+    Pieces(Box<dyn Read>, PathBuf),
 }
 
 impl Body {
+    /// The length that the head tells.
     fn len(&self) -> u64 {
         match self {
-            Self::None => 0,
+            Self::None | Self::Pieces(..) => 0,
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Stream(_, len, _) => *len,
+        }
+    }
+
+    /// The flags that the head has.
+    fn flags(&self) -> u16 {
+        match self {
+            Self::Pieces(..) => STREAMED,
+            _ => 0,
         }
     }
 }
@@ -257,9 +276,15 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
             body,
             text,
             len,
+            streamed,
             upload,
         } => {
             let body = match (body, text) {
+                (Some(path), _) if streamed => Body::Pieces(open_file(&path)?.0, path),
+                (None, text) if streamed => Body::Pieces(
+                    Box::new(Cursor::new(text.unwrap_or_default())),
+                    PathBuf::from("--text"),
+                ),
                 (Some(path), _) => open(path, len)?,
                 (None, Some(text)) => Body::Memory(text.into()),
                 (None, None) => Body::None,
@@ -314,16 +339,21 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
     })
 }
 
+/// A file or a pipe, and how many bytes it has, if that can be told.
+fn open_file(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let failed = |error: io::Error| Failure::io(path.display(), &error);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+}
+
 /// A body from a file or a pipe, and how long it is.
 fn open(path: PathBuf, len: Option<u64>) -> Result<Body, Failure> {
     let failed = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
-    let (mut reader, known): (Box<dyn Read>, Option<u64>) = if path.as_os_str() == "-" {
-        (Box::new(io::stdin()), None)
-    } else {
-        let file = File::open(&path).map_err(|error| failed(&path, &error))?;
-        let metadata = file.metadata().map_err(|error| failed(&path, &error))?;
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
-    };
+    let (mut reader, known) = open_file(&path)?;
     if let Some(len) = len.or(known) {
         return Ok(Body::Stream(reader, len, path));
     }
@@ -335,7 +365,7 @@ fn open(path: PathBuf, len: Option<u64>) -> Result<Body, Failure> {
             "the length stands before the bytes, and a pipe of more than 256 MiB is not held in memory";
         return Err(Failure::usage(what)
             .at(path.display())
-            .advise("say how long it is: --len SIZE"));
+            .advise("say how long it is with --len SIZE, or send it with --streamed"));
     }
     Ok(Body::Memory(bytes.into()))
 }
@@ -354,7 +384,7 @@ fn write(
         u32::try_from(args.len()).map_err(|_| Failure::usage("the args are longer than a frame can say"))?;
     let head = RequestHead {
         opcode: opcode as u8,
-        flags: 0,
+        flags: body.flags(),
         sequence: head.sequence.unwrap_or(u64::from(opcode as u8)),
         upload,
         args_len,
@@ -369,6 +399,7 @@ fn write(
         Body::None => {}
         Body::Memory(bytes) => out.write_all(&bytes).map_err(stdout)?,
         Body::Stream(mut reader, len, path) => copy(&mut reader, len, &path, out)?,
+        Body::Pieces(mut reader, path) => copy_pieces(&mut reader, &path, out)?,
     }
     out.flush().map_err(stdout)
 }
@@ -393,6 +424,34 @@ fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> R
         left -= count as u64;
     }
     Ok(())
+}
+
+/// Writes all there is in pieces. If it cannot be read to its end, the body is taken back.
+fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    let stdout = |error: io::Error| Failure::io("standard output", &error);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut checksum = Crc32c::default();
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                out.write_all(&PieceHead::Abort.encode()).map_err(stdout)?;
+                return Err(Failure::io(path.display(), &error));
+            }
+        };
+        let bytes = &buffer[..count];
+        checksum = checksum.append(bytes);
+        let head = PieceHead::Data(u32::try_from(count).unwrap_or(u32::MAX));
+        out.write_all(&head.encode()).map_err(stdout)?;
+        out.write_all(bytes).map_err(stdout)?;
+        // What comes slowly should not wait for more.
+        out.flush().map_err(stdout)?;
+    }
+    let end = PieceHead::End { checksum: true };
+    out.write_all(&end.encode()).map_err(stdout)?;
+    out.write_all(&checksum.0.to_le_bytes()).map_err(stdout)
 }
 
 #[cfg(test)]

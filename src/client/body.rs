@@ -1,4 +1,4 @@
-//! The bytes of a WriteAt, before they are sent.
+//! The body of a request, before it is sent.
 
 use std::fmt;
 use std::future::Future;
@@ -18,13 +18,15 @@ pub trait BodySource: Send + 'static {
     /// It is called again only when the piece before has been handed to the socket, so a source that
     /// wants to overlap reading and sending reads ahead by itself. Bytes beyond the body's length are
     /// ignored. An error, or an end before the body's length, ends the connection: a frame that was
-    /// begun must be finished, and there is nothing to finish it with.
+    /// begun must be finished, and there is nothing to finish it with. A body without a length is taken
+    /// back after an error, and the connection lives.
     fn next(&mut self) -> NextPiece<'_>;
 }
 
-/// A body: bytes in memory, or a source and how much it will give.
+/// A body: bytes in memory, or a source and how much it will give, if anybody knows.
 pub struct Body {
-    pub(super) len: u128,
+    /// `None` where only its end tells.
+    pub(super) len: Option<u128>,
     pub(super) content: Content,
 }
 
@@ -42,7 +44,19 @@ impl Body {
     /// `len` bytes from `source`.
     pub fn source(len: u64, source: impl BodySource) -> Self {
         Self {
-            len: len.into(),
+            len: Some(len.into()),
+            content: Content::Source(Box::new(source)),
+        }
+    }
+
+    /// All bytes of `source`, however many there are.
+    ///
+    /// It is sent in pieces, with its checksum at the end, so that the daemon makes nothing of bytes that changed on
+    /// the way to it. If the source fails, or whoever waits for the reply goes away, the body is taken back: nothing is
+    /// made of it, and the connection lives.
+    pub fn streamed(source: impl BodySource) -> Self {
+        Self {
+            len: None,
             content: Content::Source(Box::new(source)),
         }
     }
@@ -59,7 +73,7 @@ impl From<Vec<Bytes>> for Body {
     fn from(mut pieces: Vec<Bytes>) -> Self {
         pieces.retain(|piece| !piece.is_empty());
         Self {
-            len: pieces.iter().map(|piece| piece.len() as u128).sum(),
+            len: Some(pieces.iter().map(|piece| piece.len() as u128).sum()),
             content: Content::Pieces(pieces),
         }
     }

@@ -16,6 +16,7 @@ use super::object_reader::ObjectReader;
 use super::options::Options;
 use super::{receiving, sending};
 use crate::net::{BoxStream, Connector};
+use crate::wire::head::STREAMED;
 use crate::wire::progress::Progress;
 use crate::wire::{
     self, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, attach_upload, cancel_upload, finish_upload,
@@ -49,14 +50,16 @@ pub struct Reply<T> {
 /// Dropping the future of a request before its turn means that it is not sent. Dropping it later gives
 /// up the reply only, and the daemon carries the request out, except in the middle of a body: a frame
 /// that was begun cannot be taken back, so the connection ends (the daemon cuts the PUT, and the upload
-/// can be taken up on another connection by its token).
+/// can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
+/// taken back, and is: the connection lives.
 ///
 /// # Early replies
 ///
 /// The daemon can refuse a WriteAt before it has all of the body. The error is returned at once. If the
 /// reply says that the daemon reads no further (`closing`), sending stops there and the connection takes
 /// no more requests. If not, the rest is at most the daemon's drain cap: it is sent, because that is
-/// cheaper than another connection, and the daemon throws it away.
+/// cheaper than another connection, and the daemon throws it away. A body without a length is taken back
+/// instead.
 #[derive(Clone)]
 pub struct Connection {
     handle: Arc<Handle>,
@@ -326,10 +329,11 @@ impl Connection {
                 len: args.len(),
                 max: self.handle.max_args,
             }))?;
-        let body_len = u64::try_from(body.len)
+        let (flags, len) = body.len.map_or((STREAMED, 0), |len| (0, len));
+        let body_len = u64::try_from(len)
             .ok()
             .filter(|len| *len <= MAX_BODY_LEN)
-            .ok_or(Error::Request(RequestError::BodyTooLarge(body.len)))?;
+            .ok_or(Error::Request(RequestError::BodyTooLarge(len)))?;
         let permits = self.handle.permits.clone();
         let permit = tokio::select! {
             biased;
@@ -342,7 +346,7 @@ impl Connection {
         let front = |sequence| {
             let head = RequestHead {
                 opcode: opcode as u8,
-                flags: 0,
+                flags,
                 sequence,
                 upload,
                 args_len,

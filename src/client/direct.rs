@@ -11,7 +11,7 @@ use super::Failure;
 use super::body::{Body, BodySource, Content};
 use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
 use crate::failure::Failure as Failed;
-use crate::gcs::{self, Gcs, SessionUri, Source, StartUpload, WriteRange, lend};
+use crate::gcs::{self, Gcs, SessionUri, Source, SourceError, StartUpload, WriteRange, lend};
 use crate::upload::{Range, Reported, Upload};
 use crate::wire::{Kind, Retry};
 
@@ -117,9 +117,9 @@ impl DirectWriter {
 
 impl UnreliableWriter for DirectWriter {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
-        let Ok(len) = u64::try_from(body.len) else {
-            let text = "the body is longer than any object";
-            return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
+        let Some(len) = body.len.and_then(|len| u64::try_from(len).ok()) else {
+            let text = "the body is longer than any object, or has no length, which only a daemon takes";
+            return Err(Failure::of(Kind::BadBody, Retry::Never, text));
         };
         let range = Range {
             offset,
@@ -230,7 +230,7 @@ impl From<Body> for Feed {
 }
 
 impl Source for Feed {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>> {
         loop {
             match self.pieces.last_mut() {
                 Some(piece) if piece.len() > max => return Poll::Ready(Ok(piece.split_to(max))),
@@ -263,7 +263,7 @@ impl Source for Feed {
                         Err(error) => {
                             let kind = error.kind();
                             self.error = Some(error);
-                            return Poll::Ready(Err(kind.into()));
+                            return Poll::Ready(Err(io::Error::from(kind).into()));
                         }
                     }
                 }

@@ -95,6 +95,27 @@ impl Attention {
         self.state.load(Ordering::Acquire) == ABANDONED
     }
 
+    /// The daemon reads no more of the request, nor of any other.
+    pub(super) fn refused(&self) -> bool {
+        self.state.load(Ordering::Acquire) == REFUSED
+    }
+
+    /// Nobody wants the body of the request any more: there is a reply, or the caller went away.
+    pub(super) fn unwanted(&self) -> bool {
+        self.state.load(Ordering::Acquire) != WAITING
+    }
+
+    /// Returns once the body is [unwanted](Self::unwanted).
+    pub(super) async fn lapse(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.unwanted() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Returns once no more bytes of the request should be sent.
     pub(super) async fn stop(&self) {
         loop {
@@ -233,6 +254,12 @@ impl InFlight {
 
     /// The body of a request could not be read: tells the caller, and takes no further request.
     pub(super) fn source_failed(&self, sequence: u64, error: std::io::Error) {
+        self.body_failed(sequence, error);
+        self.close(Reason::SourceFailed);
+    }
+
+    /// The body of a request could not be read, and was taken back: tells the caller.
+    pub(super) fn body_failed(&self, sequence: u64, error: std::io::Error) {
         let waiter = match self.lock().pending.get_mut(&sequence) {
             Some(pending) => std::mem::replace(&mut pending.waiter, Waiter::Nobody),
             None => Waiter::Nobody,
@@ -241,7 +268,6 @@ impl InFlight {
             // A caller that went away needs no answer.
             let _gone = waiter.send(Err(Error::Source(Arc::new(error))));
         }
-        self.close(Reason::SourceFailed);
     }
 
     /// Takes no further request, and fails those that were not sent. The first reason stays.

@@ -10,12 +10,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::body::{BodySource, Content};
+use super::body::{BodySource, Content, NextPiece};
 use super::error::Reason;
 use super::in_flight::{Attention, InFlight, Outgoing};
+use crate::types::Crc32c;
+use crate::wire::PieceHead;
 
 /// Pieces that one vectored write takes.
 const SLICES: usize = 64;
+
+/// How many bytes a piece of a body without a length has at most: it must be sent to its end before the body can
+/// be taken back.
+const PIECE_LEN: usize = 1024 * 1024;
 
 /// How many bytes of heads and args are joined before they are written.
 const JOINED: usize = 16 * 1024;
@@ -91,7 +97,7 @@ fn join(
                 }
                 joined.extend_from_slice(&request.front);
             }
-            let stop = request.body.len > 0 || joined.len() >= JOINED;
+            let stop = request.body.len != Some(0) || joined.len() >= JOINED;
             last = Some(request);
             if stop {
                 break;
@@ -111,9 +117,12 @@ async fn send<W: AsyncWrite + Unpin>(
     in_flight: &InFlight,
 ) -> Result<(), Cut> {
     let mut queue = VecDeque::from([front]);
+    let Some(len) = request.body.len else {
+        return send_pieces(half, queue, request, in_flight).await;
+    };
     // Who gives up on a request without a body gives up on its reply only: its few bytes are sent.
     let stop = Stop {
-        attention: (request.body.len > 0).then_some(request.attention),
+        attention: (len > 0).then_some(request.attention),
         in_flight,
     };
     match request.body.content {
@@ -122,9 +131,13 @@ async fn send<W: AsyncWrite + Unpin>(
             write(half, &mut queue, &stop).await
         }
         Content::Source(mut source) => {
-            let mut rest = u64::try_from(request.body.len).unwrap_or(u64::MAX);
+            let mut rest = u64::try_from(len).unwrap_or(u64::MAX);
             while rest > 0 {
-                let mut piece = next(source.as_mut(), &stop).await?;
+                let mut piece = next(source.as_mut(), stop.asked(), in_flight).await?;
+                if piece.is_empty() {
+                    let short = "the source ended before the length that was announced";
+                    return Err(Cut::Source(io::Error::new(io::ErrorKind::UnexpectedEof, short)));
+                }
                 piece.truncate(usize::try_from(rest).unwrap_or(usize::MAX));
                 rest -= piece.len() as u64;
                 queue.push_back(piece);
@@ -132,6 +145,80 @@ async fn send<W: AsyncWrite + Unpin>(
             }
             write(half, &mut queue, &stop).await
         }
+    }
+}
+
+/// Sends what waits in `queue`, then the body of `request` in pieces: all of it, or up to where nobody wants it any
+/// more, which is said by an abort.
+async fn send_pieces<W: AsyncWrite + Unpin>(
+    half: &mut W,
+    mut queue: VecDeque<Bytes>,
+    request: Outgoing,
+    in_flight: &InFlight,
+) -> Result<(), Cut> {
+    let attention = request.attention;
+    // What was begun is sent to its end.
+    let stop = Stop {
+        attention: None,
+        in_flight,
+    };
+    let mut source = match request.body.content {
+        Content::Source(source) => source,
+        Content::Pieces(pieces) => Box::new(Listed(pieces.into())),
+    };
+    let mut checksum = Crc32c::default();
+    let ended = loop {
+        if attention.refused() {
+            return Err(Cut::Stopped);
+        }
+        if attention.unwanted() {
+            break Err(None);
+        }
+        let lapsed = async {
+            tokio::select! {
+                () = attention.lapse() => {}
+                () = in_flight.ended.cancelled() => {}
+            }
+        };
+        let mut bytes = match next(source.as_mut(), lapsed, in_flight).await {
+            Ok(bytes) if bytes.is_empty() => break Ok(()),
+            Ok(bytes) => bytes,
+            Err(Cut::Source(error)) => break Err(Some(error)),
+            Err(Cut::Stopped) if in_flight.ended.is_cancelled() => return Err(Cut::Stopped),
+            Err(Cut::Stopped) => continue,
+            Err(cut) => return Err(cut),
+        };
+        checksum = checksum.append(&bytes);
+        while !bytes.is_empty() && !attention.unwanted() {
+            let piece = bytes.split_to(bytes.len().min(PIECE_LEN));
+            let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+            queue.push_back(Bytes::copy_from_slice(&PieceHead::Data(len).encode()));
+            queue.push_back(piece);
+            write(half, &mut queue, &stop).await?;
+        }
+    };
+    let mut last = BytesMut::new();
+    match &ended {
+        Ok(()) => {
+            last.extend_from_slice(&PieceHead::End { checksum: true }.encode());
+            last.extend_from_slice(&checksum.0.to_le_bytes());
+        }
+        Err(_) => last.extend_from_slice(&PieceHead::Abort.encode()),
+    }
+    queue.push_back(last.freeze());
+    write(half, &mut queue, &stop).await?;
+    if let Err(Some(error)) = ended {
+        in_flight.body_failed(request.sequence, error);
+    }
+    Ok(())
+}
+
+/// Bytes in memory as a source.
+struct Listed(VecDeque<Bytes>);
+
+impl BodySource for Listed {
+    fn next(&mut self) -> NextPiece<'_> {
+        Box::pin(std::future::ready(Ok(self.0.pop_front().unwrap_or_default())))
     }
 }
 
@@ -154,23 +241,22 @@ impl Stop<'_> {
     }
 }
 
-/// The next piece of a source, during which the daemon is not to blame for silence.
-async fn next(source: &mut dyn BodySource, stop: &Stop<'_>) -> Result<Bytes, Cut> {
-    let clock = &stop.in_flight.clock;
+/// The next bytes of a source, during which the daemon is not to blame for silence; none at its end.
+async fn next(
+    source: &mut dyn BodySource,
+    stop: impl Future<Output = ()>,
+    in_flight: &InFlight,
+) -> Result<Bytes, Cut> {
+    let clock = &in_flight.clock;
     clock.held.store(true, Ordering::Relaxed);
     let piece = tokio::select! {
         biased;
-        () = stop.asked() => Err(Cut::Stopped),
+        () = stop => Err(Cut::Stopped),
         piece = source.next() => piece.map_err(Cut::Source),
     };
     clock.touch();
     clock.held.store(false, Ordering::Relaxed);
-    let piece = piece?;
-    if piece.is_empty() {
-        let short = "the source ended before the length that was announced";
-        return Err(Cut::Source(io::Error::new(io::ErrorKind::UnexpectedEof, short)));
-    }
-    Ok(piece)
+    piece
 }
 
 /// Writes all of `queue`, many pieces at a time, none of them copied.

@@ -55,7 +55,8 @@ pub trait UnreliableWriter: Send {
     /// Sends `body` to `offset`. Unless it is the `last`, it must end on a multiple of 256 KiB.
     ///
     /// Success means that all of it is committed, and with `last` that the object is finished. Lists of
-    /// [`Bytes`](bytes::Bytes) go to the socket as they lie in memory.
+    /// [`Bytes`](bytes::Bytes) go to the socket as they lie in memory. A body [without a length](Body::streamed) is
+    /// the last range, whatever `last` says, and goes through a daemon only.
     fn write_at(
         &mut self,
         offset: u64,

@@ -23,15 +23,38 @@ use super::link::Link;
 use crate::types::Crc32c;
 
 /// Why a [`Source`] gave no more.
-pub type SourceError = io::Error;
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Whoever sends the bytes took them back.
+    #[error("the body was taken back by its sender")]
+    Aborted,
+    /// The bytes do not have the checksum that their sender says.
+    #[error("the body has another checksum than its sender says")]
+    Damaged,
+    /// What it gives cannot be a body, or not the one that was announced.
+    #[error("{0}")]
+    Malformed(&'static str),
+}
 
 /// Where the bytes of an upload come from.
 pub trait Source: Send + 'static {
-    /// The next bytes: at least one and never more than `max`, which is never 0. An empty chunk is the end of
-    /// the stream: since the body asks only while bytes are missing, that is the client's disappearance.
+    /// The next bytes: at least one and never more than `max`, which is never 0.
+    ///
+    /// An empty chunk is the end of the stream. A body of known length asks only while bytes are missing, so that to it
+    /// this is the client's disappearance; one of unknown length is whole then, and a source of such a body reports a
+    /// disappearance as an [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
     ///
     /// Dropping interest between two calls loses nothing: a call that returns `Pending` has taken nothing.
     fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>>;
+
+    /// What the checksum of all bytes should be, where the source of a body of unknown length came to know it at
+    /// its end. If it is another, the body is cut before GCS can take it for whole.
+    fn checksum(&self) -> Option<Crc32c> {
+        None
+    }
 }
 
 /// A list of chunks in memory: each is handed on as it is, whole or split, never copied.
@@ -61,6 +84,12 @@ pub enum BodyState {
     Ended,
     /// It failed.
     Failed(io::ErrorKind),
+    /// Its sender took the bytes back.
+    Aborted,
+    /// What it gave cannot be the body.
+    Malformed(&'static str),
+    /// The bytes have another checksum than the source says.
+    Damaged,
     /// The lender took it back.
     Taken,
     /// The body asks for no more: GCS answered early, or the request was dropped.
@@ -69,9 +98,18 @@ pub enum BodyState {
 
 /// Lends `source` for the next `len` bytes.
 pub fn lend<S: Source>(source: S, len: u64) -> (Lease<S>, UploadBody) {
+    lend_for(source, Some(len))
+}
+
+/// Lends `source` up to its end, wherever that is.
+pub fn lend_all<S: Source>(source: S) -> (Lease<S>, UploadBody) {
+    lend_for(source, None)
+}
+
+fn lend_for<S: Source>(source: S, len: Option<u64>) -> (Lease<S>, UploadBody) {
     let slot = Arc::new(Slot(Mutex::new(Lent {
         source: Some(source),
-        state: if len == 0 {
+        state: if len == Some(0) {
             BodyState::Complete
         } else {
             BodyState::Lent
@@ -87,6 +125,7 @@ pub fn lend<S: Source>(source: S, len: u64) -> (Lease<S>, UploadBody) {
         lending: slot.clone(),
         missing: len,
         len,
+        ended: len == Some(0),
         link: None,
     };
     (Lease { slot }, body)
@@ -98,7 +137,8 @@ struct Slot<S>(Mutex<Lent<S>>);
 struct Lent<S> {
     source: Option<S>,
     state: BodyState,
-    len: u64,
+    /// `None` where the source's end is the body's.
+    len: Option<u64>,
     received: u64,
     crc32c: Crc32c,
     /// The source was asked for bytes and had none.
@@ -140,23 +180,31 @@ pub(super) trait Lending: Send + Sync {
     /// Looks at the state, and has `waker` woken when the lender takes the source back.
     fn observe(&self, waker: &Waker) -> Observed;
     fn state(&self) -> BodyState;
+    /// What came from the source.
+    fn received(&self) -> (u64, Crc32c);
     /// Asks the source for no more, and gives it back. Says whether every byte was received from it.
     fn stop(&self) -> bool;
 }
 
 impl<S: Source> Lending for Slot<S> {
     fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut lent = self.lock();
+        let mut slot = self.lock();
+        let lent = &mut *slot;
         match lent.state {
             BodyState::Lent => {}
             BodyState::Complete => return Poll::Ready(None),
             // The rest is never sent; whoever drives the exchange ends it.
             BodyState::Stopped => return Poll::Pending,
-            BodyState::Ended | BodyState::Failed(_) | BodyState::Taken => {
+            BodyState::Ended
+            | BodyState::Failed(_)
+            | BodyState::Aborted
+            | BodyState::Malformed(_)
+            | BodyState::Damaged
+            | BodyState::Taken => {
                 return Poll::Ready(Some(Err(BodyError)));
             }
         }
-        let missing = lent.len - lent.received;
+        let missing = lent.len.map_or(u64::MAX, |len| len - lent.received);
         let max = usize::try_from(missing).unwrap_or(usize::MAX);
         let Some(source) = lent.source.as_mut() else {
             lent.settle(BodyState::Taken);
@@ -167,18 +215,30 @@ impl<S: Source> Lending for Slot<S> {
             return Poll::Pending;
         };
         lent.source_pending = false;
+        let expected = source.checksum();
         let state = match chunk {
-            Ok(chunk) if chunk.is_empty() => BodyState::Ended,
+            Ok(chunk) if chunk.is_empty() && lent.len.is_some() => BodyState::Ended,
+            Ok(chunk) if chunk.is_empty() && expected.is_some_and(|expected| expected != lent.crc32c) => {
+                BodyState::Damaged
+            }
+            Ok(chunk) if chunk.is_empty() => {
+                lent.settle(BodyState::Complete);
+                return Poll::Ready(None);
+            }
             Ok(chunk) if chunk.len() > max => BodyState::Failed(io::ErrorKind::InvalidData),
             Ok(chunk) => {
                 lent.received += chunk.len() as u64;
                 lent.crc32c = lent.crc32c.append(&chunk);
-                if lent.received == lent.len {
+                if lent.len == Some(lent.received) {
                     lent.settle(BodyState::Complete);
                 }
                 return Poll::Ready(Some(Ok(chunk)));
             }
-            Err(error) => BodyState::Failed(error.kind()),
+            Err(SourceError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => BodyState::Ended,
+            Err(SourceError::Io(error)) => BodyState::Failed(error.kind()),
+            Err(SourceError::Aborted) => BodyState::Aborted,
+            Err(SourceError::Damaged) => BodyState::Damaged,
+            Err(SourceError::Malformed(why)) => BodyState::Malformed(why),
         };
         lent.settle(state);
         Poll::Ready(Some(Err(BodyError)))
@@ -199,6 +259,11 @@ impl<S: Source> Lending for Slot<S> {
 
     fn state(&self) -> BodyState {
         self.lock().state
+    }
+
+    fn received(&self) -> (u64, Crc32c) {
+        let lent = self.lock();
+        (lent.received, lent.crc32c)
     }
 
     fn stop(&self) -> bool {
@@ -285,26 +350,38 @@ impl<S> fmt::Debug for Lease<S> {
 /// Dropped before its last byte, it gives the source back to the [`Lease`].
 pub struct UploadBody {
     lending: Arc<dyn Lending>,
-    len: u64,
-    missing: u64,
+    len: Option<u64>,
+    missing: Option<u64>,
+    /// All of it was handed on.
+    ended: bool,
     /// The connection that it goes out on, once there is one.
     link: Option<Arc<Link>>,
 }
 
 impl UploadBody {
-    /// How many bytes it sends.
-    pub fn len(&self) -> u64 {
+    /// How many bytes it sends; `None` where nobody knows before its end.
+    pub fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Whether it sends nothing.
+    /// Whether it is known to send nothing.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len == Some(0)
     }
 
-    /// How many bytes are still to be sent.
-    pub(super) fn missing(&self) -> u64 {
+    /// A view of what comes from the source, for when the body has gone its way.
+    pub fn tally(&self) -> Tally {
+        Tally(self.lending.clone())
+    }
+
+    /// How many bytes are still to be sent, where that is known.
+    pub(super) fn missing(&self) -> Option<u64> {
         self.missing
+    }
+
+    /// Whether all of it was handed on.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     pub(super) fn lending(&self) -> Arc<dyn Lending> {
@@ -318,7 +395,7 @@ impl UploadBody {
 
     /// The next bytes for the connection; an error cuts it.
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if self.missing == 0 {
+        if self.ended {
             return Poll::Ready(None);
         }
         // GCS has begun to answer: it will not have the rest. The same task reads that answer, so that no
@@ -327,8 +404,13 @@ impl UploadBody {
             return Poll::Pending;
         }
         let chunk = ready!(self.lending.poll_chunk(cx));
-        if let Some(Ok(chunk)) = &chunk {
-            self.missing -= chunk.len() as u64;
+        match &chunk {
+            None => self.ended = true,
+            Some(Ok(chunk)) => {
+                self.missing = self.missing.map(|missing| missing - chunk.len() as u64);
+                self.ended = self.missing == Some(0);
+            }
+            Some(Err(_)) => {}
         }
         Poll::Ready(chunk)
     }
@@ -346,6 +428,29 @@ impl fmt::Debug for UploadBody {
             .field("len", &self.len)
             .field("missing", &self.missing)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a body received from its source.
+pub struct Tally(Arc<dyn Lending>);
+
+impl Tally {
+    /// How many bytes.
+    pub fn received(&self) -> u64 {
+        self.0.received().0
+    }
+
+    /// Their checksum.
+    pub fn crc32c(&self) -> Crc32c {
+        self.0.received().1
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tally")
+            .field("received", &self.received())
+            .finish()
     }
 }
 

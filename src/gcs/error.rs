@@ -51,6 +51,12 @@ pub enum ErrorKind {
     SourceFailed,
     /// The body's source was taken back while it was lent.
     SourceTaken,
+    /// The sender of the body took it back.
+    SourceAborted,
+    /// What the body's source gave cannot be the body that was announced.
+    SourceMalformed,
+    /// What the body's source gave has another checksum than its sender says.
+    SourceDamaged,
     /// The server's answer is not one that GCS gives to this call.
     BadResponse,
     /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`].
@@ -208,10 +214,15 @@ impl Error {
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
-            Kind::Invalid | Kind::Certificate | Kind::SessionCancelled | Kind::CredentialsRefused => {
-                Recovery::Never
-            }
+            Kind::Invalid
+            | Kind::Certificate
+            | Kind::SessionCancelled
+            | Kind::SourceMalformed
+            | Kind::CredentialsRefused => Recovery::Never,
             Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
+            // The session may hold damaged bytes.
+            Kind::SourceDamaged if self.0.request_sent => Recovery::Restart,
+            Kind::SourceDamaged => Recovery::Same,
             Kind::Gap => Recovery::Query,
             Kind::Http if !self.0.http_status.is_some_and(is_transient) => Recovery::Never,
             Kind::Http
@@ -226,6 +237,7 @@ impl Error {
             | Kind::SourceEnded
             | Kind::SourceFailed
             | Kind::SourceTaken
+            | Kind::SourceAborted
             | Kind::BadResponse
             | Kind::CredentialsUnavailable
             | Kind::CredentialsTimeout => match self.0.call {

@@ -224,6 +224,12 @@ impl Exchange {
                 ErrorKind::SourceFailed,
                 format!("reading from the client: {kind}"),
             ),
+            BodyState::Aborted => Error::new(ErrorKind::SourceAborted, "the client took the body back"),
+            BodyState::Malformed(why) => Error::new(ErrorKind::SourceMalformed, why),
+            BodyState::Damaged => Error::new(
+                ErrorKind::SourceDamaged,
+                "the body does not have the checksum that its end says: it was cut, and no object was made of it",
+            ),
             BodyState::Taken | BodyState::Lent | BodyState::Complete | BodyState::Stopped => {
                 Error::new(ErrorKind::SourceTaken, "the body was taken back")
             }

@@ -28,7 +28,7 @@ mod session;
 mod tls;
 mod transport;
 
-pub use body::{BodyState, Lease, Source, SourceError, UploadBody, lend};
+pub use body::{BodyState, Lease, Source, SourceError, Tally, UploadBody, lend, lend_all};
 pub use config::{Config, ConfigError, CredentialsSource};
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};

@@ -88,8 +88,11 @@ impl Gcs {
     ) -> Request<RequestBody> {
         headers.insert(USER_AGENT, self.0.user_agent.clone());
         // Said even where it is 0: GCS refuses a POST, PUT or DELETE without it (411).
-        if method != Method::GET {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        // Where nobody knows it, hyper announces chunks.
+        if method != Method::GET
+            && let Some(len) = body.len()
+        {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
         }
         let mut request = Request::new(body);
         *request.method_mut() = method;
@@ -122,9 +125,10 @@ impl RequestBody {
         }
     }
 
-    pub(super) fn len(&self) -> u64 {
+    /// How many bytes are still to be sent, where that is known.
+    pub(super) fn len(&self) -> Option<u64> {
         match self {
-            Self::Full(bytes) => bytes.len() as u64,
+            Self::Full(bytes) => Some(bytes.len() as u64),
             Self::Upload(body) => body.missing(),
         }
     }
@@ -148,11 +152,14 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.len() == 0
+        match self {
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Upload(body) => body.has_ended(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
+        self.len().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -174,6 +174,29 @@ impl Gcs {
         written.await.map_err(|error| error.during(Call::Write))
     }
 
+    /// Writes all bytes from `offset` on, however many there are: `PUT` with `Content-Range: bytes FIRST-*/*`, in chunks.
+    /// The end of the body is the end of the object (google-cloud-rust sends bodies of unknown size so). Dropping the
+    /// future cuts the request, which GCS then cannot take for whole.
+    pub async fn write_rest(
+        &self,
+        session: &SessionUri,
+        offset: u64,
+        object_crc32c: Option<Crc32c>,
+        body: UploadBody,
+    ) -> Result<Answered<Progress>, Error> {
+        let written = async {
+            if body.len().is_some() {
+                return Err(Error::new(ErrorKind::Invalid, "the body has a length"));
+            }
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, ascii(format!("bytes {offset}-*/*"))?);
+            insert_hash(&mut headers, object_crc32c);
+            self.put(session, headers, RequestBody::Upload(body), Call::Write)
+                .await
+        };
+        written.await.map_err(|error| error.during(Call::Write))
+    }
+
     /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what
     /// was under way may still be persisted after it (google-cloud-cpp#9750).
     pub async fn query(&self, session: &SessionUri) -> Result<Answered<Progress>, Error> {
@@ -274,12 +297,12 @@ impl Gcs {
 }
 
 impl WriteRange {
-    fn content_range(&self, body_len: u64) -> Result<HeaderValue, Error> {
+    fn content_range(&self, body_len: Option<u64>) -> Result<HeaderValue, Error> {
         let invalid = |problem| Err(Error::new(ErrorKind::Invalid, problem));
         let Some(end) = self.offset.checked_add(self.len) else {
             return invalid("the range ends beyond 2^64");
         };
-        if body_len != self.len {
+        if body_len != Some(self.len) {
             return invalid("the body is not as long as the range");
         }
         if self.total.is_some_and(|total| total != end) {

@@ -274,6 +274,12 @@ impl Seat {
         let noted = self.with(|open| {
             match failure.status.kind() {
                 Some(Kind::SessionLost | Kind::ChecksumMismatch) => open.upload.lost(),
+                // GCS may hold bytes that are not the client's.
+                Some(Kind::BodyDamaged) if failure.status.retry() == Some(Retry::Restart) => {
+                    open.upload.lost();
+                }
+                // Some of the body may have arrived, though it was none.
+                Some(Kind::BadBody) => open.upload.unsettle(),
                 _ if failure.is_unknown() => open.upload.unsettle(),
                 _ => {}
             }

@@ -6,16 +6,36 @@ use super::{Answer, Context, Failure, Seat};
 use crate::gcs::{self, SessionUri, UploadBody, WriteRange};
 use crate::types::Crc32c;
 use crate::upload::{Range, Reported};
+use crate::wire::Reply;
 use crate::wire::progress::Progress;
 use crate::wire::write_at::Args;
-use crate::wire::{Reply, RequestHead};
 
 /// A range that GCS may be sent.
 #[derive(Debug)]
 pub struct Permitted {
     session: SessionUri,
-    range: Range,
+    offset: u64,
+    /// `None`: up to the end of a body in pieces, which is the object's.
+    len: Option<u64>,
+    total: Option<u64>,
     object_crc32c: Option<Crc32c>,
+}
+
+impl Permitted {
+    /// How many bytes it has; `None` where only the end of the body tells.
+    pub fn body_len(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// The same range, of a body in pieces that turned out to hold no bytes.
+    #[must_use]
+    pub fn without_bytes(self) -> Self {
+        Self {
+            len: Some(0),
+            total: Some(self.offset),
+            ..self
+        }
+    }
 }
 
 /// What GCS holds after a range.
@@ -26,18 +46,19 @@ pub struct Written {
     body: Bytes,
 }
 
-/// Decides whether the range may be sent, before a byte of its body is taken.
-pub fn permit(seat: &Seat, head: &RequestHead, args: &Args) -> Result<Permitted, Failure> {
-    let range = Range {
-        offset: args.offset,
-        len: head.body_len,
-        total: args.total,
-    };
+/// Decides whether the range may be sent, before a byte of its body is taken. A body in pieces has no `len`.
+pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
+    let Args { offset, total, .. } = *args;
     let session = seat.session()?;
-    seat.with(|open| open.upload.check_write(&range))??;
+    seat.with(|open| match len {
+        Some(len) => open.upload.check_write(&Range { offset, len, total }),
+        None => open.upload.check_rest(offset, total),
+    })??;
     Ok(Permitted {
         session,
-        range,
+        offset,
+        len,
+        total,
         object_crc32c: args.object_crc32c,
     })
 }
@@ -49,15 +70,36 @@ pub async fn run(
     permitted: &Permitted,
     body: UploadBody,
 ) -> Result<Written, Failure> {
-    let range = permitted.range;
-    let http_range = WriteRange {
-        offset: range.offset,
-        len: range.len,
-        total: range.total,
-        object_crc32c: permitted.object_crc32c,
+    let Permitted {
+        ref session,
+        offset,
+        len,
+        total,
+        object_crc32c,
+    } = *permitted;
+    let tally = body.tally();
+    let write = async {
+        match len {
+            Some(len) => {
+                let range = WriteRange {
+                    offset,
+                    len,
+                    total,
+                    object_crc32c,
+                };
+                context.gcs.write(session, range, body).await
+            }
+            None => context.gcs.write_rest(session, offset, object_crc32c, body).await,
+        }
     };
-    let write = context.gcs.write(&permitted.session, http_range, body);
     let answered = seat.call(write).await?;
+    let len = len.unwrap_or_else(|| tally.received());
+    let range = Range {
+        offset,
+        len,
+        // GCS takes the end of a body in pieces for the object's.
+        total: total.or(permitted.len.is_none().then_some(offset + len)),
+    };
     let (reported, http_status, body) = reported(answered.answer);
     let progress = seat.with(|open| {
         open.upload.after_write(&range, reported)?;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, error, info};
 
+use super::body::Body;
 use super::in_flight::{Flight, InFlight, Room};
 use super::reader::{ReadError, Reader};
 use super::{Shared, refusal, write, writer};
@@ -22,10 +23,12 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 1 << 30;
 
 /// Whether the connection goes on after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Next {
     Read,
     Close,
+    /// The border to the next request is lost: the client is told why, then the connection closes.
+    Lost(Box<Failure>),
 }
 
 struct Connection {
@@ -128,6 +131,10 @@ impl Connection {
             let (next, back) = Box::pin(self.request(frame, room, reader, draining)).await;
             match (next, back) {
                 (Next::Read, Some(back)) => reader = back,
+                (Next::Lost(failure), back) => {
+                    self.lost(*failure).await;
+                    return back;
+                }
                 (_, back) => return back,
             }
         }
@@ -141,11 +148,16 @@ impl Connection {
             }
             return None;
         };
+        self.lost(failure).await;
+        Some(reader)
+    }
+
+    /// Tells the client why no further request can be found in its bytes.
+    async fn lost(&self, failure: Failure) {
         info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
         let replier = Replier::new(self.frames.clone(), 0, 0);
         // A client that is gone needs no reply.
         let _ = replier.end(&Err(failure), true).await;
-        Some(reader)
     }
 
     /// Takes on a request: answers it, or lets a task do so.
@@ -165,33 +177,31 @@ impl Connection {
             started: Instant::now(),
             flight: None,
         };
-        let unread = head.body_len.saturating_add(if frame.args.is_none() {
-            head.args_len.into()
-        } else {
-            0
-        });
+        // Args beyond the limit are still to be read.
+        let unread = if frame.args.is_none() { head.args_len } else { 0 };
+        let body = Body::new(reader, &head);
         if draining {
             job.finish(Err(refusal::draining()), true).await;
-            return (Next::Close, Some(reader));
+            return (Next::Close, Some(body.into_reader()));
         }
         match self.in_flight.take_off(head.sequence, room) {
             Ok(flight) => job.flight = Some(flight),
             Err(_room) => {
                 return self
-                    .refuse(job, refusal::duplicate(head.sequence), unread, reader)
+                    .refuse(job, refusal::duplicate(head.sequence), unread, body)
                     .await;
             }
         }
         let max_args = self.shared.context.limits.max_args;
         let request = match refusal::read_request(&frame, max_args, self.authenticated) {
             Ok(request) => request,
-            Err(failure) => return self.refuse(job, failure, unread, reader).await,
+            Err(failure) => return self.refuse(job, failure, unread, body).await,
         };
         let opcode = request.opcode();
         let seat = if opcode.has_upload() {
             match self.uploads.take_seat(opcode, head.upload) {
                 Ok(seat) => Some(seat),
-                Err(failure) => return self.refuse(job, failure, unread, reader).await,
+                Err(failure) => return self.refuse(job, failure, unread, body).await,
             }
         } else {
             None
@@ -199,15 +209,15 @@ impl Connection {
         match (request, seat) {
             (Request::WriteAt(args), Some(seat)) => {
                 let shared = self.shared.clone();
-                write::run(shared, job, seat, args, reader, &mut self.tasks).await
+                write::run(shared, job, seat, args, body, &mut self.tasks).await
             }
             (request @ (Request::Hello(_) | Request::Ping(_)), _) => {
-                (self.local(job, request).await, Some(reader))
+                (self.local(job, request).await, Some(body.into_reader()))
             }
             (request, seat) => {
                 self.tasks
                     .spawn(carry_out(self.shared.clone(), job, request, seat));
-                (Next::Read, Some(reader))
+                (Next::Read, Some(body.into_reader()))
             }
         }
     }
@@ -223,21 +233,9 @@ impl Connection {
         if refused { Next::Close } else { Next::Read }
     }
 
-    /// Answers at once that a request is not carried out, then gets its `unread` bytes out of the way.
-    async fn refuse(
-        &self,
-        job: Job,
-        failure: Failure,
-        unread: u64,
-        mut reader: Reader,
-    ) -> (Next, Option<Reader>) {
-        let closing = unread > self.shared.context.limits.drain_cap;
-        job.finish(Err(failure), closing).await;
-        if !closing && reader.skip(unread).await {
-            (Next::Read, Some(reader))
-        } else {
-            (Next::Close, Some(reader))
-        }
+    /// Answers at once that a request is not carried out, then gets its `unread` args and its body out of the way.
+    async fn refuse(&self, job: Job, failure: Failure, unread: u32, body: Body) -> (Next, Option<Reader>) {
+        write::turn_away(&self.shared, job, failure, body.behind(unread)).await
     }
 }
 

@@ -10,6 +10,7 @@
 //! the next border between requests; when the grace is over, what is left is cut and answered `draining`.
 
 mod accept;
+mod body;
 mod connection;
 mod in_flight;
 mod reader;

@@ -7,12 +7,11 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
 
-use crate::gcs::Source;
 use crate::wire::codec::FrameError;
 use crate::wire::{HEAD_LEN, RequestCodec, RequestFrame};
 
@@ -127,17 +126,50 @@ impl Reader {
     }
 }
 
-impl Source for Reader {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+impl Reader {
+    /// The next bytes: at least one and at most `max`, none at the stream's end. Reads up to `ahead` bytes where none
+    /// are there yet.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        ahead: usize,
+    ) -> Poll<io::Result<Bytes>> {
         loop {
             if !self.buffer.is_empty() {
                 let len = self.buffer.len().min(max);
                 return Poll::Ready(Ok(self.buffer.split_to(len).freeze()));
             }
             ready!(self.half.as_ref().poll_read_ready(cx))?;
-            if self.fill(max)? == Some(0) {
+            if self.fill(ahead)? == Some(0) {
                 return Poll::Ready(Ok(Bytes::new()));
             }
         }
+    }
+
+    /// The next `N` bytes, which are few. The stream's end is an error; what was read stays in the buffer till then.
+    pub(super) fn poll_exactly<const N: usize>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<[u8; N]>> {
+        loop {
+            if let Some(bytes) = self.buffer.first_chunk::<N>().copied() {
+                self.buffer.advance(N);
+                return Poll::Ready(Ok(bytes));
+            }
+            ready!(self.half.as_ref().poll_read_ready(cx))?;
+            if self.fill(usize::MAX)? == Some(0) {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// As [`poll_exactly`](Self::poll_exactly); `None` when the client ended or stalled before the last.
+    pub(super) async fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let client_timeout = self.client_timeout;
+        let came = timeout(client_timeout, std::future::poll_fn(|cx| self.poll_exactly(cx))).await;
+        came.ok()?.ok()
+    }
+
+    /// How long the client may send nothing inside a request.
+    pub(super) fn client_timeout(&self) -> Duration {
+        self.client_timeout
     }
 }

@@ -3,7 +3,8 @@
 use super::reader::ReadError;
 use crate::ops::Failure;
 use crate::wire::codec::FrameError;
-use crate::wire::{HeadError, Kind, Opcode, Request, RequestFrame, Retry};
+use crate::wire::head::STREAMED;
+use crate::wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
 
 /// Reads a request out of its frame.
 pub(super) fn read_request(
@@ -12,10 +13,11 @@ pub(super) fn read_request(
     authenticated: bool,
 ) -> Result<Request, Failure> {
     let head = &frame.head;
-    if head.flags != 0 {
+    let undefined = head.flags & !STREAMED;
+    if undefined != 0 {
         return Err(refuse(
             Kind::BadFlags,
-            format!("the flags {:#06x} are not defined", head.flags),
+            format!("the flags {undefined:#06x} are not defined"),
         ));
     }
     let Some(opcode) = Opcode::from_code(head.opcode) else {
@@ -35,6 +37,10 @@ pub(super) fn read_request(
         );
         return Err(refuse(Kind::ArgsTooLarge, message));
     };
+    if head.streamed() && !opcode.may_stream() {
+        let message = format!("{} has no body that could come in pieces", opcode.name());
+        return Err(refuse(Kind::BadFlags, message));
+    }
     if head.body_len > 0 && !opcode.has_body() {
         let message = format!(
             "{} has no body, and one of {} bytes was announced",
@@ -61,7 +67,7 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
                 HeadError::Magic(_) | HeadError::Direction => Kind::BadHead,
                 HeadError::Version(_) => Kind::BadVersion,
                 HeadError::FramingFlags(_) => Kind::BadFlags,
-                HeadError::BodyLen(_) => Kind::BadBody,
+                HeadError::BodyLen(_) | HeadError::StreamedLen(_) => Kind::BadBody,
             };
             Some(refuse(kind, head.to_string()))
         }
@@ -91,6 +97,17 @@ pub(super) fn duplicate(sequence: u64) -> Failure {
         Kind::DuplicateSequence,
         format!("a request with the sequence {sequence} is in flight"),
     )
+}
+
+/// What to tell a client whose body in pieces cannot be read to its end.
+pub(super) fn bad_piece(error: PieceError) -> Failure {
+    refuse(Kind::BadBody, error.to_string())
+}
+
+/// What to tell a client that goes on and on with a body that was refused.
+pub(super) fn endless_pieces(cap: u64) -> Failure {
+    let message = format!("a body that is not wanted had not ended after {cap} bytes more: connect again");
+    Failure::new(Kind::BadBody, Retry::Reconnect, message)
 }
 
 fn refuse(kind: Kind, message: String) -> Failure {

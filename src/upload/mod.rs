@@ -182,9 +182,27 @@ impl Upload {
             None if !end.is_multiple_of(CHUNK_ALIGNMENT) => return Err(Refusal::Alignment { end }),
             None => {}
         }
-        if range.offset > self.committed {
+        self.check_gap(range.offset)
+    }
+
+    /// Whether all bytes from `offset` on may be written now, however many there are. With `total`, they must end there.
+    pub fn check_rest(&self, offset: u64, total: Option<u64>) -> Result<(), Refusal> {
+        self.check_open()?;
+        if offset.max(total.unwrap_or(0)) > MAX_END {
+            return Err(Refusal::TooLong);
+        }
+        if let Some(total) = total
+            && total < offset
+        {
+            return Err(Refusal::Total { end: offset, total });
+        }
+        self.check_gap(offset)
+    }
+
+    fn check_gap(&self, offset: u64) -> Result<(), Refusal> {
+        if offset > self.committed {
             return Err(Refusal::Gap {
-                offset: range.offset,
+                offset,
                 committed: self.committed,
             });
         }

@@ -194,12 +194,18 @@ mod tests {
             Err(FrameError::Head(HeadError::Version(2)))
         ));
         bytes[4] = 1;
-        bytes[6] = 1;
+        bytes[6] = 3;
         assert!(matches!(
             decode(bytes, &mut codec),
-            Err(FrameError::Head(HeadError::FramingFlags(1)))
+            Err(FrameError::Head(HeadError::FramingFlags(2)))
         ));
-        bytes[6] = 0;
+        bytes[6] = 1;
+        bytes[24] = 5;
+        assert!(matches!(
+            decode(bytes, &mut codec),
+            Err(FrameError::Head(HeadError::StreamedLen(5)))
+        ));
+        (bytes[6], bytes[24]) = (0, 0);
         bytes[31] = 0x80;
         assert!(matches!(
             decode(bytes, &mut codec),

@@ -16,6 +16,8 @@ pub const REPLY_MAGIC: [u8; 4] = *b"GCS!";
 
 /// Request flags whose meaning touches the framing (bits 0 to 7): an unknown one ends the connection.
 pub const FRAMING_FLAGS: u16 = 0x00ff;
+/// Request flag: the body comes in [pieces](super::piece), because its length is not known.
+pub const STREAMED: u16 = 1;
 /// Reply flag: more frames of the same reply follow.
 pub const MORE: u16 = 1;
 /// Reply flag: the daemon closes the connection, and reads no further request from it.
@@ -39,6 +41,9 @@ pub enum HeadError {
     /// `body_len` is 2^63 or more.
     #[error("body_len {0} is beyond 2^63 - 1")]
     BodyLen(u64),
+    /// A body in pieces has a length.
+    #[error("body_len is {0}, and must be 0 where the body comes in pieces")]
+    StreamedLen(u64),
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
@@ -75,7 +80,7 @@ const _: () = assert!(size_of::<RawReplyHead>() == HEAD_LEN);
 pub struct RequestHead {
     /// The number of the request's kind; it may be one that this side does not know.
     pub opcode: u8,
-    /// No flag is defined for requests.
+    /// [`STREAMED`]; no other flag is defined for requests.
     pub flags: u16,
     /// The client's number for the request, echoed in each frame of the reply.
     pub sequence: u64,
@@ -83,7 +88,7 @@ pub struct RequestHead {
     pub upload: u32,
     /// Bytes of args that follow the head.
     pub args_len: u32,
-    /// Bytes of body that follow the args, at most [`MAX_BODY_LEN`].
+    /// Bytes of body that follow the args, at most [`MAX_BODY_LEN`]; 0 where it comes in pieces.
     pub body_len: u64,
 }
 
@@ -98,9 +103,12 @@ impl RequestHead {
             raw.version,
             raw.body_len.get(),
         )?;
-        let unknown = raw.flags.get() & FRAMING_FLAGS;
+        let unknown = raw.flags.get() & FRAMING_FLAGS & !STREAMED;
         if unknown != 0 {
             return Err(HeadError::FramingFlags(unknown));
+        }
+        if raw.flags.get() & STREAMED != 0 && raw.body_len != 0 {
+            return Err(HeadError::StreamedLen(raw.body_len.get()));
         }
         Ok(Self {
             opcode: raw.opcode,
@@ -110,6 +118,11 @@ impl RequestHead {
             args_len: raw.args_len.get(),
             body_len: raw.body_len.get(),
         })
+    }
+
+    /// Whether the body comes in pieces.
+    pub fn streamed(&self) -> bool {
+        self.flags & STREAMED != 0
     }
 
     /// The 32 bytes of the head.

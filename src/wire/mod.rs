@@ -4,7 +4,8 @@
 //! table from which the enum, the names, the decoding and the golden tests follow.
 //!
 //! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
-//! the third: a body is streamed by whoever owns the socket.
+//! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
+//! [pieces](piece).
 
 pub mod args;
 pub mod attach_upload;
@@ -17,6 +18,7 @@ pub mod head;
 pub mod hello;
 pub mod object;
 pub mod opcode;
+pub mod piece;
 pub mod ping;
 pub mod progress;
 pub mod query_upload;
@@ -31,6 +33,7 @@ pub use codec::{ReplyCodec, ReplyFrame, RequestCodec, RequestFrame};
 pub use error::ErrorReply;
 pub use head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
 pub use opcode::{Opcode, Reply, Request};
+pub use piece::{PIECE_HEAD_LEN, PieceError, PieceHead};
 pub use status::{Kind, Layer, Retry, Status};
 
 /// The version of the protocol that this crate speaks.

@@ -43,6 +43,11 @@ macro_rules! opcodes {
             pub fn has_body(self) -> bool {
                 match self { $(Self::$opcode => opcodes!(@$body),)* }
             }
+
+            /// Whether that body may come in pieces.
+            pub fn may_stream(self) -> bool {
+                match self { $(Self::$opcode => opcodes!(@stream $body),)* }
+            }
         }
 
         /// The args of a request, by opcode.
@@ -92,8 +97,10 @@ macro_rules! opcodes {
         }
     };
     (@upload) => { true };
-    (@body) => { true };
+    (@streamed) => { true };
     (@none) => { false };
+    (@stream streamed) => { true };
+    (@stream none) => { false };
 }
 
 opcodes! {
@@ -105,7 +112,7 @@ opcodes! {
     /// Begin an unfinished object.
     0x10 StartUpload start_upload upload none;
     /// A range of an upload's bytes, streamed.
-    0x11 WriteAt write_at upload body;
+    0x11 WriteAt write_at upload streamed;
     /// Ask GCS what it holds of an upload.
     0x12 QueryUpload query_upload upload none;
     /// Make the object of what is committed.

@@ -109,7 +109,7 @@ kinds! {
     0x06 Client ArgsTooLarge "args_too_large";
     /// A bucket's or an object's name that GCS cannot have.
     0x07 Client BadName "bad_name";
-    /// A body where the opcode has none, or one that does not fit the args.
+    /// A body where the opcode has none, one that does not fit the args, or pieces that are none.
     0x08 Client BadBody "bad_body";
     /// A range that is not the last and does not end on a multiple of 256 KiB.
     0x09 Client BadAlignment "bad_alignment";
@@ -141,6 +141,10 @@ kinds! {
     0x16 Client TooManyUploads "too_many_uploads";
     /// A later `AttachUpload` took the upload: nothing can be done to it here any more.
     0x17 Client Fenced "fenced";
+    /// The client took the body back by an abort piece.
+    0x18 Client BodyAborted "body_aborted";
+    /// The body that came does not have the checksum that its end piece gives.
+    0x19 Client BodyDamaged "body_damaged";
 
     /// The daemon is stopping.
     0x40 Daemon Draining "draining";

@@ -2,6 +2,7 @@
 """A small client of gcsd, written from proto-spec.md alone: the specification's "baseline client".
 
 usage: mini.py HOST:PORT put FILE gs://BUCKET/OBJECT
+       mini.py HOST:PORT pipe gs://BUCKET/OBJECT    (what standard input brings, of any length; tried once)
        mini.py HOST:PORT get gs://BUCKET/OBJECT FILE
        mini.py HOST:PORT stat gs://BUCKET/OBJECT
 """
@@ -51,11 +52,13 @@ class Connection:
         except OSError:
             self.cut = True  # no further request; but the reply may have come
 
-    def frames(self, opcode, upload=0, args=b"", body=b""):
+    def frames(self, opcode, upload=0, args=b"", body=b"", pieces=None):
         """Sends a request, and yields the args and the body of each frame of its reply."""
-        self.sequence, flags = self.sequence + 1, 1
-        head = struct.pack("<4sBBHQIIQ", b"GCS?", 1, opcode, 0, self.sequence, upload, len(args), len(body))
+        self.sequence, flags, streamed = self.sequence + 1, 1, int(pieces is not None)
+        head = struct.pack("<4sBBHQIIQ", b"GCS?", 1, opcode, streamed, self.sequence, upload, len(args), len(body))
         self.send(memoryview(head + args + body))
+        for piece in pieces or ():
+            self.send(memoryview(piece))
         while flags & 1:
             head = struct.unpack("<4sBBHQHHIQ", self.receive(32))
             magic, version, _, flags, sequence, status, _, args_len, body_len = head
@@ -132,6 +135,20 @@ def put(address, path, bucket, name):
                 connection.ask(CANCEL, 1)
             raise
 
+def pieces(source):
+    """The bytes of source as a body in pieces: data, and at the end the checksum of all of it."""
+    checksum = 0
+    while data := source.read1(PIECE):
+        checksum = crc32c(data, checksum)
+        yield struct.pack("<IB3x", len(data), 1) + data
+    yield struct.pack("<IB3xI", 4, 2, checksum)
+
+def pipe(address, bucket, name):
+    connection = Connection(address)
+    args = struct.pack("<HHHHHHIIIQ32x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
+    connection.ask(START, 1, args)
+    return connection.progress(WRITE, 1, struct.pack("<QQII", 0, 0, 0, 0), b"", pieces(sys.stdin.buffer))[4]
+
 def object_ref(bucket, name, generation=0):
     return struct.pack("<HHHHIIQ32x", len(bucket), len(name), 0, 0, 16 if generation else 0, 0, generation)
 
@@ -156,6 +173,8 @@ def main(address, verb, *rest):
     bucket, _, name = rest[verb == "put"].removeprefix("gs://").encode().partition(b"/")
     if verb == "put":
         print("generation %d" % put(address, rest[0], bucket, name))
+    elif verb == "pipe":
+        print("generation %d" % pipe(address, bucket, name))
     elif verb == "get":
         print("%d bytes" % get(address, bucket, name, rest[1]))
     else:
@@ -163,7 +182,7 @@ def main(address, verb, *rest):
         print("generation %d, metageneration %d, %d bytes" % struct.unpack_from("<QQQ", args), json.decode(), sep="\n")
 
 if __name__ == "__main__":
-    if [len(sys.argv), *sys.argv[2:3]] not in ([5, "put"], [5, "get"], [4, "stat"]):
+    if [len(sys.argv), *sys.argv[2:3]] not in ([5, "put"], [4, "pipe"], [5, "get"], [4, "stat"]):
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])

@@ -183,3 +183,45 @@ async fn help_helps() {
     assert!(shown.text().contains("Exit codes:"));
     assert_eq!(run(None, &["no-such-command"], b"").await.code, Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
+    let daemon = Daemon::start().await;
+    let url = format!("gs://{BUCKET}/piped");
+    let args = ["encode", "write-at", "--streamed", "--body", "-"];
+    let piped = run(None, &args, b"from a pipe").await.quiet().out;
+    let start = encode(&["start-upload", &url]).await;
+    let replies = netcat(&daemon, &[&start[..], &piped].concat()).await;
+    assert_eq!(daemon.object("piped").await, b"from a pipe");
+    let shown = run(None, &["decode"], &replies).await.quiet();
+    assert!(
+        shown
+            .text()
+            .contains("WriteAt ok http=200 committed=11 finished "),
+        "{}",
+        shown.text()
+    );
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let body = dir.path().join("body");
+    let args = ["decode", "--requests", "--body", body.to_str().expect("UTF-8")];
+    let shown = run(None, &args, &piped).await.quiet();
+    let crc32c = gcsd::types::Crc32c::of(b"from a pipe").to_base64();
+    assert_eq!(
+        shown.text(),
+        format!("request 17 WriteAt streamed upload=1 offset=0 body_len=11 body_crc32c={crc32c}\n")
+    );
+    assert_eq!(fs::read(&body).expect("the bytes"), b"from a pipe");
+    // Cut short, damaged, and taken back.
+    run(None, &["decode", "--requests"], &piped[..piped.len() - 1])
+        .await
+        .failed(1, "truncated: ");
+    let mut damaged = piped.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let shown = run(None, &["decode", "--requests"], &damaged).await.quiet();
+    assert!(shown.text().ends_with(" damaged\n"), "{}", shown.text());
+    let aborted = [&piped[..piped.len() - 12], &[0, 0, 0, 0, 3, 0, 0, 0]].concat();
+    let shown = run(None, &["decode", "--requests"], &aborted).await.quiet();
+    assert!(shown.text().ends_with(" aborted\n"), "{}", shown.text());
+}

@@ -5,7 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::gcs::{BodyState, ErrorKind, Gcs, Lease, Progress, Recovery, Source, UploadBody, WriteRange, lend};
+use gcsd::gcs::{
+    BodyState, ErrorKind, Gcs, Lease, Progress, Recovery, Source, SourceError, UploadBody, WriteRange, lend,
+    lend_all,
+};
 use gcsd::types::Crc32c;
 
 use crate::support::feed::{Endless, feed};
@@ -282,7 +285,7 @@ async fn a_client_that_leaves_never_completes_a_put() {
             Some(error) => (ErrorKind::SourceFailed, BodyState::Failed(error.kind())),
         };
         if let Some(error) = ending {
-            feeder.send(Err(error)).expect("fed");
+            feeder.send(Err(error.into())).expect("fed");
         }
         drop(feeder);
         assert_eq!(server.count_to_end().await, 3);
@@ -412,7 +415,7 @@ async fn a_source_that_breaks_its_word_corrupts_nothing() {
             &mut self,
             _cx: &mut std::task::Context<'_>,
             _max: usize,
-        ) -> std::task::Poll<io::Result<Bytes>> {
+        ) -> std::task::Poll<Result<Bytes, gcsd::gcs::SourceError>> {
             std::task::Poll::Ready(Ok(Bytes::from_static(b"far too much")))
         }
     }
@@ -464,4 +467,97 @@ async fn ranges_that_make_no_sense_are_refused_before_anything_is_sent() {
         );
         source_back(&mut lease).await;
     }
+}
+
+/// The chunks that hyper makes of these, as they are sent.
+fn chunked(chunks: &[&[u8]]) -> Vec<u8> {
+    let each = chunks
+        .iter()
+        .flat_map(|chunk| [format!("{:X}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    each.collect()
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_ends_where_its_source_does_and_only_there() {
+    let taken_back = || Some(SourceError::Aborted);
+    let gone = || Some(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    let right = Crc32c::of(b"abcdef");
+    let cases = [
+        (None, None, BodyState::Complete),
+        (None, Some(right), BodyState::Complete),
+        (None, Some(Crc32c(5)), BodyState::Damaged),
+        (taken_back(), None, BodyState::Aborted),
+        (gone(), None, BodyState::Ended),
+        (
+            Some(SourceError::Malformed("no body")),
+            Some(right),
+            BodyState::Malformed("no body"),
+        ),
+    ];
+    for (ending, checksum, state) in cases {
+        let peer = Peer::listen().await;
+        let gcs = peer.gcs();
+        let (feeder, mut source) = feed();
+        source.checksum = checksum;
+        let (mut lease, body) = lend_all(source);
+        assert_eq!(body.len(), None);
+        let session = peer.session();
+        let write = tokio::spawn(async move { gcs.write_rest(&session, 7, None, body).await });
+        feeder.send(Ok(Bytes::from_static(b"abc"))).expect("fed");
+        let mut server = peer.accept().await;
+        let head = server.head().await;
+        assert!(head.contains("content-range: bytes 7-*/*"), "{head}");
+        assert!(head.contains("transfer-encoding: chunked"), "{head}");
+        assert!(!head.contains("content-length"), "{head}");
+        assert_eq!(server.body(8).await, chunked(&[b"abc"]));
+        feeder.send(Ok(Bytes::from_static(b"def"))).expect("fed");
+        assert_eq!(server.body(8).await, chunked(&[b"def"]));
+        assert_eq!((lease.received(), lease.state()), (6, BodyState::Lent));
+        if let Some(error) = ending {
+            feeder.send(Err(error)).expect("fed");
+        }
+        drop(feeder);
+        source_back(&mut lease).await;
+        assert_eq!((lease.state(), lease.crc32c()), (state, right));
+        if state == BodyState::Complete {
+            assert_eq!(server.body(5).await, b"0\r\n\r\n");
+            server.send(finished()).await;
+            let written = patiently(write).await.expect("no panic").expect("written");
+            assert!(matches!(written.answer, Progress::Finished(_)));
+        } else {
+            // The last chunk, which would make it whole, is never sent.
+            assert_eq!(server.count_to_end().await, 0, "{state:?}");
+            let error = patiently(write).await.expect("no panic").expect_err("cut");
+            let (kind, recovery) = match state {
+                BodyState::Damaged => (ErrorKind::SourceDamaged, Recovery::Restart),
+                BodyState::Aborted => (ErrorKind::SourceAborted, Recovery::Query),
+                BodyState::Malformed(_) => (ErrorKind::SourceMalformed, Recovery::Never),
+                _ => (ErrorKind::SourceEnded, Recovery::Query),
+            };
+            assert_eq!((error.kind(), error.recovery()), (kind, recovery), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_stops_a_body_of_unknown_length() {
+    let peer = Peer::listen().await;
+    let gcs = peer.gcs();
+    let source = Endless::new();
+    let (mut lease, body) = lend_all(source.clone());
+    let session = peer.session();
+    let write = tokio::spawn(async move { gcs.write_rest(&session, 0, None, body).await });
+    let mut server = peer.accept().await;
+    server.head().await;
+    server.body(1 << 20).await;
+    server.send(response("410 Gone", "", "lost")).await;
+    let error = patiently(write).await.expect("no panic").expect_err("refused");
+    assert_eq!(
+        (error.kind(), error.recovery()),
+        (ErrorKind::SessionLost, Recovery::Restart)
+    );
+    source_back(&mut lease).await;
+    assert_eq!(lease.state(), BodyState::Stopped);
+    assert!(server.count_to_end().await < GIB);
+    assert!(source.given() < 128 << 20);
 }

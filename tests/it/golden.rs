@@ -2,7 +2,11 @@
 
 use bytes::BytesMut;
 use gcsd::wire::codec::{ReplyCodec, RequestCodec};
-use gcsd::wire::{DEFAULT_MAX_ARGS, ErrorReply, Opcode, Reply, ReplyFrame, Request, RequestFrame, WireArgs};
+use gcsd::wire::piece::CHECKSUM_LEN;
+use gcsd::wire::{
+    DEFAULT_MAX_ARGS, ErrorReply, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyFrame, Request,
+    RequestFrame, WireArgs,
+};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::support::cases::{self, Args, Case, Frame, Head};
@@ -76,10 +80,26 @@ fn decode(like: &Frame, bytes: &mut BytesMut) -> Frame {
             (Head::Reply(frame.head), args, frame.head.body_len)
         }
     };
-    let body = bytes
-        .split_to(usize::try_from(body_len).expect("a short body"))
-        .freeze();
+    let body_len = match head {
+        Head::Request(head) if head.streamed() => pieces_len(bytes),
+        _ => usize::try_from(body_len).expect("a short body"),
+    };
+    let body = bytes.split_to(body_len).freeze();
     Frame { head, args, body }
+}
+
+/// How many bytes the pieces at the front of `bytes` take, up to the one that ends them.
+fn pieces_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let head = bytes[at..].first_chunk().expect("a piece");
+        at += PIECE_HEAD_LEN;
+        match PieceHead::decode(head).expect("a piece") {
+            PieceHead::Data(len) => at += usize::try_from(len).expect("a short piece"),
+            PieceHead::End { checksum } => return at + if checksum { CHECKSUM_LEN } else { 0 },
+            PieceHead::Abort => return at,
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,9 +11,18 @@ use crate::support::daemon::{BUCKET, Daemon, pattern};
 
 /// Runs the client; `None`, loudly, where there is no Python.
 async fn mini(address: SocketAddr, args: &[&str]) -> Option<Output> {
+    mini_with(address, args, Stdio::null()).await
+}
+
+/// As [`mini`], with something to read.
+async fn mini_with(address: SocketAddr, args: &[&str], input: Stdio) -> Option<Output> {
     let client = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/mini.py");
     let mut command = Command::new("python3");
-    command.arg(client).arg(address.to_string()).args(args);
+    command
+        .arg(client)
+        .arg(address.to_string())
+        .args(args)
+        .stdin(input);
     let output = tokio::task::spawn_blocking(move || command.output())
         .await
         .expect("no panic");
@@ -76,6 +85,15 @@ async fn a_stranger_puts_stats_and_gets() {
         let get = mini(daemon.address, &["get", &url, target.to_str().expect("a path")]).await;
         assert!(get.expect("there is a Python").status.success());
         assert_eq!(std::fs::read(&target).expect("a file"), bytes);
+    }
+    let url = format!("gs://{BUCKET}/mini/piped");
+    for len in [0, 300_000] {
+        let bytes = pattern(len);
+        std::fs::write(&source, &bytes).expect("written");
+        let input = std::fs::File::open(&source).expect("a file");
+        let pipe = mini_with(daemon.address, &["pipe", &url], input.into()).await;
+        assert!(pipe.expect("there is a Python").status.success());
+        assert_eq!(daemon.object("mini/piped").await, bytes);
     }
     let absent = format!("gs://{BUCKET}/absent");
     let absent = mini(daemon.address, &["stat", &absent])

@@ -8,8 +8,8 @@ use gcsd::types::{BucketName, ObjectInfo, ObjectName, Preconditions};
 use gcsd::wire::object::ObjectRef;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
-    ErrorReply, HEAD_LEN, Kind, Layer, Opcode, Retry, WireArgs, attach_upload, cancel_upload, finish_upload,
-    hello, ping, read_at, start_upload, stat_object, write_at,
+    ErrorReply, HEAD_LEN, Kind, Layer, Opcode, PIECE_HEAD_LEN, Retry, WireArgs, attach_upload, cancel_upload,
+    finish_upload, hello, ping, read_at, start_upload, stat_object, write_at,
 };
 
 use crate::support::vectors;
@@ -148,6 +148,7 @@ fn each_opcode_has_a_row_and_a_section() {
             (opcode.has_upload(), opcode.has_body()),
             "{row:?}"
         );
+        assert_eq!(row[3].ends_with("pieces"), opcode.may_stream(), "{row:?}");
         let heading = format!(" {}\n\nOpcode `{:#04x}`.", opcode.name(), *opcode as u8);
         let (_, rest) = spec
             .split_once(&heading)
@@ -224,6 +225,7 @@ fn sizes() -> Vec<(&'static str, usize)> {
     vec![
         ("RequestHead", HEAD_LEN),
         ("ReplyHead", HEAD_LEN),
+        ("PieceHead", PIECE_HEAD_LEN),
         ("ErrorReply", ErrorReply::default().to_bytes().len()),
         ("Preconditions", 4 * size_of::<u64>()),
         ("ObjectRef", stat),

@@ -5,7 +5,9 @@
 use bytes::{Bytes, BytesMut};
 use gcsd::wire::codec::{FrameError, ReplyCodec, RequestCodec};
 use gcsd::wire::head::{REPLY_MAGIC, REQUEST_MAGIC};
-use gcsd::wire::{ArgsError, ErrorReply, HEAD_LEN, HeadError, Opcode, Reply, Request, VERSION, WireArgs};
+use gcsd::wire::{
+    ArgsError, ErrorReply, HEAD_LEN, HeadError, Opcode, PieceHead, Reply, Request, VERSION, WireArgs,
+};
 use tokio_util::codec::Decoder;
 
 use crate::support::cases::{self, Args};
@@ -293,6 +295,28 @@ fn a_frame_that_is_not_whole_waits() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn random_heads_of_pieces_decode_or_fail() {
+    let mut numbers = Numbers(5);
+    let mut decoded = 0;
+    for round in 0..ROUNDS {
+        let mut bytes = numbers.next().to_le_bytes();
+        if round % 2 > 0 {
+            bytes[4] %= 5;
+            bytes[5..].fill(0);
+        }
+        if round % 4 > 1 {
+            bytes[0] %= 6;
+            bytes[1..4].fill(0);
+        }
+        if let Ok(head) = PieceHead::decode(&bytes) {
+            assert_eq!(head.encode(), bytes);
+            decoded += 1;
+        }
+    }
+    assert!(decoded > ROUNDS / 20, "only {decoded} of {ROUNDS} decoded");
 }
 
 #[test]

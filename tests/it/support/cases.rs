@@ -1,9 +1,10 @@
 //! The values that the golden vectors are made of, as the code has them.
 
+use super::pieces::{abort, data, end};
 use bytes::Bytes;
 use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
 use gcsd::wire::args::Empty;
-use gcsd::wire::head::{CLOSING, MORE};
+use gcsd::wire::head::{CLOSING, MORE, STREAMED};
 use gcsd::wire::object::ObjectRef;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
@@ -97,6 +98,15 @@ fn request(sequence: u64, upload: u32, args: Request, body: &[u8]) -> Frame {
         args: Args::Request(args),
         body: Bytes::copy_from_slice(body),
     }
+}
+
+/// A request whose body comes in pieces.
+fn streamed(sequence: u64, upload: u32, args: Request, pieces: &[u8]) -> Frame {
+    let mut frame = request(sequence, upload, args, pieces);
+    if let Head::Request(head) = &mut frame.head {
+        (head.flags, head.body_len) = (STREAMED, 0);
+    }
+    frame
 }
 
 fn reply(sequence: u64, http_status: u16, flags: u16, args: Reply, body: &[u8]) -> Frame {
@@ -215,6 +225,7 @@ fn progress(committed: u64, received: &[u8], object: Option<ObjectInfo>) -> Prog
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = connection();
     cases.extend(uploads());
+    cases.extend(in_pieces());
     cases.extend(objects());
     cases.extend(errors());
     cases
@@ -395,6 +406,35 @@ fn uploads() -> Vec<Case> {
         one(
             "detach_upload.reply",
             reply(11, 0, 0, Reply::DetachUpload(Empty), b""),
+        ),
+    ]
+}
+
+fn in_pieces() -> Vec<Case> {
+    let write = |offset| {
+        Request::WriteAt(write_at::Args {
+            offset,
+            total: None,
+            object_crc32c: None,
+        })
+    };
+    let whole = [data(b"Hello, "), data(b"GCS!\n"), end(Some(Crc32c::of(BODY)))].concat();
+    let taken_back = [data(b"Hello"), abort()].concat();
+    let aborted = ErrorReply {
+        committed: Some(262_144),
+        message: "the client took the body back".into(),
+        ..ErrorReply::default()
+    };
+    let query = Status::new(Kind::BodyAborted, Retry::Query);
+    vec![
+        one("write_at_streamed.request", streamed(17, 5, write(0), &whole)),
+        one(
+            "write_at_aborted.request",
+            streamed(18, 6, write(262_144), &taken_back),
+        ),
+        one(
+            "write_at_aborted.reply",
+            error(Opcode::WriteAt as u8, 18, query, 0, aborted),
         ),
     ]
 }

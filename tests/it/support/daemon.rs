@@ -211,13 +211,22 @@ pub(crate) struct Client {
 impl Client {
     /// Sends a request's head and args, and announces `body_len` bytes. Returns its sequence.
     pub(crate) async fn begin(&mut self, upload: u32, request: &Request, body_len: u64) -> u64 {
+        self.head_and_args(upload, request, 0, body_len).await
+    }
+
+    /// Sends the head and args of a request whose body comes in pieces. Returns its sequence.
+    pub(crate) async fn begin_streamed(&mut self, upload: u32, request: &Request) -> u64 {
+        self.head_and_args(upload, request, wire::head::STREAMED, 0).await
+    }
+
+    async fn head_and_args(&mut self, upload: u32, request: &Request, flags: u16, body_len: u64) -> u64 {
         self.sequence += 1;
         let args = request.to_bytes();
         let args_len = u32::try_from(args.len()).expect("small args");
         let opcode = request.opcode() as u8;
         let head = RequestHead {
             opcode,
-            flags: 0,
+            flags,
             sequence: self.sequence,
             upload,
             args_len,

@@ -1,33 +1,39 @@
 //! A body's source that a test feeds by hand.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use gcsd::gcs::Source;
+use gcsd::gcs::{Source, SourceError};
+use gcsd::types::Crc32c;
 use tokio::sync::mpsc;
 
 /// A source that gives what [`Feeder`] sends, and ends when that is dropped.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    chunks: mpsc::UnboundedReceiver<io::Result<Bytes>>,
+    chunks: mpsc::UnboundedReceiver<Result<Bytes, SourceError>>,
     rest: Bytes,
+    /// What it says of its checksum.
+    pub(crate) checksum: Option<Crc32c>,
 }
 
 /// The other end of a [`Feed`].
-pub(crate) type Feeder = mpsc::UnboundedSender<io::Result<Bytes>>;
+pub(crate) type Feeder = mpsc::UnboundedSender<Result<Bytes, SourceError>>;
 
 /// Makes both ends.
 pub(crate) fn feed() -> (Feeder, Feed) {
     let (sender, chunks) = mpsc::unbounded_channel();
-    let rest = Bytes::new();
-    (sender, Feed { chunks, rest })
+    let feed = Feed {
+        chunks,
+        rest: Bytes::new(),
+        checksum: None,
+    };
+    (sender, feed)
 }
 
 impl Source for Feed {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>> {
         if self.rest.is_empty() {
             match ready!(self.chunks.poll_recv(cx)) {
                 None => return Poll::Ready(Ok(Bytes::new())),
@@ -36,6 +42,10 @@ impl Source for Feed {
         }
         let len = self.rest.len().min(max);
         Poll::Ready(Ok(self.rest.split_to(len)))
+    }
+
+    fn checksum(&self) -> Option<Crc32c> {
+        self.checksum
     }
 }
 
@@ -60,7 +70,7 @@ impl Endless {
 }
 
 impl Source for Endless {
-    fn poll_chunk(&mut self, _cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+    fn poll_chunk(&mut self, _cx: &mut Context<'_>, max: usize) -> Poll<Result<Bytes, SourceError>> {
         let chunk = self.chunk.slice(..self.chunk.len().min(max));
         self.given.fetch_add(chunk.len() as u64, Relaxed);
         Poll::Ready(Ok(chunk))

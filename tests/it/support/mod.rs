@@ -8,6 +8,7 @@ pub(crate) mod devgcs;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod peer;
+pub(crate) mod pieces;
 pub(crate) mod process;
 pub(crate) mod scripted;
 pub(crate) mod uploads;

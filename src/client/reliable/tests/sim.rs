@@ -311,7 +311,7 @@ impl SimWriter {
 
 impl UnreliableWriter for SimWriter {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
-        let len = u64::try_from(body.len).expect("small");
+        let len = u64::try_from(body.len.expect("known")).expect("small");
         let end = offset + len;
         assert!(len > 0, "a range without bytes");
         assert!(
@@ -422,7 +422,7 @@ impl UnreliableWriter for SimWriter {
 impl SimWriter {
     /// Reads a body as a socket would.
     async fn take(&mut self, body: Body) -> Result<Vec<u8>, Failure> {
-        let len = usize::try_from(body.len).expect("small");
+        let len = usize::try_from(body.len.expect("known")).expect("small");
         let mut taken = Vec::with_capacity(len);
         let mut pieces: Vec<Bytes> = Vec::new();
         match body.content {

@@ -1,0 +1,34 @@
+//! Bodies in pieces, as bytes.
+
+use gcsd::types::Crc32c;
+use gcsd::wire::PieceHead;
+
+/// A piece of data.
+pub(crate) fn data(bytes: &[u8]) -> Vec<u8> {
+    let head = PieceHead::Data(u32::try_from(bytes.len()).expect("short"));
+    [&head.encode()[..], bytes].concat()
+}
+
+/// The end, with a checksum or without.
+pub(crate) fn end(checksum: Option<Crc32c>) -> Vec<u8> {
+    let head = PieceHead::End {
+        checksum: checksum.is_some(),
+    };
+    let mut bytes = head.encode().to_vec();
+    if let Some(checksum) = checksum {
+        bytes.extend_from_slice(&checksum.0.to_le_bytes());
+    }
+    bytes
+}
+
+/// An abort.
+pub(crate) fn abort() -> Vec<u8> {
+    PieceHead::Abort.encode().to_vec()
+}
+
+/// A whole body in pieces of `len` bytes, with its checksum.
+pub(crate) fn whole(body: &[u8], len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = body.chunks(len).flat_map(data).collect();
+    bytes.extend(end(Some(Crc32c::of(body))));
+    bytes
+}
