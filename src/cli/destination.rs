@@ -10,12 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::exit::Failure;
+use super::temporary::{Temporary, USUAL};
 
 /// Pieces that wait to be written.
 const WAITING: usize = 8;
-
-/// How many names are tried for the temporary file.
-const NAMES: u32 = 100;
 
 /// How long a destination may take to let go.
 const GIVING_UP: Duration = Duration::from_secs(2);
@@ -56,12 +54,12 @@ impl Destination {
                 Ok(Self::Device(file, path))
             }
             Ok(metadata) => {
-                let temporary = Temporary::create(path)?;
+                let temporary = temporary(path)?;
                 let same = temporary.file.set_permissions(metadata.permissions());
                 same.map_err(|error| failed(&temporary.path, &error))?;
                 Ok(Self::File(temporary))
             }
-            Err(_) => Ok(Self::File(Temporary::create(path)?)),
+            Err(_) => Ok(Self::File(temporary(path)?)),
         }
     }
 
@@ -92,62 +90,9 @@ impl Destination {
     }
 }
 
-/// A file under a name that nobody looks for. Dropped, it is removed.
-#[derive(Debug)]
-pub(super) struct Temporary {
-    file: File,
-    path: PathBuf,
-    target: PathBuf,
-    kept: bool,
-}
-
-impl Temporary {
-    fn create(target: PathBuf) -> Result<Self, Failure> {
-        let name = target
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        // A name may have 255 bytes, and it needs some more.
-        let name: String = name.chars().take(50).collect();
-        let mut last = io::ErrorKind::AlreadyExists.into();
-        for attempt in 0..NAMES {
-            let id = std::process::id();
-            let path = target.with_file_name(format!(".{name}.{id}.{attempt}.gcsd"));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => {
-                    return Ok(Self {
-                        file,
-                        path,
-                        target,
-                        kept: false,
-                    });
-                }
-                Err(error) => last = error,
-            }
-            if last.kind() != io::ErrorKind::AlreadyExists {
-                break;
-            }
-        }
-        Err(Failure::io(target.display(), &last))
-    }
-
-    fn rename(mut self) -> io::Result<()> {
-        // Without it, a crash of the machine could leave the final name with other bytes than these.
-        self.file.sync_data()?;
-        fs::rename(&self.path, &self.target)?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What cannot be removed is left; its name says that it is nobody's file.
-            let _left = fs::remove_file(&self.path);
-        }
-    }
+fn temporary(target: PathBuf) -> Result<Temporary, Failure> {
+    let place = target.display().to_string();
+    Temporary::create(target, USUAL).map_err(|error| Failure::io(place, &error))
 }
 
 /// A destination being written on a thread of its own, a few pieces behind.

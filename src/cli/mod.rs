@@ -19,11 +19,13 @@ mod pipe;
 mod progress;
 mod put;
 mod recovered;
+mod resume;
 mod retries;
 mod secret;
 mod serve;
 mod stat;
 mod stop;
+mod temporary;
 mod units;
 mod upload;
 

@@ -14,6 +14,7 @@ use super::exit::Failure;
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
 use super::pipe::{Chunks, Pipe};
+use super::resume::{Identity, Resume};
 use super::retries::Retries;
 use super::stop::Signals;
 use super::upload::{Metered, Telling, Upload, Uploaded};
@@ -32,6 +33,7 @@ use crate::client::{FileSource, ReliableUpload, ReliableWriter, Rereadable as _,
 Examples:
   gcsd put backup.tar gs://my-bucket/2025/backup.tar
   gcsd put photo.jpg gs://my-bucket/photos/ --content-type image/jpeg
+  gcsd put disk.img gs://my-bucket/disk.img --resume-file disk.state
   tar cz /home | gcsd put - gs://my-bucket/home.tgz
   gcsd put config.json gs://my-bucket/config.json --if-generation-match 1712345678901234")]
 pub(super) struct PutArgs {
@@ -47,6 +49,11 @@ pub(super) struct PutArgs {
     /// Show no progress, and nothing of what is recovered from.
     #[arg(long, short, env = "GCSD_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     quiet: bool,
+    /// Keep here what a later run needs to go on, however this one ends: killed, interrupted or failed. The same command
+    /// again goes on; the file is gone once the object is there. It holds a token that can write the object: keep it to
+    /// yourself.
+    #[arg(long, value_name = "STATE", env = "GCSD_RESUME_FILE")]
+    resume_file: Option<PathBuf>,
     #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
@@ -75,16 +82,21 @@ pub(super) async fn run(args: PutArgs) -> Result<(), Failure> {
         Source::Pipe(_) => None,
     };
     let bar = progress::bar(size, args.quiet);
-    let upload = begin(&args, &url, source, size, &bar)?;
+    let (upload, resume) = begin(&args, &url, source, size, &bar)?;
     let telling = Telling {
         url: &url,
         bar: &bar,
         retries: &args.retries,
         quiet: args.quiet,
     };
-    let uploaded = upload.run(&telling, stop).await?;
+    let uploaded = upload.run(&telling, resume, stop).await?;
     bar.finish_and_clear();
     report(&args, &url, &uploaded)
+}
+
+/// That the source cannot be read again.
+fn no_resume() -> Failure {
+    Failure::usage("--resume-file needs a file: what has come through a pipe cannot be read again")
 }
 
 /// Opens the source.
@@ -92,6 +104,9 @@ async fn open(args: &PutArgs) -> Result<Source, Failure> {
     let failed = |error: &std::io::Error| Failure::io(args.source.display(), error);
     let pipe = |pipe: std::io::Result<Pipe>| pipe.map(Source::Pipe).map_err(|error| failed(&error));
     if args.source.as_os_str() == "-" {
+        if args.resume_file.is_some() {
+            return Err(no_resume());
+        }
         return pipe(Pipe::read(std::io::stdin()));
     }
     let path = args.source.clone();
@@ -109,35 +124,55 @@ async fn open(args: &PutArgs) -> Result<Source, Failure> {
         );
     }
     if !metadata.is_file() {
+        if args.resume_file.is_some() {
+            return Err(no_resume().at(args.source.display()));
+        }
         return pipe(Pipe::read(file));
     }
     let file = FileSource::new(file).map_err(|error| failed(&error))?;
     Ok(Source::File(file))
 }
 
-/// Starts the upload.
+/// Starts the upload, or goes on with it.
 fn begin(
     args: &PutArgs,
     url: &GsUrl,
     source: Source,
     size: Option<u64>,
     bar: &ProgressBar,
-) -> Result<Upload, Failure> {
+) -> Result<(Upload, Option<Resume>), Failure> {
     let object = args.new.start_args(url, size)?;
+    let resume = match (&args.resume_file, &source) {
+        (Some(path), Source::File(file)) => {
+            let of = Identity::new(file, url, &object);
+            Some(Resume::open(path, of)?)
+        }
+        _ => None,
+    };
     let open = ViaDaemon::through(args.daemon.daemons()?, object);
     let retries = args.retries.policy();
-    Ok(match source {
+    let checkpoint = resume.as_ref().and_then(Resume::checkpoint);
+    let upload = match source {
         Source::File(source) => {
-            let bar = bar.clone();
-            let source = Metered { source, bar };
-            Upload::Whole(ReliableUpload::start(open, source, retries))
+            let meter = bar.clone();
+            let source = Metered { source, bar: meter };
+            Upload::Whole(match checkpoint {
+                None => ReliableUpload::start(open, source, retries),
+                Some(checkpoint) => {
+                    if !args.quiet {
+                        bar.suspend(|| eprintln!("gcsd: going on with the upload of an earlier run"));
+                    }
+                    ReliableUpload::resume(open, source, checkpoint, args.retries.resuming())
+                }
+            })
         }
         Source::Pipe(pipe) => {
             let options = args.chunks.options(retries)?;
             let writer = ReliableWriter::start(open, &options).map_err(Failure::usage)?;
             Upload::Piped(writer, pipe)
         }
-    })
+    };
+    Ok((upload, resume))
 }
 
 fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failure> {

@@ -33,6 +33,14 @@ impl Retries {
         }
     }
 
+    /// The same for an upload that an earlier run began: whether it begins again is for whoever started this one to say.
+    pub(super) fn resuming(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_restarts: 0,
+            ..self.policy()
+        }
+    }
+
     /// What a failure leads to, for people.
     pub(super) fn outlook(&self) -> String {
         format!("trying again, for up to {}", units::show_duration(self.retry_for))

@@ -8,11 +8,14 @@ use tokio::sync::watch;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::pipe::Pipe;
+use super::resume::Resume;
 use super::retries::Retries;
 use crate::client::{
     Aborted, BodySource, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
+    UploadError,
 };
 use crate::types::ObjectInfo;
+use crate::wire::Kind;
 
 /// An object that is finished, and has the size and the checksum of what was sent.
 #[derive(Debug)]
@@ -39,36 +42,49 @@ pub(super) struct Telling<'a> {
 }
 
 impl Upload {
-    /// Brings the upload to its end, and throws it away when that fails or `stop` resolves first.
+    /// Brings the upload to its end. When that fails or `stop` resolves first, the upload is left to a later run that
+    /// can `resume` it, or thrown away.
     pub(super) async fn run(
         mut self,
         telling: &Telling<'_>,
+        mut resume: Option<Resume>,
         stop: impl Future<Output = ()>,
     ) -> Result<Uploaded, Failure> {
         let reports = self.reports();
-        let failure = tokio::select! {
+        let (failure, error) = tokio::select! {
             result = self.finish(telling.bar) => match result {
                 Ok(object) => {
                     let report = reports.borrow().clone();
+                    resume.map_or(Ok(()), Resume::remove)?;
                     return Ok(Uploaded { object, report });
                 }
-                Err(failure) => failure,
+                Err((failure, error)) => (failure.or_at(telling.url), error),
             },
-            () = stop => Failure::interrupted(),
+            () = stop => (Failure::interrupted().at(telling.url), None),
+            failure = follow(resume.as_mut(), reports.clone()) => {
+                // What cannot be kept is of no use to a later run.
+                resume = None;
+                (failure, None)
+            }
             never = telling.watch(reports.clone()) => never,
         };
         telling.bar.abandon();
-        let rest = match reports.borrow().checkpoint {
+        let started = reports.borrow().checkpoint.is_some();
+        if let Some(resume) = &resume
+            && started
+            && resume.is_of_use(&failure, error.as_ref())
+        {
+            return Err(resume.explain(failure, error.as_ref()).or_at(telling.url));
+        }
+        let rest = match started {
             // GCS has said so itself.
-            _ if failure.made_nothing() => "no object was made",
-            None => "nothing was uploaded",
-            Some(_) => "",
+            _ if failure.made_nothing() => "no object was made".to_owned(),
+            false => "nothing was uploaded".to_owned(),
+            true => cleared_up(self.abort().await),
         };
-        let rest = match rest {
-            "" => cleared_up(self.abort().await),
-            rest => rest.to_owned(),
-        };
-        Err(failure.at(telling.url).also(rest))
+        // Where it cannot be removed, the next run refuses it.
+        let _left = resume.map(Resume::remove);
+        Err(failure.also(rest))
     }
 
     fn reports(&self) -> watch::Receiver<Report> {
@@ -78,12 +94,12 @@ impl Upload {
         }
     }
 
-    async fn finish(&mut self, bar: &ProgressBar) -> Result<ObjectInfo, Failure> {
+    async fn finish(&mut self, bar: &ProgressBar) -> Result<ObjectInfo, (Failure, Option<UploadError>)> {
         let finished = match self {
             Self::Whole(upload) => upload.wait().await,
             Self::Piped(writer, pipe) => loop {
                 let piece = pipe.next().await;
-                let piece = piece.map_err(|error| Failure::io("the input", &error))?;
+                let piece = piece.map_err(|error| (Failure::io("the input", &error), None))?;
                 let Some(piece) = piece else {
                     break writer.wait().await;
                 };
@@ -94,7 +110,7 @@ impl Upload {
                 bar.inc(len);
             },
         };
-        finished.map_err(|error| Failure::from(&error))
+        finished.map_err(|error| (Failure::from(&error), Some(error)))
     }
 
     async fn abort(self) -> Aborted {
@@ -129,6 +145,14 @@ impl Telling<'_> {
     }
 }
 
+/// Keeps the state of the upload. Resolves only if that fails.
+async fn follow(resume: Option<&mut Resume>, reports: watch::Receiver<Report>) -> Failure {
+    match resume {
+        Some(resume) => resume.follow(reports).await,
+        None => pending().await,
+    }
+}
+
 /// What is in GCS after an upload was thrown away.
 fn cleared_up(aborted: Aborted) -> String {
     match aborted {
@@ -141,6 +165,9 @@ fn cleared_up(aborted: Aborted) -> String {
         }
         Aborted::Unknown { failure: None } => {
             "GCS knows nothing of the upload any more: 'gcsd stat' tells whether there is an object".to_owned()
+        }
+        Aborted::Unknown { failure: Some(failure) } if failure.is(Kind::Fenced) => {
+            "whoever has it now may finish it".to_owned()
         }
         Aborted::Unknown { failure: Some(_) } => {
             "the upload could not be cancelled; GCS forgets it within a week, and 'gcsd stat' tells whether there is an object"

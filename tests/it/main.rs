@@ -2,6 +2,7 @@
 
 mod cli_objects;
 mod cli_put;
+mod cli_resume;
 mod cli_tools;
 mod client_ends;
 mod client_read;

@@ -13,8 +13,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `gcsd devgcs` on a port of the system's choice.
     pub(crate) fn devgcs(arguments: &[&str]) -> Self {
+        let arguments = [&["devgcs", "--listen", "127.0.0.1:0"], arguments].concat();
+        Self::start(&arguments, "http://")
+    }
+
+    /// Starts `gcsd serve` at `listen`.
+    pub(crate) fn serve(listen: &str, arguments: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", listen], arguments].concat();
+        Self::start(&arguments, "address=")
+    }
+
+    /// Starts a server, which logs its address behind `mark`.
+    fn start(arguments: &[&str], mark: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gcsd"))
-            .args(["devgcs", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
@@ -28,13 +39,13 @@ impl Process {
         let address = loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("text") > 0, "it ended: {seen}");
-            seen += &line;
-            if let Some((_, rest)) = line.split_once("http://") {
+            if let Some((_, rest)) = line.split_once(mark) {
                 let end = rest
                     .find(|c: char| !matches!(c, '0'..='9' | '.' | ':'))
                     .unwrap_or(rest.len());
                 break rest[..end].parse().expect("an address");
             }
+            seen += &line;
         };
         // What it still logs must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
