@@ -2,7 +2,15 @@
 //!
 //! Nothing here does I/O, and nothing here knows the wire or HTTP.
 
+mod key;
+mod listing;
+mod object;
+
 use std::fmt;
+
+pub use key::EncryptionKey;
+pub use listing::{ObjectQuery, Page};
+pub use object::{ComposeSource, Destination, ObjectRef};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -189,6 +197,14 @@ pub struct Preconditions {
     pub if_metageneration_match: Option<u64>,
     /// The metageneration is not this one.
     pub if_metageneration_not_match: Option<u64>,
+}
+
+impl Preconditions {
+    /// Whether they name the one generation that may be there. A request that replaces it can then succeed
+    /// only once: what it leaves has another generation.
+    pub fn pins_generation(&self) -> bool {
+        self.if_generation_match.is_some()
+    }
 }
 
 /// What GCS says of a finished object, in the fields that a program needs.

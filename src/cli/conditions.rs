@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::gs_url::GsUrl;
-use crate::types::Preconditions;
-use crate::wire::object::ObjectRef;
+use crate::types::{ObjectRef, Preconditions};
 
 /// What must hold of the object.
 #[derive(Debug, Clone, Default, Args)]
@@ -55,11 +54,10 @@ impl ObjectArgs {
     /// As the wire names it.
     pub(super) fn object_ref(&self) -> ObjectRef {
         ObjectRef {
-            bucket: self.url.bucket.clone(),
-            object: self.url.object.clone(),
             generation: self.generation,
             preconditions: (&self.conditions).into(),
             user_project: self.user_project.clone(),
+            ..ObjectRef::new(self.url.bucket.clone(), self.url.object.clone())
         }
     }
 }

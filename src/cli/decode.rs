@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Args;
+use serde_json::Value;
 
 use super::exit::{Exit, Failure, of_status};
 use super::fields::{Fields, hex, json_or_text};
@@ -46,7 +47,8 @@ pub(super) struct DecodeArgs {
     /// Show upload tokens.
     #[arg(long, env = "GCSD_SHOW_TOKEN", value_parser = clap::builder::FalseyValueParser::new())]
     show_token: bool,
-    /// Write the bodies that are an object's bytes (ReadAt, WriteAt) to this file.
+    /// Write the bodies that are an object's bytes (ReadAt, WriteAt) or a list's JSON (ListObjects) to this
+    /// file.
     #[arg(long, value_name = "FILE", env = "GCSD_BODY")]
     body: Option<PathBuf>,
 }
@@ -173,11 +175,14 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
         }
     }
 
-    /// Whether the body is an object's bytes.
+    /// Whether the body is an object's bytes, or part of a list.
     fn is_bulk(&self, head: Head) -> bool {
         match head {
             Head::Request(head) => head.opcode == Opcode::WriteAt as u8,
-            Head::Reply(head) => head.opcode == Opcode::ReadAt as u8 && head.status.is_ok(),
+            Head::Reply(head) => {
+                let opcode = Opcode::from_code(head.opcode);
+                matches!(opcode, Some(Opcode::ReadAt | Opcode::ListObjects)) && head.status.is_ok()
+            }
         }
     }
 
@@ -249,10 +254,15 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
         }
         if body.len > 0 {
             let whole = body.kept.len() as u64 == body.len;
-            if whole && opcode.is_some_and(|opcode| opcode != Opcode::ReadAt) {
-                fields.add("json", json_or_text(&body.kept));
-            } else {
-                summary(&mut fields, body);
+            match opcode {
+                Some(Opcode::ReadAt) | None => summary(&mut fields, body),
+                Some(_) if !whole => summary(&mut fields, body),
+                // A list that came in one piece.
+                Some(Opcode::ListObjects) => match serde_json::from_slice(&body.kept) {
+                    Ok::<Value, _>(json) => fields.add("json", json),
+                    Err(_) => summary(&mut fields, body),
+                },
+                Some(_) => fields.add("json", json_or_text(&body.kept)),
             }
         }
         fields

@@ -271,11 +271,8 @@ async fn play(scene: &Scene, input: Input, size: u64, name: &str) -> Result<Stri
 async fn read_back(daemons: &mut Daemons, url: &GsUrl, uploaded: &ObjectInfo) -> Result<Crc32c, Failure> {
     let connection = daemons.connect().await?;
     let of = ObjectRef {
-        bucket: url.bucket.clone(),
-        object: url.object.clone(),
         generation: Some(uploaded.generation),
-        preconditions: Preconditions::default(),
-        user_project: None,
+        ..ObjectRef::new(url.bucket.clone(), url.object.clone())
     };
     let stat = connection
         .stat_object(&stat_object::Args { of: of.clone() })

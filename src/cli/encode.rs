@@ -1,5 +1,8 @@
 //! `gcsd encode`: the bytes of a request.
 
+#[path = "encode_objects.rs"]
+mod objects;
+
 use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,9 +10,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 
-use super::conditions::ObjectArgs;
+use objects::ObjectRequest;
+
 use super::exit::{Exit, Failure};
-use super::get::range;
 use super::gs_url::GsUrl;
 use super::new_object::NewObject;
 use super::secret::read_secret;
@@ -17,10 +20,8 @@ use super::units;
 use crate::types::Crc32c;
 use crate::wire::args::Empty;
 use crate::wire::head::STREAMED;
-use crate::wire::read_at::Range;
 use crate::wire::{
-    HEAD_LEN, PieceHead, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, read_at,
-    stat_object, write_at,
+    HEAD_LEN, PieceHead, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, write_at,
 };
 
 /// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
@@ -174,26 +175,8 @@ enum RequestArgs {
         #[command(flatten)]
         upload: UploadArgs,
     },
-    /// Bytes of an object.
-    ReadAt {
-        #[command(flatten)]
-        object: ObjectArgs,
-        /// FIRST-LAST (both included), FIRST-, or -COUNT for the last bytes [default: all].
-        #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
-        range: Option<Range>,
-        /// Let GCS decompress what is stored compressed.
-        #[arg(long, env = "GCSD_DECOMPRESS", value_parser = clap::builder::FalseyValueParser::new())]
-        decompress: bool,
-        #[command(flatten)]
-        head: HeadArgs,
-    },
-    /// What GCS says of an object.
-    StatObject {
-        #[command(flatten)]
-        object: ObjectArgs,
-        #[command(flatten)]
-        head: HeadArgs,
-    },
+    #[command(flatten)]
+    Object(ObjectRequest),
 }
 
 /// Reads a CRC32C in GCS's base64 or in hexadecimal.
@@ -319,22 +302,9 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
             about(upload, Request::AttachUpload(attach_upload::Args { token }))
         }
         RequestArgs::DetachUpload { upload } => about(upload, Request::DetachUpload(Empty)),
-        RequestArgs::ReadAt {
-            object,
-            range,
-            decompress,
-            head,
-        } => {
-            let args = read_at::Args {
-                of: object.object_ref(),
-                range: range.unwrap_or(Range::From(0)),
-                decompress,
-            };
-            alone(head, Request::ReadAt(args))
-        }
-        RequestArgs::StatObject { object, head } => {
-            let of = object.object_ref();
-            alone(head, Request::StatObject(stat_object::Args { of }))
+        RequestArgs::Object(request) => {
+            let (head, request) = request.parts()?;
+            alone(head, request)
         }
     })
 }

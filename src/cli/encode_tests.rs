@@ -53,3 +53,57 @@ fn checksums_in_both_notations() {
     assert_eq!(crc32c("c99465aa"), Ok(crc));
     assert!(crc32c("c99465a").is_err() && crc32c("").is_err() && crc32c("+9465aaf").is_err());
 }
+
+/// The request that a command line makes.
+fn request(line: &[&str]) -> Result<Request, Failure> {
+    let line = ["encode"].iter().chain(line);
+    parts(Line::try_parse_from(line).expect("good flags").request).map(|(_, _, request, _)| request)
+}
+
+#[test]
+fn a_list_is_asked_for_below_a_prefix() {
+    let line = [
+        "list-objects",
+        "gs://bucket/a/b#",
+        "--delimiter",
+        "/",
+        "--max-results",
+        "7",
+        "--versions",
+    ];
+    let Ok(Request::ListObjects(args)) = request(&line) else {
+        panic!("no list")
+    };
+    assert_eq!(
+        (args.query.bucket.as_str(), args.query.prefix.as_deref()),
+        ("bucket", Some("a/b#"))
+    );
+    assert_eq!((args.query.max_results, args.query.versions), (Some(7), true));
+    let Ok(Request::ListObjects(args)) = request(&["list-objects", "gs://bucket"]) else {
+        panic!("no list")
+    };
+    assert_eq!(args.query.prefix, None);
+}
+
+#[test]
+fn a_composition_has_its_sources_in_order() {
+    let line = [
+        "compose-objects",
+        "gs://bucket/to",
+        "gs://bucket/a",
+        "gs://bucket/b",
+    ];
+    let Ok(Request::ComposeObjects(args)) = request(&line) else {
+        panic!("no composition")
+    };
+    let names: Vec<_> = args.sources.iter().map(|source| source.object.as_str()).collect();
+    assert_eq!((args.destination.object.as_str(), names), ("to", vec!["a", "b"]));
+    let pinned = [&line[..], &["--source-generations", "7,8", "--no-clobber"]].concat();
+    let Ok(Request::ComposeObjects(args)) = request(&pinned) else {
+        panic!("no composition")
+    };
+    assert_eq!(args.sources[1].generation, Some(8));
+    assert_eq!(args.destination.preconditions.if_generation_match, Some(0));
+    assert!(request(&[&line[..], &["--source-generations", "7"]].concat()).is_err());
+    assert!(request(&["compose-objects", "gs://bucket/to", "gs://other/a"]).is_err());
+}

@@ -4,11 +4,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::one_line;
-use crate::types::{ObjectInfo, Preconditions};
-use crate::wire::object::ObjectRef;
+use crate::types::{ComposeSource, Destination, ObjectInfo, ObjectQuery, ObjectRef, Preconditions};
 use crate::wire::progress::Progress;
 use crate::wire::read_at::{self, Range};
-use crate::wire::{ErrorReply, Reply, Request, Status, attach_upload, cancel_upload, start_upload};
+use crate::wire::{ErrorReply, Reply, Request, Status, attach_upload, cancel_upload, page, start_upload};
 
 /// Named values in the order in which they are shown.
 #[derive(Debug, Default)]
@@ -96,6 +95,12 @@ impl Fields {
                 }
             }
             Request::StatObject(args) => self.object_ref(&args.of),
+            Request::DeleteObject(args) => self.object_ref(&args.of),
+            Request::ListObjects(args) => self.query(&args.query),
+            Request::ComposeObjects(args) => {
+                self.destination(&args.destination);
+                self.add("sources", args.sources.iter().map(source).collect::<Vec<_>>());
+            }
             Request::QueryUpload(_) | Request::CancelUpload(_) | Request::DetachUpload(_) => {}
         }
     }
@@ -140,7 +145,7 @@ impl Fields {
                 self.add("object", args.object.as_str());
                 self.expires(args.expires);
             }
-            Reply::DetachUpload(_) => {}
+            Reply::DetachUpload(_) | Reply::DeleteObject(_) => {}
             Reply::ReadAt(read_at::Reply::Start(start)) => {
                 self.add("part", "start");
                 self.add("offset", start.offset);
@@ -153,7 +158,8 @@ impl Fields {
                 self.add("sent", end.sent);
                 self.add("crc32c", end.crc32c.to_base64());
             }
-            Reply::StatObject(args) => self.object(&args.object),
+            Reply::StatObject(args) | Reply::ComposeObjects(args) => self.object(&args.object),
+            Reply::ListObjects(page) => self.page(page),
         }
     }
 
@@ -190,6 +196,61 @@ impl Fields {
         self.maybe("generation", of.generation);
         self.preconditions(&of.preconditions);
         self.maybe("user_project", of.user_project.as_deref());
+        self.maybe("fields", of.fields.as_deref());
+        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
+    }
+
+    fn destination(&mut self, of: &Destination) {
+        self.add("bucket", of.bucket.as_str());
+        self.add("object", of.object.as_str());
+        self.preconditions(&of.preconditions);
+        self.maybe("user_project", of.user_project.as_deref());
+        self.maybe("kms_key_name", of.kms_key_name.as_deref());
+        self.maybe("predefined_acl", of.predefined_acl.as_deref());
+        self.maybe("fields", of.fields.as_deref());
+        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
+        if !of.metadata.is_empty() {
+            self.add("metadata", json_or_text(&of.metadata));
+        }
+    }
+
+    fn query(&mut self, of: &ObjectQuery) {
+        self.add("bucket", of.bucket.as_str());
+        for (name, text) in [
+            ("prefix", &of.prefix),
+            ("delimiter", &of.delimiter),
+            ("start_offset", &of.start_offset),
+            ("end_offset", &of.end_offset),
+            ("match_glob", &of.match_glob),
+            ("page_token", &of.page_token),
+            ("user_project", &of.user_project),
+            ("fields", &of.fields),
+        ] {
+            self.maybe(name, text.as_deref());
+        }
+        self.maybe("max_results", of.max_results);
+        for (name, set) in [
+            ("versions", of.versions),
+            ("soft_deleted", of.soft_deleted),
+            ("include_trailing_delimiter", of.include_trailing_delimiter),
+            ("include_folders_as_prefixes", of.include_folders_as_prefixes),
+            ("full", of.full),
+        ] {
+            self.maybe(name, set.then_some(true));
+        }
+    }
+
+    fn page(&mut self, page: &page::Reply) {
+        match page {
+            page::Reply::Piece => self.add("part", "piece"),
+            page::Reply::End(page::End { sent, page }) => {
+                self.add("part", "end");
+                self.add("sent", *sent);
+                self.add("items", page.items);
+                self.add("prefixes", page.prefixes);
+                self.maybe("next_page_token", page.next_page_token.as_deref());
+            }
+        }
     }
 
     fn preconditions(&mut self, of: &Preconditions) {
@@ -227,6 +288,20 @@ impl Fields {
             time.map_or_else(|| json!(expires), |time| json!(time.to_string())),
         );
     }
+}
+
+/// A source of a composition.
+fn source(of: &ComposeSource) -> Value {
+    let mut shown = json!({ "object": of.object.as_str() });
+    for (name, number) in [
+        ("generation", of.generation),
+        ("if_generation_match", of.if_generation_match),
+    ] {
+        if let Some(number) = number {
+            shown[name] = number.into();
+        }
+    }
+    shown
 }
 
 /// Whether text can stand in a line as it is.

@@ -20,6 +20,14 @@ pub(super) enum Target {
     Below(BucketName, String),
 }
 
+/// A bucket, and what the names of some of its objects begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BucketUrl {
+    pub(super) bucket: BucketName,
+    /// Perhaps nothing.
+    pub(super) prefix: String,
+}
+
 /// Text that names no object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum GsUrlError {
@@ -48,6 +56,16 @@ impl FromStr for GsUrl {
         }
         let object = ObjectName::new(object)?;
         Ok(Self { bucket, object })
+    }
+}
+
+impl FromStr for BucketUrl {
+    type Err = GsUrlError;
+
+    fn from_str(text: &str) -> Result<Self, GsUrlError> {
+        let (bucket, prefix) = split(text)?;
+        let prefix = prefix.to_owned();
+        Ok(Self { bucket, prefix })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::conditions::Conditions;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
-use crate::types::Preconditions;
+use crate::types::{Destination, Preconditions};
 use crate::wire::start_upload;
 
 /// The metadata of a new object.
@@ -64,19 +64,32 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl NewObject {
     /// What StartUpload sends.
     pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
+        let new = self.destination(url)?;
+        Ok(start_upload::Args {
+            bucket: new.bucket,
+            object: new.object,
+            size,
+            preconditions: new.preconditions,
+            user_project: new.user_project,
+            kms_key_name: new.kms_key_name,
+            predefined_acl: new.predefined_acl,
+            metadata: new.metadata,
+        })
+    }
+
+    /// What a request that makes an object at once sends.
+    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
         let mut preconditions = Preconditions::from(&self.conditions);
         if self.no_clobber {
             preconditions.if_generation_match = Some(0);
         }
-        Ok(start_upload::Args {
-            bucket: url.bucket.clone(),
-            object: url.object.clone(),
-            size,
+        Ok(Destination {
             preconditions,
             user_project: self.user_project.clone(),
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.resource()?,
+            ..Destination::new(url.bucket.clone(), url.object.clone())
         })
     }
 

@@ -12,26 +12,18 @@ use super::address::Address;
 use super::body::Body;
 use super::error::{Error, Reason, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
-use super::object_reader::ObjectReader;
 use super::options::Options;
 use super::{receiving, sending};
 use crate::net::{BoxStream, Connector};
 use crate::wire::head::STREAMED;
-use crate::wire::progress::Progress;
-use crate::wire::{
-    self, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, attach_upload, cancel_upload, finish_upload,
-    hello, ping, read_at, start_upload, stat_object, write_at,
-};
-
-/// Events of one read that wait to be taken, before the socket is no longer read.
-const READ_AHEAD: usize = 4;
+use crate::wire::{self, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, hello};
 
 /// A successful reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply<T> {
     /// Its args.
     pub args: T,
-    /// Its body: the JSON resource of the object, where the reply has one.
+    /// Its body: GCS's JSON, where the reply has any.
     pub json: Bytes,
 }
 
@@ -90,22 +82,12 @@ impl fmt::Debug for Connection {
 }
 
 /// Tells the sending task when the caller goes away.
-struct Interest(Arc<Attention>);
+pub(super) struct Interest(Arc<Attention>);
 
 impl Drop for Interest {
     fn drop(&mut self) {
         self.0.abandon();
     }
-}
-
-/// The args of a reply, which the receiving task has matched with the opcode of the request.
-macro_rules! reply {
-    ($answer:expr, $opcode:ident) => {
-        match $answer {
-            (wire::Reply::$opcode(args), json) => Ok(Reply { args, json }),
-            _ => Err(Reason::Protocol("a reply of another opcode".into()).lost(true)),
-        }
-    };
 }
 
 impl Connection {
@@ -173,107 +155,6 @@ impl Connection {
         last.wrapping_add(1).max(1)
     }
 
-    /// Agrees on a version and learns the daemon's limits; proves the secret where one is wanted.
-    pub async fn hello(&self, args: &hello::Args) -> Result<Reply<hello::Reply>, Error> {
-        reply!(self.call(Opcode::Hello, 0, args, Body::empty()).await?, Hello)
-    }
-
-    /// Gets `echo` back.
-    pub async fn ping(&self, echo: Bytes) -> Result<Reply<ping::Reply>, Error> {
-        let args = ping::Args { echo };
-        reply!(self.call(Opcode::Ping, 0, &args, Body::empty()).await?, Ping)
-    }
-
-    /// Begins an upload, which later requests call `upload`.
-    pub async fn start_upload(
-        &self,
-        upload: u32,
-        args: &start_upload::Args,
-    ) -> Result<Reply<start_upload::Reply>, Error> {
-        let answer = self
-            .call(Opcode::StartUpload, upload, args, Body::empty())
-            .await?;
-        reply!(answer, StartUpload)
-    }
-
-    /// Sends a range of an upload's bytes. See [`Connection`] for what an early reply does, and for what
-    /// dropping the future does.
-    pub async fn write_at(
-        &self,
-        upload: u32,
-        args: &write_at::Args,
-        body: Body,
-    ) -> Result<Reply<Progress>, Error> {
-        reply!(self.call(Opcode::WriteAt, upload, args, body).await?, WriteAt)
-    }
-
-    /// Asks what GCS holds of an upload.
-    pub async fn query_upload(&self, upload: u32) -> Result<Reply<Progress>, Error> {
-        let answer = self
-            .call(Opcode::QueryUpload, upload, &wire::args::Empty, Body::empty())
-            .await?;
-        reply!(answer, QueryUpload)
-    }
-
-    /// Makes the object of what is committed.
-    pub async fn finish_upload(
-        &self,
-        upload: u32,
-        args: &finish_upload::Args,
-    ) -> Result<Reply<Progress>, Error> {
-        let answer = self
-            .call(Opcode::FinishUpload, upload, args, Body::empty())
-            .await?;
-        reply!(answer, FinishUpload)
-    }
-
-    /// Throws away what is committed of an upload.
-    pub async fn cancel_upload(&self, upload: u32) -> Result<Reply<cancel_upload::Reply>, Error> {
-        let answer = self
-            .call(Opcode::CancelUpload, upload, &wire::args::Empty, Body::empty())
-            .await?;
-        reply!(answer, CancelUpload)
-    }
-
-    /// Comes back to the upload of a token, which later requests call `upload`.
-    pub async fn attach_upload(
-        &self,
-        upload: u32,
-        token: &str,
-    ) -> Result<Reply<attach_upload::Reply>, Error> {
-        let args = attach_upload::Args {
-            token: token.to_owned(),
-        };
-        let answer = self
-            .call(Opcode::AttachUpload, upload, &args, Body::empty())
-            .await?;
-        reply!(answer, AttachUpload)
-    }
-
-    /// Makes the daemon forget an upload on this connection; GCS keeps it.
-    pub async fn detach_upload(&self, upload: u32) -> Result<(), Error> {
-        let answer = self
-            .call(Opcode::DetachUpload, upload, &wire::args::Empty, Body::empty())
-            .await?;
-        reply!(answer, DetachUpload).map(|_| ())
-    }
-
-    /// What GCS says of an object.
-    pub async fn stat_object(&self, args: &stat_object::Args) -> Result<Reply<stat_object::Reply>, Error> {
-        let answer = self.call(Opcode::StatObject, 0, args, Body::empty()).await?;
-        reply!(answer, StatObject)
-    }
-
-    /// Begins to read an object: returns once the daemon has said what is coming.
-    pub async fn read_at(&self, args: &read_at::Args) -> Result<ObjectReader, Error> {
-        let (events, reader) = mpsc::channel(READ_AHEAD);
-        let waiter = Waiter::Read(events);
-        let _interest = self
-            .enqueue(Opcode::ReadAt, 0, args, Body::empty(), waiter)
-            .await?;
-        ObjectReader::begin(self.clone(), reader).await
-    }
-
     /// Why the connection takes no further request; `None` while it does.
     pub fn reason(&self) -> Option<Reason> {
         self.handle.in_flight.reason()
@@ -298,7 +179,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for its reply.
-    async fn call(
+    pub(super) async fn call(
         &self,
         opcode: Opcode,
         upload: u32,
@@ -313,7 +194,7 @@ impl Connection {
     }
 
     /// Puts a request into the line as soon as it may be in flight.
-    async fn enqueue(
+    pub(super) async fn enqueue(
         &self,
         opcode: Opcode,
         upload: u32,

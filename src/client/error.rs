@@ -21,7 +21,7 @@ pub enum Error {
     /// The source of the request's body failed in the middle of it; the connection is over with it.
     #[error("the bytes to send could not be read: {0}")]
     Source(Arc<io::Error>),
-    /// The request cannot be sent; nothing happened.
+    /// The request cannot be sent, or not be answered here; nothing happened.
     #[error("{0}")]
     Request(RequestError),
     /// The bytes of a read are not those that the daemon sent.
@@ -198,6 +198,11 @@ pub enum RequestError {
     /// Its body is longer than a frame can say.
     #[error("a body of {0} bytes is longer than 2^63 - 1")]
     BodyTooLarge(u128),
+    /// The page of a list that it asks for is longer than is held here.
+    #[error(
+        "the page has more than 64 MiB of JSON: ask for fewer entries at a time, or fewer of their fields"
+    )]
+    PageTooLarge,
 }
 
 /// `text` as it can stand in a line on a terminal: a peer's control characters are replaced.

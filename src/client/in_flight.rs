@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::error::{Error, Reason};
-use crate::wire::{self, Opcode, read_at};
+use crate::wire::{self, Opcode};
 
 /// How long a daemon may take to close a connection that has nothing left to say, or to send its last
 /// replies when the socket refuses to be written to.
@@ -21,12 +21,12 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A whole reply: its args and its body.
 pub(super) type Whole = (wire::Reply, Bytes);
 
-/// What a read consists of, as it comes.
+/// What a reply in several frames consists of, as it comes.
 #[derive(Debug)]
 pub(super) enum ReadEvent {
-    Start(read_at::Start),
+    /// The args of the first frame, where they say what is coming, or of the last one.
+    Args(wire::Reply),
     Bytes(Bytes),
-    End(read_at::End),
 }
 
 /// Who waits for a reply.

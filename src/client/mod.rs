@@ -27,6 +27,7 @@ mod object_reader;
 mod options;
 mod receiving;
 pub mod reliable;
+mod requests;
 mod sending;
 mod via_daemon;
 mod writer;

@@ -7,7 +7,8 @@ use super::connection::Connection;
 use super::error::{Error, Reason};
 use super::in_flight::ReadEvent;
 use crate::types::Crc32c;
-use crate::wire::read_at::{End, Start};
+use crate::wire;
+use crate::wire::read_at::{End, Reply, Start};
 
 /// A read under way.
 ///
@@ -34,7 +35,7 @@ impl ObjectReader {
         mut events: mpsc::Receiver<Result<ReadEvent, Error>>,
     ) -> Result<Self, Error> {
         let start = match events.recv().await {
-            Some(Ok(ReadEvent::Start(start))) => start,
+            Some(Ok(ReadEvent::Args(wire::Reply::ReadAt(Reply::Start(start))))) => start,
             Some(Ok(_)) => return Err(Reason::Protocol("a read without its start".into()).lost(true)),
             Some(Err(error)) => return Err(error),
             None => return Err(connection.lost()),
@@ -75,15 +76,17 @@ impl ObjectReader {
                 self.crc32c = self.crc32c.append(&bytes);
                 return Ok(Some(bytes));
             }
-            Some(Ok(ReadEvent::End(end))) if end.crc32c == self.crc32c => {
-                self.end = Some(end);
-                return Ok(None);
+            Some(Ok(ReadEvent::Args(wire::Reply::ReadAt(Reply::End(end))))) => {
+                if end.crc32c == self.crc32c {
+                    self.end = Some(end);
+                    return Ok(None);
+                }
+                Error::Damaged {
+                    expected: end.crc32c,
+                    found: self.crc32c,
+                }
             }
-            Some(Ok(ReadEvent::End(end))) => Error::Damaged {
-                expected: end.crc32c,
-                found: self.crc32c,
-            },
-            Some(Ok(ReadEvent::Start(_))) => Reason::Protocol("a read that starts twice".into()).lost(true),
+            Some(Ok(ReadEvent::Args(_))) => Reason::Protocol("a read that starts twice".into()).lost(true),
             Some(Err(error)) => error,
             None => self.connection.lost(),
         };

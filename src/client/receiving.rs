@@ -13,8 +13,9 @@ use tokio_util::codec::Decoder as _;
 use super::error::{DaemonError, Error, Reason};
 use super::in_flight::{InFlight, ReadEvent, Waiter};
 use crate::wire::codec::FrameError;
-use crate::wire::read_at;
-use crate::wire::{ErrorReply, Opcode, Reply, ReplyCodec, ReplyFrame, WireArgs as _};
+use crate::wire::{
+    ErrorReply, Opcode, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at,
+};
 
 /// How much room there is for one read of the socket, in bytes.
 const READ_LEN: usize = 256 * 1024;
@@ -87,10 +88,13 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             if !head.status.is_ok() {
                 let error = Error::Daemon(Box::new(daemon_error(Some(opcode), &frame)?));
                 self.failed(&frame, error).await?;
-            } else if opcode == Opcode::ReadAt {
-                self.read_frame(&frame).await?;
             } else {
-                self.whole(opcode, frame).await?;
+                let reply = Reply::decode(opcode, frame.args)
+                    .map_err(|error| Reason::Protocol(format!("the reply of {}: {error}", opcode.name())))?;
+                match Part::of(&reply) {
+                    Part::Whole => self.whole(head, reply).await?,
+                    part => self.read_frame(head, part, reply).await?,
+                }
             }
         }
     }
@@ -115,16 +119,13 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     }
 
     /// A reply of one frame.
-    async fn whole(&mut self, opcode: Opcode, frame: ReplyFrame) -> Result<(), Reason> {
-        let head = frame.head;
+    async fn whole(&mut self, head: ReplyHead, reply: Reply) -> Result<(), Reason> {
         if head.more() {
             return Err(protocol("a reply of several frames where one is due"));
         }
         if head.body_len > MAX_BODY {
             return Err(protocol("a reply whose body is too large to be one"));
         }
-        let reply = Reply::decode(opcode, frame.args)
-            .map_err(|error| Reason::Protocol(format!("the reply of {}: {error}", opcode.name())))?;
         let body = self.socket.body(head.body_len).await?;
         if let Waiter::Whole(waiter) = self.socket.in_flight.answered(head.sequence, head.closing()) {
             // A caller that went away needs no answer.
@@ -155,38 +156,44 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         Ok(())
     }
 
-    /// A frame of a read that goes well.
-    async fn read_frame(&mut self, frame: &ReplyFrame) -> Result<(), Reason> {
-        let head = frame.head;
-        let args = read_at::Reply::decode(frame.args.clone())
-            .map_err(|error| Reason::Protocol(format!("a frame of ReadAt: {error}")))?;
+    /// A frame of a reply in several frames that goes well.
+    async fn read_frame(&mut self, head: ReplyHead, part: Part, reply: Reply) -> Result<(), Reason> {
+        // A list has no frame that says what is coming.
+        if matches!(reply, Reply::ListObjects(_)) && !self.reads.contains_key(&head.sequence) {
+            self.begin(head.sequence, None);
+        }
         let begun = self.reads.contains_key(&head.sequence);
-        match args {
-            read_at::Reply::Start(start) if !begun && head.more() && head.body_len == 0 => {
-                let events = self.socket.in_flight.reader(head.sequence);
-                let mut read = Read {
-                    events,
-                    rest: start.len,
-                    came: 0,
+        match part {
+            Part::Start(len) if !begun && head.more() && head.body_len == 0 => {
+                self.begin(head.sequence, len);
+                let Some(read) = self.reads.get_mut(&head.sequence) else {
+                    return Ok(());
                 };
-                let kept = self.socket.pass(&mut read, ReadEvent::Start(start)).await;
-                self.reads.insert(head.sequence, read);
-                kept
+                self.socket.pass(read, ReadEvent::Args(reply)).await
             }
-            read_at::Reply::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
-            read_at::Reply::End(end) if begun && !head.more() && head.body_len == 0 => {
+            Part::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
+            Part::End(sent) if begun && !head.more() && head.body_len == 0 => {
                 let Some(mut read) = self.reads.remove(&head.sequence) else {
                     return Err(protocol("the end of a read that was not begun"));
                 };
-                if end.sent != read.came || read.rest.is_some_and(|rest| rest != 0) {
+                if sent != read.came || read.rest.is_some_and(|rest| rest != 0) {
                     return Err(protocol("a read that ends with another length than it said"));
                 }
                 self.socket.in_flight.answered(head.sequence, head.closing());
                 read.rest = Some(0);
-                self.socket.pass(&mut read, ReadEvent::End(end)).await
+                self.socket.pass(&mut read, ReadEvent::Args(reply)).await
             }
-            _ => Err(protocol("a frame of ReadAt out of its place")),
+            _ => Err(protocol("a frame out of its place in a reply of several")),
         }
+    }
+
+    fn begin(&mut self, sequence: u64, len: Option<u64>) {
+        let read = Read {
+            events: self.socket.in_flight.reader(sequence),
+            rest: len,
+            came: 0,
+        };
+        self.reads.insert(sequence, read);
     }
 
     /// The body of a piece, handed on as it comes.
@@ -207,6 +214,30 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             self.socket.pass(read, ReadEvent::Bytes(bytes)).await?;
         }
         Ok(())
+    }
+}
+
+/// The place of a frame in its reply.
+enum Part {
+    /// It is the whole reply.
+    Whole,
+    /// It says what is coming, and how many bytes, where that is known.
+    Start(Option<u64>),
+    /// It is bytes.
+    Piece,
+    /// It says what came, and how many bytes.
+    End(u64),
+}
+
+impl Part {
+    fn of(reply: &Reply) -> Self {
+        match reply {
+            Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
+            Reply::ReadAt(read_at::Reply::Piece) | Reply::ListObjects(page::Reply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::Reply::End(end)) => Self::End(end.sent),
+            _ => Self::Whole,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::Answered;
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
 
@@ -55,6 +56,15 @@ impl Answer {
 
     pub(super) fn request_id(&self) -> Option<String> {
         request_id(&self.headers)
+    }
+
+    /// What this answer was found to say.
+    pub(super) fn saying<T>(&self, answer: T) -> Answered<T> {
+        Answered {
+            answer,
+            http_status: self.status.as_u16(),
+            request_id: self.request_id(),
+        }
     }
 
     /// An answer that this call cannot have.

@@ -20,6 +20,12 @@ pub enum Call {
     Stat,
     /// An object's bytes.
     Read,
+    /// A page of objects.
+    List,
+    /// The deletion of an object.
+    Delete,
+    /// An object of several others.
+    Compose,
 }
 
 /// The closed set of failures.
@@ -84,7 +90,8 @@ pub enum Recovery {
     Never,
     /// Send it again, after a delay: nothing happened, or happening twice does no harm.
     Same,
-    /// It is unknown what arrived: query the session, then go on from what is committed.
+    /// It is unknown what happened: query the session, then go on from what is committed; or look at the
+    /// objects.
     Query,
     /// The session is lost: start a new upload from byte 0.
     Restart,
@@ -101,6 +108,7 @@ struct Details {
     kind: ErrorKind,
     call: Option<Call>,
     request_sent: bool,
+    repeatable: bool,
     http_status: Option<u16>,
     retry_after: Option<Duration>,
     committed: Option<u64>,
@@ -116,6 +124,7 @@ impl Error {
             kind,
             call: None,
             request_sent: false,
+            repeatable: false,
             http_status: None,
             retry_after: None,
             committed: None,
@@ -132,6 +141,11 @@ impl Error {
 
     pub(super) fn during(mut self, call: Call) -> Self {
         self.0.call = Some(call);
+        self
+    }
+
+    pub(super) fn repeatable(mut self, repeatable: bool) -> Self {
+        self.0.repeatable = repeatable;
         self
     }
 
@@ -209,8 +223,10 @@ impl Error {
     /// What the sender of the request can do
     /// (<https://cloud.google.com/storage/docs/retry-strategy>).
     ///
-    /// Starting, querying, stating and reading may be done twice; after a write, a finish or a cancel that
-    /// GCS may have seen, only a query tells what happened.
+    /// Starting, querying, stating, reading and listing may be done twice; after a write, a finish or a cancel
+    /// that GCS may have seen, only a query tells what happened. A change of objects may be made twice where
+    /// its conditions let it happen once only; else the objects must be looked at first, unless GCS said that
+    /// there were too many requests (429): that one it has not begun.
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
@@ -242,8 +258,15 @@ impl Error {
             | Kind::CredentialsUnavailable
             | Kind::CredentialsTimeout => match self.0.call {
                 _ if !self.0.request_sent => Recovery::Same,
-                Some(Call::Start | Call::Query | Call::Stat | Call::Read) => Recovery::Same,
+                Some(Call::Start | Call::Query | Call::Stat | Call::Read | Call::List) => Recovery::Same,
                 Some(Call::Write | Call::Finish | Call::Cancel) | None => Recovery::Query,
+                Some(Call::Delete | Call::Compose) => {
+                    if self.0.repeatable || self.0.http_status == Some(429) {
+                        Recovery::Same
+                    } else {
+                        Recovery::Query
+                    }
+                }
             },
         }
     }
@@ -372,6 +395,10 @@ mod tests {
         assert_eq!(error(ErrorKind::Reset, Call::Write, true), Recovery::Query);
         assert_eq!(error(ErrorKind::Reset, Call::Read, true), Recovery::Same);
         assert_eq!(error(ErrorKind::Gap, Call::Write, true), Recovery::Query);
+        assert_eq!(error(ErrorKind::Reset, Call::Delete, false), Recovery::Same);
+        assert_eq!(error(ErrorKind::Reset, Call::Delete, true), Recovery::Query);
+        let pinned = Error::new(ErrorKind::Reset, "x").during(Call::Delete).sent(true);
+        assert_eq!(pinned.repeatable(true).recovery(), Recovery::Same);
         assert_eq!(
             error(ErrorKind::SessionLost, Call::Query, true),
             Recovery::Restart
@@ -386,6 +413,8 @@ mod tests {
         };
         assert_eq!(http(503, Call::Write), Recovery::Query);
         assert_eq!(http(429, Call::Start), Recovery::Same);
+        assert_eq!(http(429, Call::Compose), Recovery::Same);
+        assert_eq!(http(503, Call::Compose), Recovery::Query);
         assert_eq!(http(412, Call::Write), Recovery::Never);
         assert_eq!(http(404, Call::Stat), Recovery::Never);
     }

@@ -14,12 +14,17 @@
 mod answer;
 mod auth;
 mod body;
+mod compose;
 mod config;
+mod delete;
 mod endpoint;
 mod error;
 mod exchange;
+mod json;
 mod link;
+mod listing;
 mod object;
+mod page;
 mod pool;
 mod read;
 mod request;
@@ -28,11 +33,13 @@ mod session;
 mod tls;
 mod transport;
 
+pub use crate::types::ObjectRef;
 pub use body::{BodyState, Lease, Source, SourceError, Tally, UploadBody, lend, lend_all};
 pub use config::{Config, ConfigError, CredentialsSource};
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};
-pub use object::{Object, ObjectRef};
+pub use listing::PageStream;
+pub use object::Object;
 pub use read::{ObjectStream, ReadRange};
 pub use resumable::{Cancelled, Progress, StartUpload, WriteRange};
 pub use session::SessionUri;
@@ -69,6 +76,8 @@ struct Shared {
 pub struct Answered<T> {
     /// What it says.
     pub answer: T,
+    /// Its HTTP status.
+    pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
 }

@@ -1,45 +1,17 @@
-//! Objects: how they are named, and how GCS describes them.
+//! Objects, as GCS describes them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::Method;
-use http::uri::PathAndQuery;
 use serde::Deserialize;
 
 use super::answer::Answer;
 use super::error::{Call, Error};
-use super::request::{RequestBody, Target};
+use super::json::{JsonCall, OBJECT_FIELDS};
+use super::request::Target;
 use super::{Answered, Gcs};
-use crate::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
-
-/// Which object, and what must hold of it.
-#[derive(Debug, Clone)]
-pub struct ObjectRef {
-    /// Its bucket.
-    pub bucket: BucketName,
-    /// Its name.
-    pub object: ObjectName,
-    /// This version rather than the live one.
-    pub generation: Option<u64>,
-    /// What must hold of it.
-    pub preconditions: Preconditions,
-    /// The project that pays; that of the [`Config`](super::Config) where none is named.
-    pub user_project: Option<String>,
-}
-
-impl ObjectRef {
-    /// The live version of an object, unconditionally.
-    pub fn new(bucket: BucketName, object: ObjectName) -> Self {
-        Self {
-            bucket,
-            object,
-            generation: None,
-            preconditions: Preconditions::default(),
-            user_project: None,
-        }
-    }
-}
+use crate::types::{Crc32c, ObjectInfo, ObjectRef};
 
 /// An object as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,37 +88,20 @@ pub(super) fn md5(text: &str) -> Option<[u8; 16]> {
 impl Gcs {
     /// An object's metadata (<https://cloud.google.com/storage/docs/json_api/v1/objects/get>).
     pub async fn stat_object(&self, object: &ObjectRef) -> Result<Answered<Object>, Error> {
-        let stat = async {
-            let target = self.object_target(object, None)?;
-            let headers = self.authorized().await?;
-            let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let answer = self.call(&self.0.endpoint, request).await?;
-            if answer.status != 200 {
-                return Err(answer.error(Call::Stat));
-            }
-            Ok(Answered {
-                answer: Object::of(&answer)?,
-                request_id: answer.request_id(),
-            })
-        };
-        stat.await.map_err(|error: Error| error.during(Call::Stat))
+        let mut target = self.object_target(object, None);
+        target.fields(object.fields.as_deref(), OBJECT_FIELDS);
+        let call = JsonCall::new(Call::Stat, Method::GET, target).key(object.key.as_ref());
+        self.json(call, Object::of).await
     }
 
     /// The path and query of an object.
-    pub(super) fn object_target(
-        &self,
-        object: &ObjectRef,
-        alt: Option<&'static str>,
-    ) -> Result<PathAndQuery, Error> {
-        let mut target = Target::new("/storage/v1/b/");
-        target.segment(object.bucket.as_str());
-        target.literal("/o/");
-        target.segment(object.object.as_str());
+    pub(super) fn object_target(&self, object: &ObjectRef, alt: Option<&'static str>) -> Target {
+        let mut target = Target::object(&object.bucket, &object.object);
         target.query("alt", alt);
         target.number("generation", object.generation);
         target.preconditions(&object.preconditions);
         target.query("userProject", self.paying(object.user_project.as_deref()));
-        target.build()
+        target
     }
 }
 

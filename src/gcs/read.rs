@@ -12,9 +12,10 @@ use super::Gcs;
 use super::answer::{Answer, request_id};
 use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
-use super::object::{ObjectRef, md5};
+use super::json::insert_key;
+use super::object::md5;
 use super::request::RequestBody;
-use crate::types::{Crc32c, ObjectInfo};
+use crate::types::{Crc32c, ObjectInfo, ObjectRef};
 
 const X_GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
@@ -105,7 +106,7 @@ impl Gcs {
     ) -> Result<ObjectStream, Error> {
         let read = async {
             let range_header = range.header()?;
-            let target = self.object_target(object, Some("media"))?;
+            let target = self.object_target(object, Some("media")).build()?;
             let mut headers = self.authorized().await?;
             if let Some(range) = range_header {
                 headers.insert(RANGE, range);
@@ -113,6 +114,7 @@ impl Gcs {
             if !gunzip {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             }
+            insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
             let (response, exchange) = self.send(&self.0.endpoint, request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {

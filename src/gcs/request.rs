@@ -15,7 +15,7 @@ use super::Gcs;
 use super::body::{BodyError, Lending, UploadBody};
 use super::error::{Error, ErrorKind};
 use super::link::Link;
-use crate::types::Preconditions;
+use crate::types::{BucketName, ObjectName, Preconditions};
 
 /// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does
 /// not, so that an object's name is one segment, whatever it holds.
@@ -40,6 +40,21 @@ impl Target {
         }
     }
 
+    /// The path of a bucket.
+    pub(super) fn bucket(bucket: &BucketName) -> Self {
+        let mut target = Self::new("/storage/v1/b/");
+        target.segment(bucket.as_str());
+        target
+    }
+
+    /// The path of an object.
+    pub(super) fn object(bucket: &BucketName, object: &ObjectName) -> Self {
+        let mut target = Self::bucket(bucket);
+        target.literal("/o/");
+        target.segment(object.as_str());
+        target
+    }
+
     pub(super) fn literal(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -62,6 +77,19 @@ impl Target {
 
     pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         self.query(name, value.map(|value| value.to_string()).as_deref());
+    }
+
+    /// Appends a parameter that says yes, if it does.
+    pub(super) fn flag(&mut self, name: &str, value: bool) {
+        self.query(name, value.then_some("true"));
+    }
+
+    /// Appends the selection of what the answer holds, with the `needed` fields in any case.
+    pub(super) fn fields(&mut self, asked: Option<&str>, needed: &str) {
+        self.query(
+            "fields",
+            asked.map(|asked| format!("{asked},{needed}")).as_deref(),
+        );
     }
 
     pub(super) fn preconditions(&mut self, conditions: &Preconditions) {

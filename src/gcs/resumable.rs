@@ -8,11 +8,11 @@
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use http::{Method, Request};
-use serde::Deserialize;
 
 use super::answer::Answer;
 use super::body::UploadBody;
 use super::error::{Call, Error, ErrorKind};
+use super::json::{JSON, check_metadata};
 use super::object::Object;
 use super::request::{RequestBody, Target};
 use super::session::SessionUri;
@@ -121,10 +121,7 @@ impl Gcs {
         let mut headers = self.authorized().await?;
         let body = match &start.metadata {
             Some(metadata) => {
-                headers.insert(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/json; charset=UTF-8"),
-                );
+                headers.insert(CONTENT_TYPE, JSON);
                 metadata.clone()
             }
             None => Bytes::new(),
@@ -143,10 +140,7 @@ impl Gcs {
             .map_err(|error| answer.unexpected(format!("the answer's Location: {error}")))?;
         self.check_session(&session)
             .map_err(|error| answer.unexpected(error.message()))?;
-        Ok(Answered {
-            answer: session,
-            request_id: answer.request_id(),
-        })
+        Ok(answer.saying(session))
     }
 
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
@@ -243,10 +237,7 @@ impl Gcs {
                 },
                 _ => return Err(answer.error(Call::Cancel)),
             };
-            Ok(Answered {
-                answer: outcome,
-                request_id: answer.request_id(),
-            })
+            Ok(answer.saying(outcome))
         };
         cancelled.await.map_err(|error: Error| error.during(Call::Cancel))
     }
@@ -266,10 +257,7 @@ impl Gcs {
             200 | 201 => Progress::Finished(Object::of(&answer)?),
             _ => return Err(answer.error(call)),
         };
-        Ok(Answered {
-            answer: progress,
-            request_id: answer.request_id(),
-        })
+        Ok(answer.saying(progress))
     }
 
     async fn session_call(
@@ -348,30 +336,4 @@ fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
         Some(size) => Ok(Some(size)),
         None => Err(answer.unexpected("the answer's Range is not of the form bytes=0-LAST")),
     }
-}
-
-/// An object resource, in the fields that must agree with the request.
-#[derive(Deserialize)]
-struct Metadata {
-    name: Option<String>,
-    bucket: Option<String>,
-}
-
-fn check_metadata(metadata: &[u8], bucket: &BucketName, object: &ObjectName) -> Result<(), Error> {
-    let invalid = |problem: &str| Err(Error::new(ErrorKind::Invalid, problem));
-    // A list of strings would do for serde, and not for GCS.
-    if metadata.trim_ascii_start().first() != Some(&b'{') {
-        return invalid("the metadata must be a JSON object");
-    }
-    let named: Metadata = match serde_json::from_slice(metadata) {
-        Ok(named) => named,
-        Err(error) => return invalid(&format!("the metadata must be a JSON object: {error}")),
-    };
-    if named.name.is_some_and(|name| name != object.as_str()) {
-        return invalid("the metadata names another object");
-    }
-    if named.bucket.is_some_and(|name| name != bucket.as_str()) {
-        return invalid("the metadata names another bucket");
-    }
-    Ok(())
 }

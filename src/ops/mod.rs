@@ -1,15 +1,18 @@
 //! What requests mean: dispatch, one arm per opcode; in each file of an opcode, one request and the one call
 //! to GCS that it stands for.
 //!
-//! Nothing here knows of sockets. The two requests that stream are lent what they need: WriteAt a body to
-//! hand on, ReadAt a [`Replier`] to send pieces through.
+//! Nothing here knows of sockets. The requests that stream are lent what they need: WriteAt a body to hand
+//! on, reads and lists a [`Replier`] to send pieces through.
 
 mod attach_upload;
 mod cancel_upload;
+mod compose_objects;
+mod delete_object;
 mod detach_upload;
 mod fences;
 mod finish_upload;
 mod hello;
+mod list_objects;
 mod ping;
 mod query_upload;
 mod read_at;
@@ -30,7 +33,8 @@ pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};
 
-use crate::gcs::Gcs;
+use crate::gcs::{Answered, Gcs, Object};
+use crate::wire::object::Described;
 use crate::wire::{Kind, Opcode, Reply, Request, Retry};
 
 /// What a connection is held to; Hello tells it to the client (proto-spec.md, "Limits and time").
@@ -93,6 +97,12 @@ impl Answer {
         }
     }
 
+    /// An answer of GCS that describes an object.
+    fn of_object(answered: Answered<Object>, reply: impl FnOnce(Described) -> Reply) -> Self {
+        let Object { info, json } = answered.answer;
+        Self::of_gcs(reply(Described { object: info }), answered.http_status, json)
+    }
+
     /// An answer of GCS.
     fn of_gcs(reply: Reply, http_status: u16, body: Bytes) -> Self {
         Self {
@@ -126,6 +136,9 @@ pub async fn dispatch(
         (Request::DetachUpload(_), Some(seat)) => detach_upload::run(seat),
         (Request::ReadAt(args), _) => read_at::run(context, &args, replier).await,
         (Request::StatObject(args), _) => stat_object::run(context, &args).await,
+        (Request::ListObjects(args), _) => list_objects::run(context, &args, replier).await,
+        (Request::DeleteObject(args), _) => delete_object::run(context, &args).await,
+        (Request::ComposeObjects(args), _) => compose_objects::run(context, &args).await,
         (Request::WriteAt(_), _) | (_, None) => Err(unseated(opcode)),
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{Answer, Failure};
 use crate::wire::head::{CLOSING, HEAD_LEN, MORE};
-use crate::wire::{Opcode, Reply, ReplyHead, Status, WireArgs};
+use crate::wire::{Kind, Opcode, Reply, ReplyHead, Retry, Status, WireArgs};
 
 /// A frame of a reply, ready for the socket.
 #[derive(Debug)]
@@ -19,6 +19,16 @@ pub struct OutFrame {
 /// The connection takes no more replies: the client is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientGone;
+
+impl From<ClientGone> for Failure {
+    fn from(_: ClientGone) -> Self {
+        let message = "the client does not take its replies any more";
+        Self::new(Kind::ClientStalled, Retry::Reconnect, message)
+    }
+}
+
+/// The largest body of a piece (proto-spec.md, "Limits and time").
+const MAX_PIECE: usize = 256 * 1024;
 
 /// Sends the frames of one request's reply.
 #[derive(Debug, Clone)]
@@ -41,6 +51,15 @@ impl Replier {
     /// Sends a frame after which more of the same reply follow. Waits while the client is slow.
     pub async fn piece(&self, reply: &Reply, body: Bytes) -> Result<(), ClientGone> {
         self.send(MORE, Status::OK, 0, reply.to_bytes(), body).await
+    }
+
+    /// Sends bytes in frames that are no larger than a client can hold whole.
+    pub async fn pieces(&self, reply: &Reply, mut bytes: Bytes) -> Result<(), ClientGone> {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(MAX_PIECE));
+            self.piece(reply, piece).await?;
+        }
+        Ok(())
     }
 
     /// Sends the last frame of a reply; with `closing`, the last that the client should expect to be read for.

@@ -250,6 +250,7 @@ async fn idle(in_flight: &InFlight, idle_timeout: Duration) {
 
 /// Carries out a request that has no body, in its turn.
 async fn carry_out(shared: Arc<Shared>, job: Job, request: Request, mut seat: Option<Seat>) {
+    let repeatable = request.is_repeatable();
     let work = async {
         if let Some(seat) = &mut seat {
             seat.turn().await;
@@ -259,7 +260,8 @@ async fn carry_out(shared: Arc<Shared>, job: Job, request: Request, mut seat: Op
     let outcome = tokio::select! {
         biased;
         outcome = work => outcome,
-        () = shared.shutdown.cut.cancelled() => Err(cut(seat.as_ref())),
+        () = shared.shutdown.cut.cancelled(), if repeatable => Err(cut(seat.as_ref())),
+        () = shared.shutdown.cut.cancelled() => Err(refusal::interrupted()),
     };
     job.finish(outcome, shared.shutdown.cut.is_cancelled()).await;
 }

@@ -91,6 +91,12 @@ pub(super) fn draining() -> Failure {
     Failure::new(Kind::Draining, Retry::Reconnect, message)
 }
 
+/// What to tell a client whose change of objects is cut off because the daemon stops.
+pub(super) fn interrupted() -> Failure {
+    let message = "the daemon stopped before GCS had answered: look whether the objects were changed";
+    Failure::new(Kind::Draining, Retry::Query, message)
+}
+
 /// What to tell a client that uses a sequence twice.
 pub(super) fn duplicate(sequence: u64) -> Failure {
     refuse(

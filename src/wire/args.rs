@@ -109,6 +109,12 @@ impl Reader {
         Ok(self.rest.split_to(len))
     }
 
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ArgsError> {
+        let short = self.short(N);
+        self.bytes(N)?.as_ref().try_into().map_err(|_| short)
+    }
+
     /// The next `len` bytes, as text.
     pub(super) fn text(&mut self, len: usize, field: &'static str) -> Result<String, ArgsError> {
         let bytes = self.bytes(len)?;
@@ -182,4 +188,9 @@ pub(super) fn optional<T>(present: u32, bit: u32, value: T) -> Option<T> {
 /// `bit` where there is a value, else 0.
 pub(super) fn bit<T>(value: Option<T>, bit: u32) -> u32 {
     if value.is_some() { bit } else { 0 }
+}
+
+/// `bit` where `set`, else 0.
+pub(super) fn flag(set: bool, bit: u32) -> u32 {
+    if set { bit } else { 0 }
 }

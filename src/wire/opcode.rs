@@ -128,4 +128,33 @@ opcodes! {
     0x21 ReadAt read_at none none;
     /// What GCS says of an object.
     0x22 StatObject stat_object none none;
+    /// One page of a bucket's objects.
+    0x23 ListObjects list_objects none none;
+    /// An object, or one generation of it, is gone.
+    0x24 DeleteObject delete_object none none;
+    /// One object of up to 32.
+    0x25 ComposeObjects compose_objects none none;
+}
+
+impl Request {
+    /// Whether carrying the request out twice does no more than carrying it out once
+    /// (proto-spec.md, "Errors and recovery"). Requests about uploads have rules of their own.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::DeleteObject(args) => args.of.is_deleted_once(),
+            Self::ComposeObjects(args) => args.destination.preconditions.pins_generation(),
+            Self::Hello(_)
+            | Self::Ping(_)
+            | Self::StartUpload(_)
+            | Self::WriteAt(_)
+            | Self::QueryUpload(_)
+            | Self::FinishUpload(_)
+            | Self::CancelUpload(_)
+            | Self::AttachUpload(_)
+            | Self::DetachUpload(_)
+            | Self::ReadAt(_)
+            | Self::StatObject(_)
+            | Self::ListObjects(_) => true,
+        }
+    }
 }

@@ -5,8 +5,8 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, put};
-use super::object::{ObjectRef, RawObjectInfo, RawObjectRef};
-use crate::types::{Crc32c, ObjectInfo};
+use super::object::{KEY_BIT, RawObjectInfo, RawObjectRef, no_fields, put_object_ref};
+use crate::types::{Crc32c, ObjectInfo, ObjectRef};
 
 /// `present` bit: `len` counts from the object's end.
 const SUFFIX: u32 = 0x20;
@@ -32,7 +32,7 @@ pub enum Range {
 /// Which object, and which of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
-    /// The object.
+    /// The object; it has no `fields`.
     pub of: ObjectRef,
     /// Its bytes.
     pub range: Range,
@@ -112,18 +112,19 @@ impl WireArgs for Args {
         put(
             out,
             &RawArgs {
-                of: self.of.pack(extra),
+                of: RawObjectRef::pack(&self.of, extra),
                 offset: offset.into(),
                 len: len.into(),
             },
         );
-        self.of.put_text(out);
+        put_object_ref(out, &self.of);
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         let mut reader = Reader::new(bytes);
         let raw: RawArgs = reader.fixed()?;
-        let of = ObjectRef::unpack(&raw.of, SUFFIX | DECOMPRESS, &mut reader)?;
+        let of = raw.of.unpack(SUFFIX | DECOMPRESS | KEY_BIT, &mut reader)?;
+        no_fields(&of)?;
         let present = raw.of.present.get();
         let range = match (present & SUFFIX != 0, raw.offset.get(), raw.len.get()) {
             (true, 0, 0) => {

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::args::{ArgsError, Reader, WireArgs, put};
-use super::object::{ObjectRef, RawObjectInfo};
-use crate::types::ObjectInfo;
+use super::object::{KEY_BIT, RawObjectRef, put_object_ref};
+use crate::types::ObjectRef;
 
 /// Which object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,35 +13,19 @@ pub struct Args {
     pub of: ObjectRef,
 }
 
-/// The object's fields; the reply's body is its JSON resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply {
-    /// The fields that a program needs.
-    pub object: ObjectInfo,
-}
+/// The object's fields.
+pub type Reply = super::object::Described;
 
 impl WireArgs for Args {
     fn encode(&self, out: &mut BytesMut) {
-        put(out, &self.of.pack(0));
-        self.of.put_text(out);
+        put(out, &RawObjectRef::pack(&self.of, 0));
+        put_object_ref(out, &self.of);
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         let mut reader = Reader::new(bytes);
-        let raw = reader.fixed()?;
-        let of = ObjectRef::unpack(&raw, 0, &mut reader)?;
+        let raw: RawObjectRef = reader.fixed()?;
+        let of = raw.unpack(KEY_BIT, &mut reader)?;
         reader.end(Self { of })
-    }
-}
-
-impl WireArgs for Reply {
-    fn encode(&self, out: &mut BytesMut) {
-        put(out, &RawObjectInfo::pack(&self.object));
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: RawObjectInfo = reader.fixed()?;
-        reader.end(Self { object: raw.unpack() })
     }
 }

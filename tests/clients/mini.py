@@ -5,10 +5,13 @@ usage: mini.py HOST:PORT put FILE gs://BUCKET/OBJECT
        mini.py HOST:PORT pipe gs://BUCKET/OBJECT    (what standard input brings, of any length; tried once)
        mini.py HOST:PORT get gs://BUCKET/OBJECT FILE
        mini.py HOST:PORT stat gs://BUCKET/OBJECT
+       mini.py HOST:PORT ls gs://BUCKET/PREFIX
+       mini.py HOST:PORT rm gs://BUCKET/OBJECT
 """
 import os, random, select, socket, struct, sys, time
 
-START, WRITE, QUERY, FINISH, CANCEL, ATTACH, READ, STAT = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x21, 0x22  # opcodes
+START, WRITE, QUERY, FINISH, CANCEL, ATTACH, READ = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x21  # opcodes
+STAT, LIST, DELETE = 0x22, 0x23, 0x24
 SAME, UNKNOWN, RESTART, RECONNECT = 1, 2, 3, 4  # retry classes
 RANGE, PIECE = 8 << 20, 256 << 10  # bytes in one WriteAt (a multiple of 256 KiB) and in one send
 TABLE = list(range(256))
@@ -169,6 +172,20 @@ def get(address, bucket, name, path):
             recover(error, failures)
             failures += 1
 
+def pages(address, bucket, prefix):
+    """Yields how many objects a page has, and GCS's JSON."""
+    connection, token = Connection(address), b""
+    while True:
+        args = struct.pack("<10HIII", len(bucket), 0, len(prefix), 0, 0, 0, 0, len(token), 0, 0, 0, 0, 0)
+        *pieces, (end, _) = connection.frames(LIST, 0, args + bucket + prefix + token)
+        sent, items, _, token_len = struct.unpack_from("<QIIH", end)
+        json, token = b"".join(body for _, body in pieces), end[24:24 + token_len]
+        if len(json) != sent:
+            raise ValueError("a page of %d bytes came as %d" % (sent, len(json)))
+        yield items, json.decode()
+        if not token:
+            return
+
 def main(address, verb, *rest):
     bucket, _, name = rest[verb == "put"].removeprefix("gs://").encode().partition(b"/")
     if verb == "put":
@@ -177,12 +194,17 @@ def main(address, verb, *rest):
         print("generation %d" % pipe(address, bucket, name))
     elif verb == "get":
         print("%d bytes" % get(address, bucket, name, rest[1]))
+    elif verb == "ls":
+        for page in pages(address, bucket, name):
+            print("%d objects" % page[0], page[1], sep="\n")
+    elif verb == "rm":
+        Connection(address).ask(DELETE, 0, object_ref(bucket, name) + bucket + name)
     else:
         args, json = Connection(address).ask(STAT, 0, object_ref(bucket, name) + bucket + name)
         print("generation %d, metageneration %d, %d bytes" % struct.unpack_from("<QQQ", args), json.decode(), sep="\n")
 
 if __name__ == "__main__":
-    if [len(sys.argv), *sys.argv[2:3]] not in ([5, "put"], [4, "pipe"], [5, "get"], [4, "stat"]):
+    if [len(sys.argv), *sys.argv[2:3]] not in ([5, "put"], [4, "pipe"], [5, "get"], [4, "stat"], [4, "ls"], [4, "rm"]):
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd::client::{Connection, Error, ObjectReader, Options, Reason};
-use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
+use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, ObjectRef};
 use gcsd::wire::head::MORE;
-use gcsd::wire::object::ObjectRef;
 use gcsd::wire::read_at::{Args, End, Range, Reply, Start};
 use gcsd::wire::{self, Kind, Retry, Status, ping};
 
@@ -14,13 +13,10 @@ use crate::support::scripted::{Daemon, bytes, pair};
 
 fn args() -> Args {
     Args {
-        of: ObjectRef {
-            bucket: BucketName::new("bucket").expect("a name"),
-            object: ObjectName::new("object").expect("a name"),
-            generation: None,
-            preconditions: Preconditions::default(),
-            user_project: None,
-        },
+        of: ObjectRef::new(
+            BucketName::new("bucket").expect("a name"),
+            ObjectName::new("object").expect("a name"),
+        ),
         range: Range::From(0),
         decompress: false,
     }

@@ -95,6 +95,15 @@ async fn a_stranger_puts_stats_and_gets() {
         assert!(pipe.expect("there is a Python").status.success());
         assert_eq!(daemon.object("mini/piped").await, bytes);
     }
+    let list = mini(daemon.address, &["ls", &format!("gs://{BUCKET}/mini/")]).await;
+    let list = String::from_utf8(list.expect("there is a Python").stdout).expect("text");
+    assert!(
+        list.starts_with("5 objects\n") && list.contains("mini/262144#ü"),
+        "{list}"
+    );
+    let removed = mini(daemon.address, &["rm", &format!("gs://{BUCKET}/mini/0#ü")]).await;
+    assert!(removed.expect("there is a Python").status.success());
+    assert!(!daemon.has_object("mini/0#ü") && daemon.has_object("mini/1#ü"));
     let absent = format!("gs://{BUCKET}/absent");
     let absent = mini(daemon.address, &["stat", &absent])
         .await

@@ -148,7 +148,8 @@ fn samples() -> Vec<(&'static str, Args)> {
 fn any_length(like: &Args) -> bool {
     matches!(
         like,
-        Args::Request(Request::Ping(_)) | Args::Reply(Reply::Ping(_) | Reply::ReadAt(_))
+        Args::Request(Request::Ping(_))
+            | Args::Reply(Reply::Ping(_) | Reply::ReadAt(_) | Reply::ListObjects(_))
     )
 }
 

@@ -2,14 +2,18 @@
 
 use super::pieces::{abort, data, end};
 use bytes::Bytes;
-use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, Preconditions};
+use gcsd::types::{
+    BucketName, ComposeSource, Crc32c, Destination, EncryptionKey, ObjectInfo, ObjectName, ObjectQuery,
+    ObjectRef, Page, Preconditions,
+};
 use gcsd::wire::args::Empty;
 use gcsd::wire::head::{CLOSING, MORE, STREAMED};
-use gcsd::wire::object::ObjectRef;
+use gcsd::wire::object::Described;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
-    cancel_upload, finish_upload, hello, ping, read_at, start_upload, stat_object, write_at,
+    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_objects, page, ping, read_at,
+    start_upload, stat_object, write_at,
 };
 
 /// A head of either direction.
@@ -33,6 +37,10 @@ impl Head {
 
 /// The args of a frame.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few, and patterns reach into them"
+)]
 pub(crate) enum Args {
     /// Of a request.
     Request(Request),
@@ -165,14 +173,11 @@ fn object(name: &str) -> ObjectName {
 }
 
 fn of() -> ObjectRef {
-    let object = object("hello.txt");
-    ObjectRef {
-        bucket: bucket(),
-        object,
-        generation: None,
-        preconditions: Preconditions::default(),
-        user_project: None,
-    }
+    ObjectRef::new(bucket(), object("hello.txt"))
+}
+
+fn key() -> EncryptionKey {
+    EncryptionKey::new(std::array::from_fn(|at| u8::try_from(at).expect("small")))
 }
 
 fn every_precondition() -> Preconditions {
@@ -227,6 +232,8 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(uploads());
     cases.extend(in_pieces());
     cases.extend(objects());
+    cases.extend(lists());
+    cases.extend(changes());
     cases.extend(errors());
     cases
 }
@@ -488,8 +495,31 @@ fn objects() -> Vec<Case> {
         frame(14, 0, MORE, read_at::Reply::Piece, b"GCS"),
         error(Opcode::ReadAt as u8, 14, reset, 0, broken),
     ];
+    let stat_key = stat_object::Args {
+        of: ObjectRef {
+            fields: Some("name,size".into()),
+            key: Some(key()),
+            ..of()
+        },
+    };
+    let read_key = read_at::Args {
+        of: ObjectRef {
+            key: Some(key()),
+            ..of()
+        },
+        range: read_at::Range::From(0),
+        decompress: false,
+    };
     let json = json("hello.txt", &info());
     vec![
+        one(
+            "stat_object_key.request",
+            request(21, 0, Request::StatObject(stat_key), b""),
+        ),
+        one(
+            "read_at_key.request",
+            request(22, 0, Request::ReadAt(read_key), b""),
+        ),
         one(
             "stat_object.request",
             request(5, 0, Request::StatObject(stat), b""),
@@ -512,6 +542,136 @@ fn objects() -> Vec<Case> {
             name: "read_at_broken.reply",
             frames: read_broken,
         },
+    ]
+}
+
+fn lists() -> Vec<Case> {
+    let query = ObjectQuery {
+        prefix: Some("2026/".into()),
+        delimiter: Some("/".into()),
+        max_results: Some(2),
+        ..ObjectQuery::new(bucket())
+    };
+    let full = ObjectQuery {
+        bucket: bucket(),
+        prefix: Some("2026/".into()),
+        delimiter: Some("/".into()),
+        start_offset: Some("2026/a".into()),
+        end_offset: Some("2026/z".into()),
+        match_glob: Some("**.txt".into()),
+        page_token: Some("Y3Vyc29y".into()),
+        max_results: Some(1000),
+        versions: true,
+        soft_deleted: true,
+        include_trailing_delimiter: true,
+        include_folders_as_prefixes: true,
+        full: true,
+        user_project: Some("billing-1".into()),
+        fields: Some("items(name)".into()),
+    };
+    let json = r#"{"kind":"storage#objects","nextPageToken":"Y3Vyc29y","prefixes":["2026/a/"],"items":[{"name":"2026/b.txt"}]}"#;
+    let (first, second) = json.as_bytes().split_at(60);
+    let end = page::End {
+        sent: json.len() as u64,
+        page: Page {
+            items: 1,
+            prefixes: 1,
+            next_page_token: Some("Y3Vyc29y".into()),
+        },
+    };
+    let frame = |http, flags, args, body| reply(16, http, flags, Reply::ListObjects(args), body);
+    let listed = vec![
+        frame(0, MORE, page::Reply::Piece, first),
+        frame(0, MORE, page::Reply::Piece, second),
+        frame(200, 0, page::Reply::End(end), b""),
+    ];
+    let list = |query| Request::ListObjects(list_objects::Args { query });
+    vec![
+        one("list_objects.request", request(16, 0, list(query), b"")),
+        one("list_objects_full.request", request(17, 0, list(full), b"")),
+        Case {
+            name: "list_objects.reply",
+            frames: listed,
+        },
+    ]
+}
+
+fn changes() -> Vec<Case> {
+    let delete = delete_object::Args {
+        of: ObjectRef {
+            generation: Some(GENERATION),
+            ..of()
+        },
+    };
+    let metadata = Bytes::from(r#"{"contentType":"text/plain"}"#);
+    let compose = compose_objects::Args {
+        destination: Destination {
+            preconditions: Preconditions {
+                if_generation_match: Some(0),
+                ..Preconditions::default()
+            },
+            metadata: metadata.clone(),
+            ..Destination::new(bucket(), object("both.txt"))
+        },
+        sources: vec![
+            ComposeSource {
+                generation: Some(GENERATION),
+                ..ComposeSource::new(object("hello.txt"))
+            },
+            ComposeSource::new(object("world.txt")),
+        ],
+    };
+    let compose_full = compose_objects::Args {
+        destination: Destination {
+            bucket: bucket(),
+            object: object("both.txt"),
+            preconditions: Preconditions {
+                if_generation_match: Some(1),
+                if_metageneration_match: Some(3),
+                ..Preconditions::default()
+            },
+            user_project: Some("billing-1".into()),
+            kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
+            predefined_acl: Some("publicRead".into()),
+            fields: Some("name".into()),
+            metadata,
+            key: Some(key()),
+        },
+        sources: vec![ComposeSource {
+            object: object("grüße"),
+            generation: Some(GENERATION),
+            if_generation_match: Some(GENERATION + 1),
+        }],
+    };
+    let both = ObjectInfo {
+        generation: GENERATION + 2_000_000,
+        metageneration: 1,
+        size: 18,
+        crc32c: Some(Crc32c::of(b"Hello, GCS!\nworld\n")),
+        md5: None,
+    };
+    let composed = Reply::ComposeObjects(Described { object: both });
+    vec![
+        one(
+            "delete_object.request",
+            request(18, 0, Request::DeleteObject(delete), b""),
+        ),
+        one(
+            "delete_object.reply",
+            reply(18, 204, 0, Reply::DeleteObject(Empty), b""),
+        ),
+        one(
+            "compose_objects.request",
+            request(19, 0, Request::ComposeObjects(compose), b""),
+        ),
+        one(
+            "compose_objects_full.request",
+            request(20, 0, Request::ComposeObjects(compose_full), b""),
+        ),
+        one(
+            "compose_objects.reply",
+            reply(19, 200, 0, composed, json("both.txt", &both).as_bytes()),
+        ),
     ]
 }
 

@@ -10,6 +10,7 @@ use gcsd::gcs::{self, CredentialsSource, Gcs};
 use gcsd::net::TcpConnector;
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
+use gcsd::types::{Destination, ObjectRef};
 use gcsd::wire::{
     self, ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs,
 };
@@ -380,14 +381,13 @@ pub(crate) fn cancel_upload() -> Request {
 }
 
 /// An object, as StatObject and ReadAt name it.
-pub(crate) fn object_ref(object: &str) -> wire::object::ObjectRef {
-    wire::object::ObjectRef {
-        bucket: BUCKET.parse().expect("a name"),
-        object: object.parse().expect("a name"),
-        generation: None,
-        preconditions: gcsd::types::Preconditions::default(),
-        user_project: None,
-    }
+pub(crate) fn object_ref(object: &str) -> ObjectRef {
+    ObjectRef::new(BUCKET.parse().expect("a name"), object.parse().expect("a name"))
+}
+
+/// An object to be made.
+pub(crate) fn destination(object: &str) -> Destination {
+    Destination::new(BUCKET.parse().expect("a name"), object.parse().expect("a name"))
 }
 
 /// Bytes that tell each position from its neighbours.

@@ -1,0 +1,215 @@
+//! `gcsd encode`: the requests on objects.
+
+use clap::Subcommand;
+
+use super::HeadArgs;
+use crate::cli::conditions::ObjectArgs;
+use crate::cli::exit::Failure;
+use crate::cli::get::range;
+use crate::cli::gs_url::{BucketUrl, GsUrl};
+use crate::cli::new_object::NewObject;
+use crate::types::{ComposeSource, ObjectQuery};
+use crate::wire::read_at::Range;
+use crate::wire::{Request, compose_objects, delete_object, list_objects, read_at, stat_object};
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ObjectRequest {
+    /// Bytes of an object.
+    ReadAt {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// FIRST-LAST (both included), FIRST-, or -COUNT for the last bytes [default: all].
+        #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+        range: Option<Range>,
+        /// Let GCS decompress what is stored compressed.
+        #[arg(long, env = "GCSD_DECOMPRESS", value_parser = clap::builder::FalseyValueParser::new())]
+        decompress: bool,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// What GCS says of an object.
+    StatObject {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// The parts of GCS's JSON that are wanted, such as 'name,metadata/owner' [default: all].
+        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        fields: Option<String>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// One page of a bucket's objects.
+    ListObjects {
+        #[command(flatten)]
+        query: Box<QueryArgs>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// Delete an object, or one generation of it.
+    DeleteObject {
+        #[command(flatten)]
+        object: ObjectArgs,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// Make one object of up to 32.
+    ComposeObjects {
+        /// The object to make.
+        #[arg(value_name = "gs://BUCKET/OBJECT")]
+        url: GsUrl,
+        /// What to make it of, in this order: objects of the same bucket.
+        #[arg(value_name = "gs://BUCKET/SOURCE", required = true, num_args = 1..=ComposeSource::MAX)]
+        sources: Vec<GsUrl>,
+        /// The sources' generations, in the same order [default: the live ones].
+        #[arg(
+            long,
+            value_name = "N,...",
+            value_delimiter = ',',
+            env = "GCSD_SOURCE_GENERATIONS"
+        )]
+        source_generations: Vec<u64>,
+        #[command(flatten)]
+        new: Box<NewObject>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+}
+
+/// Which objects to list.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct QueryArgs {
+    /// The bucket, and what the names begin with.
+    #[arg(value_name = "gs://BUCKET[/PREFIX]")]
+    url: BucketUrl,
+    /// Show names that go on with this as one prefix.
+    #[arg(long, value_name = "TEXT", env = "GCSD_DELIMITER")]
+    delimiter: Option<String>,
+    /// The first name.
+    #[arg(long, value_name = "NAME", env = "GCSD_START_OFFSET")]
+    start_offset: Option<String>,
+    /// The name before which the list ends.
+    #[arg(long, value_name = "NAME", env = "GCSD_END_OFFSET")]
+    end_offset: Option<String>,
+    /// Only names that match this pattern, such as '**/*.txt'.
+    #[arg(long, value_name = "GLOB", env = "GCSD_MATCH_GLOB")]
+    match_glob: Option<String>,
+    /// The next_page_token of the page before.
+    #[arg(long, value_name = "TOKEN", env = "GCSD_PAGE_TOKEN")]
+    page_token: Option<String>,
+    /// Objects and prefixes on the page, at most [default: GCS's, 1000].
+    #[arg(long, value_name = "N", env = "GCSD_MAX_RESULTS")]
+    max_results: Option<u32>,
+    /// Versions that are not live, too.
+    #[arg(long, env = "GCSD_VERSIONS", value_parser = clap::builder::FalseyValueParser::new())]
+    versions: bool,
+    /// Only objects that are softly deleted.
+    #[arg(long, env = "GCSD_SOFT_DELETED", value_parser = clap::builder::FalseyValueParser::new())]
+    soft_deleted: bool,
+    /// Objects whose names end where a prefix does, as objects, too.
+    #[arg(long, env = "GCSD_INCLUDE_TRAILING_DELIMITER", value_parser = clap::builder::FalseyValueParser::new())]
+    include_trailing_delimiter: bool,
+    /// Empty folders as prefixes, too.
+    #[arg(long, env = "GCSD_INCLUDE_FOLDERS_AS_PREFIXES", value_parser = clap::builder::FalseyValueParser::new())]
+    include_folders_as_prefixes: bool,
+    /// With ACLs.
+    #[arg(long, env = "GCSD_FULL", value_parser = clap::builder::FalseyValueParser::new())]
+    full: bool,
+    /// The project that pays, for buckets where the requester does.
+    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    user_project: Option<String>,
+    /// The parts of GCS's JSON that are wanted, such as 'items(name,size)' [default: all].
+    #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+    fields: Option<String>,
+}
+
+impl From<QueryArgs> for ObjectQuery {
+    fn from(args: QueryArgs) -> Self {
+        Self {
+            bucket: args.url.bucket,
+            prefix: Some(args.url.prefix).filter(|prefix| !prefix.is_empty()),
+            delimiter: args.delimiter,
+            start_offset: args.start_offset,
+            end_offset: args.end_offset,
+            match_glob: args.match_glob,
+            page_token: args.page_token,
+            max_results: args.max_results,
+            versions: args.versions,
+            soft_deleted: args.soft_deleted,
+            include_trailing_delimiter: args.include_trailing_delimiter,
+            include_folders_as_prefixes: args.include_folders_as_prefixes,
+            full: args.full,
+            user_project: args.user_project,
+            fields: args.fields,
+        }
+    }
+}
+
+impl ObjectRequest {
+    /// What the command line asks for.
+    pub(super) fn parts(self) -> Result<(HeadArgs, Request), Failure> {
+        Ok(match self {
+            Self::ReadAt {
+                object,
+                range,
+                decompress,
+                head,
+            } => {
+                let args = read_at::Args {
+                    of: object.object_ref(),
+                    range: range.unwrap_or(Range::From(0)),
+                    decompress,
+                };
+                (head, Request::ReadAt(args))
+            }
+            Self::StatObject { object, fields, head } => {
+                let mut of = object.object_ref();
+                of.fields = fields;
+                (head, Request::StatObject(stat_object::Args { of }))
+            }
+            Self::ListObjects { query, head } => {
+                let query = (*query).into();
+                (head, Request::ListObjects(list_objects::Args { query }))
+            }
+            Self::DeleteObject { object, head } => {
+                let of = object.object_ref();
+                (head, Request::DeleteObject(delete_object::Args { of }))
+            }
+            Self::ComposeObjects {
+                url,
+                sources,
+                source_generations,
+                new,
+                head,
+            } => {
+                let args = compose_objects::Args {
+                    destination: new.destination(&url)?,
+                    sources: compose_sources(&url, sources, &source_generations)?,
+                };
+                (head, Request::ComposeObjects(args))
+            }
+        })
+    }
+}
+
+fn compose_sources(
+    url: &GsUrl,
+    sources: Vec<GsUrl>,
+    generations: &[u64],
+) -> Result<Vec<ComposeSource>, Failure> {
+    if !generations.is_empty() && generations.len() != sources.len() {
+        return Err(Failure::usage(
+            "--source-generations names as many as there are sources",
+        ));
+    }
+    let of = |(at, source): (usize, GsUrl)| {
+        if source.bucket != url.bucket {
+            return Err(
+                Failure::usage("the sources lie in the bucket of the object that they make").at(source),
+            );
+        }
+        Ok(ComposeSource {
+            generation: generations.get(at).copied(),
+            ..ComposeSource::new(source.object)
+        })
+    };
+    sources.into_iter().enumerate().map(of).collect()
+}

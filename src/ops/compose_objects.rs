@@ -1,0 +1,10 @@
+//! ComposeObjects: `POST /storage/v1/b/BUCKET/o/OBJECT/compose` (proto-spec.md, "ComposeObjects").
+
+use super::{Answer, Context, Failure};
+use crate::wire::Reply;
+use crate::wire::compose_objects::Args;
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+    let composed = context.gcs.compose_objects(&args.destination, &args.sources);
+    Ok(Answer::of_object(composed.await?, Reply::ComposeObjects))
+}

@@ -1,0 +1,17 @@
+//! DeleteObject: `DELETE /storage/v1/b/BUCKET/o/OBJECT` (proto-spec.md, "DeleteObject").
+
+use bytes::Bytes;
+
+use super::{Answer, Context, Failure};
+use crate::wire::Reply;
+use crate::wire::args::Empty;
+use crate::wire::delete_object::Args;
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+    let http_status = context.gcs.delete_object(&args.of).await?.http_status;
+    Ok(Answer::of_gcs(
+        Reply::DeleteObject(Empty),
+        http_status,
+        Bytes::new(),
+    ))
+}

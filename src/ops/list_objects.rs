@@ -1,0 +1,37 @@
+//! ListObjects: `GET /storage/v1/b/BUCKET/o` (proto-spec.md, "ListObjects").
+
+use bytes::Bytes;
+
+use super::{Answer, Context, Failure, Replier};
+use crate::gcs::PageStream;
+use crate::wire::list_objects::Args;
+use crate::wire::page::{End, Reply as PageReply};
+use crate::wire::{Kind, Reply, Retry};
+
+pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Result<Answer, Failure> {
+    let page = context.gcs.list_objects(&args.query).await?;
+    send(page, replier, Reply::ListObjects).await
+}
+
+/// Sends a page as it comes.
+pub(super) async fn send(
+    mut page: PageStream,
+    replier: &Replier,
+    reply: fn(PageReply) -> Reply,
+) -> Result<Answer, Failure> {
+    let piece = reply(PageReply::Piece);
+    let mut sent = 0;
+    while let Some(chunk) = page.next().await? {
+        sent += chunk.len() as u64;
+        replier.pieces(&piece, chunk).await?;
+    }
+    let Some(held) = page.page().cloned() else {
+        let problem = "a list that has come to its end has no end";
+        return Err(Failure::new(Kind::Internal, Retry::Never, problem));
+    };
+    let end = reply(PageReply::End(End { sent, page: held }));
+    Ok(Answer {
+        moved: sent,
+        ..Answer::of_gcs(end, page.http_status(), Bytes::new())
+    })
+}
