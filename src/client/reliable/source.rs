@@ -140,6 +140,8 @@ pub(super) struct Reread<R> {
     crc32c: Crc32c,
     /// The body that is being sent, or was.
     tally: Tally,
+    /// The object's checksum up to the tally's mark.
+    marked: Crc32c,
     /// Where committed and hashed last met.
     point: (u64, Crc32c),
     /// What the body's bytes up to the tally's mark must sum up to, where that is known: they were read before.
@@ -156,6 +158,7 @@ impl<R: Rereadable> Reread<R> {
             hashed: from,
             crc32c,
             tally: Tally::new(from, from),
+            marked: crc32c,
             point: (from, crc32c),
             expected: None,
             changed: None,
@@ -191,12 +194,14 @@ impl<R: Rereadable> Reread<R> {
                 "bytes that were read again are not those that were read before",
             ));
         }
-        let Some(fresh) = read.at.checked_sub(self.hashed).filter(|fresh| *fresh > 0) else {
+        if read.at <= self.hashed {
             return;
-        };
+        }
+        // All of it from the mark on: a body that failed can still be read ahead, and grows between two calls.
+        let fresh = read.at - read.mark;
         // `None` only beyond the memory units of this machine; the bytes are then read again.
         let fresh_crc32c = read.at_mark.and_then(|before| read.crc32c.since(before, fresh));
-        if let Some(sum) = fresh_crc32c.and_then(|crc32c| self.crc32c.combine(crc32c, fresh)) {
+        if let Some(sum) = fresh_crc32c.and_then(|crc32c| self.marked.combine(crc32c, fresh)) {
             (self.hashed, self.crc32c) = (read.at, sum);
         }
     }
@@ -258,6 +263,7 @@ impl<R: Rereadable + Sync> Supply for Reread<R> {
         self.unchanged()?;
         self.expected = self.known_from(offset);
         self.tally = Tally::new(offset, self.hashed);
+        self.marked = self.crc32c;
         let tallied = Tallied {
             source: self.source.read(offset, len),
             rest: len,
@@ -404,6 +410,24 @@ mod tests {
         read(&mut supply, 500, 200, 200).await;
         supply.let_go(700);
         assert_eq!(supply.resume_point(700), (700, Crc32c::of(&all[..700])));
+        assert_eq!(supply.whole().await.expect("in memory"), Crc32c::of(&all));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_still_read_after_it_failed_does_no_harm() {
+        let all = bytes(1000);
+        let mut supply = Reread::new(all.clone(), 0, Crc32c::default(), None);
+        read(&mut supply, 0, 100, 100).await;
+        let _sent_elsewhere = supply.body(50, 900).await.expect("in memory");
+        let tally = supply.tally.clone();
+        for (from, to) in [(50, 90), (90, 200), (200, 201), (201, 500), (500, 900)] {
+            tally.append(&all[from..to]);
+            supply.let_go(0);
+        }
+        assert_eq!((supply.hashed, supply.crc32c), (900, Crc32c::of(&all[..900])));
+        assert_eq!(supply.whole().await.expect("in memory"), Crc32c::of(&all));
+        // Beside what is read elsewhere meanwhile.
+        tally.append(&all[900..950]);
         assert_eq!(supply.whole().await.expect("in memory"), Crc32c::of(&all));
     }
 
