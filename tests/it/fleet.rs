@@ -79,7 +79,7 @@ async fn of_two_processes_the_later_one_fences_the_first() {
     assert_eq!(in_flight, "status 0x1017, 0 committed");
     let mut stdin = zombie.stdin.take().expect("piped");
     stdin.write_all(b"go on\n").expect("it waits");
-    let later = spawn_blocking(move || line()).await.expect("no panic");
+    let later = spawn_blocking(line).await.expect("no panic");
     assert!(later.starts_with("status 0x1017: "), "{later}");
     assert!(zombie.wait().expect("it ends").success());
     assert_eq!(
