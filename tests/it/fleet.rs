@@ -75,7 +75,7 @@ async fn of_two_processes_the_later_one_fences_the_first() {
     );
     assert_eq!(stored(&server, "two").await, bytes);
     // The zombie's WriteAt was cut, and what it does when it wakes up changes nothing.
-    let (in_flight, mut line) = spawn_blocking(move || (line(), line)).await.expect("no panic");
+    let (in_flight, line) = spawn_blocking(move || (line(), line)).await.expect("no panic");
     assert_eq!(in_flight, "status 0x1017, 0 committed");
     let mut stdin = zombie.stdin.take().expect("piped");
     stdin.write_all(b"go on\n").expect("it waits");
