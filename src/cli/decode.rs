@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::exit::{Exit, Failure, of_status};
 use super::fields::{Fields, hex, json_or_text};
 use crate::types::Crc32c;
+use crate::wire::codec::FrameError;
 use crate::wire::head::STREAMED;
 use crate::wire::piece::CHECKSUM_LEN;
 use crate::wire::{
     ErrorReply, HEAD_LEN, HeadError, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyHead, Request,
-    RequestHead, WireArgs as _,
+    RequestHead, WireArgs as _, check,
 };
 
 /// The largest args that are decoded, in bytes; longer ones are read past.
@@ -102,6 +103,13 @@ impl Head {
         matches!(self, Self::Request(head) if head.streamed())
     }
 
+    fn checked(self) -> bool {
+        match self {
+            Self::Request(head) => head.checked(),
+            Self::Reply(head) => head.checked(),
+        }
+    }
+
     fn lens(self) -> (u64, u64) {
         match self {
             Self::Request(head) => (head.args_len.into(), head.body_len),
@@ -151,9 +159,13 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
                 }
             }
             let decoded = Head::decode(&head, self.options.requests);
-            let head = decoded.map_err(|error| malformed(start, &head, error, self.options.requests))?;
+            let bytes = head;
+            let head = decoded.map_err(|error| malformed(start, &bytes, error, self.options.requests))?;
             let (args_len, body_len) = head.lens();
-            let args = self.args(start, args_len)?;
+            let mut args = self.args(start, args_len)?;
+            if let Some(whole) = args.as_ref().filter(|_| head.checked()) {
+                args = Some(check::verify(&bytes, whole).ok_or_else(|| damaged(start))?);
+            }
             let keep = self.is_bulk(head);
             let body = if head.streamed() {
                 self.pieces(start, keep)?
@@ -413,6 +425,10 @@ fn malformed(start: u64, head: &[u8], error: HeadError, requests: bool) -> Failu
         HeadError::Direction => failure.advise("these are requests: add --requests"),
         _ => failure,
     }
+}
+
+fn damaged(start: u64) -> Failure {
+    Failure::new(Exit::Failed, "damaged", FrameError::Damaged).at(format!("the frame at byte {start}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -15,8 +15,9 @@ use super::in_flight::{Attention, InFlight, Waiter, Whole};
 use super::options::Options;
 use super::{receiving, sending};
 use crate::net::{BoxStream, Connector};
-use crate::wire::head::STREAMED;
-use crate::wire::{self, MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, hello};
+use crate::wire::check::CHECK_LEN;
+use crate::wire::head::{CHECKED, STREAMED};
+use crate::wire::{MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, hello};
 
 /// A successful reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,13 +204,11 @@ impl Connection {
         waiter: Waiter,
     ) -> Result<Interest, Error> {
         let args = args.to_bytes();
-        let args_len = u32::try_from(args.len())
-            .ok()
-            .filter(|len| *len <= self.handle.max_args)
-            .ok_or(Error::Request(RequestError::ArgsTooLarge {
-                len: args.len(),
-                max: self.handle.max_args,
-            }))?;
+        let args_len = args.len() + CHECK_LEN;
+        let max = self.handle.max_args;
+        if !u32::try_from(args_len).is_ok_and(|len| len <= max) {
+            return Err(Error::Request(RequestError::ArgsTooLarge { len: args_len, max }));
+        }
         let (flags, len) = body.len.map_or((STREAMED, 0), |len| (0, len));
         let body_len = u64::try_from(len)
             .ok()
@@ -227,16 +226,13 @@ impl Connection {
         let front = |sequence| {
             let head = RequestHead {
                 opcode: opcode as u8,
-                flags,
+                flags: flags | CHECKED,
                 sequence,
                 upload,
-                args_len,
+                args_len: 0,
                 body_len,
             };
-            let mut front = BytesMut::with_capacity(wire::HEAD_LEN + args.len());
-            front.extend_from_slice(&head.encode());
-            front.extend_from_slice(&args);
-            front.freeze()
+            head.front(&args)
         };
         let attention = self
             .handle

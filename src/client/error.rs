@@ -160,6 +160,9 @@ pub enum Reason {
     /// The daemon could not make sense of what we sent.
     #[error("the daemon could not read the request: {0}")]
     NotUnderstood(Box<DaemonError>),
+    /// The head or the args of a frame were damaged on the way.
+    #[error("a request or its reply was damaged on the way: the checksum is another, or missing")]
+    Damaged,
     /// What came from the other side is not this protocol.
     #[error("what answers there does not speak gcsd's protocol: {0}")]
     Protocol(String),

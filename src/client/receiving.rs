@@ -103,7 +103,12 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     async fn frame(&mut self) -> Result<ReplyFrame, Reason> {
         loop {
             match self.codec.decode(&mut self.socket.buffer) {
+                // A request whose head was damaged so that it seemed unchecked is answered unchecked.
+                Ok(Some(frame)) if frame.head.sequence != 0 && !frame.head.checked() => {
+                    return Err(Reason::Damaged);
+                }
                 Ok(Some(frame)) => return Ok(frame),
+                Err(FrameError::Damaged) => return Err(Reason::Damaged),
                 Ok(None) => {}
                 Err(FrameError::Io(error)) => return Err(Reason::Broken(Arc::new(error))),
                 Err(error) => return Err(Reason::Protocol(error.to_string())),

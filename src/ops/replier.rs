@@ -1,11 +1,11 @@
 //! The way of a reply: frames go to the connection's one writer, which keeps each of them whole.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{Answer, Failure};
-use crate::wire::head::{CLOSING, HEAD_LEN, MORE};
-use crate::wire::{Kind, Opcode, Reply, ReplyHead, Retry, Status, WireArgs};
+use crate::wire::head::{CHECKED, CLOSING, MORE};
+use crate::wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
 
 /// A frame of a reply, ready for the socket.
 #[derive(Debug)]
@@ -36,15 +36,28 @@ pub struct Replier {
     frames: mpsc::Sender<Box<OutFrame>>,
     opcode: u8,
     sequence: u64,
+    /// Those that all frames of the reply have.
+    flags: u16,
 }
 
 impl Replier {
-    /// A replier to the request `sequence`. `opcode` is echoed, known or not.
-    pub fn new(frames: mpsc::Sender<Box<OutFrame>>, opcode: u8, sequence: u64) -> Self {
+    /// A replier to the request with `head`, whose opcode is echoed, known or not.
+    pub fn to(frames: mpsc::Sender<Box<OutFrame>>, head: &RequestHead) -> Self {
         Self {
             frames,
-            opcode,
-            sequence,
+            opcode: head.opcode,
+            sequence: head.sequence,
+            flags: head.flags & CHECKED,
+        }
+    }
+
+    /// A replier to what could not be read as a request.
+    pub fn to_nothing(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
+        Self {
+            frames,
+            opcode: 0,
+            sequence: 0,
+            flags: 0,
         }
     }
 
@@ -89,20 +102,15 @@ impl Replier {
     ) -> Result<(), ClientGone> {
         let head = ReplyHead {
             opcode: self.opcode,
-            flags,
+            flags: flags | self.flags,
             sequence: self.sequence,
             status,
             http_status,
-            args_len: u32::try_from(args.len()).unwrap_or(u32::MAX),
+            args_len: 0,
             body_len: body.len() as u64,
         };
-        let mut front = BytesMut::with_capacity(HEAD_LEN + args.len());
-        front.put_slice(&head.encode());
-        front.put_slice(&args);
-        let frame = OutFrame {
-            front: front.freeze(),
-            body,
-        };
+        let front = head.front(&args);
+        let frame = OutFrame { front, body };
         // Boxed: a queue of tokio's has room for 32 from the start, which every idle connection pays for.
         self.frames.send(Box::new(frame)).await.map_err(|_| ClientGone)
     }

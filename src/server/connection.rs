@@ -155,7 +155,7 @@ impl Connection {
     /// Tells the client why no further request can be found in its bytes.
     async fn lost(&self, failure: Failure) {
         info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
-        let replier = Replier::new(self.frames.clone(), 0, 0);
+        let replier = Replier::to_nothing(self.frames.clone());
         // A client that is gone needs no reply.
         let _ = replier.end(&Err(failure), true).await;
     }
@@ -169,7 +169,7 @@ impl Connection {
         draining: bool,
     ) -> (Next, Option<Reader>) {
         let head = frame.head;
-        let replier = Replier::new(self.frames.clone(), head.opcode, head.sequence);
+        let replier = Replier::to(self.frames.clone(), &head);
         let mut job = Job {
             peer: self.peer,
             head,

@@ -3,7 +3,7 @@
 use super::reader::ReadError;
 use crate::ops::Failure;
 use crate::wire::codec::FrameError;
-use crate::wire::head::STREAMED;
+use crate::wire::head::{CHECKED, STREAMED};
 use crate::wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
 
 /// Reads a request out of its frame.
@@ -13,7 +13,7 @@ pub(super) fn read_request(
     authenticated: bool,
 ) -> Result<Request, Failure> {
     let head = &frame.head;
-    let undefined = head.flags & !STREAMED;
+    let undefined = head.flags & !(STREAMED | CHECKED);
     if undefined != 0 {
         return Err(refuse(
             Kind::BadFlags,
@@ -69,13 +69,19 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
                 HeadError::FramingFlags(_) => Kind::BadFlags,
                 HeadError::BodyLen(_) | HeadError::StreamedLen(_) => Kind::BadBody,
             };
-            Some(refuse(kind, head.to_string()))
+            Some(match kind {
+                Kind::BadHead => unframed(kind, head.to_string()),
+                _ => refuse(kind, head.to_string()),
+            })
         }
-        ReadError::Malformed(error) => Some(refuse(Kind::BadHead, error.to_string())),
+        ReadError::Malformed(FrameError::Damaged) => {
+            Some(unframed(Kind::Damaged, FrameError::Damaged.to_string()))
+        }
+        ReadError::Malformed(error) => Some(unframed(Kind::BadHead, error.to_string())),
         ReadError::Truncated(read) => {
             let message =
                 format!("the stream ended inside a request's head or args, after {read} bytes of them");
-            Some(refuse(Kind::BadHead, message))
+            Some(unframed(Kind::BadHead, message))
         }
         ReadError::Stalled => {
             let message = "nothing came for too long inside a request's head or args";
@@ -114,6 +120,11 @@ pub(super) fn bad_piece(error: PieceError) -> Failure {
 pub(super) fn endless_pieces(cap: u64) -> Failure {
     let message = format!("a body that is not wanted had not ended after {cap} bytes more: connect again");
     Failure::new(Kind::BadBody, Retry::Reconnect, message)
+}
+
+/// The bytes make no sense, which can be the way's fault: the connection is over, uploads are not.
+fn unframed(kind: Kind, message: String) -> Failure {
+    Failure::new(kind, Retry::Reconnect, message)
 }
 
 fn refuse(kind: Kind, message: String) -> Failure {

@@ -6,6 +6,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
+use super::check;
 use super::head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
 
 /// A request without its body.
@@ -13,8 +14,8 @@ use super::head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
 pub struct RequestFrame {
     /// The head.
     pub head: RequestHead,
-    /// The args; `None` where they are longer than the decoder's limit. They are then still unread, and
-    /// `head.args_len` bytes must be skipped before the body.
+    /// The args, without their checksum; `None` where they are longer than the decoder's limit. They are then
+    /// still unread, and `head.args_len` bytes must be skipped before the body.
     pub args: Option<Bytes>,
 }
 
@@ -23,7 +24,7 @@ pub struct RequestFrame {
 pub struct ReplyFrame {
     /// The head.
     pub head: ReplyHead,
-    /// The args.
+    /// The args, without their checksum.
     pub args: Bytes,
 }
 
@@ -33,6 +34,9 @@ pub enum FrameError {
     /// The head is none.
     #[error("{0}")]
     Head(#[from] HeadError),
+    /// The checksum of a head and its args is not theirs.
+    #[error("the head or the args were damaged on the way: they have another checksum")]
+    Damaged,
     /// A reply's args are longer than the limit.
     #[error("a reply has {0} bytes of args, more than is accepted here")]
     ArgsTooLarge(u32),
@@ -56,12 +60,16 @@ impl Decoder for RequestCodec {
         let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
             return Ok(None);
         };
-        let head = RequestHead::decode(bytes)?;
+        let bytes = *bytes;
+        let head = RequestHead::decode(&bytes)?;
         if head.args_len > self.max_args {
             source.advance(HEAD_LEN);
             return Ok(Some(RequestFrame { head, args: None }));
         }
-        Ok(take_args(source, head.args_len).map(|args| RequestFrame {
+        let Some(args) = take_args(source, &bytes, head.args_len, head.checked())? else {
+            return Ok(None);
+        };
+        Ok(Some(RequestFrame {
             head,
             args: Some(args),
         }))
@@ -83,30 +91,45 @@ impl Decoder for ReplyCodec {
         let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
             return Ok(None);
         };
-        let head = ReplyHead::decode(bytes)?;
+        let bytes = *bytes;
+        let head = ReplyHead::decode(&bytes)?;
         if head.args_len > self.max_args {
             return Err(FrameError::ArgsTooLarge(head.args_len));
         }
-        Ok(take_args(source, head.args_len).map(|args| ReplyFrame { head, args }))
+        let args = take_args(source, &bytes, head.args_len, head.checked())?;
+        Ok(args.map(|args| ReplyFrame { head, args }))
     }
 }
 
 /// Takes a head and its args from the front, once they are there whole.
 ///
 /// The args are copied out: they are small, and as a slice they would keep a buffer of bulk data alive.
-fn take_args(source: &mut BytesMut, args_len: u32) -> Option<Bytes> {
-    let len = usize::try_from(args_len).ok()?;
-    let args = Bytes::copy_from_slice(source.get(HEAD_LEN..)?.get(..len)?);
+fn take_args(
+    source: &mut BytesMut,
+    head: &[u8; HEAD_LEN],
+    args_len: u32,
+    checked: bool,
+) -> Result<Option<Bytes>, FrameError> {
+    let len = usize::try_from(args_len).unwrap_or(usize::MAX);
+    let Some(args) = source.get(HEAD_LEN..).and_then(|rest| rest.get(..len)) else {
+        return Ok(None);
+    };
+    let args = Bytes::copy_from_slice(args);
     source.advance(HEAD_LEN + len);
-    Some(args)
+    if checked {
+        return check::verify(head, &args).ok_or(FrameError::Damaged).map(Some);
+    }
+    Ok(Some(args))
 }
 
 impl Encoder<&RequestFrame> for RequestCodec {
     type Error = std::io::Error;
 
     fn encode(&mut self, frame: &RequestFrame, out: &mut BytesMut) -> Result<(), Self::Error> {
-        out.put_slice(&frame.head.encode());
-        out.put_slice(frame.args.as_deref().unwrap_or_default());
+        match &frame.args {
+            Some(args) => out.put_slice(&frame.head.front(args)),
+            None => out.put_slice(&frame.head.encode()),
+        }
         Ok(())
     }
 }
@@ -115,8 +138,7 @@ impl Encoder<&ReplyFrame> for ReplyCodec {
     type Error = std::io::Error;
 
     fn encode(&mut self, frame: &ReplyFrame, out: &mut BytesMut) -> Result<(), Self::Error> {
-        out.put_slice(&frame.head.encode());
-        out.put_slice(&frame.args);
+        out.put_slice(&frame.head.front(&frame.args));
         Ok(())
     }
 }

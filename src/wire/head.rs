@@ -18,6 +18,9 @@ pub const REPLY_MAGIC: [u8; 4] = *b"GCS!";
 pub const FRAMING_FLAGS: u16 = 0x00ff;
 /// Request flag: the body comes in [pieces](super::piece), because its length is not known.
 pub const STREAMED: u16 = 1;
+/// Flag of both directions: the args end with the checksum of the head and of the args before it. A request that
+/// has it is answered in frames that have it.
+pub const CHECKED: u16 = 0x0100;
 /// Reply flag: more frames of the same reply follow.
 pub const MORE: u16 = 1;
 /// Reply flag: the daemon closes the connection, and reads no further request from it.
@@ -80,7 +83,7 @@ const _: () = assert!(size_of::<RawReplyHead>() == HEAD_LEN);
 pub struct RequestHead {
     /// The number of the request's kind; it may be one that this side does not know.
     pub opcode: u8,
-    /// [`STREAMED`]; no other flag is defined for requests.
+    /// [`STREAMED`] and [`CHECKED`]; no other flag is defined for requests.
     pub flags: u16,
     /// The client's number for the request, echoed in each frame of the reply.
     pub sequence: u64,
@@ -125,6 +128,11 @@ impl RequestHead {
         self.flags & STREAMED != 0
     }
 
+    /// Whether the args end with a checksum.
+    pub fn checked(&self) -> bool {
+        self.flags & CHECKED != 0
+    }
+
     /// The 32 bytes of the head.
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         zerocopy::transmute!(RawRequestHead {
@@ -145,7 +153,7 @@ impl RequestHead {
 pub struct ReplyHead {
     /// The request's opcode, or 0 where no request could be read.
     pub opcode: u8,
-    /// [`MORE`] and [`CLOSING`].
+    /// [`MORE`], [`CLOSING`] and [`CHECKED`].
     pub flags: u16,
     /// The request's sequence, or 0 where no request could be read.
     pub sequence: u64,
@@ -199,6 +207,11 @@ impl ReplyHead {
     /// Whether more frames of the same reply follow.
     pub fn more(&self) -> bool {
         self.flags & MORE != 0
+    }
+
+    /// Whether the args end with a checksum.
+    pub fn checked(&self) -> bool {
+        self.flags & CHECKED != 0
     }
 
     /// Whether the daemon closes the connection.

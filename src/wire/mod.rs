@@ -10,6 +10,7 @@
 pub mod args;
 pub mod attach_upload;
 pub mod cancel_upload;
+pub mod check;
 pub mod codec;
 pub mod compose_objects;
 pub mod delete_object;

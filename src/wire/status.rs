@@ -145,6 +145,8 @@ kinds! {
     0x18 Client BodyAborted "body_aborted";
     /// The body that came does not have the checksum that its end piece gives.
     0x19 Client BodyDamaged "body_damaged";
+    /// The head or the args are not what their checksum says.
+    0x1a Client Damaged "damaged";
 
     /// The daemon is stopping.
     0x40 Daemon Draining "draining";

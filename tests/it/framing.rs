@@ -1,6 +1,7 @@
 //! Framing: what is refused, what ends the connection, what does not (proto-spec.md, "Framing").
 
-use gcsd::wire::{Kind, Opcode, Request, RequestHead, Retry, args::Empty, ping};
+use gcsd::wire::head::CHECKED;
+use gcsd::wire::{self, Kind, Opcode, Request, RequestHead, Retry, args::Empty, ping};
 
 use crate::support::daemon::{Client, Daemon, Options, finish_upload, pattern, start_upload, write_at};
 
@@ -21,7 +22,11 @@ async fn malformed(daemon: &Daemon, bytes: &[u8], kind: Kind) {
     client.lives().await;
     client.raw(bytes).await;
     let reply = client.reply_to(0).await;
-    reply.fails(kind, Retry::Never);
+    let retry = match kind {
+        Kind::BadHead | Kind::Damaged => Retry::Reconnect,
+        _ => Retry::Never,
+    };
+    reply.fails(kind, retry);
     assert!(reply.head.closing());
     assert_eq!(reply.head.opcode, 0);
     client.closed().await;
@@ -47,7 +52,35 @@ async fn a_malformed_head_ends_the_connection_after_one_reply() {
     malformed(&daemon, &with(4, 2), Kind::BadVersion).await;
     malformed(&daemon, &with(6, 0x80), Kind::BadFlags).await;
     malformed(&daemon, &with(31, 0x80), Kind::BadBody).await;
+    // One byte of a checked request that is not as it was sent.
+    let checked = RequestHead {
+        flags: CHECKED,
+        ..head(Opcode::Ping as u8)
+    };
+    let front = checked.front(b"echo");
+    for at in [8, 16, 33, front.len() - 1] {
+        let mut damaged = front.to_vec();
+        damaged[at] ^= 0x10;
+        malformed(&daemon, &damaged, Kind::Damaged).await;
+    }
     daemon.connect().await.lives().await;
+}
+
+#[tokio::test]
+async fn a_checked_request_is_answered_in_checked_frames() {
+    let daemon = Daemon::start().await;
+    let mut client = daemon.connect().await;
+    for opcode in [Opcode::Ping as u8, 0xfe] {
+        let checked = RequestHead {
+            flags: CHECKED,
+            ..head(opcode)
+        };
+        client.raw(&checked.front(b"echo")).await;
+        let reply = client.reply_to(checked.sequence).await;
+        assert!(reply.head.checked());
+        assert!(wire::check::verify(&reply.head.encode(), &reply.args).is_some());
+        client.lives().await;
+    }
 }
 
 async fn refused(client: &mut Client, head: RequestHead, rest: usize, kind: Kind) {
@@ -71,7 +104,7 @@ async fn what_can_be_framed_is_refused_and_skipped() {
     };
     refused(&mut client, unknown, 100_010, Kind::Unsupported).await;
     let flags = RequestHead {
-        flags: 0x0100,
+        flags: 0x0200,
         ..head(Opcode::Ping as u8)
     };
     refused(&mut client, flags, 0, Kind::BadFlags).await;
@@ -158,7 +191,7 @@ async fn a_stream_that_ends_inside_a_request_is_told() {
         client.raw(&whole[..len]).await;
         client.half_close().await;
         let reply = client.frame().await.expect("a reply");
-        reply.fails(Kind::BadHead, Retry::Never);
+        reply.fails(Kind::BadHead, Retry::Reconnect);
         assert!(reply.head.closing());
         client.closed().await;
     }

@@ -7,7 +7,7 @@ use gcsd::types::{
     ObjectRef, Page, Preconditions,
 };
 use gcsd::wire::args::Empty;
-use gcsd::wire::head::{CLOSING, MORE, STREAMED};
+use gcsd::wire::head::{CHECKED, CLOSING, MORE, STREAMED};
 use gcsd::wire::object::Described;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
@@ -153,6 +153,17 @@ fn error(opcode: u8, sequence: u64, status: Status, http_status: u16, args: Erro
     }
 }
 
+/// The same frame, with a checksum behind its args.
+fn checked(mut frame: Frame) -> Frame {
+    let (flags, args_len) = match &mut frame.head {
+        Head::Request(head) => (&mut head.flags, &mut head.args_len),
+        Head::Reply(head) => (&mut head.flags, &mut head.args_len),
+    };
+    *flags |= CHECKED;
+    *args_len += 4;
+    frame
+}
+
 fn len(args: &Bytes) -> u32 {
     u32::try_from(args.len()).expect("short args")
 }
@@ -266,7 +277,15 @@ fn connection() -> Vec<Case> {
         one("hello.request", request(sequence, 0, Request::Hello(hello), b"")),
         one("hello.reply", reply(sequence, 0, 0, Reply::Hello(welcome), b"")),
         one("ping.request", request(1, 0, Request::Ping(echo.clone()), b"")),
-        one("ping.reply", reply(1, 0, 0, Reply::Ping(echo), b"")),
+        one("ping.reply", reply(1, 0, 0, Reply::Ping(echo.clone()), b"")),
+        one(
+            "ping_checked.request",
+            checked(request(17, 0, Request::Ping(echo.clone()), b"")),
+        ),
+        one(
+            "ping_checked.reply",
+            checked(reply(17, 0, 0, Reply::Ping(echo), b"")),
+        ),
     ]
 }
 
@@ -694,7 +713,7 @@ fn errors() -> Vec<Case> {
     };
     let taken_over = Status::new(Kind::Fenced, Retry::Never);
     let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
-    let bad_head = Status::new(Kind::BadHead, Retry::Never);
+    let bad_head = Status::new(Kind::BadHead, Retry::Reconnect);
     vec![
         one(
             "error.reply",

@@ -5,7 +5,7 @@ use gcsd::client::{Connection, Error, Options, Reason};
 use gcsd::net::BoxStream;
 use gcsd::types::Crc32c;
 use gcsd::wire::codec::RequestCodec;
-use gcsd::wire::head::{CLOSING, MORE};
+use gcsd::wire::head::{CHECKED, CLOSING, MORE};
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     self, ErrorReply, Opcode, ReplyHead, Request, RequestHead, Status, WireArgs as _, ping, write_at,
@@ -90,16 +90,16 @@ impl Daemon {
 
     /// Sends a frame of a successful reply.
     pub(crate) async fn reply(&mut self, sequence: u64, flags: u16, reply: wire::Reply, body: &[u8]) {
-        let args = reply.to_bytes();
-        let head = head(
-            reply.opcode() as u8,
-            flags,
+        let head = ReplyHead {
+            opcode: reply.opcode() as u8,
+            flags: flags | CHECKED,
             sequence,
-            Status::OK,
-            args.len(),
-            body.len(),
-        );
-        self.raw(&[&head, &args[..], body].concat()).await;
+            status: Status::OK,
+            http_status: 0,
+            args_len: 0,
+            body_len: body.len() as u64,
+        };
+        self.raw(&[&head.front(&reply.to_bytes()), body].concat()).await;
     }
 
     /// Sends an error.
@@ -116,8 +116,16 @@ impl Daemon {
             ..ErrorReply::default()
         }
         .to_bytes();
-        let head = head(of.opcode, flags, of.sequence, status, args.len(), 0);
-        self.raw(&[&head, &args[..]].concat()).await;
+        let head = ReplyHead {
+            opcode: of.opcode,
+            flags: flags | (of.flags & CHECKED),
+            sequence: of.sequence,
+            status,
+            http_status: 0,
+            args_len: 0,
+            body_len: 0,
+        };
+        self.raw(&head.front(&args)).await;
     }
 
     /// Sends bytes as they are.
