@@ -18,18 +18,26 @@ use super::faults::FaultyBody;
 use super::gunzip::Gunzip;
 use super::storage::Reader;
 
-/// The connection broke, or stood still too long, before the body was whole.
+/// Why a body was not whole.
 #[derive(Debug)]
-pub(crate) struct Broken;
+pub(crate) enum Broken {
+    /// The connection broke.
+    Ended,
+    /// It stood still for too long.
+    Stalled,
+}
 
 impl From<Broken> for Error {
-    /// The peer is gone, so this answer is for the log alone.
-    fn from(_: Broken) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "badRequest",
-            "The request's body ended early.",
-        )
+    fn from(broken: Broken) -> Self {
+        match broken {
+            // The peer is gone, so this answer is for the log alone.
+            Broken::Ended => Self::new(
+                StatusCode::BAD_REQUEST,
+                "badRequest",
+                "The request's body ended early.",
+            ),
+            Broken::Stalled => Self::text(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+        }
     }
 }
 
@@ -102,7 +110,7 @@ impl RequestBody {
             self.ended = true;
         }
         match self.length {
-            Some(length) if length != self.received => Err(Broken),
+            Some(length) if length != self.received => Err(Broken::Ended),
             _ => Ok(None),
         }
     }
@@ -135,7 +143,7 @@ impl Source {
             let _ = gate.wait_for(|closed| !closed).await;
             let frame = tokio::time::timeout(idle, incoming.frame())
                 .await
-                .map_err(|_| Broken)?;
+                .map_err(|_| Broken::Stalled)?;
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data()
@@ -144,7 +152,7 @@ impl Source {
                         return Ok(Some(bytes));
                     }
                 }
-                Some(Err(_)) => return Err(Broken),
+                Some(Err(_)) => return Err(Broken::Ended),
                 None => return Ok(None),
             }
         }

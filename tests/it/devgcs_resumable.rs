@@ -775,3 +775,20 @@ async fn hundreds_of_uploads_go_on_at_once() {
     }
     assert_eq!(server.inspect().open_sessions(), 0);
 }
+
+#[tokio::test]
+async fn a_body_that_stands_still_is_408() {
+    let server = server_with(Config {
+        body_idle: std::time::Duration::from_millis(50),
+        ..Config::default()
+    })
+    .await;
+    let session = Session::start(&server, "still").await;
+    let mut client = Client::connect(server.address()).await;
+    client
+        .head("PUT", &session.target, &[("Content-Length", "1048576")])
+        .await;
+    client.send(&bytes(Q + 1)).await;
+    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(session.query().await.persisted(), Q as u64);
+}
