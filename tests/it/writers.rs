@@ -1,19 +1,16 @@
 //! The two unreliable writers: the same behaviour, and no copy on the way to the socket.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use gcsd::client::{Body, Cancelled, Failure, Last, OpenUpload as _, Progress, UnreliableWriter};
-use gcsd::net::{BoxStream, Connecting, Connector, SharedConnector, Stream, TcpConnector};
+use gcsd::net::SharedConnector;
 use gcsd::types::Crc32c;
 use gcsd::wire::{Kind, Retry};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use crate::support::daemon::{Daemon, PATIENCE, pattern};
+use crate::support::tap::{Listener, Tap};
 use crate::support::uploads::{Way, direct, new_object, tcp, via_daemon};
 
 const K: usize = 256 * 1024;
@@ -158,85 +155,19 @@ async fn no_daemon_is_no_harm() {
 }
 
 /// Where the bytes lay that went to the socket.
-type Seen = Arc<Mutex<Vec<(usize, usize)>>>;
+#[derive(Debug, Default)]
+struct Addresses(Mutex<Vec<(usize, usize)>>);
 
-/// Records the addresses of what is written.
-#[derive(Debug)]
-struct Recorder {
-    seen: Seen,
-}
-
-impl Connector for Recorder {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
-        let seen = self.seen.clone();
-        Box::pin(async move {
-            let inner = TcpConnector.connect(host, port).await?;
-            Ok(Box::new(Recording { inner, seen }) as BoxStream)
-        })
+impl Addresses {
+    fn take(&self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut *self.0.lock().expect("no panic under the lock"))
     }
 }
 
-struct Recording {
-    inner: BoxStream,
-    seen: Seen,
-}
-
-impl Recording {
-    /// Notes the first `written` bytes of `slices`.
-    fn note(&self, slices: &[IoSlice<'_>], written: &Poll<io::Result<usize>>) {
-        let Poll::Ready(Ok(mut written)) = *written else {
-            return;
-        };
-        let mut seen = self.seen.lock().expect("no panic under the lock");
-        for slice in slices {
-            let len = slice.len().min(written);
-            written -= len;
-            if len > 0 {
-                seen.push((slice.as_ptr() as usize, len));
-            }
-        }
-    }
-}
-
-impl Stream for Recording {}
-
-impl AsyncRead for Recording {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Recording {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(&[IoSlice::new(buf)], &written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.note(slices, &written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+impl Listener for Addresses {
+    fn wrote(&self, _connection: usize, bytes: &[u8]) {
+        let mut seen = self.0.lock().expect("no panic under the lock");
+        seen.push((bytes.as_ptr().addr(), bytes.len()));
     }
 }
 
@@ -247,18 +178,18 @@ async fn the_bytes_that_leave_have_the_addresses_of_those_that_came_in() {
     let input = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
     // One piece, some large ones, many small ones.
     for len in [bytes.len(), 100_000, 700] {
-        let seen = Seen::default();
-        let recorder: SharedConnector = Arc::new(Recorder { seen: seen.clone() });
+        let seen = Arc::new(Addresses::default());
+        let recorder: SharedConnector = Arc::new(Tap::new(tcp(), seen.clone()));
         for (name, mut way) in both(&daemon, &recorder, &format!("zero-copy-{len}")) {
             let (mut writer, _) = soon(way.start()).await.expect("started");
-            seen.lock().expect("no panic").clear();
+            seen.take();
             let body = Body::from(pieces(&bytes, len));
             soon(writer.write_at(0, body, Some(last(&bytes))))
                 .await
                 .expect("written");
             assert_eq!(daemon.object(&name).await, bytes, "{name}");
-            let seen = std::mem::take(&mut *seen.lock().expect("no panic"));
             let (own, other): (Vec<_>, Vec<_>) = seen
+                .take()
                 .into_iter()
                 .partition(|(at, len)| input.contains(at) && at + len <= input.end);
             // Each byte of the input left once, in order, from where it lay; the rest is heads.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gcsd::devgcs::{self, DevGcs};
 use gcsd::gcs::{self, CredentialsSource, Gcs};
-use gcsd::net::TcpConnector;
+use gcsd::net::{SharedConnector, TcpConnector};
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
 use gcsd::types::{Destination, ObjectRef};
@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) secret: Option<&'static str>,
     pub(crate) endpoint: Option<String>,
     pub(crate) key: char,
+    /// What the daemon dials GCS through.
+    pub(crate) connector: SharedConnector,
     pub(crate) devgcs: devgcs::Config,
 }
 
@@ -52,6 +54,7 @@ impl Default for Options {
             secret: None,
             endpoint: None,
             key: 'a',
+            connector: Arc::new(TcpConnector),
             devgcs: devgcs::Config {
                 buckets: vec![BUCKET.to_owned()],
                 ..devgcs::Config::default()
@@ -80,12 +83,13 @@ impl Daemon {
         let devgcs = DevGcs::start(any, options.devgcs).await.expect("devgcs starts");
         let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
         let mut config = gcs::Config::new(endpoint.parse().expect("an endpoint"));
+        config.ca_file = devgcs.ca_file().map(Into::into);
         config.credentials = CredentialsSource::Anonymous;
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         let fences = Fences::default();
         let context = Context {
-            gcs: Gcs::new(config, Arc::new(TcpConnector)).expect("a client"),
+            gcs: Gcs::new(config, options.connector).expect("a client"),
             sealer: Sealer::from_text(&String::from_iter([options.key; 64])).expect("a key"),
             fences: fences.clone(),
             limits: options.limits,

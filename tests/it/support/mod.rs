@@ -11,5 +11,7 @@ pub(crate) mod peer;
 pub(crate) mod pieces;
 pub(crate) mod process;
 pub(crate) mod scripted;
+pub(crate) mod stage;
+pub(crate) mod tap;
 pub(crate) mod uploads;
 pub(crate) mod vectors;

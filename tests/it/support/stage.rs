@@ -1,0 +1,302 @@
+//! Everything that one upload under faults needs, with little patience: client, daemons, devgcs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gcsd::client::{
+    Aborted, Address, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
+    RetryPolicy, UploadError, ViaDaemon, WriterOptions,
+};
+use gcsd::devgcs::{self, SessionPhase};
+use gcsd::gcs::{self, CredentialsSource, Gcs};
+use gcsd::net::SharedConnector;
+use gcsd::types::{Crc32c, ObjectInfo};
+use tokio::io::AsyncWriteExt as _;
+
+use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
+use super::uploads::{Way, new_object, tcp};
+
+/// How long anything may stand still. The client waits longer than the daemon, or the daemon's answer comes too late.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    gcs: Duration,
+    client: Duration,
+}
+
+/// Where something stands still on purpose.
+const LITTLE: Patience = Patience {
+    gcs: Duration::from_millis(400),
+    client: Duration::from_millis(1000),
+};
+
+/// Where nothing goes wrong.
+const MUCH: Patience = Patience {
+    gcs: PATIENCE,
+    client: PATIENCE,
+};
+
+/// The connections that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Hop {
+    /// From the client to the daemon.
+    ToDaemon,
+    /// From the daemon to GCS.
+    DaemonToGcs,
+    /// From the client straight to GCS.
+    Direct,
+}
+
+impl Hop {
+    pub(crate) const ALL: [Self; 3] = [Self::ToDaemon, Self::DaemonToGcs, Self::Direct];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ToDaemon => "client to daemon",
+            Self::DaemonToGcs => "daemon to GCS",
+            Self::Direct => "client to GCS",
+        }
+    }
+}
+
+/// devgcs, daemons in front of it, and the connectors between.
+pub(crate) struct Stage {
+    pub(crate) daemons: Vec<Daemon>,
+    /// Where the certificate of devgcs lies.
+    _certificates: Option<tempfile::TempDir>,
+    patience: Patience,
+    /// What the client dials through.
+    client: SharedConnector,
+}
+
+impl Stage {
+    /// `count` daemons that dial through `gcs`, and a client that dials through `client`.
+    async fn with(
+        count: usize,
+        client: SharedConnector,
+        gcs: SharedConnector,
+        faults: devgcs::faults::Plan,
+        tls: bool,
+        patience: Patience,
+    ) -> Self {
+        let certificates = tls.then(|| tempfile::tempdir().expect("a folder"));
+        let mut daemons: Vec<Daemon> = Vec::new();
+        for _ in 0..count {
+            let mut options = Options {
+                connector: gcs.clone(),
+                endpoint: daemons.first().map(|first| first.devgcs.endpoint()),
+                grace: patience.gcs,
+                ..Options::default()
+            };
+            options.limits.client_timeout = patience.gcs;
+            options.limits.gcs_timeout = patience.gcs;
+            options.devgcs.md5 = false;
+            options.devgcs.body_idle = patience.gcs;
+            options.devgcs.faults = faults.clone();
+            let folder = certificates.as_ref().map(|folder| folder.path().to_owned());
+            options.devgcs.tls = folder.map(devgcs::Tls::Generated);
+            daemons.push(Daemon::with(options).await);
+        }
+        Self {
+            daemons,
+            _certificates: certificates,
+            patience,
+            client,
+        }
+    }
+
+    /// One daemon, and `connector` at one hop.
+    pub(crate) async fn at(hop: Hop, connector: SharedConnector, tls: bool) -> Self {
+        Self::alone(hop, connector, tls, LITTLE).await
+    }
+
+    /// The same, for a conversation in which nothing stands still.
+    pub(crate) async fn recording(hop: Hop, connector: SharedConnector, tls: bool) -> Self {
+        Self::alone(hop, connector, tls, MUCH).await
+    }
+
+    async fn alone(hop: Hop, connector: SharedConnector, tls: bool, patience: Patience) -> Self {
+        let (client, gcs) = match hop {
+            Hop::ToDaemon | Hop::Direct => (connector, tcp()),
+            Hop::DaemonToGcs => (tcp(), connector),
+        };
+        Self::with(1, client, gcs, devgcs::faults::Plan::default(), tls, patience).await
+    }
+
+    pub(crate) fn devgcs(&self) -> &devgcs::DevGcs {
+        &self.daemons[0].devgcs
+    }
+
+    pub(crate) fn through(&self, object: NewObject) -> Way {
+        let addresses = self.daemons.iter().map(|daemon| Address {
+            host: daemon.address.ip().to_string(),
+            port: daemon.address.port(),
+        });
+        let options = ClientOptions {
+            stall: self.patience.client,
+            connect_timeout: self.patience.client,
+            ..ClientOptions::default()
+        };
+        let client = self.client.clone();
+        Way::Daemon(ViaDaemon::new(client, addresses.collect(), options, object))
+    }
+
+    pub(crate) fn straight(&self, object: NewObject) -> Way {
+        let mut config = gcs::Config::new(self.devgcs().endpoint().parse().expect("an endpoint"));
+        config.credentials = CredentialsSource::Anonymous;
+        config.ca_file = self.devgcs().ca_file().map(Into::into);
+        config.connect_timeout = self.patience.gcs;
+        config.stall_timeout = self.patience.gcs;
+        config.source_timeout = self.patience.gcs;
+        let gcs = Gcs::new(config, self.client.clone()).expect("a client");
+        Way::Direct(Direct::new(gcs, object))
+    }
+
+    /// The way that passes `hop`.
+    pub(crate) fn over(&self, hop: Hop, object: NewObject) -> Way {
+        match hop {
+            Hop::ToDaemon | Hop::DaemonToGcs => self.through(object),
+            Hop::Direct => self.straight(object),
+        }
+    }
+
+    /// Looks at what is left at GCS of the upload of `bytes` to `name`.
+    pub(crate) async fn judge(&self, name: &str, bytes: &Bytes, ended: &Ended) -> Verdict {
+        let devgcs = self.devgcs();
+        let mut verdict = Verdict::default();
+        let mut wrong = |what: String| verdict.wrong.push(what);
+        for session in devgcs.inspect().sessions {
+            if session.phase == SessionPhase::Finished && session.object != name {
+                wrong(format!("an object appeared under the name {:?}", session.object));
+            }
+        }
+        let stored = devgcs.object(BUCKET, name).map(|stored| stored.info);
+        if stored.is_some() && devgcs.object_bytes(BUCKET, name).await.ok().as_deref() != Some(&bytes[..]) {
+            wrong("the object that is there has other bytes".to_owned());
+        }
+        match (&ended.result, stored) {
+            (Ok(object), Some(stored)) => {
+                if object.generation != stored.generation
+                    || object.crc32c != Some(Crc32c::of(bytes))
+                    || object.size != bytes.len() as u64
+                {
+                    wrong(format!(
+                        "what was reported, {object:?}, is not the object {stored:?}"
+                    ));
+                }
+            }
+            (Ok(_), None) => wrong("it is said to be there, and is not".to_owned()),
+            (Err(error), Some(_)) if !may_be_there(error, &ended.aborted) => {
+                wrong(format!("the object is there, and the error is {error}"));
+            }
+            (Err(_), _) => {}
+        }
+        verdict.open = devgcs.inspect().open_sessions();
+        verdict.present = stored.is_some();
+        verdict
+    }
+}
+
+/// Whether an upload that failed so may have left its object: only where that is said.
+fn may_be_there(error: &UploadError, aborted: &Option<Aborted>) -> bool {
+    matches!(
+        error,
+        UploadError::Mismatch { .. } | UploadError::Unverified { .. } | UploadError::FinishedElsewhere { .. }
+    ) || matches!(
+        aborted,
+        Some(Aborted::AlreadyFinished { .. } | Aborted::Unknown { .. })
+    )
+}
+
+/// What was found at GCS after an upload.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// What must never be.
+    pub(crate) wrong: Vec<String>,
+    /// Sessions that still take bytes.
+    pub(crate) open: usize,
+    /// The object is there.
+    pub(crate) present: bool,
+}
+
+/// How an upload ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) result: Result<ObjectInfo, UploadError>,
+    /// What the abort found that followed an error, or was asked for.
+    pub(crate) aborted: Option<Aborted>,
+    /// What was recovered from.
+    pub(crate) report: Report,
+}
+
+/// Tries again at once: nobody is there to be spared.
+pub(crate) fn impatient(seed: u64) -> RetryPolicy {
+    RetryPolicy {
+        first: Duration::from_millis(2),
+        cap: Duration::from_millis(25),
+        budget: Duration::from_secs(20),
+        abort_budget: Duration::from_secs(20),
+        seed: Some(seed),
+        ..RetryPolicy::default()
+    }
+}
+
+/// Requests of at most 2 MiB, and room for all that a test writes.
+pub(crate) fn roomy(seed: u64) -> WriterOptions {
+    WriterOptions {
+        min_chunk: 256 << 10,
+        max_chunk: 2 << 20,
+        max_held: 8 << 20,
+        retries: impatient(seed),
+    }
+}
+
+/// Says the end of `writer`, and aborts it where that fails.
+pub(crate) async fn complete(mut writer: ReliableWriter) -> Ended {
+    let reports = writer.reports();
+    let shut = writer.shutdown().await;
+    let failed = shut.err().map(|error| {
+        let inner = error.into_inner().and_then(|inner| inner.downcast().ok());
+        *inner.expect("an upload's error")
+    });
+    let report = reports.borrow().clone();
+    let (result, aborted) = match failed {
+        None => (writer.complete().await, None),
+        Some(error) => (Err(error), Some(writer.abort().await)),
+    };
+    Ended {
+        result,
+        aborted,
+        report,
+    }
+}
+
+/// Waits for `upload`, and aborts it where it fails.
+pub(crate) async fn wait(mut upload: ReliableUpload) -> Ended {
+    let reports = upload.reports();
+    let result = upload.wait().await;
+    let report = reports.borrow().clone();
+    let aborted = match &result {
+        Ok(_) => None,
+        Err(_) => Some(upload.abort().await),
+    };
+    Ended {
+        result,
+        aborted,
+        report,
+    }
+}
+
+/// An object of the tests' bucket, of a size that GCS is told or not.
+pub(crate) fn sized(name: &str, size: Option<usize>) -> NewObject {
+    NewObject {
+        size: size.map(|size| size as u64),
+        ..new_object(name)
+    }
+}
+
+/// A connector under a plan in text.
+pub(crate) fn faulty(plan: &str) -> Arc<gcsd::fault::FaultyConnector> {
+    let plan = plan.parse().unwrap_or_else(|error| panic!("{plan}: {error}"));
+    Arc::new(gcsd::fault::FaultyConnector::new(tcp(), plan))
+}
