@@ -110,8 +110,21 @@ async fn the_demo_holds() {
     let temporary = tempfile::tempdir().expect("a directory");
     let file = temporary.path().join("file");
     fs::write(&file, scripted::bytes(5_000_000)).expect("a file");
-    let of_file = ["demo", file.to_str().expect("UTF-8")];
-    for args in [["demo", "--size=5000001"], of_file] {
+    let generated = |more: &[&'static str]| [&["demo", "--size=5000001"], more].concat();
+    for (args, last) in [
+        (generated(&["--seed=1"]), "demo --seed 1 --size 5000001\n"),
+        (generated(&["--seed=2"]), "demo --seed 2 --size 5000001\n"),
+        (generated(&["--faults=off"]), "\nAll of it holds.\n"),
+        (
+            generated(&["--seed=7", "--faults=reset in write 1MiB on 0"]),
+            "--seed 7 --faults 'seed 0; reset in write 1MiB on 0' --size 5000001\n",
+        ),
+        (
+            generated(&["--seed=7", "--devgcs-faults=return-503 on last call 0"]),
+            "--devgcs-faults 'seed 0; return-503 on last call 0' --size 5000001\n",
+        ),
+        (vec!["demo", file.to_str().expect("UTF-8")], "file\n"),
+    ] {
         let mut command = gcsd(None, &args);
         let child = command
             .env("TMPDIR", temporary.path())
@@ -120,7 +133,11 @@ async fn the_demo_holds() {
         let ended = wait(child).await.quiet();
         let text = ended.text();
         assert!(text.starts_with("4.7 MiB through the daemon"), "{text}");
-        assert!(text.ends_with("All of it holds.\n"), "{text}");
+        assert!(text.contains("\nAll of it holds."), "{text}");
+        assert!(text.ends_with(last), "{text}");
+        let failing = last != "\nAll of it holds.\n";
+        assert_eq!(text.contains("recovered "), failing, "{text}");
+        assert_eq!(text.contains("with the faults of seed"), failing, "{text}");
     }
     assert_eq!(fs::read_dir(temporary.path()).expect("a directory").count(), 1);
 }
