@@ -48,7 +48,7 @@ pub(super) struct DecodeArgs {
     /// Show upload tokens.
     #[arg(long, env = "GCSD_SHOW_TOKEN", value_parser = clap::builder::FalseyValueParser::new())]
     show_token: bool,
-    /// Write the bodies that are an object's bytes (ReadAt, WriteAt) or a list's JSON (ListObjects) to this
+    /// Write the bodies that are an object's bytes (ReadAt, WriteAt, PutObject ...) or a list's JSON to this
     /// file.
     #[arg(long, value_name = "FILE", env = "GCSD_BODY")]
     body: Option<PathBuf>,
@@ -190,7 +190,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
     /// Whether the body is an object's bytes, or part of a list.
     fn is_bulk(&self, head: Head) -> bool {
         match head {
-            Head::Request(head) => head.opcode == Opcode::WriteAt as u8,
+            Head::Request(head) => Opcode::from_code(head.opcode).is_some_and(Opcode::has_body),
             Head::Reply(head) => {
                 let opcode = Opcode::from_code(head.opcode);
                 matches!(opcode, Some(Opcode::ReadAt | Opcode::ListObjects)) && head.status.is_ok()

@@ -1,31 +1,28 @@
 //! `gcsd encode`: the bytes of a request.
 
+#[path = "encode_body.rs"]
+mod body;
 #[path = "encode_objects.rs"]
 mod objects;
 
-use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
-use bytes::Bytes;
 use clap::{Args, Subcommand};
 
+use body::{Body, BodyArgs};
 use objects::ObjectRequest;
 
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::new_object::NewObject;
 use super::secret::read_secret;
 use super::units;
 use crate::types::Crc32c;
 use crate::wire::args::Empty;
-use crate::wire::head::STREAMED;
 use crate::wire::{
-    HEAD_LEN, PieceHead, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, write_at,
+    HEAD_LEN, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, write_at,
 };
-
-/// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
-const MAX_PIPE: u64 = 256 << 20;
 
 /// Write the bytes of a request to standard output.
 ///
@@ -126,18 +123,8 @@ enum RequestArgs {
         /// The whole object's CRC32C, in base64 or eight hexadecimal digits; with --last or --total.
         #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_OBJECT_CRC32C")]
         object_crc32c: Option<Crc32c>,
-        /// A file with the bytes, or '-' for standard input.
-        #[arg(long, value_name = "FILE", conflicts_with = "text", env = "GCSD_BODY")]
-        body: Option<PathBuf>,
-        /// The bytes, as text.
-        #[arg(long, value_name = "TEXT", env = "GCSD_TEXT")]
-        text: Option<String>,
-        /// How many bytes of --body are sent [default: all].
-        #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body", env = "GCSD_LEN")]
-        len: Option<u64>,
-        /// Send the bytes in pieces, as they come: their end is the object's, and need not be known before.
-        #[arg(long, conflicts_with_all = ["len", "last"], env = "GCSD_STREAMED", value_parser = clap::builder::FalseyValueParser::new())]
-        streamed: bool,
+        #[command(flatten)]
+        body: BodyArgs,
         #[command(flatten)]
         upload: UploadArgs,
     },
@@ -189,34 +176,6 @@ fn crc32c(text: &str) -> Result<Crc32c, String> {
         .ok_or_else(|| format!("'{text}' is neither base64 of four bytes nor eight hexadecimal digits"))
 }
 
-/// The bytes behind the args.
-enum Body {
-    None,
-    Memory(Bytes),
-    Stream(Box<dyn Read>, u64, PathBuf),
-    /// Up to its end, wherever that is.
-    Pieces(Box<dyn Read>, PathBuf),
-}
-
-impl Body {
-    /// The length that the head tells.
-    fn len(&self) -> u64 {
-        match self {
-            Self::None | Self::Pieces(..) => 0,
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::Stream(_, len, _) => *len,
-        }
-    }
-
-    /// The flags that the head has.
-    fn flags(&self) -> u16 {
-        match self {
-            Self::Pieces(..) => STREAMED,
-            _ => 0,
-        }
-    }
-}
-
 /// Runs the command.
 pub(super) fn run(args: EncodeArgs) -> Result<(), Failure> {
     let (head, upload, request, body) = parts(args.request)?;
@@ -257,22 +216,16 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
             total,
             object_crc32c,
             body,
-            text,
-            len,
-            streamed,
             upload,
         } => {
-            let body = match (body, text) {
-                (Some(path), _) if streamed => Body::Pieces(open_file(&path)?.0, path),
-                (None, text) if streamed => Body::Pieces(
-                    Box::new(Cursor::new(text.unwrap_or_default())),
-                    PathBuf::from("--text"),
-                ),
-                (Some(path), _) => open(path, len)?,
-                (None, Some(text)) => Body::Memory(text.into()),
-                (None, None) => Body::None,
-            };
+            let streamed = body.streamed;
+            let body = body.open()?;
             let end = offset.checked_add(body.len());
+            if last && streamed {
+                return Err(Failure::usage(
+                    "--last: a body in pieces is the last range anyway",
+                ));
+            }
             let total = match (last, end) {
                 (true, Some(end)) => Some(end),
                 (true, None) => return Err(Failure::usage("--offset plus the length is beyond 2^64")),
@@ -303,41 +256,10 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
         }
         RequestArgs::DetachUpload { upload } => about(upload, Request::DetachUpload(Empty)),
         RequestArgs::Object(request) => {
-            let (head, request) = request.parts()?;
-            alone(head, request)
+            let (head, request, body) = request.parts()?;
+            (head, 0, request, body)
         }
     })
-}
-
-/// A file or a pipe, and how many bytes it has, if that can be told.
-fn open_file(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
-    if path.as_os_str() == "-" {
-        return Ok((Box::new(io::stdin()), None));
-    }
-    let failed = |error: io::Error| Failure::io(path.display(), &error);
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
-}
-
-/// A body from a file or a pipe, and how long it is.
-fn open(path: PathBuf, len: Option<u64>) -> Result<Body, Failure> {
-    let failed = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
-    let (mut reader, known) = open_file(&path)?;
-    if let Some(len) = len.or(known) {
-        return Ok(Body::Stream(reader, len, path));
-    }
-    let mut bytes = Vec::new();
-    let read = (&mut reader).take(MAX_PIPE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| failed(&path, &error))?;
-    if bytes.len() as u64 > MAX_PIPE {
-        let what =
-            "the length stands before the bytes, and a pipe of more than 256 MiB is not held in memory";
-        return Err(Failure::usage(what)
-            .at(path.display())
-            .advise("say how long it is with --len SIZE, or send it with --streamed"));
-    }
-    Ok(Body::Memory(bytes.into()))
 }
 
 /// Writes head, args and body.
@@ -365,63 +287,8 @@ fn write(
     front.extend_from_slice(&head.encode());
     front.extend_from_slice(&args);
     out.write_all(&front).map_err(stdout)?;
-    match body {
-        Body::None => {}
-        Body::Memory(bytes) => out.write_all(&bytes).map_err(stdout)?,
-        Body::Stream(mut reader, len, path) => copy(&mut reader, len, &path, out)?,
-        Body::Pieces(mut reader, path) => copy_pieces(&mut reader, &path, out)?,
-    }
+    body.write(out)?;
     out.flush().map_err(stdout)
-}
-
-/// Copies exactly `len` bytes.
-fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
-    let mut buffer = vec![0; 256 * 1024];
-    let mut left = len;
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let count = match reader.read(&mut buffer[..most]) {
-            Ok(0) => {
-                let what = format!("the bytes end {left} before the length that was announced");
-                return Err(Failure::new(Exit::Failed, "io", what).at(path.display()));
-            }
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Failure::io(path.display(), &error)),
-        };
-        out.write_all(&buffer[..count])
-            .map_err(|error| Failure::io("standard output", &error))?;
-        left -= count as u64;
-    }
-    Ok(())
-}
-
-/// Writes all there is in pieces. If it cannot be read to its end, the body is taken back.
-fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
-    let stdout = |error: io::Error| Failure::io("standard output", &error);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut checksum = Crc32c::default();
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                out.write_all(&PieceHead::Abort.encode()).map_err(stdout)?;
-                return Err(Failure::io(path.display(), &error));
-            }
-        };
-        let bytes = &buffer[..count];
-        checksum = checksum.append(bytes);
-        let head = PieceHead::Data(u32::try_from(count).unwrap_or(u32::MAX));
-        out.write_all(&head.encode()).map_err(stdout)?;
-        out.write_all(bytes).map_err(stdout)?;
-        // What comes slowly should not wait for more.
-        out.flush().map_err(stdout)?;
-    }
-    let end = PieceHead::End { checksum: true };
-    out.write_all(&end.encode()).map_err(stdout)?;
-    out.write_all(&checksum.0.to_le_bytes()).map_err(stdout)
 }
 
 #[cfg(test)]

@@ -2,18 +2,34 @@
 
 use clap::Subcommand;
 
-use super::HeadArgs;
+use super::body::{Body, BodyArgs};
+use super::{HeadArgs, crc32c};
 use crate::cli::conditions::ObjectArgs;
 use crate::cli::exit::Failure;
 use crate::cli::get::range;
 use crate::cli::gs_url::{BucketUrl, GsUrl};
 use crate::cli::new_object::NewObject;
-use crate::types::{ComposeSource, ObjectQuery};
+use crate::types::{ComposeSource, Crc32c, ObjectQuery};
 use crate::wire::read_at::Range;
-use crate::wire::{Request, compose_objects, delete_object, list_objects, read_at, stat_object};
+use crate::wire::{Request, compose_objects, delete_object, list_objects, put_object, read_at, stat_object};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum ObjectRequest {
+    /// Make an object in one request.
+    PutObject {
+        /// The object.
+        #[arg(value_name = "gs://BUCKET/OBJECT")]
+        url: GsUrl,
+        /// Its CRC32C, in base64 or eight hexadecimal digits.
+        #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_OBJECT_CRC32C")]
+        object_crc32c: Option<Crc32c>,
+        #[command(flatten)]
+        body: BodyArgs,
+        #[command(flatten)]
+        new: Box<NewObject>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
     /// Bytes of an object.
     ReadAt {
         #[command(flatten)]
@@ -145,8 +161,21 @@ impl From<QueryArgs> for ObjectQuery {
 
 impl ObjectRequest {
     /// What the command line asks for.
-    pub(super) fn parts(self) -> Result<(HeadArgs, Request), Failure> {
-        Ok(match self {
+    pub(super) fn parts(self) -> Result<(HeadArgs, Request, Body), Failure> {
+        let (head, request) = match self {
+            Self::PutObject {
+                url,
+                object_crc32c,
+                body,
+                new,
+                head,
+            } => {
+                let args = put_object::Args {
+                    destination: new.destination(&url)?,
+                    object_crc32c,
+                };
+                return Ok((head, Request::PutObject(args), body.open()?));
+            }
             Self::ReadAt {
                 object,
                 range,
@@ -186,7 +215,8 @@ impl ObjectRequest {
                 };
                 (head, Request::ComposeObjects(args))
             }
-        })
+        };
+        Ok((head, request, Body::None))
     }
 }
 

@@ -97,6 +97,10 @@ impl Fields {
             Request::StatObject(args) => self.object_ref(&args.of),
             Request::DeleteObject(args) => self.object_ref(&args.of),
             Request::ListObjects(args) => self.query(&args.query),
+            Request::PutObject(args) => {
+                self.destination(&args.destination);
+                self.maybe("object_crc32c", args.object_crc32c.map(|crc| crc.to_base64()));
+            }
             Request::ComposeObjects(args) => {
                 self.destination(&args.destination);
                 self.add("sources", args.sources.iter().map(source).collect::<Vec<_>>());
@@ -132,6 +136,11 @@ impl Fields {
                 self.add("received_crc32c", progress.received_crc32c.to_base64());
             }
             Reply::QueryUpload(progress) | Reply::FinishUpload(progress) => self.progress(progress),
+            Reply::PutObject(args) => {
+                self.object(&args.object);
+                self.add("received", args.received);
+                self.add("received_crc32c", args.received_crc32c.to_base64());
+            }
             Reply::CancelUpload(outcome) => match outcome {
                 cancel_upload::Reply::Cancelled => self.add("outcome", "cancelled"),
                 cancel_upload::Reply::Finished { generation } => {

@@ -12,7 +12,7 @@ use crate::types::Page;
 use crate::wire::progress::Progress;
 use crate::wire::{
     self, Opcode, WireArgs, attach_upload, cancel_upload, compose_objects, delete_object, finish_upload,
-    hello, list_objects, page, ping, read_at, start_upload, stat_object, write_at,
+    hello, list_objects, page, ping, put_object, read_at, start_upload, stat_object, write_at,
 };
 
 /// Events of one read that wait to be taken, before the socket is no longer read.
@@ -131,6 +131,16 @@ impl Connection {
             .enqueue(Opcode::ReadAt, 0, args, Body::empty(), waiter)
             .await?;
         ObjectReader::begin(self.clone(), reader).await
+    }
+
+    /// Makes an object of `body`, in one request. See [`Connection`] for what an early reply does, and for what
+    /// dropping the future does: of a body that was not sent to its end, there is no object.
+    pub async fn put_object(
+        &self,
+        args: &put_object::Args,
+        body: Body,
+    ) -> Result<Reply<put_object::Reply>, Error> {
+        reply!(self.call(Opcode::PutObject, 0, args, body).await?, PutObject)
     }
 
     /// Deletes an object, or one generation of it.

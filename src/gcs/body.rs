@@ -15,11 +15,11 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::link::Link;
+use super::upload_body::UploadBody;
 use crate::types::Crc32c;
 
 /// Why a [`Source`] gave no more.
@@ -117,17 +117,13 @@ fn lend_for<S: Source>(source: S, len: Option<u64>) -> (Lease<S>, UploadBody) {
         len,
         received: 0,
         crc32c: Crc32c::default(),
+        checksum: None,
+        whole: false,
         source_pending: false,
         driver: None,
         lender: None,
     })));
-    let body = UploadBody {
-        lending: slot.clone(),
-        missing: len,
-        len,
-        ended: len == Some(0),
-        link: None,
-    };
+    let body = UploadBody::new(slot.clone(), len);
     (Lease { slot }, body)
 }
 
@@ -141,6 +137,10 @@ struct Lent<S> {
     len: Option<u64>,
     received: u64,
     crc32c: Crc32c,
+    /// What the source's end says that its bytes' checksum is; it is.
+    checksum: Option<Crc32c>,
+    /// The last byte of the body was handed on, so that GCS may come to have all of it.
+    whole: bool,
     /// The source was asked for bytes and had none.
     source_pending: bool,
     /// Wakes the exchange that the body belongs to.
@@ -182,7 +182,13 @@ pub(super) trait Lending: Send + Sync {
     fn state(&self) -> BodyState;
     /// What came from the source.
     fn received(&self) -> (u64, Crc32c);
-    /// Asks the source for no more, and gives it back. Says whether every byte was received from it.
+    /// The checksum that the source's end told.
+    fn checksum(&self) -> Option<Crc32c>;
+    /// Takes note that the last byte of the body was handed on.
+    fn set_whole(&self);
+    /// Whether it was.
+    fn is_whole(&self) -> bool;
+    /// Asks the source for no more, and gives it back. Says whether the body was handed on whole.
     fn stop(&self) -> bool;
 }
 
@@ -222,6 +228,7 @@ impl<S: Source> Lending for Slot<S> {
                 BodyState::Damaged
             }
             Ok(chunk) if chunk.is_empty() => {
+                lent.checksum = expected;
                 lent.settle(BodyState::Complete);
                 return Poll::Ready(None);
             }
@@ -266,13 +273,25 @@ impl<S: Source> Lending for Slot<S> {
         (lent.received, lent.crc32c)
     }
 
+    fn checksum(&self) -> Option<Crc32c> {
+        self.lock().checksum
+    }
+
+    fn set_whole(&self) {
+        self.lock().whole = true;
+    }
+
+    fn is_whole(&self) -> bool {
+        self.lock().whole
+    }
+
     fn stop(&self) -> bool {
         let mut lent = self.lock();
         lent.driver = None;
         if lent.state == BodyState::Lent {
             lent.settle(BodyState::Stopped);
         }
-        lent.state == BodyState::Complete
+        lent.whole
     }
 }
 
@@ -342,115 +361,6 @@ impl<S> fmt::Debug for Lease<S> {
             .field("received", &lent.received)
             .field("len", &lent.len)
             .finish_non_exhaustive()
-    }
-}
-
-/// The body of a write: reads the lent [`Source`] as the HTTP connection takes it.
-///
-/// Dropped before its last byte, it gives the source back to the [`Lease`].
-pub struct UploadBody {
-    lending: Arc<dyn Lending>,
-    len: Option<u64>,
-    missing: Option<u64>,
-    /// All of it was handed on.
-    ended: bool,
-    /// The connection that it goes out on, once there is one.
-    link: Option<Arc<Link>>,
-}
-
-impl UploadBody {
-    /// How many bytes it sends; `None` where nobody knows before its end.
-    pub fn len(&self) -> Option<u64> {
-        self.len
-    }
-
-    /// Whether it is known to send nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len == Some(0)
-    }
-
-    /// A view of what comes from the source, for when the body has gone its way.
-    pub fn tally(&self) -> Tally {
-        Tally(self.lending.clone())
-    }
-
-    /// How many bytes are still to be sent, where that is known.
-    pub(super) fn missing(&self) -> Option<u64> {
-        self.missing
-    }
-
-    /// Whether all of it was handed on.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    pub(super) fn lending(&self) -> Arc<dyn Lending> {
-        self.lending.clone()
-    }
-
-    /// Tells the body which connection it goes out on.
-    pub(super) fn attach(&mut self, link: &Arc<Link>) {
-        self.link = Some(link.clone());
-    }
-
-    /// The next bytes for the connection; an error cuts it.
-    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        // GCS has begun to answer: it will not have the rest. The same task reads that answer, so that no
-        // waker is needed to go on after a mere 1xx.
-        if self.link.as_ref().is_some_and(|link| link.is_answered()) {
-            return Poll::Pending;
-        }
-        let chunk = ready!(self.lending.poll_chunk(cx));
-        match &chunk {
-            None => self.ended = true,
-            Some(Ok(chunk)) => {
-                self.missing = self.missing.map(|missing| missing - chunk.len() as u64);
-                self.ended = self.missing == Some(0);
-            }
-            Some(Err(_)) => {}
-        }
-        Poll::Ready(chunk)
-    }
-}
-
-impl Drop for UploadBody {
-    fn drop(&mut self) {
-        self.lending.stop();
-    }
-}
-
-impl fmt::Debug for UploadBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UploadBody")
-            .field("len", &self.len)
-            .field("missing", &self.missing)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a body received from its source.
-pub struct Tally(Arc<dyn Lending>);
-
-impl Tally {
-    /// How many bytes.
-    pub fn received(&self) -> u64 {
-        self.0.received().0
-    }
-
-    /// Their checksum.
-    pub fn crc32c(&self) -> Crc32c {
-        self.0.received().1
-    }
-}
-
-impl fmt::Debug for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tally")
-            .field("received", &self.received())
-            .finish()
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Call {
     Finish,
     /// The deletion of a session.
     Cancel,
+    /// An object in one request.
+    Put,
     /// An object's metadata.
     Stat,
     /// An object's bytes.
@@ -237,7 +239,9 @@ impl Error {
             | Kind::CredentialsRefused => Recovery::Never,
             Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
             // The session may hold damaged bytes.
-            Kind::SourceDamaged if self.0.request_sent => Recovery::Restart,
+            Kind::SourceDamaged if self.0.request_sent && self.0.call == Some(Call::Write) => {
+                Recovery::Restart
+            }
             Kind::SourceDamaged => Recovery::Same,
             Kind::Gap => Recovery::Query,
             Kind::Http if !self.0.http_status.is_some_and(is_transient) => Recovery::Never,
@@ -260,7 +264,7 @@ impl Error {
                 _ if !self.0.request_sent => Recovery::Same,
                 Some(Call::Start | Call::Query | Call::Stat | Call::Read | Call::List) => Recovery::Same,
                 Some(Call::Write | Call::Finish | Call::Cancel) | None => Recovery::Query,
-                Some(Call::Delete | Call::Compose) => {
+                Some(Call::Put | Call::Delete | Call::Compose) => {
                     if self.0.repeatable || self.0.http_status == Some(429) {
                         Recovery::Same
                     } else {

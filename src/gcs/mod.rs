@@ -26,15 +26,17 @@ mod listing;
 mod object;
 mod page;
 mod pool;
+mod put_object;
 mod read;
 mod request;
 mod resumable;
 mod session;
 mod tls;
 mod transport;
+mod upload_body;
 
 pub use crate::types::ObjectRef;
-pub use body::{BodyState, Lease, Source, SourceError, Tally, UploadBody, lend, lend_all};
+pub use body::{BodyState, Lease, Source, SourceError, lend, lend_all};
 pub use config::{Config, ConfigError, CredentialsSource};
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};
@@ -43,6 +45,7 @@ pub use object::Object;
 pub use read::{ObjectStream, ReadRange};
 pub use resumable::{Cancelled, Progress, StartUpload, WriteRange};
 pub use session::SessionUri;
+pub use upload_body::{Tally, UploadBody};
 
 use std::sync::Arc;
 

@@ -12,9 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Gcs;
-use super::body::{BodyError, Lending, UploadBody};
+use super::body::{BodyError, Lending};
 use super::error::{Error, ErrorKind};
 use super::link::Link;
+use super::upload_body::UploadBody;
 use crate::types::{BucketName, ObjectName, Preconditions};
 
 /// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does

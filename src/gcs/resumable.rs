@@ -10,12 +10,12 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Method, Request};
 
 use super::answer::Answer;
-use super::body::UploadBody;
 use super::error::{Call, Error, ErrorKind};
 use super::json::{JSON, check_metadata};
 use super::object::Object;
 use super::request::{RequestBody, Target};
 use super::session::SessionUri;
+use super::upload_body::UploadBody;
 use super::{Answered, Gcs};
 use crate::types::{BucketName, Crc32c, ObjectName, Preconditions};
 

@@ -1,8 +1,8 @@
 //! What requests mean: dispatch, one arm per opcode; in each file of an opcode, one request and the one call
 //! to GCS that it stands for.
 //!
-//! Nothing here knows of sockets. The requests that stream are lent what they need: WriteAt a body to hand
-//! on, reads and lists a [`Replier`] to send pieces through.
+//! Nothing here knows of sockets. The requests that stream are lent what they need: WriteAt and PutObject a
+//! body to hand on, reads and lists a [`Replier`] to send pieces through.
 
 mod attach_upload;
 mod cancel_upload;
@@ -14,6 +14,7 @@ mod finish_upload;
 mod hello;
 mod list_objects;
 mod ping;
+pub mod put_object;
 mod query_upload;
 mod read_at;
 mod replier;
@@ -139,11 +140,11 @@ pub async fn dispatch(
         (Request::ListObjects(args), _) => list_objects::run(context, &args, replier).await,
         (Request::DeleteObject(args), _) => delete_object::run(context, &args).await,
         (Request::ComposeObjects(args), _) => compose_objects::run(context, &args).await,
-        (Request::WriteAt(_), _) | (_, None) => Err(unseated(opcode)),
+        (Request::WriteAt(_) | Request::PutObject(_), _) | (_, None) => Err(unseated(opcode)),
     }
 }
 
-/// The connection loop gives WriteAt its body and each upload's request its seat: this is its defect.
+/// The connection loop gives bodies to those that have one and each upload's request its seat: this is its defect.
 fn unseated(opcode: Opcode) -> Failure {
     Failure::new(
         Kind::Internal,

@@ -38,14 +38,6 @@ impl Permitted {
     }
 }
 
-/// What GCS holds after a range.
-#[derive(Debug)]
-pub struct Written {
-    progress: Progress,
-    http_status: u16,
-    body: Bytes,
-}
-
 /// Decides whether the range may be sent, before a byte of its body is taken. A body in pieces has no `len`.
 pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
     let Args { offset, total, .. } = *args;
@@ -69,7 +61,7 @@ pub async fn run(
     seat: &Seat,
     permitted: &Permitted,
     body: UploadBody,
-) -> Result<Written, Failure> {
+) -> Result<Answer, Failure> {
     let Permitted {
         ref session,
         offset,
@@ -108,23 +100,17 @@ pub async fn run(
             ..Progress::of(open.upload.committed())
         })
     })?;
-    progress.map(|progress| Written {
-        progress,
-        http_status,
-        body,
-    })
-}
-
-impl Written {
-    /// The answer to the client, who is also told what was received of its body.
-    pub fn answer(self, received: u64, received_crc32c: Crc32c) -> Answer {
+    progress.map(|progress| {
         let progress = Progress {
-            received,
-            received_crc32c,
-            ..self.progress
+            received: tally.received(),
+            received_crc32c: tally.crc32c(),
+            ..progress
         };
-        Answer::of_gcs(Reply::WriteAt(progress), self.http_status, self.body)
-    }
+        Answer {
+            moved: progress.received,
+            ..Answer::of_gcs(Reply::WriteAt(progress), http_status, body)
+        }
+    })
 }
 
 /// What a session call reports, with the HTTP status that it came as and the object's JSON.

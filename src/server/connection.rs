@@ -207,9 +207,9 @@ impl Connection {
             None
         };
         match (request, seat) {
-            (Request::WriteAt(args), Some(seat)) => {
+            (request, seat) if opcode.has_body() => {
                 let shared = self.shared.clone();
-                write::run(shared, job, seat, args, body, &mut self.tasks).await
+                write::run(shared, job, request, seat, body, &mut self.tasks).await
             }
             (request @ (Request::Hello(_) | Request::Ping(_)), _) => {
                 (self.local(job, request).await, Some(body.into_reader()))

@@ -1,4 +1,4 @@
-//! WriteAt on a connection: its body is lent to the HTTP request, and comes back when that needs no more.
+//! Requests with a body on a connection: it is lent to the HTTP request, and comes back when that needs no more.
 
 use std::io;
 use std::pin::pin;
@@ -7,59 +7,115 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::Shared;
 use super::body::{Body, Skipped};
 use super::connection::{Job, Next, cut};
 use super::reader::Reader;
-use crate::gcs::{BodyState, Lease, SourceError, UploadBody, lend, lend_all};
-use crate::ops::write_at::{self, Permitted, Written};
-use crate::ops::{Failure, Seat};
-use crate::wire::write_at::Args;
-use crate::wire::{Kind, MAX_BODY_LEN, Retry};
+use super::{Shared, refusal};
+use crate::gcs::{BodyState, Lease, SourceError, Tally, UploadBody, lend, lend_all};
+use crate::ops::write_at::Permitted;
+use crate::ops::{self, Answer, Context, Failure, Seat};
+use crate::wire::{Kind, MAX_BODY_LEN, Request, Retry, put_object, write_at};
 
 /// The reader on its way back to the connection's loop.
 pub(super) type Back = (Next, Option<Reader>);
 
-/// Carries out a WriteAt. Returns as soon as the reader is free again, which can be before GCS has answered.
+/// A request with a body, as soon as that may be sent to GCS.
+enum Prepared {
+    WriteAt(Permitted),
+    PutObject(Box<put_object::Args>),
+}
+
+impl Prepared {
+    async fn run(&self, context: &Context, seat: Option<&Seat>, body: UploadBody) -> Result<Answer, Failure> {
+        // Boxed: each is as large as all that it takes to speak HTTP.
+        match (self, seat) {
+            (Self::WriteAt(permitted), Some(seat)) => {
+                Box::pin(ops::write_at::run(context, seat, permitted, body)).await
+            }
+            (Self::PutObject(args), _) => Box::pin(ops::put_object::run(context, args, body)).await,
+            (Self::WriteAt(_), None) => Err(unfit()),
+        }
+    }
+
+    /// What to tell the client when the daemon stops in the middle of it.
+    fn stopped(&self, seat: Option<&Seat>, tally: &Tally) -> Failure {
+        if let Some(seat) = seat {
+            seat.interrupted();
+        }
+        match self {
+            // GCS may have it all, and sending it again could make it twice.
+            Self::PutObject(args)
+                if tally.is_whole() && !args.destination.preconditions.pins_generation() =>
+            {
+                refusal::interrupted()
+            }
+            _ => cut(seat),
+        }
+    }
+}
+
+/// Carries out a request that has a body. Returns as soon as the reader is free again, which can be before GCS has
+/// answered.
 pub(super) async fn run(
     shared: Arc<Shared>,
     job: Job,
-    mut seat: Seat,
-    args: Args,
+    request: Request,
+    mut seat: Option<Seat>,
     mut body: Body,
     tasks: &mut JoinSet<()>,
 ) -> Back {
-    let permitted = async {
-        seat.turn().await;
-        let permitted = write_at::permit(&seat, &args, body.len())?;
-        begin(&seat, &args, permitted, &mut body).await
-    };
-    let permitted = tokio::select! {
+    let prepared = tokio::select! {
         biased;
-        permitted = permitted => permitted,
-        () = shared.shutdown.cut.cancelled() => Err(cut(Some(&seat))),
+        prepared = prepare(request, &mut seat, &mut body) => prepared,
+        () = shared.shutdown.cut.cancelled() => Err(cut(seat.as_ref())),
     };
-    let permitted = match permitted {
-        Ok(permitted) => permitted,
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
         Err(failure) => {
             drop(seat);
             return turn_away(&shared, job, failure, body).await;
         }
     };
-    let (lease, body) = match permitted.body_len() {
+    let len = match &prepared {
+        Prepared::WriteAt(permitted) => permitted.body_len(),
+        Prepared::PutObject(_) => body.len(),
+    };
+    let (lease, body) = match len {
         Some(len) => lend(body, len),
         None => lend_all(body),
     };
     let (give_back, back) = oneshot::channel();
-    tasks.spawn(write(shared, job, seat, permitted, lease, body, give_back));
+    tasks.spawn(write(shared, job, seat, prepared, lease, body, give_back));
     // An error means that the task failed, and the reader with it.
     back.await.unwrap_or((Next::Close, None))
+}
+
+/// Decides whether a request may be carried out, before a byte of its body is taken.
+async fn prepare(request: Request, seat: &mut Option<Seat>, body: &mut Body) -> Result<Prepared, Failure> {
+    match (request, seat) {
+        (Request::WriteAt(args), Some(seat)) => {
+            seat.turn().await;
+            let permitted = ops::write_at::permit(seat, &args, body.len())?;
+            begin(seat, &args, permitted, body).await.map(Prepared::WriteAt)
+        }
+        (Request::PutObject(args), _) => Ok(Prepared::PutObject(Box::new(args))),
+        _ => Err(unfit()),
+    }
+}
+
+/// The connection's loop brings only requests that have a body: this is its defect.
+fn unfit() -> Failure {
+    Failure::new(
+        Kind::Internal,
+        Retry::Never,
+        "a request came without what it needs",
+    )
 }
 
 /// Waits for the first bytes of a body in pieces, so that GCS is not troubled for one without any.
 async fn begin(
     seat: &Seat,
-    args: &Args,
+    args: &write_at::Args,
     permitted: Permitted,
     body: &mut Body,
 ) -> Result<Permitted, Failure> {
@@ -119,24 +175,22 @@ async fn skip(body: Body, cap: u64) -> Back {
 async fn write(
     shared: Arc<Shared>,
     job: Job,
-    seat: Seat,
-    permitted: Permitted,
+    seat: Option<Seat>,
+    prepared: Prepared,
     mut lease: Lease<Body>,
     body: UploadBody,
     give_back: oneshot::Sender<Back>,
 ) {
     let (mut give_back, mut lent, mut rest) = (Some(give_back), true, None);
+    let tally = body.tally();
     let outcome = {
-        let mut call = pin!(write_at::run(&shared.context, &seat, &permitted, body));
+        let mut call = pin!(prepared.run(&shared.context, seat.as_ref(), body));
         let mut stop = pin!(shared.shutdown.cut.cancelled());
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut call => break outcome,
-                () = &mut stop => {
-                    seat.interrupted();
-                    break Err(cut(Some(&seat)));
-                }
+                () = &mut stop => break Err(prepared.stopped(seat.as_ref(), &tally)),
                 returned = lease.returned(), if lent => {
                     lent = false;
                     // Only a complete body leaves the stream at the border of the next request.
@@ -151,31 +205,23 @@ async fn write(
             }
         }
     };
+    drop(seat);
     let rest = rest.or_else(|| lease.take());
-    conclude(&shared, job, seat, &lease, rest, outcome, give_back).await;
+    conclude(&shared, job, rest, outcome, give_back).await;
 }
 
 /// Answers, and gives the reader back if it has not been given back before.
 async fn conclude(
     shared: &Shared,
     job: Job,
-    seat: Seat,
-    lease: &Lease<Body>,
     rest: Option<Body>,
-    outcome: Result<Written, Failure>,
+    outcome: Result<Answer, Failure>,
     give_back: Option<oneshot::Sender<Back>>,
 ) {
-    let (received, crc32c) = (lease.received(), lease.crc32c());
     let cap = shared.context.limits.drain_cap;
     let stalled = matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::ClientStalled));
     let skippable = rest.as_ref().is_some_and(|rest| rest.can_be_skipped(cap)) && !stalled;
     let closing = give_back.is_some() && !skippable || shared.shutdown.cut.is_cancelled();
-    let outcome = outcome.map(|written| {
-        let mut answer = written.answer(received, crc32c);
-        answer.moved = received;
-        answer
-    });
-    drop(seat);
     job.finish(outcome, closing).await;
     let Some(give_back) = give_back else { return };
     let back = match rest {

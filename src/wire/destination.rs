@@ -18,7 +18,8 @@ pub(super) struct RawDestination {
     predefined_acl_len: U16,
     fields_len: U16,
     metadata_len: U32,
-    present: U32,
+    /// [`pack`](Self::pack) sets no bits of the opcode's own.
+    pub(super) present: U32,
     /// The opcode's own count, or reserved.
     pub(super) count: U32,
     number: U64,

@@ -27,6 +27,7 @@ pub mod page;
 pub mod piece;
 pub mod ping;
 pub mod progress;
+pub mod put_object;
 pub mod query_upload;
 pub mod read_at;
 pub mod start_upload;

@@ -124,6 +124,8 @@ opcodes! {
     /// Forget an upload on this connection; GCS keeps it.
     0x16 DetachUpload detach_upload upload none;
 
+    /// An object in one request, its bytes streamed.
+    0x20 PutObject put_object none streamed;
     /// Bytes of an object, streamed back.
     0x21 ReadAt read_at none none;
     /// What GCS says of an object.
@@ -142,6 +144,7 @@ impl Request {
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::DeleteObject(args) => args.of.is_deleted_once(),
+            Self::PutObject(args) => args.destination.preconditions.pins_generation(),
             Self::ComposeObjects(args) => args.destination.preconditions.pins_generation(),
             Self::Hello(_)
             | Self::Ping(_)

@@ -229,6 +229,18 @@ async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
         format!("request 17 WriteAt streamed upload=1 offset=0 body_len=11 body_crc32c={crc32c}\n")
     );
     assert_eq!(fs::read(&body).expect("the bytes"), b"from a pipe");
+    for (args, input, status) in [
+        (&["--streamed", "--body", "-"][..], &b"one request"[..], "ok"),
+        (&["--text", "again"][..], b"", "precondition_failed"),
+    ] {
+        let target = format!("{url} put");
+        let args = [&["encode", "put-object", &target, "--no-clobber"], args].concat();
+        let request = run(None, &args, input).await.quiet().out;
+        let shown = run(None, &["decode"], &netcat(&daemon, &request).await).await;
+        let expected = format!("PutObject {status} ");
+        assert!(shown.text().contains(&expected), "{}", shown.text());
+    }
+    assert_eq!(daemon.object("piped put").await, b"one request");
     // Cut short, damaged, and taken back.
     run(None, &["decode", "--requests"], &piped[..piped.len() - 1])
         .await

@@ -34,6 +34,7 @@ mod list_objects;
 mod matrix;
 mod mini_client;
 mod object_changes;
+mod put_object;
 mod read_at;
 mod reliable;
 mod sdk;

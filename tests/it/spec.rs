@@ -11,8 +11,8 @@ use gcsd::types::{
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     ErrorReply, HEAD_LEN, Kind, Layer, Opcode, PIECE_HEAD_LEN, Retry, WireArgs, attach_upload, cancel_upload,
-    compose_objects, delete_object, finish_upload, hello, list_objects, page, ping, read_at, start_upload,
-    stat_object, write_at,
+    compose_objects, delete_object, finish_upload, hello, list_objects, page, ping, put_object, read_at,
+    start_upload, stat_object, write_at,
 };
 
 use crate::support::vectors;
@@ -221,6 +221,18 @@ fn sizes() -> Vec<(&'static str, usize)> {
     let stat = stat_object::Args { of: of.clone() }.to_bytes().len() - names;
     let source = ComposeSource::new(object.clone());
     let destination = Destination::new(bucket.clone(), object);
+    let put = put_object::Args {
+        destination: destination.clone(),
+        object_crc32c: None,
+    }
+    .to_bytes()
+    .len()
+        - names;
+    let made = put_object::Reply {
+        received: 0,
+        received_crc32c: gcsd::types::Crc32c::default(),
+        object: ObjectInfo::default(),
+    };
     let compose = |sources: usize| {
         let (destination, sources) = (destination.clone(), vec![source.clone(); sources]);
         let args = compose_objects::Args { destination, sources };
@@ -280,6 +292,8 @@ fn sizes() -> Vec<(&'static str, usize)> {
         ("ReadAt.args", read.to_bytes().len() - names),
         ("ReadAt.start", read_at::Reply::Start(first).to_bytes().len()),
         ("ReadAt.end", read_at::Reply::End(last).to_bytes().len()),
+        ("PutObject.args", put),
+        ("PutObject.reply", made.to_bytes().len()),
         ("StatObject.args", stat),
         ("StatObject.reply", info),
         ("ListObjects.args", list),

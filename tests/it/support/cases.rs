@@ -12,8 +12,8 @@ use gcsd::wire::object::Described;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
-    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_objects, page, ping, read_at,
-    start_upload, stat_object, write_at,
+    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_objects, page, ping,
+    put_object, read_at, start_upload, stat_object, write_at,
 };
 
 /// A head of either direction.
@@ -242,6 +242,7 @@ pub(crate) fn all() -> Vec<Case> {
     let mut cases = connection();
     cases.extend(uploads());
     cases.extend(in_pieces());
+    cases.extend(single_shot());
     cases.extend(objects());
     cases.extend(lists());
     cases.extend(changes());
@@ -461,6 +462,55 @@ fn in_pieces() -> Vec<Case> {
         one(
             "write_at_aborted.reply",
             error(Opcode::WriteAt as u8, 18, query, 0, aborted),
+        ),
+    ]
+}
+
+fn single_shot() -> Vec<Case> {
+    let put = put_object::Args {
+        destination: Destination {
+            preconditions: Preconditions {
+                if_generation_match: Some(0),
+                ..Preconditions::default()
+            },
+            metadata: Bytes::from(r#"{"contentType":"text/plain"}"#),
+            ..Destination::new(bucket(), object("hello.txt"))
+        },
+        object_crc32c: Some(Crc32c::of(BODY)),
+    };
+    let put_full = put_object::Args {
+        destination: Destination {
+            bucket: bucket(),
+            object: object("2026/grüß dich#?.txt"),
+            preconditions: every_precondition(),
+            user_project: Some("billing-1".into()),
+            kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
+            predefined_acl: Some("bucketOwnerFullControl".into()),
+            fields: Some("name,size".into()),
+            metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
+            key: Some(key()),
+        },
+        object_crc32c: None,
+    };
+    let made = put_object::Reply {
+        received: 12,
+        received_crc32c: Crc32c::of(BODY),
+        object: info(),
+    };
+    let whole = [data(BODY), end(Some(Crc32c::of(BODY)))].concat();
+    let json = json("hello.txt", &info());
+    vec![
+        one(
+            "put_object.request",
+            request(23, 0, Request::PutObject(put), BODY),
+        ),
+        one(
+            "put_object.reply",
+            reply(23, 200, 0, Reply::PutObject(made), json.as_bytes()),
+        ),
+        one(
+            "put_object_full.request",
+            streamed(24, 0, Request::PutObject(put_full), &whole),
         ),
     ]
 }

@@ -359,6 +359,17 @@ pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
     })
 }
 
+/// A PutObject.
+pub(crate) fn put_object(object: &str) -> wire::put_object::Args {
+    wire::put_object::Args {
+        destination: gcsd::types::Destination::new(
+            BUCKET.parse().expect("a name"),
+            object.parse().expect("a name"),
+        ),
+        object_crc32c: None,
+    }
+}
+
 /// A FinishUpload.
 pub(crate) fn finish_upload(total: u64) -> Request {
     Request::FinishUpload(wire::finish_upload::Args {

@@ -115,6 +115,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.unread.drain(..len).collect()
     }
 
+    /// All bytes up to and with `last`.
+    pub(crate) async fn upto(&mut self, last: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.unread.windows(last.len()).position(|bytes| bytes == last) {
+                return self.unread.drain(..at + last.len()).collect();
+            }
+            assert!(self.read().await > 0, "the connection ended too early");
+        }
+    }
+
+    /// All bytes up to the end of the connection, which may be a reset.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.read().await > 0 {}
+        std::mem::take(&mut self.unread)
+    }
+
     /// Counts the bytes up to the end of the connection, which may be a reset.
     pub(crate) async fn count_to_end(&mut self) -> u64 {
         self.end().await.0

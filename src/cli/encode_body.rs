@@ -1,0 +1,172 @@
+//! `gcsd encode`: the bytes behind the args.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use clap::Args;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::units;
+use crate::types::Crc32c;
+use crate::wire::PieceHead;
+use crate::wire::head::STREAMED;
+
+/// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
+const MAX_PIPE: u64 = 256 << 20;
+
+/// Where the bytes of a request come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The body")]
+pub(super) struct BodyArgs {
+    /// A file with the bytes, or '-' for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "text", env = "GCSD_BODY")]
+    body: Option<PathBuf>,
+    /// The bytes, as text.
+    #[arg(long, value_name = "TEXT", env = "GCSD_TEXT")]
+    text: Option<String>,
+    /// How many bytes of --body are sent [default: all].
+    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body", env = "GCSD_LEN")]
+    len: Option<u64>,
+    /// Send the bytes in pieces, as they come: how many there are need not be known before their end.
+    #[arg(long, conflicts_with = "len", env = "GCSD_STREAMED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) streamed: bool,
+}
+
+impl BodyArgs {
+    /// The bytes, ready to be read.
+    pub(super) fn open(self) -> Result<Body, Failure> {
+        Ok(match (self.body, self.text) {
+            (Some(path), _) if self.streamed => Body::Pieces(open_file(&path)?.0, path),
+            (None, text) if self.streamed => {
+                let text = Cursor::new(text.unwrap_or_default());
+                Body::Pieces(Box::new(text), PathBuf::from("--text"))
+            }
+            (Some(path), _) => open(path, self.len)?,
+            (None, Some(text)) => Body::Memory(text.into()),
+            (None, None) => Body::None,
+        })
+    }
+}
+
+/// The bytes behind the args.
+pub(super) enum Body {
+    None,
+    Memory(Bytes),
+    Stream(Box<dyn Read>, u64, PathBuf),
+    /// Up to its end, wherever that is.
+    Pieces(Box<dyn Read>, PathBuf),
+}
+
+impl Body {
+    /// The length that the head tells.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::None | Self::Pieces(..) => 0,
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Stream(_, len, _) => *len,
+        }
+    }
+
+    /// Writes the bytes.
+    pub(super) fn write(self, out: &mut impl Write) -> Result<(), Failure> {
+        match self {
+            Self::None => Ok(()),
+            Self::Memory(bytes) => out
+                .write_all(&bytes)
+                .map_err(|error| Failure::io("standard output", &error)),
+            Self::Stream(mut reader, len, path) => copy(&mut reader, len, &path, out),
+            Self::Pieces(mut reader, path) => copy_pieces(&mut reader, &path, out),
+        }
+    }
+
+    /// The flags that the head has.
+    pub(super) fn flags(&self) -> u16 {
+        match self {
+            Self::Pieces(..) => STREAMED,
+            _ => 0,
+        }
+    }
+}
+
+/// A file or a pipe, and how many bytes it has, if that can be told.
+fn open_file(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let failed = |error: io::Error| Failure::io(path.display(), &error);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+}
+
+/// A body from a file or a pipe, and how long it is.
+fn open(path: PathBuf, len: Option<u64>) -> Result<Body, Failure> {
+    let failed = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
+    let (mut reader, known) = open_file(&path)?;
+    if let Some(len) = len.or(known) {
+        return Ok(Body::Stream(reader, len, path));
+    }
+    let mut bytes = Vec::new();
+    let read = (&mut reader).take(MAX_PIPE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| failed(&path, &error))?;
+    if bytes.len() as u64 > MAX_PIPE {
+        let what =
+            "the length stands before the bytes, and a pipe of more than 256 MiB is not held in memory";
+        return Err(Failure::usage(what)
+            .at(path.display())
+            .advise("say how long it is with --len SIZE, or send it with --streamed"));
+    }
+    Ok(Body::Memory(bytes.into()))
+}
+
+/// Copies exactly `len` bytes.
+fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut left = len;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = match reader.read(&mut buffer[..most]) {
+            Ok(0) => {
+                let what = format!("the bytes end {left} before the length that was announced");
+                return Err(Failure::new(Exit::Failed, "io", what).at(path.display()));
+            }
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::io(path.display(), &error)),
+        };
+        out.write_all(&buffer[..count])
+            .map_err(|error| Failure::io("standard output", &error))?;
+        left -= count as u64;
+    }
+    Ok(())
+}
+
+/// Writes all there is in pieces. If it cannot be read to its end, the body is taken back.
+fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    let stdout = |error: io::Error| Failure::io("standard output", &error);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut checksum = Crc32c::default();
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                out.write_all(&PieceHead::Abort.encode()).map_err(stdout)?;
+                return Err(Failure::io(path.display(), &error));
+            }
+        };
+        let bytes = &buffer[..count];
+        checksum = checksum.append(bytes);
+        let head = PieceHead::Data(u32::try_from(count).unwrap_or(u32::MAX));
+        out.write_all(&head.encode()).map_err(stdout)?;
+        out.write_all(bytes).map_err(stdout)?;
+        // What comes slowly should not wait for more.
+        out.flush().map_err(stdout)?;
+    }
+    let end = PieceHead::End { checksum: true };
+    out.write_all(&end.encode()).map_err(stdout)?;
+    out.write_all(&checksum.0.to_le_bytes()).map_err(stdout)
+}
