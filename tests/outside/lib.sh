@@ -128,6 +128,13 @@ make_bucket() {
         -d "{\"name\":\"$BUCKET\"}" "$1/storage/v1/b?project=outside"
 }
 
+# block FILE MARK: the first code block of a Markdown file that holds MARK.
+block() {
+    awk -v mark="$2" '
+        /^```/ { if (inside && index(text, mark)) { printf "%s", text; exit } inside = !inside; text = ""; next }
+        inside { text = text $0 "\n" }' "$1"
+}
+
 # crc32c FILE: GCS's notation of the checksum.
 crc32c() {
     "$TOOLS/py/bin/python" -c 'import base64, google_crc32c, sys

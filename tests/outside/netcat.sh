@@ -5,17 +5,10 @@ have nc xxd "$TOOLS/py/bin/python"
 
 readme=$here/../../README.md
 
-# block MARK: the README's first code block that holds MARK.
-block() {
-    awk -v mark="$1" '
-        /^```/ { if (inside && index(text, mark)) { printf "%s", text; exit } inside = !inside; text = ""; next }
-        inside { text = text $0 "\n" }' "$readme"
-}
-
 # as_printed MARK: runs that block against a daemon of its own.
 as_printed() {
     local code
-    code=$(block "$1")
+    code=$(block "$readme" "$1")
     [ -n "$code" ]
     # shellcheck disable=SC2001
     code=$(sed "s/nc -N 127.0.0.1 4743/timeout 30 nc -N ${GCSD_CONNECT/:/ }/" <<<"$code")
@@ -25,7 +18,7 @@ as_printed() {
 
 readme_ping() {
     as_printed "printf 'GCS?" >"$work/answer"
-    diff "$work/answer" <(block '00000000: 4743 5321')
+    diff "$work/answer" <(block "$readme" '00000000: 4743 5321')
 }
 readme_upload() {
     as_printed 'gcsd encode start-upload' >"$work/answer"
