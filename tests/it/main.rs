@@ -38,6 +38,7 @@ mod put_object;
 mod read_at;
 mod reliable;
 mod sdk;
+mod soak;
 mod spec;
 mod streamed;
 mod support;

@@ -1,12 +1,9 @@
 //! One fault at one place of one upload, and what came of it.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 
 use gcsd::client::Aborted;
 use gcsd::fault::Direction;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::conversation::{Part, Segment};
@@ -176,7 +173,7 @@ impl Outcome {
 }
 
 /// Lets a cell happen.
-async fn run(cell: Cell) -> Outcome {
+pub(super) async fn run(cell: Cell) -> Outcome {
     let connector = faulty(&cell.plan);
     let bytes = cell.scenario.bytes();
     let stage = Stage::at(cell.scenario.hop, connector.clone(), cell.scenario.tls).await;
@@ -214,44 +211,4 @@ fn named(ended: &Ended) -> Option<String> {
         .unwrap_or_default();
     let failure = error.failure().map(|failure| failure.name);
     Some(failure.map_or(kind.to_owned(), |failure| format!("{kind}: {failure}")))
-}
-
-/// How many cells go on at once on each thread: most of them wait for something to stand still.
-const AT_ONCE: usize = 32;
-
-/// Lets `cells` happen, on as many threads as there are processors.
-pub(super) fn run_all(cells: Vec<Cell>) -> Vec<Outcome> {
-    let left = Arc::new(Mutex::new(VecDeque::from(cells)));
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let workers: Vec<_> = (0..threads)
-        .map(|_| {
-            let left = Arc::clone(&left);
-            std::thread::spawn(move || work(&left))
-        })
-        .collect();
-    let outcomes = workers.into_iter().map(|worker| worker.join().expect("no panic"));
-    outcomes.flatten().collect()
-}
-
-/// Takes cells until there are none. One thread: what a producer writes at once is there before the upload starts.
-fn work(left: &Mutex<VecDeque<Cell>>) -> Vec<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut outcomes = Vec::new();
-        let mut running = JoinSet::new();
-        loop {
-            while running.len() < AT_ONCE {
-                let next = left.lock().expect("no panic under the lock").pop_front();
-                let Some(cell) = next else { break };
-                running.spawn(run(cell));
-            }
-            match running.join_next().await {
-                Some(outcome) => outcomes.push(outcome.expect("no panic")),
-                None => return outcomes,
-            }
-        }
-    })
 }

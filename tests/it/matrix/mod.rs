@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use cell::{Cell, cells, run_all};
+use cell::{Cell, cells};
+
+use crate::support::crowd::run_all;
 
 /// All cells, in an order that does not change.
 static CELLS: LazyLock<Vec<Cell>> = LazyLock::new(|| {
@@ -64,7 +66,7 @@ fn chosen() -> Vec<Cell> {
 fn every_cell_recovers_or_says_why_not() {
     let cells = chosen();
     let (count, all) = (cells.len(), CELLS.len());
-    let outcomes = run_all(cells);
+    let outcomes = run_all(cells, cell::run);
     assert_eq!(outcomes.len(), count);
     let mut failed = 0;
     for outcome in &outcomes {

@@ -196,10 +196,6 @@ impl Scenario {
             return complete(writer).await;
         }
         let report = reports.borrow().clone();
-        Ended {
-            result: Err(gcsd::client::UploadError::Stopped),
-            aborted: Some(writer.abort().await),
-            report,
-        }
+        Ended::aborted(writer.abort().await, report)
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod cases;
 pub(crate) mod command;
+pub(crate) mod crowd;
 pub(crate) mod daemon;
 pub(crate) mod devgcs;
 pub(crate) mod feed;

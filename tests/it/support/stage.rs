@@ -71,6 +71,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// `count` daemons that dial through `gcs`, and a client that dials through `client`.
+    pub(crate) async fn set(
+        count: usize,
+        client: SharedConnector,
+        gcs: SharedConnector,
+        faults: devgcs::faults::Plan,
+    ) -> Self {
+        Self::with(count, client, gcs, faults, false, LITTLE).await
+    }
+
     async fn with(
         count: usize,
         client: SharedConnector,
@@ -202,10 +211,11 @@ fn may_be_there(error: &UploadError, aborted: &Option<Aborted>) -> bool {
     matches!(
         error,
         UploadError::Mismatch { .. } | UploadError::Unverified { .. } | UploadError::FinishedElsewhere { .. }
-    ) || matches!(
-        aborted,
-        Some(Aborted::AlreadyFinished { .. } | Aborted::Unknown { .. })
-    )
+    ) || match aborted {
+        // Dropped: a request that finishes it may have been under way.
+        None => *error == UploadError::Stopped,
+        Some(aborted) => *aborted != Aborted::Cancelled,
+    }
 }
 
 /// What was found at GCS after an upload.
@@ -229,13 +239,33 @@ pub(crate) struct Ended {
     pub(crate) report: Report,
 }
 
+impl Ended {
+    /// By an abort.
+    pub(crate) fn aborted(aborted: Aborted, report: Report) -> Self {
+        Self {
+            result: Err(UploadError::Stopped),
+            aborted: Some(aborted),
+            report,
+        }
+    }
+
+    /// By a drop.
+    pub(crate) fn dropped() -> Self {
+        Self {
+            result: Err(UploadError::Stopped),
+            aborted: None,
+            report: Report::default(),
+        }
+    }
+}
+
 /// Tries again at once: nobody is there to be spared.
 pub(crate) fn impatient(seed: u64) -> RetryPolicy {
     RetryPolicy {
         first: Duration::from_millis(2),
         cap: Duration::from_millis(25),
-        budget: Duration::from_secs(20),
-        abort_budget: Duration::from_secs(20),
+        budget: Duration::from_secs(40),
+        abort_budget: Duration::from_secs(40),
         seed: Some(seed),
         ..RetryPolicy::default()
     }
