@@ -2,15 +2,19 @@
 //!
 //! Nothing here does I/O, and nothing here knows the wire or HTTP.
 
+mod bucket;
 mod key;
 mod listing;
 mod object;
+mod rewrite;
 
 use std::fmt;
 
+pub use bucket::{BucketInfo, BucketQuery, BucketRef};
 pub use key::EncryptionKey;
 pub use listing::{ObjectQuery, Page};
 pub use object::{ComposeSource, Destination, ObjectRef};
+pub use rewrite::{Rewrite, Rewritten};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -204,6 +208,11 @@ impl Preconditions {
     /// only once: what it leaves has another generation.
     pub fn pins_generation(&self) -> bool {
         self.if_generation_match.is_some()
+    }
+
+    /// Whether they name the one version of the metadata that may be there, as above.
+    pub fn pins_metageneration(&self) -> bool {
+        self.if_metageneration_match.is_some()
     }
 }
 

@@ -193,7 +193,10 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             Head::Request(head) => Opcode::from_code(head.opcode).is_some_and(Opcode::has_body),
             Head::Reply(head) => {
                 let opcode = Opcode::from_code(head.opcode);
-                matches!(opcode, Some(Opcode::ReadAt | Opcode::ListObjects)) && head.status.is_ok()
+                matches!(
+                    opcode,
+                    Some(Opcode::ReadAt | Opcode::ListObjects | Opcode::ListBuckets)
+                ) && head.status.is_ok()
             }
         }
     }
@@ -270,7 +273,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
                 Some(Opcode::ReadAt) | None => summary(&mut fields, body),
                 Some(_) if !whole => summary(&mut fields, body),
                 // A list that came in one piece.
-                Some(Opcode::ListObjects) => match serde_json::from_slice(&body.kept) {
+                Some(Opcode::ListObjects | Opcode::ListBuckets) => match serde_json::from_slice(&body.kept) {
                     Ok::<Value, _>(json) => fields.add("json", json),
                     Err(_) => summary(&mut fields, body),
                 },

@@ -2,6 +2,8 @@
 
 #[path = "encode_body.rs"]
 mod body;
+#[path = "encode_buckets.rs"]
+mod buckets;
 #[path = "encode_objects.rs"]
 mod objects;
 
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use body::{Body, BodyArgs};
+use buckets::BucketRequest;
 use objects::ObjectRequest;
 
 use super::exit::Failure;
@@ -164,6 +167,8 @@ enum RequestArgs {
     },
     #[command(flatten)]
     Object(ObjectRequest),
+    #[command(flatten)]
+    Bucket(BucketRequest),
 }
 
 /// Reads a CRC32C in GCS's base64 or in hexadecimal.
@@ -258,6 +263,10 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
         RequestArgs::Object(request) => {
             let (head, request, body) = request.parts()?;
             (head, 0, request, body)
+        }
+        RequestArgs::Bucket(request) => {
+            let (head, request) = request.parts();
+            alone(head, request)
         }
     })
 }

@@ -4,14 +4,18 @@ use clap::Subcommand;
 
 use super::body::{Body, BodyArgs};
 use super::{HeadArgs, crc32c};
-use crate::cli::conditions::ObjectArgs;
+use crate::cli::conditions::{Conditions, ObjectArgs};
 use crate::cli::exit::Failure;
 use crate::cli::get::range;
 use crate::cli::gs_url::{BucketUrl, GsUrl};
 use crate::cli::new_object::NewObject;
-use crate::types::{ComposeSource, Crc32c, ObjectQuery};
+use crate::cli::units;
+use crate::types::{ComposeSource, Crc32c, Destination, ObjectQuery, ObjectRef, Preconditions, Rewrite};
 use crate::wire::read_at::Range;
-use crate::wire::{Request, compose_objects, delete_object, list_objects, put_object, read_at, stat_object};
+use crate::wire::{
+    Request, compose_objects, delete_object, list_objects, move_object, patch_object, put_object, read_at,
+    rewrite_object, stat_object,
+};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum ObjectRequest {
@@ -88,6 +92,100 @@ pub(super) enum ObjectRequest {
         #[command(flatten)]
         head: HeadArgs,
     },
+    /// Copy an object, or go on with it: one step.
+    RewriteObject {
+        /// What to copy.
+        #[arg(value_name = "gs://BUCKET/SOURCE")]
+        source: GsUrl,
+        /// The object to make.
+        #[arg(value_name = "gs://BUCKET/OBJECT")]
+        url: GsUrl,
+        /// How many bytes the step copies, at most: whole MiB [default: GCS's choice].
+        #[arg(long, value_name = "SIZE", value_parser = units::size, env = "GCSD_MAX_BYTES")]
+        max_bytes: Option<u64>,
+        /// The rewrite_token of the step before.
+        #[arg(long, value_name = "TOKEN", env = "GCSD_REWRITE_TOKEN")]
+        rewrite_token: Option<String>,
+        #[command(flatten)]
+        from: SourceConditions,
+        #[command(flatten)]
+        new: Box<NewObject>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// Change an object's metadata in the fields that are named.
+    PatchObject {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// What changes, as a JSON object; null removes.
+        #[arg(value_name = "JSON")]
+        patch: String,
+        /// One of GCS's predefined ACLs, such as 'publicRead'.
+        #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
+        predefined_acl: Option<String>,
+        /// The parts of GCS's JSON that are wanted [default: all].
+        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        fields: Option<String>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+    /// Give an object another name in its bucket.
+    MoveObject {
+        /// The object.
+        #[arg(value_name = "gs://BUCKET/SOURCE")]
+        source: GsUrl,
+        /// Its new name.
+        #[arg(value_name = "gs://BUCKET/OBJECT")]
+        url: GsUrl,
+        #[command(flatten)]
+        from: SourceConditions,
+        #[command(flatten)]
+        to: Conditions,
+        /// The project that pays, for buckets where the requester does.
+        #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+        user_project: Option<String>,
+        /// The parts of GCS's JSON that are wanted [default: all].
+        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        fields: Option<String>,
+        #[command(flatten)]
+        head: HeadArgs,
+    },
+}
+
+/// What must hold of the object that is copied or moved.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "The source")]
+pub(super) struct SourceConditions {
+    /// This generation instead of the live one; not of a move.
+    #[arg(long, value_name = "N", env = "GCSD_SOURCE_GENERATION")]
+    source_generation: Option<u64>,
+    /// Only if this is the source's live generation.
+    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_GENERATION_MATCH")]
+    if_source_generation_match: Option<u64>,
+    /// Only if this is not the source's live generation.
+    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_GENERATION_NOT_MATCH")]
+    if_source_generation_not_match: Option<u64>,
+    /// Only if the source's metadata has this version.
+    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_METAGENERATION_MATCH")]
+    if_source_metageneration_match: Option<u64>,
+    /// Only if the source's metadata has not this version.
+    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_METAGENERATION_NOT_MATCH")]
+    if_source_metageneration_not_match: Option<u64>,
+}
+
+impl SourceConditions {
+    fn object_ref(&self, url: GsUrl) -> ObjectRef {
+        ObjectRef {
+            generation: self.source_generation,
+            preconditions: Preconditions {
+                if_generation_match: self.if_source_generation_match,
+                if_generation_not_match: self.if_source_generation_not_match,
+                if_metageneration_match: self.if_source_metageneration_match,
+                if_metageneration_not_match: self.if_source_metageneration_not_match,
+            },
+            ..ObjectRef::new(url.bucket, url.object)
+        }
+    }
 }
 
 /// Which objects to list.
@@ -214,6 +312,72 @@ impl ObjectRequest {
                     sources: compose_sources(&url, sources, &source_generations)?,
                 };
                 (head, Request::ComposeObjects(args))
+            }
+            Self::RewriteObject {
+                source,
+                url,
+                max_bytes,
+                rewrite_token,
+                from,
+                new,
+                head,
+            } => {
+                let rewrite = Box::new(Rewrite {
+                    source: from.object_ref(source),
+                    destination: new.destination(&url)?,
+                    max_bytes,
+                    token: rewrite_token,
+                });
+                (head, Request::RewriteObject(rewrite_object::Args { rewrite }))
+            }
+            Self::PatchObject {
+                object,
+                patch,
+                predefined_acl,
+                fields,
+                head,
+            } => {
+                let of = object.object_ref();
+                let args = patch_object::Args {
+                    generation: of.generation,
+                    object: Destination {
+                        preconditions: of.preconditions,
+                        user_project: of.user_project,
+                        predefined_acl,
+                        fields,
+                        metadata: patch.into(),
+                        ..Destination::new(of.bucket, of.object)
+                    },
+                };
+                (head, Request::PatchObject(args))
+            }
+            Self::MoveObject {
+                source,
+                url,
+                from,
+                to,
+                user_project,
+                fields,
+                head,
+            } => {
+                if source.bucket != url.bucket {
+                    return Err(Failure::usage("a move stays in its bucket").at(url));
+                }
+                if from.source_generation.is_some() {
+                    return Err(Failure::usage(
+                        "a move takes the live generation: use --if-source-generation-match",
+                    ));
+                }
+                let args = move_object::Args {
+                    source: ObjectRef {
+                        user_project,
+                        fields,
+                        ..from.object_ref(source)
+                    },
+                    destination: url.object,
+                    preconditions: (&to).into(),
+                };
+                (head, Request::MoveObject(args))
             }
         };
         Ok((head, request, Body::None))

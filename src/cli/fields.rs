@@ -1,13 +1,17 @@
 //! A frame as named fields, for `gcsd decode`.
 
+#[path = "fields_objects.rs"]
+mod objects;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::one_line;
-use crate::types::{ComposeSource, Destination, ObjectInfo, ObjectQuery, ObjectRef, Preconditions};
+use crate::types::{ObjectInfo, Preconditions};
 use crate::wire::progress::Progress;
 use crate::wire::read_at::{self, Range};
-use crate::wire::{ErrorReply, Reply, Request, Status, attach_upload, cancel_upload, page, start_upload};
+use crate::wire::{ErrorReply, Reply, Request, Status, attach_upload, cancel_upload, start_upload};
+use objects::source;
 
 /// Named values in the order in which they are shown.
 #[derive(Debug, Default)]
@@ -105,6 +109,18 @@ impl Fields {
                 self.destination(&args.destination);
                 self.add("sources", args.sources.iter().map(source).collect::<Vec<_>>());
             }
+            Request::RewriteObject(args) => self.rewrite(&args.rewrite),
+            Request::PatchObject(args) => {
+                self.destination(&args.object);
+                self.maybe("generation", args.generation);
+            }
+            Request::MoveObject(args) => {
+                self.object_ref(&args.source);
+                self.add("destination", args.destination.as_str());
+                self.conditions("destination_conditions", &args.preconditions);
+            }
+            Request::ListBuckets(args) => self.bucket_query(&args.query),
+            Request::StatBucket(args) => self.bucket_ref(&args.of),
             Request::QueryUpload(_) | Request::CancelUpload(_) | Request::DetachUpload(_) => {}
         }
     }
@@ -167,8 +183,13 @@ impl Fields {
                 self.add("sent", end.sent);
                 self.add("crc32c", end.crc32c.to_base64());
             }
-            Reply::StatObject(args) | Reply::ComposeObjects(args) => self.object(&args.object),
-            Reply::ListObjects(page) => self.page(page),
+            Reply::StatObject(args)
+            | Reply::ComposeObjects(args)
+            | Reply::PatchObject(args)
+            | Reply::MoveObject(args) => self.object(&args.object),
+            Reply::ListObjects(page) | Reply::ListBuckets(page) => self.page(page),
+            Reply::RewriteObject(args) => self.rewritten(&args.rewritten),
+            Reply::StatBucket(args) => self.bucket(&args.bucket),
         }
     }
 
@@ -196,69 +217,6 @@ impl Fields {
         self.maybe("predefined_acl", args.predefined_acl.as_deref());
         if !args.metadata.is_empty() {
             self.add("metadata", json_or_text(&args.metadata));
-        }
-    }
-
-    fn object_ref(&mut self, of: &ObjectRef) {
-        self.add("bucket", of.bucket.as_str());
-        self.add("object", of.object.as_str());
-        self.maybe("generation", of.generation);
-        self.preconditions(&of.preconditions);
-        self.maybe("user_project", of.user_project.as_deref());
-        self.maybe("fields", of.fields.as_deref());
-        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
-    }
-
-    fn destination(&mut self, of: &Destination) {
-        self.add("bucket", of.bucket.as_str());
-        self.add("object", of.object.as_str());
-        self.preconditions(&of.preconditions);
-        self.maybe("user_project", of.user_project.as_deref());
-        self.maybe("kms_key_name", of.kms_key_name.as_deref());
-        self.maybe("predefined_acl", of.predefined_acl.as_deref());
-        self.maybe("fields", of.fields.as_deref());
-        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
-        if !of.metadata.is_empty() {
-            self.add("metadata", json_or_text(&of.metadata));
-        }
-    }
-
-    fn query(&mut self, of: &ObjectQuery) {
-        self.add("bucket", of.bucket.as_str());
-        for (name, text) in [
-            ("prefix", &of.prefix),
-            ("delimiter", &of.delimiter),
-            ("start_offset", &of.start_offset),
-            ("end_offset", &of.end_offset),
-            ("match_glob", &of.match_glob),
-            ("page_token", &of.page_token),
-            ("user_project", &of.user_project),
-            ("fields", &of.fields),
-        ] {
-            self.maybe(name, text.as_deref());
-        }
-        self.maybe("max_results", of.max_results);
-        for (name, set) in [
-            ("versions", of.versions),
-            ("soft_deleted", of.soft_deleted),
-            ("include_trailing_delimiter", of.include_trailing_delimiter),
-            ("include_folders_as_prefixes", of.include_folders_as_prefixes),
-            ("full", of.full),
-        ] {
-            self.maybe(name, set.then_some(true));
-        }
-    }
-
-    fn page(&mut self, page: &page::Reply) {
-        match page {
-            page::Reply::Piece => self.add("part", "piece"),
-            page::Reply::End(page::End { sent, page }) => {
-                self.add("part", "end");
-                self.add("sent", *sent);
-                self.add("items", page.items);
-                self.add("prefixes", page.prefixes);
-                self.maybe("next_page_token", page.next_page_token.as_deref());
-            }
         }
     }
 
@@ -297,20 +255,6 @@ impl Fields {
             time.map_or_else(|| json!(expires), |time| json!(time.to_string())),
         );
     }
-}
-
-/// A source of a composition.
-fn source(of: &ComposeSource) -> Value {
-    let mut shown = json!({ "object": of.object.as_str() });
-    for (name, number) in [
-        ("generation", of.generation),
-        ("if_generation_match", of.if_generation_match),
-    ] {
-        if let Some(number) = number {
-            shown[name] = number.into();
-        }
-    }
-    shown
 }
 
 /// Whether text can stand in a line as it is.

@@ -164,7 +164,9 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     /// A frame of a reply in several frames that goes well.
     async fn read_frame(&mut self, head: ReplyHead, part: Part, reply: Reply) -> Result<(), Reason> {
         // A list has no frame that says what is coming.
-        if matches!(reply, Reply::ListObjects(_)) && !self.reads.contains_key(&head.sequence) {
+        if matches!(reply, Reply::ListObjects(_) | Reply::ListBuckets(_))
+            && !self.reads.contains_key(&head.sequence)
+        {
             self.begin(head.sequence, None);
         }
         let begun = self.reads.contains_key(&head.sequence);
@@ -238,9 +240,13 @@ impl Part {
     fn of(reply: &Reply) -> Self {
         match reply {
             Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
-            Reply::ReadAt(read_at::Reply::Piece) | Reply::ListObjects(page::Reply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::Reply::Piece)
+            | Reply::ListObjects(page::Reply::Piece)
+            | Reply::ListBuckets(page::Reply::Piece) => Self::Piece,
             Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
-            Reply::ListObjects(page::Reply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::Reply::End(end)) | Reply::ListBuckets(page::Reply::End(end)) => {
+                Self::End(end.sent)
+            }
             _ => Self::Whole,
         }
     }

@@ -12,7 +12,8 @@ use crate::types::Page;
 use crate::wire::progress::Progress;
 use crate::wire::{
     self, Opcode, WireArgs, attach_upload, cancel_upload, compose_objects, delete_object, finish_upload,
-    hello, list_objects, page, ping, put_object, read_at, start_upload, stat_object, write_at,
+    hello, list_buckets, list_objects, move_object, page, patch_object, ping, put_object, read_at,
+    rewrite_object, start_upload, stat_bucket, stat_object, write_at,
 };
 
 /// Events of one read that wait to be taken, before the socket is no longer read.
@@ -166,6 +167,38 @@ impl Connection {
         self.page(Opcode::ListObjects, args).await
     }
 
+    /// One page of a project's buckets; as [`list_objects`](Self::list_objects).
+    pub async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, Error> {
+        self.page(Opcode::ListBuckets, args).await
+    }
+
+    /// Copies an object, or goes on with it: one step.
+    pub async fn rewrite_object(
+        &self,
+        args: &rewrite_object::Args,
+    ) -> Result<Reply<rewrite_object::Reply>, Error> {
+        let answer = self.call(Opcode::RewriteObject, 0, args, Body::empty()).await?;
+        reply!(answer, RewriteObject)
+    }
+
+    /// Changes an object's metadata.
+    pub async fn patch_object(&self, args: &patch_object::Args) -> Result<Reply<patch_object::Reply>, Error> {
+        let answer = self.call(Opcode::PatchObject, 0, args, Body::empty()).await?;
+        reply!(answer, PatchObject)
+    }
+
+    /// Gives an object another name in its bucket.
+    pub async fn move_object(&self, args: &move_object::Args) -> Result<Reply<move_object::Reply>, Error> {
+        let answer = self.call(Opcode::MoveObject, 0, args, Body::empty()).await?;
+        reply!(answer, MoveObject)
+    }
+
+    /// What GCS says of a bucket.
+    pub async fn stat_bucket(&self, args: &stat_bucket::Args) -> Result<Reply<stat_bucket::Reply>, Error> {
+        let answer = self.call(Opcode::StatBucket, 0, args, Body::empty()).await?;
+        reply!(answer, StatBucket)
+    }
+
     /// Collects a page.
     async fn page(&self, opcode: Opcode, args: &impl WireArgs) -> Result<Reply<Page>, Error> {
         let (events, mut page) = mpsc::channel(READ_AHEAD);
@@ -178,7 +211,10 @@ impl Connection {
                     return Err(Error::Request(RequestError::PageTooLarge));
                 }
                 Some(Ok(ReadEvent::Bytes(bytes))) => json.extend_from_slice(&bytes),
-                Some(Ok(ReadEvent::Args(wire::Reply::ListObjects(page::Reply::End(end))))) => {
+                Some(Ok(ReadEvent::Args(
+                    wire::Reply::ListObjects(page::Reply::End(end))
+                    | wire::Reply::ListBuckets(page::Reply::End(end)),
+                ))) => {
                     let (args, json) = (end.page, json.freeze());
                     return Ok(Reply { args, json });
                 }

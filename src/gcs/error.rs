@@ -18,16 +18,22 @@ pub enum Call {
     Cancel,
     /// An object in one request.
     Put,
-    /// An object's metadata.
+    /// An object's or a bucket's metadata.
     Stat,
     /// An object's bytes.
     Read,
-    /// A page of objects.
+    /// A page of objects or buckets.
     List,
     /// The deletion of an object.
     Delete,
     /// An object of several others.
     Compose,
+    /// A step of a copy.
+    Rewrite,
+    /// A change of metadata.
+    Patch,
+    /// Another name.
+    Move,
 }
 
 /// The closed set of failures.
@@ -264,7 +270,7 @@ impl Error {
                 _ if !self.0.request_sent => Recovery::Same,
                 Some(Call::Start | Call::Query | Call::Stat | Call::Read | Call::List) => Recovery::Same,
                 Some(Call::Write | Call::Finish | Call::Cancel) | None => Recovery::Query,
-                Some(Call::Put | Call::Delete | Call::Compose) => {
+                Some(Call::Put | Call::Delete | Call::Compose | Call::Rewrite | Call::Patch | Call::Move) => {
                     if self.0.repeatable || self.0.http_status == Some(429) {
                         Recovery::Same
                     } else {

@@ -66,6 +66,15 @@ impl JsonCall {
         insert_key(&mut self.headers, key);
         self
     }
+
+    /// The same call with the key that the object which it copies is encrypted with.
+    pub(super) fn source_key(mut self, key: Option<&EncryptionKey>) -> Self {
+        const ALGORITHM: HeaderName = HeaderName::from_static("x-goog-copy-source-encryption-algorithm");
+        const KEY: HeaderName = HeaderName::from_static("x-goog-copy-source-encryption-key");
+        const HASH: HeaderName = HeaderName::from_static("x-goog-copy-source-encryption-key-sha256");
+        insert_key_as(&mut self.headers, key, [ALGORITHM, KEY, HASH]);
+        self
+    }
 }
 
 impl Gcs {

@@ -25,7 +25,7 @@ pub struct Object {
 /// The fields of an object resource that are read. GCS writes 64-bit numbers as strings.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Resource {
+pub(super) struct Resource {
     generation: Number,
     metageneration: Option<Number>,
     size: Number,
@@ -35,13 +35,13 @@ struct Resource {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Number {
+pub(super) enum Number {
     Text(String),
     Plain(u64),
 }
 
 impl Number {
-    fn value(&self) -> Option<u64> {
+    pub(super) fn value(&self) -> Option<u64> {
         match self {
             Self::Text(text) => text.parse().ok(),
             Self::Plain(number) => Some(*number),
@@ -49,27 +49,33 @@ impl Number {
     }
 }
 
+impl Resource {
+    /// The fields that programs need.
+    pub(super) fn info(&self) -> Option<ObjectInfo> {
+        Some(ObjectInfo {
+            generation: self.generation.value()?,
+            metageneration: match &self.metageneration {
+                Some(number) => number.value()?,
+                None => 0,
+            },
+            size: self.size.value()?,
+            crc32c: match &self.crc32c {
+                Some(text) => Some(Crc32c::from_base64(text)?),
+                None => None,
+            },
+            md5: match &self.md5_hash {
+                Some(text) => Some(md5(text)?),
+                None => None,
+            },
+        })
+    }
+}
+
 impl Object {
     /// Reads an object resource.
     pub(super) fn parse(json: &Bytes) -> Option<Self> {
         let resource: Resource = serde_json::from_slice(json).ok()?;
-        let info = ObjectInfo {
-            generation: resource.generation.value()?,
-            metageneration: match resource.metageneration {
-                Some(number) => number.value()?,
-                None => 0,
-            },
-            size: resource.size.value()?,
-            crc32c: match resource.crc32c {
-                Some(text) => Some(Crc32c::from_base64(&text)?),
-                None => None,
-            },
-            md5: match resource.md5_hash {
-                Some(text) => Some(md5(&text)?),
-                None => None,
-            },
-        };
-        let json = json.clone();
+        let (info, json) = (resource.info()?, json.clone());
         Some(Self { info, json })
     }
 

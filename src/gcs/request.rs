@@ -100,6 +100,17 @@ impl Target {
         self.number("ifMetagenerationNotMatch", conditions.if_metageneration_not_match);
     }
 
+    /// Those on the object that is copied or moved.
+    pub(super) fn source_preconditions(&mut self, conditions: &Preconditions) {
+        self.number("ifSourceGenerationMatch", conditions.if_generation_match);
+        self.number("ifSourceGenerationNotMatch", conditions.if_generation_not_match);
+        self.number("ifSourceMetagenerationMatch", conditions.if_metageneration_match);
+        self.number(
+            "ifSourceMetagenerationNotMatch",
+            conditions.if_metageneration_not_match,
+        );
+    }
+
     pub(super) fn build(self) -> Result<PathAndQuery, Error> {
         PathAndQuery::try_from(self.text)
             .map_err(|_| Error::new(ErrorKind::Invalid, "the request's target is too long for a URL"))

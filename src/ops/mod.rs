@@ -12,13 +12,18 @@ mod detach_upload;
 mod fences;
 mod finish_upload;
 mod hello;
+mod list_buckets;
 mod list_objects;
+mod move_object;
+mod patch_object;
 mod ping;
 pub mod put_object;
 mod query_upload;
 mod read_at;
 mod replier;
+mod rewrite_object;
 mod start_upload;
+mod stat_bucket;
 mod stat_object;
 mod token;
 mod uploads;
@@ -140,6 +145,11 @@ pub async fn dispatch(
         (Request::ListObjects(args), _) => list_objects::run(context, &args, replier).await,
         (Request::DeleteObject(args), _) => delete_object::run(context, &args).await,
         (Request::ComposeObjects(args), _) => compose_objects::run(context, &args).await,
+        (Request::RewriteObject(args), _) => rewrite_object::run(context, &args).await,
+        (Request::PatchObject(args), _) => patch_object::run(context, &args).await,
+        (Request::MoveObject(args), _) => move_object::run(context, &args).await,
+        (Request::ListBuckets(args), _) => list_buckets::run(context, &args, replier).await,
+        (Request::StatBucket(args), _) => stat_bucket::run(context, &args).await,
         (Request::WriteAt(_) | Request::PutObject(_), _) | (_, None) => Err(unseated(opcode)),
     }
 }

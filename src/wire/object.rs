@@ -16,7 +16,7 @@ const IF_GENERATION_NOT_MATCH: u32 = 2;
 /// `present` bit: `if_metageneration_match` holds a value.
 pub(super) const IF_METAGENERATION_MATCH: u32 = 4;
 /// `present` bit: `if_metageneration_not_match` holds a value.
-const IF_METAGENERATION_NOT_MATCH: u32 = 8;
+pub(super) const IF_METAGENERATION_NOT_MATCH: u32 = 8;
 /// `present` bits of all preconditions.
 pub(super) const PRECONDITION_BITS: u32 = 0xf;
 /// `present` bit: the opcode's own number (`size`, `generation`) holds a value.

@@ -136,6 +136,17 @@ opcodes! {
     0x24 DeleteObject delete_object none none;
     /// One object of up to 32.
     0x25 ComposeObjects compose_objects none none;
+    /// One step of a copy.
+    0x26 RewriteObject rewrite_object none none;
+    /// An object's metadata, changed in the fields that are named.
+    0x27 PatchObject patch_object none none;
+    /// An object gets another name in its bucket.
+    0x28 MoveObject move_object none none;
+
+    /// One page of a project's buckets.
+    0x40 ListBuckets list_buckets none none;
+    /// What GCS says of a bucket.
+    0x41 StatBucket stat_bucket none none;
 }
 
 impl Request {
@@ -146,6 +157,11 @@ impl Request {
             Self::DeleteObject(args) => args.of.is_deleted_once(),
             Self::PutObject(args) => args.destination.preconditions.pins_generation(),
             Self::ComposeObjects(args) => args.destination.preconditions.pins_generation(),
+            Self::RewriteObject(args) => args.rewrite.destination.preconditions.pins_generation(),
+            Self::PatchObject(args) => args.object.preconditions.pins_metageneration(),
+            Self::MoveObject(args) => {
+                args.source.preconditions.pins_generation() || args.preconditions.pins_generation()
+            }
             Self::Hello(_)
             | Self::Ping(_)
             | Self::StartUpload(_)
@@ -157,7 +173,9 @@ impl Request {
             | Self::DetachUpload(_)
             | Self::ReadAt(_)
             | Self::StatObject(_)
-            | Self::ListObjects(_) => true,
+            | Self::ListObjects(_)
+            | Self::ListBuckets(_)
+            | Self::StatBucket(_) => true,
         }
     }
 }

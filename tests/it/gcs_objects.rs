@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use gcsd::gcs::{Error, ErrorKind, Gcs, PageStream, Recovery};
-use gcsd::types::{ComposeSource, Destination, EncryptionKey, ObjectQuery, ObjectRef, Page, Preconditions};
+use gcsd::types::{
+    ComposeSource, Destination, EncryptionKey, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite,
+};
 
 use crate::support::peer::{Conversation, Peer, object, patiently, response};
 
@@ -173,6 +175,116 @@ async fn what_did_not_reach_gcs_is_sent_again() {
         .await
         .expect_err("nobody listens");
     assert_eq!((error.request_sent(), error.recovery()), (false, Recovery::Same));
+}
+
+#[tokio::test]
+async fn a_copy_carries_everything_it_was_given() {
+    let object = ObjectRef {
+        generation: Some(9),
+        preconditions: Preconditions {
+            if_generation_match: Some(1),
+            if_metageneration_not_match: Some(2),
+            ..Preconditions::default()
+        },
+        key: Some(EncryptionKey::new([1; 32])),
+        ..object()
+    };
+    let destination = Destination {
+        preconditions: Preconditions {
+            if_generation_match: Some(0),
+            ..Preconditions::default()
+        },
+        kms_key_name: Some("k".into()),
+        predefined_acl: Some("publicRead".into()),
+        metadata: Bytes::from_static(b"{}"),
+        key: Some(EncryptionKey::new([0; 32])),
+        ..Destination::new("other".parse().expect("a name"), "c/d".parse().expect("a name"))
+    };
+    let rewrite = Rewrite {
+        source: object,
+        destination,
+        max_bytes: Some(1 << 20),
+        token: Some("t=".into()),
+    };
+    let answer =
+        r#"{"done":true,"totalBytesRewritten":"3","objectSize":3,"resource":{"generation":"5","size":"3"}}"#;
+    let call = async |gcs: &Gcs| gcs.rewrite_object(&rewrite).await;
+    let (copied, head, body) = asked(Some(&response("200 OK", "", answer)), call).await;
+    let (copied, json) = copied.expect("copied").answer;
+    assert_eq!((copied.rewritten, copied.size, copied.token), (3, 3, None));
+    assert_eq!(
+        (copied.object.map(|object| object.generation), &json[..]),
+        (Some(5), answer.as_bytes())
+    );
+    let line = "POST /storage/v1/b/bucket/o/a%2Fb/rewriteTo/b/other/o/c%2Fd?sourceGeneration=9&ifSourceGenerationMatch=1\
+                &ifSourceMetagenerationNotMatch=2&ifGenerationMatch=0&destinationKmsKeyName=k\
+                &destinationPredefinedAcl=publicRead&maxBytesRewrittenPerCall=1048576&rewriteToken=t%3D HTTP";
+    assert!(head.starts_with(line), "{head}");
+    assert!(head.contains("x-goog-encryption-key: AAAA"), "{head}");
+    assert!(
+        head.contains("x-goog-copy-source-encryption-algorithm: AES256"),
+        "{head}"
+    );
+    assert!(head.contains("x-goog-copy-source-encryption-key: AQEB"), "{head}");
+    assert!(
+        head.contains("x-goog-copy-source-encryption-key-sha256: "),
+        "{head}"
+    );
+    assert_eq!(body, "{}");
+
+    // A step that is not the last must name the next one; one that is must show the copy.
+    for bad in [
+        r#"{"done":false,"totalBytesRewritten":"1","objectSize":"3"}"#,
+        r#"{"done":true,"totalBytesRewritten":"3","objectSize":"3"}"#,
+        r#"{"done":true,"resource":{"generation":"5","size":"3"}}"#,
+        "{}",
+    ] {
+        let call = async |gcs: &Gcs| gcs.rewrite_object(&rewrite).await;
+        let (copied, _, _) = asked(Some(&response("200 OK", "", bad)), call).await;
+        let error = copied.expect_err("no answer of GCS");
+        assert_eq!(
+            (error.kind(), error.recovery()),
+            (ErrorKind::BadResponse, Recovery::Same),
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_patch_and_a_move_say_what_and_when() {
+    let patch = Destination {
+        preconditions: Preconditions {
+            if_metageneration_match: Some(4),
+            ..Preconditions::default()
+        },
+        predefined_acl: Some("private".into()),
+        user_project: Some("payer".into()),
+        metadata: Bytes::from_static(br#"{"contentType":null}"#),
+        ..composition().0
+    };
+    let call = async |gcs: &Gcs| gcs.patch_object(&patch, Some(7)).await;
+    let (patched, head, body) = asked(Some(&described()), call).await;
+    assert_eq!(patched.expect("patched").answer.info.size, 3);
+    let line = "PATCH /storage/v1/b/bucket/o/a%2Fb?generation=7&ifMetagenerationMatch=4&predefinedAcl=private\
+                &userProject=payer HTTP";
+    assert!(head.starts_with(line), "{head}");
+    assert_eq!(body, r#"{"contentType":null}"#);
+
+    let mut source = object();
+    source.preconditions.if_generation_match = Some(7);
+    source.user_project = Some("payer".into());
+    let new_name = "c d".parse().expect("a name");
+    let conditions = Preconditions {
+        if_generation_match: Some(0),
+        ..Preconditions::default()
+    };
+    let call = async |gcs: &Gcs| gcs.move_object(&source, &new_name, &conditions).await;
+    let (moved, head, body) = asked(Some(&described()), call).await;
+    assert_eq!(moved.expect("moved").answer.info.generation, 5);
+    let line = "POST /storage/v1/b/bucket/o/a%2Fb/moveTo/o/c%20d?ifSourceGenerationMatch=7&ifGenerationMatch=0\
+                &userProject=payer HTTP";
+    assert!(head.starts_with(line), "{head}");
+    assert_eq!(body, "");
 }
 
 async fn collect(stream: &mut PageStream) -> Result<String, Error> {

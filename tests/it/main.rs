@@ -1,5 +1,6 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+mod buckets;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;
@@ -34,6 +35,7 @@ mod list_objects;
 mod matrix;
 mod mini_client;
 mod object_changes;
+mod object_copies;
 mod put_object;
 mod read_at;
 mod reliable;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use gcsd::types::{
-    BucketName, ComposeSource, Destination, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page,
-    Preconditions,
+    BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Destination, ObjectInfo, ObjectName,
+    ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, Rewritten,
 };
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     ErrorReply, HEAD_LEN, Kind, Layer, Opcode, PIECE_HEAD_LEN, Retry, WireArgs, attach_upload, cancel_upload,
-    compose_objects, delete_object, finish_upload, hello, list_objects, page, ping, put_object, read_at,
-    start_upload, stat_object, write_at,
+    compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects, move_object, page,
+    patch_object, ping, put_object, read_at, rewrite_object, start_upload, stat_bucket, stat_object,
+    write_at,
 };
 
 use crate::support::vectors;
@@ -238,6 +239,40 @@ fn sizes() -> Vec<(&'static str, usize)> {
         let args = compose_objects::Args { destination, sources };
         args.to_bytes().len()
     };
+    let rewrite = rewrite_object::Args {
+        rewrite: Box::new(Rewrite {
+            source: of.clone(),
+            destination: destination.clone(),
+            max_bytes: None,
+            token: None,
+        }),
+    };
+    let step = rewrite_object::Reply {
+        rewritten: Rewritten {
+            rewritten: 0,
+            size: 0,
+            token: None,
+            object: None,
+        },
+    };
+    let patch = patch_object::Args {
+        object: destination.clone(),
+        generation: None,
+    };
+    let rename = move_object::Args {
+        source: of.clone(),
+        destination: source.object.clone(),
+        preconditions: Preconditions::default(),
+    };
+    let buckets = list_buckets::Args {
+        query: BucketQuery::new(""),
+    };
+    let bucket_ref = stat_bucket::Args {
+        of: BucketRef::new(bucket.clone()),
+    };
+    let bucket_info = stat_bucket::Reply {
+        bucket: BucketInfo::default(),
+    };
     let delete = delete_object::Args { of }.to_bytes().len() - names;
     let query = ObjectQuery::new(bucket);
     let list = list_objects::Args { query }.to_bytes().len() - 3;
@@ -305,6 +340,16 @@ fn sizes() -> Vec<(&'static str, usize)> {
         ("ComposeObjects.args", compose(0) - names),
         ("Source", compose(2) - compose(1) - 1),
         ("ComposeObjects.reply", info),
+        ("RewriteObject.args", rewrite.to_bytes().len() - 2 * names),
+        ("RewriteObject.reply", step.to_bytes().len()),
+        ("PatchObject.args", patch.to_bytes().len() - names),
+        ("PatchObject.reply", info),
+        ("MoveObject.args", rename.to_bytes().len() - names - 1),
+        ("MoveObject.reply", info),
+        ("ListBuckets.args", buckets.to_bytes().len()),
+        ("ListBuckets.end", page_end.to_bytes().len()),
+        ("StatBucket.args", bucket_ref.to_bytes().len() - 3),
+        ("StatBucket.reply", bucket_info.to_bytes().len()),
     ]
 }
 

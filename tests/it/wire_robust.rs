@@ -149,7 +149,7 @@ fn any_length(like: &Args) -> bool {
     matches!(
         like,
         Args::Request(Request::Ping(_))
-            | Args::Reply(Reply::Ping(_) | Reply::ReadAt(_) | Reply::ListObjects(_))
+            | Args::Reply(Reply::Ping(_) | Reply::ReadAt(_) | Reply::ListObjects(_) | Reply::ListBuckets(_))
     )
 }
 

@@ -3,8 +3,8 @@
 use super::pieces::{abort, data, end};
 use bytes::Bytes;
 use gcsd::types::{
-    BucketName, ComposeSource, Crc32c, Destination, EncryptionKey, ObjectInfo, ObjectName, ObjectQuery,
-    ObjectRef, Page, Preconditions,
+    BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Crc32c, Destination, EncryptionKey,
+    ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, Rewritten,
 };
 use gcsd::wire::args::Empty;
 use gcsd::wire::head::{CHECKED, CLOSING, MORE, STREAMED};
@@ -12,8 +12,9 @@ use gcsd::wire::object::Described;
 use gcsd::wire::progress::Progress;
 use gcsd::wire::{
     ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
-    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_objects, page, ping,
-    put_object, read_at, start_upload, stat_object, write_at,
+    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects,
+    move_object, page, patch_object, ping, put_object, read_at, rewrite_object, start_upload, stat_bucket,
+    stat_object, write_at,
 };
 
 /// A head of either direction.
@@ -200,6 +201,15 @@ fn every_precondition() -> Preconditions {
     }
 }
 
+fn other_preconditions() -> Preconditions {
+    Preconditions {
+        if_generation_match: Some(5),
+        if_generation_not_match: Some(6),
+        if_metageneration_match: Some(7),
+        if_metageneration_not_match: Some(8),
+    }
+}
+
 fn of_full() -> ObjectRef {
     ObjectRef {
         generation: Some(GENERATION),
@@ -246,6 +256,9 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(objects());
     cases.extend(lists());
     cases.extend(changes());
+    cases.extend(copies());
+    cases.extend(patches_and_moves());
+    cases.extend(buckets());
     cases.extend(errors());
     cases
 }
@@ -740,6 +753,258 @@ fn changes() -> Vec<Case> {
         one(
             "compose_objects.reply",
             reply(19, 200, 0, composed, json("both.txt", &both).as_bytes()),
+        ),
+    ]
+}
+
+fn copies() -> Vec<Case> {
+    let to = Destination::new(
+        BucketName::new("photos-eu").expect("a bucket's name"),
+        object("copy.txt"),
+    );
+    let rewrite = Rewrite {
+        source: ObjectRef {
+            generation: Some(GENERATION),
+            ..of()
+        },
+        destination: Destination {
+            preconditions: Preconditions {
+                if_generation_match: Some(0),
+                ..Preconditions::default()
+            },
+            ..to.clone()
+        },
+        max_bytes: None,
+        token: None,
+    };
+    let full = Rewrite {
+        source: ObjectRef {
+            generation: Some(GENERATION),
+            preconditions: other_preconditions(),
+            key: Some(EncryptionKey::new(std::array::from_fn(|at| {
+                u8::try_from(at + 32).expect("small")
+            }))),
+            ..of()
+        },
+        destination: Destination {
+            preconditions: every_precondition(),
+            user_project: Some("billing-1".into()),
+            kms_key_name: Some("k".into()),
+            predefined_acl: Some("publicRead".into()),
+            fields: Some("done".into()),
+            metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
+            key: Some(key()),
+            ..to
+        },
+        max_bytes: Some(1 << 20),
+        token: Some("dG9rZW4".into()),
+    };
+    let done = Rewritten {
+        rewritten: 12,
+        size: 12,
+        token: None,
+        object: Some(ObjectInfo {
+            generation: GENERATION + 3_000_000,
+            ..info()
+        }),
+    };
+    let step = Rewritten {
+        rewritten: 1 << 20,
+        size: 5 << 30,
+        token: Some("dG9rZW4".into()),
+        object: None,
+    };
+    let ask = |rewrite| {
+        let rewrite = Box::new(rewrite);
+        Request::RewriteObject(rewrite_object::Args { rewrite })
+    };
+    let tell = |rewritten| Reply::RewriteObject(rewrite_object::Reply { rewritten });
+    let json = r#"{"done":true,"objectSize":"12","totalBytesRewritten":"12","resource":{"name":"copy.txt"}}"#;
+    let step_json = r#"{"done":false,"objectSize":"5368709120","totalBytesRewritten":"1048576","rewriteToken":"dG9rZW4"}"#;
+    vec![
+        one("rewrite_object.request", request(23, 0, ask(rewrite), b"")),
+        one("rewrite_object_full.request", request(24, 0, ask(full), b"")),
+        one(
+            "rewrite_object.reply",
+            reply(23, 200, 0, tell(done), json.as_bytes()),
+        ),
+        one(
+            "rewrite_object_step.reply",
+            reply(24, 200, 0, tell(step), step_json.as_bytes()),
+        ),
+    ]
+}
+
+fn patches_and_moves() -> Vec<Case> {
+    let patch = patch_object::Args {
+        object: Destination {
+            preconditions: Preconditions {
+                if_metageneration_match: Some(1),
+                ..Preconditions::default()
+            },
+            metadata: Bytes::from(r#"{"cacheControl":null}"#),
+            ..Destination::new(bucket(), object("hello.txt"))
+        },
+        generation: None,
+    };
+    let patch_full = patch_object::Args {
+        object: Destination {
+            preconditions: every_precondition(),
+            user_project: Some("billing-1".into()),
+            predefined_acl: Some("publicRead".into()),
+            fields: Some("name".into()),
+            metadata: Bytes::from(r#"{"metadata":{"a":"b"}}"#),
+            ..Destination::new(bucket(), object("hello.txt"))
+        },
+        generation: Some(GENERATION),
+    };
+    let rename = move_object::Args {
+        source: ObjectRef {
+            preconditions: Preconditions {
+                if_generation_match: Some(GENERATION),
+                ..Preconditions::default()
+            },
+            ..of()
+        },
+        destination: object("bye.txt"),
+        preconditions: Preconditions {
+            if_generation_match: Some(0),
+            ..Preconditions::default()
+        },
+    };
+    let rename_full = move_object::Args {
+        source: ObjectRef {
+            preconditions: other_preconditions(),
+            user_project: Some("billing-1".into()),
+            fields: Some("name".into()),
+            ..of()
+        },
+        destination: object("bye.txt"),
+        preconditions: every_precondition(),
+    };
+    let patched = ObjectInfo {
+        metageneration: 2,
+        ..info()
+    };
+    let moved = ObjectInfo {
+        generation: GENERATION + 4_000_000,
+        ..info()
+    };
+    let described = |object| Described { object };
+    vec![
+        one(
+            "patch_object.request",
+            request(25, 0, Request::PatchObject(patch), b""),
+        ),
+        one(
+            "patch_object_full.request",
+            request(26, 0, Request::PatchObject(patch_full), b""),
+        ),
+        one(
+            "patch_object.reply",
+            reply(
+                25,
+                200,
+                0,
+                Reply::PatchObject(described(patched)),
+                json("hello.txt", &patched).as_bytes(),
+            ),
+        ),
+        one(
+            "move_object.request",
+            request(27, 0, Request::MoveObject(rename), b""),
+        ),
+        one(
+            "move_object_full.request",
+            request(28, 0, Request::MoveObject(rename_full), b""),
+        ),
+        one(
+            "move_object.reply",
+            reply(
+                27,
+                200,
+                0,
+                Reply::MoveObject(described(moved)),
+                json("bye.txt", &moved).as_bytes(),
+            ),
+        ),
+    ]
+}
+
+fn buckets() -> Vec<Case> {
+    let full = BucketQuery {
+        project: "my-project".into(),
+        prefix: Some("ph".into()),
+        page_token: Some("photos".into()),
+        max_results: Some(100),
+        full: true,
+        soft_deleted: true,
+        return_partial_success: true,
+        user_project: Some("billing-1".into()),
+        fields: Some("items(name)".into()),
+    };
+    let json = r#"{"kind":"storage#buckets","items":[{"name":"photos"},{"name":"photos-eu"}]}"#;
+    let end = page::End {
+        sent: json.len() as u64,
+        page: Page {
+            items: 2,
+            ..Page::default()
+        },
+    };
+    let listed = vec![
+        reply(
+            29,
+            0,
+            MORE,
+            Reply::ListBuckets(page::Reply::Piece),
+            json.as_bytes(),
+        ),
+        reply(29, 200, 0, Reply::ListBuckets(page::Reply::End(end)), b""),
+    ];
+    let of_full = BucketRef {
+        bucket: bucket(),
+        generation: Some(GENERATION),
+        preconditions: Preconditions {
+            if_metageneration_match: Some(3),
+            if_metageneration_not_match: Some(4),
+            ..Preconditions::default()
+        },
+        soft_deleted: true,
+        full: true,
+        user_project: Some("billing-1".into()),
+        fields: Some("name".into()),
+    };
+    let stated = stat_bucket::Reply {
+        bucket: BucketInfo {
+            metageneration: 3,
+            versioning: true,
+            uniform_access: true,
+            location: "EU".into(),
+            storage_class: "STANDARD".into(),
+            ..BucketInfo::default()
+        },
+    };
+    let stated_json = r#"{"name":"photos","metageneration":"3","location":"EU","storageClass":"STANDARD"}"#;
+    let list = |query| Request::ListBuckets(list_buckets::Args { query });
+    let stat = |of| Request::StatBucket(stat_bucket::Args { of });
+    vec![
+        one(
+            "list_buckets.request",
+            request(29, 0, list(BucketQuery::new("my-project")), b""),
+        ),
+        one("list_buckets_full.request", request(30, 0, list(full), b"")),
+        Case {
+            name: "list_buckets.reply",
+            frames: listed,
+        },
+        one(
+            "stat_bucket.request",
+            request(31, 0, stat(BucketRef::new(bucket())), b""),
+        ),
+        one("stat_bucket_full.request", request(32, 0, stat(of_full), b"")),
+        one(
+            "stat_bucket.reply",
+            reply(31, 200, 0, Reply::StatBucket(stated), stated_json.as_bytes()),
         ),
     ]
 }
