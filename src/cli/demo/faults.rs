@@ -17,8 +17,8 @@ pub(super) struct Faults {
 impl Faults {
     /// What `seed` makes of an upload of `size` bytes: a handful of everything, and in the end it works.
     ///
-    /// Bytes are damaged in the object's own bytes only: what names the object has no checksum, and another name would be
-    /// another object.
+    /// Bytes are damaged in the object's own bytes only. A damaged length is found out by waiting for bytes that never
+    /// come, and the demo has no time; in HTTP what names the object has no checksum.
     pub(super) fn of(seed: u64, size: u64) -> Result<Self, Failure> {
         let mib = size.div_ceil(1 << 20).max(1);
         // About three in all, as long as each is rare.
