@@ -36,7 +36,7 @@ Exit codes:
   130  interrupted";
 
 /// The name of a connection that could not be made.
-const UNREACHABLE: &str = "unreachable";
+pub(super) const UNREACHABLE: &str = "unreachable";
 
 /// What to do about it.
 const NO_DAEMON: &str =

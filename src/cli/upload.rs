@@ -5,7 +5,7 @@ use std::future::{Future, pending};
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
-use super::exit::Failure;
+use super::exit::{Failure, UNREACHABLE};
 use super::gs_url::GsUrl;
 use super::pipe::Pipe;
 use super::resume::Resume;
@@ -135,7 +135,12 @@ impl Telling<'_> {
                 continue;
             }
             if !self.quiet && (seen.0, seen.1) != (told.0, told.1) {
-                let line = Failure::from(failure).advise(self.retries.outlook());
+                let line = Failure::from(failure);
+                let line = match report.checkpoint {
+                    // Perhaps nobody ever listened there.
+                    None if failure.name == UNREACHABLE => line.also(self.retries.outlook()),
+                    _ => line.advise(self.retries.outlook()),
+                };
                 self.bar.suspend(|| eprintln!("gcsd: {line}"));
             }
             told = seen;
