@@ -162,6 +162,25 @@ async fn both_can_be_killed() {
     scene.done(&put);
 }
 
+/// The first run is not dead, as whoever started the second one thought: it is fenced, and harms nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_at_once_the_later_one_has_the_upload() {
+    let scene = Scene::new(SIZE, STALL).await;
+    let zombie = scene.held_up().await;
+    let put = scene.put(&[]).await;
+    scene.done(&put);
+    assert_eq!(put.err, AGAIN);
+    let generation = |scene: &Scene| scene.devgcs.object(BUCKET, "object").map(|o| o.info.generation);
+    let made = generation(&scene);
+    let zombie = wait(zombie).await;
+    zombie.failed(
+        1,
+        "fenced: somebody else has taken the upload over and goes on with it",
+    );
+    assert_eq!(generation(&scene), made);
+    scene.done(&put);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_upload_is_left_for_later() {
     let scene = Scene::new(SIZE, STALL).await;

@@ -12,6 +12,7 @@ use crate::support::daemon::{
     Client, Daemon, Options, PATIENCE, attach, cancel_upload, finish_upload, pattern, query_upload, write_at,
 };
 use crate::support::peer::{Peer, active, response};
+use crate::support::pieces::{data, end};
 
 const MIB: usize = 1 << 20;
 
@@ -100,6 +101,23 @@ async fn a_zombie_in_the_middle_of_a_body_is_cut() {
         daemon.devgcs.inspect().session("body").map(|s| s.writing),
         Some(0)
     );
+}
+
+#[tokio::test]
+async fn a_zombie_between_two_pieces_is_cut() {
+    let daemon = daemon().await;
+    let (mut zombie, mut owner) = (daemon.connect().await, daemon.connect().await);
+    let object = pattern(2 * MIB);
+    let token = zombie.start(1, "pieces").await;
+    let sequence = zombie.begin_streamed(1, &write_at(0, None)).await;
+    zombie.raw(&data(&object[..MIB])).await;
+    take_over(&mut owner, 1, &token, &object).await;
+    zombie.reply_to(sequence).await.fails(Kind::Fenced, Retry::Never);
+    // What it still has to say, and its end, are skipped.
+    zombie.raw(&data(&object[MIB..])).await;
+    zombie.raw(&end(None)).await;
+    is_fenced(&mut zombie, 1).await;
+    assert_eq!(daemon.object("pieces").await, object);
 }
 
 #[tokio::test]
@@ -259,7 +277,7 @@ async fn nothing_is_held_longer_than_it_is_open() {
     nothing_is_held(&daemon).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_storm_of_attaches_has_one_winner_and_one_object() {
     let daemon = daemon().await;
     let object = pattern(2 * MIB);

@@ -19,6 +19,7 @@ mod devgcs_resumable;
 mod devgcs_tls;
 mod devgcs_xml;
 mod fencing;
+mod fleet;
 mod framing;
 mod gcs_auth;
 mod gcs_broken;

@@ -1,8 +1,12 @@
-//! The real binary as a child process, which can be killed.
+//! The real binary as child processes, which can be killed.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+use super::command::signal;
 
 /// A server in a process of its own. Dropped, it is killed.
 pub(crate) struct Process {
@@ -27,7 +31,7 @@ impl Process {
     fn start(arguments: &[&str], mark: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gcsd"))
             .args(arguments)
-            .env("RUST_LOG", "info")
+            .env_clear()
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -61,11 +65,77 @@ impl Process {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");
     }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        signal(&self.child, "-TERM");
+        self.child.wait().expect("gone")
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Daemons that share a key and nothing else, each in a process of its own.
+pub(crate) struct Fleet {
+    daemons: Vec<Process>,
+    endpoint: String,
+    key: TempDir,
+}
+
+impl Fleet {
+    /// Starts `count` daemons in front of the Cloud Storage at `endpoint`.
+    pub(crate) fn start(count: usize, endpoint: String) -> Self {
+        let key = tempfile::tempdir().expect("a folder");
+        std::fs::write(key.path().join("key"), "ab".repeat(32)).expect("written");
+        let mut fleet = Self {
+            daemons: Vec::new(),
+            endpoint,
+            key,
+        };
+        for _ in 0..count {
+            let daemon = fleet.daemon("127.0.0.1:0");
+            fleet.daemons.push(daemon);
+        }
+        fleet
+    }
+
+    fn daemon(&self, listen: &str) -> Process {
+        let key = self.key.path().join("key");
+        let key = key.to_str().expect("UTF-8");
+        let endpoint = ["--anonymous", "--endpoint", &self.endpoint];
+        Process::serve(
+            listen,
+            &[&endpoint[..], &["--token-key", key, "--grace", "2s"]].concat(),
+        )
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.daemons.iter().map(Process::address).collect()
+    }
+
+    /// As `--connect` takes them.
+    pub(crate) fn connect(&self) -> String {
+        let addresses: Vec<_> = self.addresses().iter().map(ToString::to_string).collect();
+        addresses.join(",")
+    }
+
+    /// Ends a daemon as kill -9 does.
+    pub(crate) fn kill(&mut self, at: usize) {
+        self.daemons[at].kill();
+    }
+
+    /// Asks a daemon to stop, and waits until it has.
+    pub(crate) fn stop(&mut self, at: usize) -> ExitStatus {
+        self.daemons[at].stop()
+    }
+
+    /// Starts a daemon again where the one before was, which must have ended.
+    pub(crate) fn restart(&mut self, at: usize) {
+        self.daemons[at] = self.daemon(&self.daemons[at].address().to_string());
     }
 }
