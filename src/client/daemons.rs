@@ -27,6 +27,16 @@ impl Daemons {
         }
     }
 
+    /// The same daemons, of which the one `steps` behind the next is asked first.
+    #[must_use]
+    pub fn from(&self, steps: usize) -> Self {
+        let len = self.addresses.len().max(1);
+        Self {
+            next: (self.next + steps % len) % len,
+            ..self.clone()
+        }
+    }
+
     /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on.
     ///
     /// Each is asked once; the error is that of the last.

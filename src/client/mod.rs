@@ -29,6 +29,7 @@ mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+pub mod striped;
 mod via_daemon;
 mod writer;
 
@@ -46,6 +47,10 @@ pub use options::Options;
 pub use reliable::{
     Aborted, Checkpoint, FileSource, OptionsError, ReliableUpload, ReliableWriter, Report, Rereadable,
     RetryPolicy, SourceChanged, UploadError, WriterOptions,
+};
+pub use striped::{
+    DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
+    StripedOptionsError, StripedUpload,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

@@ -44,6 +44,8 @@ mod sdk;
 mod soak;
 mod spec;
 mod streamed;
+mod striped;
+mod striped_ends;
 mod support;
 mod takeover;
 mod uploads;

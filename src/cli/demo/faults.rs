@@ -1,7 +1,8 @@
 //! What goes wrong in the demo.
 
 use crate::cli::exit::{Failure, failed};
-use crate::{devgcs, fault};
+use crate::devgcs;
+use crate::fault;
 
 /// What goes wrong, and where.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -23,10 +23,11 @@ use super::{progress, recovered, units};
 use crate::client::{
     Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
 };
+use crate::devgcs;
+use crate::fault;
 use crate::types::Preconditions;
 use crate::wire::object::ObjectRef;
 use crate::wire::start_upload;
-use crate::{devgcs, fault};
 
 /// How many bytes are generated if nobody says otherwise.
 const SIZE: u64 = 256 << 20;

@@ -11,7 +11,7 @@ use super::options::RetryPolicy;
 
 /// The failures since the last committed byte.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in crate::client) struct Backoff {
     first: Duration,
     cap: Duration,
     budget: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Backoff {
 
 /// What a failure leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::client) enum Verdict {
     /// Wait, then go on.
     Wait(Duration),
     /// The budget is spent, or would be before the wait is over.
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 }
 
 impl Backoff {
-    pub(super) fn new(policy: &RetryPolicy, budget: Duration) -> Self {
+    pub(in crate::client) fn new(policy: &RetryPolicy, budget: Duration) -> Self {
         Self {
             first: policy.first,
             cap: policy.cap,
@@ -66,7 +66,7 @@ impl Backoff {
     }
 
     /// A request failed; `asked` is how long GCS wants us to wait at least.
-    pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>) -> Verdict {
+    pub(in crate::client) fn failed(&mut self, now: Instant, asked: Option<Duration>) -> Verdict {
         self.failures = self.failures.saturating_add(1);
         self.busy(now);
         let spent = self.spent_at(now);

@@ -50,7 +50,7 @@
 //! included.
 
 mod abort;
-mod backoff;
+pub(in crate::client) mod backoff;
 mod checkpoint;
 mod engine;
 mod error;

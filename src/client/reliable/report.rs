@@ -38,6 +38,27 @@ impl Report {
         self.repeats + self.queries + self.reconnects + self.restarts
     }
 
+    /// Counts a failure of a request that belongs to no upload, and is made again.
+    pub(in crate::client) fn count_request(&mut self, failure: &Failure) {
+        let reaction = match failure.retry {
+            Retry::Reconnect => Reaction::Reconnect,
+            _ => Reaction::Again,
+        };
+        self.count(failure, reaction);
+    }
+
+    /// Adds how far another upload came, and how often it recovered.
+    pub(in crate::client) fn add(&mut self, other: &Self) {
+        self.committed += other.committed;
+        self.repeats += other.repeats;
+        self.queries += other.queries;
+        self.reconnects += other.reconnects;
+        self.restarts += other.restarts;
+        for (name, count) in &other.failures {
+            *self.failures.entry(name).or_default() += count;
+        }
+    }
+
     pub(super) fn count(&mut self, failure: &Failure, reaction: Reaction) {
         let counter = match reaction {
             Reaction::Again if failure.retry == Retry::Query => &mut self.queries,

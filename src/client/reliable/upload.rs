@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{OpenUpload, Token};
-use super::abort::Aborted;
+use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
 use super::engine::{Ended, Engine, Held};
 use super::error::UploadError;
@@ -107,6 +107,18 @@ impl ReliableUpload {
             (Err(_), Some(ended)) => ended.cancel.await,
             (Err(_), None) => Aborted::Unknown { failure: None },
         }
+    }
+
+    /// Throws away an upload that another process began.
+    pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
+        let held = Held { token, writer: None };
+        abort::cancel(open, Some(held), retries).await
+    }
+
+    /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.
+    pub(in crate::client) async fn halt(&mut self) -> Result<ObjectInfo, UploadError> {
+        self.stop.cancel();
+        self.wait().await
     }
 
     /// Where the upload stands; the receiver tells of each change.

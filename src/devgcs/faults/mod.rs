@@ -32,7 +32,8 @@
 //!
 //! `seed 7; return-503 on write p 0.1; close-connection-after-all on last call 0; hide-some+return-503-after-some on write`
 //!
-//! `on` takes `any`, `start`, `write`, `last`, `query`, `cancel`, `stat` or `read`. `call` counts the calls
+//! `on` takes `any`, `start`, `write`, `last`, `query`, `cancel`, `stat`, `read`, `list`, `delete`, `compose`, `part`
+//! or `complete`. `call` counts the calls
 //! that `on` lets through, from 0. Of the rules that match a call, the first holds.
 //!
 //! # One request

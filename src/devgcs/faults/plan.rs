@@ -67,6 +67,16 @@ calls! {
     Stat "stat";
     /// An object's bytes.
     Read "read";
+    /// A list of objects.
+    List "list";
+    /// An object's deletion.
+    Delete "delete";
+    /// One object of several.
+    Compose "compose";
+    /// A part of a multipart upload of the XML API.
+    Part "part";
+    /// The end of a multipart upload, which makes the object.
+    Complete "complete";
 }
 
 impl Calls {
@@ -81,6 +91,11 @@ impl Calls {
             Self::Cancel => kind == CallKind::CancelUpload,
             Self::Stat => kind == CallKind::GetObject,
             Self::Read => kind == CallKind::ReadObject,
+            Self::List => kind == CallKind::ListObjects,
+            Self::Delete => kind == CallKind::DeleteObject,
+            Self::Compose => kind == CallKind::ComposeObject,
+            Self::Part => kind == CallKind::UploadPart,
+            Self::Complete => kind == CallKind::CompleteMultipart,
         }
     }
 }
@@ -110,7 +125,10 @@ fn rule(words: &mut Words<'_>) -> Result<Rule, String> {
     while !words.is_empty() {
         if !on && words.take("on") {
             on = true;
-            rule.on = words.parse(calls, "any, start, write, last, query, cancel, stat or read")?;
+            rule.on = words.parse(
+                calls,
+                "any, start, write, last, query, cancel, stat, read, list, delete, compose, part or complete",
+            )?;
         } else if !call && words.take("call") {
             call = true;
             rule.call = words.parse(words::numbers, "a call's number, or an interval such as 3..5")?;

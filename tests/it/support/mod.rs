@@ -13,6 +13,7 @@ pub(crate) mod pieces;
 pub(crate) mod process;
 pub(crate) mod scripted;
 pub(crate) mod stage;
+pub(crate) mod striped;
 pub(crate) mod tap;
 pub(crate) mod uploads;
 pub(crate) mod vectors;

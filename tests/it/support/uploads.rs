@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd::client::{
-    Address, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
+    Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
     UnreliableWriter, ViaDaemon, WriterOptions,
 };
 use gcsd::devgcs::DevGcs;
@@ -35,26 +35,36 @@ pub(crate) fn new_object(name: &str) -> NewObject {
     }
 }
 
+/// The daemons at `addresses`, in that order.
+pub(crate) fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
+    let addresses = addresses.iter().map(|address| Address {
+        host: address.ip().to_string(),
+        port: address.port(),
+    });
+    Daemons::new(connector, addresses.collect(), Options::default())
+}
+
 /// Through the daemons at `addresses`, in that order.
 pub(crate) fn via_daemon(
     addresses: &[SocketAddr],
     connector: SharedConnector,
     object: NewObject,
 ) -> ViaDaemon {
-    let addresses = addresses.iter().map(|address| Address {
-        host: address.ip().to_string(),
-        port: address.port(),
-    });
-    ViaDaemon::new(connector, addresses.collect(), Options::default(), object)
+    ViaDaemon::through(daemons(addresses, connector), object)
 }
 
 /// Straight to `devgcs`.
 pub(crate) fn direct(devgcs: &DevGcs, connector: SharedConnector, object: NewObject) -> Direct {
+    Direct::new(gcs(devgcs, connector), object)
+}
+
+/// GCS's API at `devgcs`.
+pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
     let mut config = gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
     config.credentials = CredentialsSource::Anonymous;
     config.stall_timeout = PATIENCE;
     config.source_timeout = PATIENCE;
-    Direct::new(Gcs::new(config, connector).expect("a client"), object)
+    Gcs::new(config, connector).expect("a client")
 }
 
 /// Tries again at once: the tests have no time.

@@ -1,0 +1,95 @@
+//! One part on its way.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{
+    Checkpoint, NewObject, ReliableUpload, Report, Rereadable, RetryPolicy, Token, UploadError,
+};
+use super::board::Board;
+use super::route::Route;
+use super::section::Section;
+use crate::types::{Crc32c, ObjectInfo};
+
+/// A part to upload.
+pub(super) struct Job<R, S> {
+    pub(super) number: usize,
+    pub(super) lane: usize,
+    pub(super) route: R,
+    pub(super) source: Section<S>,
+    pub(super) object: NewObject,
+    /// An upload of it that is open already.
+    pub(super) token: Option<Token>,
+    pub(super) retries: RetryPolicy,
+    pub(super) halt: CancellationToken,
+    /// Who wants to know the token as soon as there is one.
+    pub(super) tokens: mpsc::Sender<(usize, Token)>,
+    pub(super) board: Arc<Board>,
+}
+
+/// What became of it.
+pub(super) struct Ended {
+    pub(super) number: usize,
+    pub(super) lane: usize,
+    pub(super) result: Result<ObjectInfo, UploadError>,
+    /// What brings the upload back.
+    pub(super) token: Option<Token>,
+}
+
+impl<R: Route, S: Rereadable + Sync> Job<R, S> {
+    /// Uploads it, unless it is halted: then what is committed stays, for who has the token.
+    pub(super) async fn run(self) -> Ended {
+        let open = self.route.uploads(self.lane, self.object);
+        let mut upload = match self.token {
+            None => ReliableUpload::start(open, self.source, self.retries),
+            Some(token) => {
+                let checkpoint = Checkpoint {
+                    token,
+                    offset: 0,
+                    crc32c: Crc32c::default(),
+                };
+                ReliableUpload::resume(open, self.source, checkpoint, self.retries)
+            }
+        };
+        let mut reports = upload.reports();
+        let mut known = None;
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = upload.wait() => break result,
+                () = self.halt.cancelled() => break upload.halt().await,
+                Ok(()) = reports.changed() => {}
+            }
+            let report = reports.borrow_and_update().clone();
+            if let Some(token) = token(&report)
+                && known.as_ref() != Some(&token)
+            {
+                known = Some(token.clone());
+                // Where nobody listens any more, nobody wants to know.
+                let _unheard = self.tokens.send((self.number, token)).await;
+            }
+            self.board.part(self.number, report);
+        };
+        let mut report = reports.borrow().clone();
+        let token = token(&report);
+        if let Ok(object) = &result {
+            report.committed = object.size;
+        }
+        self.board.part(self.number, report);
+        Ended {
+            number: self.number,
+            lane: self.lane,
+            result,
+            token,
+        }
+    }
+}
+
+fn token(report: &Report) -> Option<Token> {
+    report
+        .checkpoint
+        .as_ref()
+        .map(|checkpoint| checkpoint.token.clone())
+}

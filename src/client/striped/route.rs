@@ -1,0 +1,178 @@
+//! The way to GCS: through daemons, or straight.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::{Connection, Daemons, Direct, Failure, NewObject, OpenUpload, ViaDaemon};
+use crate::failure::Failure as Failed;
+use crate::gcs::{Answered, Error, Gcs, Object};
+use crate::types::{ComposeSource, Destination, ObjectInfo, ObjectQuery, ObjectRef, Page};
+use crate::wire::{compose_objects, delete_object, list_objects, stat_object};
+
+/// An object, as GCS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The fields that a program needs.
+    pub info: ObjectInfo,
+    /// GCS's JSON resource, as it came.
+    pub json: Bytes,
+}
+
+/// What a striped upload asks for. Each request is made once; whoever calls recovers.
+pub trait Route: Clone + Send + Sync + 'static {
+    /// Where uploads of single objects come from.
+    type Uploads: OpenUpload;
+
+    /// Uploads of `object`, on a connection of its own. Lanes are spread over the daemons.
+    fn uploads(&self, lane: usize, object: NewObject) -> Self::Uploads;
+
+    /// Makes one object of up to 32.
+    fn compose(
+        &self,
+        destination: &Destination,
+        sources: &[ComposeSource],
+    ) -> impl Future<Output = Result<Described, Failure>> + Send;
+
+    /// What GCS says of an object.
+    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<Described, Failure>> + Send;
+
+    /// Deletes an object, or one generation of it.
+    fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// One page of a bucket's objects, and GCS's JSON of it.
+    fn list(&self, query: &ObjectQuery) -> impl Future<Output = Result<(Page, Bytes), Failure>> + Send;
+}
+
+/// Through daemons that share a token key.
+///
+/// Requests beside the uploads share one connection, which is made again, to the next daemon, where it is over.
+#[derive(Debug, Clone)]
+pub struct DaemonRoute {
+    daemons: Daemons,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    daemons: Daemons,
+    connection: Option<Connection>,
+}
+
+impl DaemonRoute {
+    /// Through `daemons`.
+    pub fn new(daemons: Daemons) -> Self {
+        let shared = Shared {
+            daemons: daemons.clone(),
+            connection: None,
+        };
+        Self {
+            daemons,
+            shared: Arc::new(Mutex::new(shared)),
+        }
+    }
+
+    async fn connection(&self) -> Result<Connection, Failure> {
+        let mut daemons = {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(connection) = &shared.connection
+                && !connection.is_over()
+            {
+                return Ok(connection.clone());
+            }
+            let daemons = shared.daemons.clone();
+            shared.daemons = daemons.from(1);
+            daemons
+        };
+        // Where several come here at once, the last connection is the one that is shared.
+        let connection = daemons.connect().await?;
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.connection = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+impl Route for DaemonRoute {
+    type Uploads = ViaDaemon;
+
+    fn uploads(&self, lane: usize, object: NewObject) -> ViaDaemon {
+        ViaDaemon::through(self.daemons.from(lane), object)
+    }
+
+    async fn compose(
+        &self,
+        destination: &Destination,
+        sources: &[ComposeSource],
+    ) -> Result<Described, Failure> {
+        let args = compose_objects::Args {
+            destination: destination.clone(),
+            sources: sources.to_vec(),
+        };
+        let reply = self.connection().await?.compose_objects(&args).await?;
+        Ok(Described {
+            info: reply.args.object,
+            json: reply.json,
+        })
+    }
+
+    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+        let args = stat_object::Args { of: object.clone() };
+        let reply = self.connection().await?.stat_object(&args).await?;
+        Ok(Described {
+            info: reply.args.object,
+            json: reply.json,
+        })
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+        let args = delete_object::Args { of: object.clone() };
+        Ok(self.connection().await?.delete_object(&args).await?)
+    }
+
+    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+        let args = list_objects::Args { query: query.clone() };
+        let reply = self.connection().await?.list_objects(&args).await?;
+        Ok((reply.args, reply.json))
+    }
+}
+
+/// Straight to GCS, by this process's own credentials.
+impl Route for Gcs {
+    type Uploads = Direct;
+
+    fn uploads(&self, _lane: usize, object: NewObject) -> Direct {
+        Direct::new(self.clone(), object)
+    }
+
+    async fn compose(
+        &self,
+        destination: &Destination,
+        sources: &[ComposeSource],
+    ) -> Result<Described, Failure> {
+        described(self.compose_objects(destination, sources).await)
+    }
+
+    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+        described(self.stat_object(object).await)
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+        self.delete_object(object).await.map_err(Failed::from)?;
+        Ok(())
+    }
+
+    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+        let mut page = self.list_objects(query).await.map_err(Failed::from)?;
+        let mut json = BytesMut::new();
+        while let Some(bytes) = page.next().await.map_err(Failed::from)? {
+            json.extend_from_slice(&bytes);
+        }
+        Ok((page.page().cloned().unwrap_or_default(), json.freeze()))
+    }
+}
+
+fn described(answer: Result<Answered<Object>, Error>) -> Result<Described, Failure> {
+    let Object { info, json } = answer.map_err(Failed::from)?.answer;
+    Ok(Described { info, json })
+}

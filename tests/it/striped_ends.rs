@@ -1,0 +1,322 @@
+//! The ends of striped uploads: aborted, failed, killed, gone on with. Whichever, no temporary object is left.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use bytes::Bytes;
+use gcsd::client::striped::Route;
+use gcsd::client::{
+    Aborted, FileSource, StripedAborted, StripedCheckpoint, StripedError, StripedUpload, UploadError,
+};
+use gcsd::devgcs::CallKind;
+use gcsd::types::Crc32c;
+use tokio::time::timeout;
+
+use crate::support::daemon::{self, Daemon, PATIENCE, pattern};
+use crate::support::striped::{Kept, begin, check, clean, names, options, through};
+use crate::support::uploads::{new_object, retries, tcp};
+
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, work).await.expect("in time")
+}
+
+async fn daemon_with(faults: &str) -> Daemon {
+    let mut options = daemon::Options::default();
+    options.devgcs.faults = faults.parse().expect("a plan");
+    Daemon::with(options).await
+}
+
+async fn discard(route: impl Route, checkpoint: StripedCheckpoint) -> StripedAborted {
+    let object = new_object("object");
+    let retries = retries();
+    let discarded = StripedUpload::discard(route, &object, checkpoint, &retries);
+    soon(discarded).await.expect("it fits")
+}
+
+#[tokio::test]
+async fn an_abort_leaves_nothing_whenever_it_comes() {
+    for (faults, kind, calls) in [
+        ("off", CallKind::StartUpload, 0),
+        ("stall-always on start call 2", CallKind::StartUpload, 3),
+        ("stall-always-after-all on write call 5", CallKind::WriteUpload, 6),
+        (
+            "stall-always-after-256K on write call 6",
+            CallKind::WriteUpload,
+            7,
+        ),
+        ("return-503 on start call 4..", CallKind::StartUpload, 6),
+        ("return-503 on compose", CallKind::ComposeObject, 2),
+        ("stall-for-1s on compose call 0", CallKind::ComposeObject, 1),
+    ] {
+        let daemon = daemon_with(faults).await;
+        let bytes = Bytes::from(pattern(8 * 300_000));
+        let mut options = options(300_000);
+        options.retries.abort_budget = std::time::Duration::from_secs(3);
+        let upload = begin(through(&daemon, tcp()), new_object("object"), &bytes, &options);
+        let there = daemon
+            .devgcs
+            .wait_for(PATIENCE, |inspect| inspect.count(kind) >= calls);
+        assert!(there.await, "{faults}");
+        let aborted = soon(upload.abort()).await;
+        assert!(aborted.left.is_empty(), "{faults}: {aborted:?}");
+        match aborted.object {
+            Aborted::Cancelled => clean(&daemon, &[]).await,
+            Aborted::AlreadyFinished { .. } if kind == CallKind::ComposeObject => {
+                clean(&daemon, &["object"]).await
+            }
+            other => panic!("{faults}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_deleted_is_told() {
+    let daemon = daemon_with("return-403 on delete call 2").await;
+    let bytes = Bytes::from(pattern(4000));
+    let mut upload = begin(
+        through(&daemon, tcp()),
+        new_object("object"),
+        &bytes,
+        &options(1000),
+    );
+    let striped = soon(upload.wait()).await.expect("the object is there");
+    assert_eq!(striped.object.crc32c, Some(Crc32c::of(&bytes)));
+    assert_eq!(striped.left.objects.len(), 1);
+    assert!(striped.left.unsure.is_none());
+    let left = striped.left.objects[0].to_string();
+    assert!(left.starts_with(&striped.left.prefix) && left.ends_with(".gcsd-part"));
+    assert_eq!(names(&daemon).await, ["object", &left]);
+}
+
+#[tokio::test]
+async fn a_source_that_changes_becomes_no_object() {
+    let daemon = daemon_with("stall-for-1s on write call 3").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("source");
+    std::fs::write(&path, pattern(4000)).expect("written");
+    let source = FileSource::new(File::open(&path).expect("open")).expect("a file");
+    let upload = StripedUpload::start(
+        through(&daemon, tcp()),
+        new_object("object"),
+        source,
+        &options(1000),
+        (),
+    );
+    let mut upload = upload.expect("good options");
+    let stalled = daemon
+        .devgcs
+        .wait_for(PATIENCE, |inspect| inspect.count(CallKind::WriteUpload) == 4);
+    assert!(stalled.await);
+    let mut file = File::options().append(true).open(&path).expect("open");
+    file.write_all(b"more").expect("written");
+    let error = soon(upload.wait()).await.expect_err("it changed");
+    let changed = match &error {
+        StripedError::Changed(_) => true,
+        error => matches!(error.cause(), Some(UploadError::Changed(_))),
+    };
+    assert!(changed, "{error}");
+    assert!(!error.is_resumable());
+    assert!(soon(upload.abort()).await.left.is_empty());
+    clean(&daemon, &[]).await;
+}
+
+/// The process is killed at each moment at which it has just kept what another one needs.
+#[tokio::test]
+async fn killed_at_any_checkpoint_the_upload_goes_on_or_is_cleared_up() {
+    let bytes = Bytes::from(pattern(5000));
+    let mut kills = 0;
+    for until in 1.. {
+        let mut held = false;
+        for go_on in [true, false] {
+            let daemon = Daemon::start().await;
+            let kept = Kept::until(until);
+            let route = through(&daemon, tcp());
+            let start = StripedUpload::start(
+                route.clone(),
+                new_object("object"),
+                bytes.clone(),
+                &options(1000),
+                kept.clone(),
+            );
+            let mut upload = start.expect("good options");
+            held = tokio::select! {
+                () = kept.held() => true,
+                striped = upload.wait() => {
+                    striped.expect("nothing fails");
+                    false
+                }
+            };
+            if !held {
+                break;
+            }
+            drop(upload);
+            let checkpoint = kept.last().expect("a checkpoint");
+            if go_on {
+                let again = Kept::all();
+                let resumed = StripedUpload::resume(
+                    route,
+                    new_object("object"),
+                    bytes.clone(),
+                    checkpoint,
+                    &options(1),
+                    again,
+                );
+                let striped = soon(resumed.expect("it fits").wait()).await;
+                let striped = striped.unwrap_or_else(|error| panic!("{until}: {error}"));
+                check(&daemon, "object", &bytes, 5, &striped).await;
+            } else {
+                let discarded = discard(route, checkpoint).await;
+                assert_eq!(discarded.object, Aborted::Cancelled, "{until}");
+                assert!(discarded.left.is_empty(), "{until}: {discarded:?}");
+                assert_eq!(names(&daemon).await, <[&str; 0]>::default(), "{until}");
+            }
+            kills += 1;
+        }
+        if !held {
+            break;
+        }
+    }
+    // Before the first part, when one begins or ends, and before the object is composed.
+    assert!(kills >= 2 * 7, "{kills}");
+}
+
+#[tokio::test]
+async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
+    for go_on in [true, false] {
+        let daemon = daemon_with("stall-always on delete call 0..5").await;
+        let bytes = Bytes::from(pattern(5000));
+        let kept = Kept::all();
+        let route = through(&daemon, tcp());
+        let start = StripedUpload::start(
+            route.clone(),
+            new_object("object"),
+            bytes.clone(),
+            &options(1000),
+            kept.clone(),
+        );
+        let upload = start.expect("good options");
+        let deleting = daemon
+            .devgcs
+            .wait_for(PATIENCE, |inspect| inspect.count(CallKind::DeleteObject) == 5);
+        assert!(deleting.await);
+        drop(upload);
+        let object = daemon
+            .devgcs
+            .object(daemon::BUCKET, "object")
+            .expect("the object")
+            .info;
+        let checkpoint = kept.last().expect("a checkpoint");
+        if go_on {
+            let resumed = StripedUpload::resume(
+                route,
+                new_object("object"),
+                bytes.clone(),
+                checkpoint,
+                &options(1),
+                (),
+            );
+            let striped = soon(resumed.expect("it fits").wait()).await.expect("it is there");
+            assert_eq!(striped.object.generation, object.generation);
+            check(&daemon, "object", &bytes, 5, &striped).await;
+        } else {
+            let discarded = discard(route, checkpoint).await;
+            let generation = object.generation;
+            assert_eq!(discarded.object, Aborted::AlreadyFinished { generation });
+            clean(&daemon, &["object"]).await;
+        }
+        assert_eq!(daemon.devgcs.inspect().count(CallKind::ComposeObject), 1);
+    }
+}
+
+#[tokio::test]
+async fn parts_that_are_gone_are_uploaded_again() {
+    let daemon = daemon_with("stall-always on compose call 0").await;
+    let bytes = Bytes::from(pattern(5000));
+    let kept = Kept::all();
+    let route = through(&daemon, tcp());
+    let start = StripedUpload::start(
+        route.clone(),
+        new_object("object"),
+        bytes.clone(),
+        &options(1000),
+        kept.clone(),
+    );
+    let upload = start.expect("good options");
+    let composing = daemon
+        .devgcs
+        .wait_for(PATIENCE, |inspect| inspect.count(CallKind::ComposeObject) == 1);
+    assert!(composing.await);
+    drop(upload);
+    // As a lifecycle rule would.
+    let gone = names(&daemon).await[2].clone();
+    let part = gcsd::types::ObjectRef::new(
+        daemon::BUCKET.parse().expect("a name"),
+        gone.parse().expect("a name"),
+    );
+    route.delete(&part).await.expect("deleted");
+    let checkpoint = kept.last().expect("a checkpoint");
+    let resumed = StripedUpload::resume(
+        route,
+        new_object("object"),
+        bytes.clone(),
+        checkpoint,
+        &options(1),
+        (),
+    );
+    let mut resumed = resumed.expect("it fits");
+    let striped = soon(resumed.wait()).await.expect("all is there again");
+    assert_eq!(resumed.reports().borrow().committed, bytes.len() as u64);
+    check(&daemon, "object", &bytes, 5, &striped).await;
+    assert_eq!(daemon.devgcs.inspect().count(CallKind::StartUpload), 6);
+}
+
+#[tokio::test]
+async fn whoever_goes_on_takes_the_parts_from_who_is_still_at_it() {
+    let daemon = daemon_with("stall-always-after-all on write call 0..4").await;
+    let bytes = Bytes::from(pattern(4 * 600_000));
+    let kept = Kept::all();
+    let route = through(&daemon, tcp());
+    let options = options(600_000);
+    let start = StripedUpload::start(
+        route.clone(),
+        new_object("object"),
+        bytes.clone(),
+        &options,
+        kept.clone(),
+    );
+    let mut first = start.expect("good options");
+    let stalled = daemon
+        .devgcs
+        .wait_for(PATIENCE, |inspect| inspect.count(CallKind::WriteUpload) == 4);
+    assert!(stalled.await);
+    let checkpoint = loop {
+        let checkpoint = kept.last().expect("a checkpoint");
+        // Every part is open.
+        let text = serde_json::to_string(&checkpoint).expect("JSON");
+        if text.matches("token").count() == 4 {
+            break checkpoint;
+        }
+        tokio::task::yield_now().await;
+    };
+    let second = StripedUpload::resume(
+        route,
+        new_object("object"),
+        bytes.clone(),
+        checkpoint,
+        &options,
+        (),
+    );
+    let mut second = second.expect("it fits");
+    let error = soon(first.wait()).await.expect_err("taken over");
+    assert!(
+        matches!(error.cause(), Some(UploadError::TakenOver(_))),
+        "{error}"
+    );
+    let aborted = soon(first.abort()).await;
+    assert!(
+        matches!(aborted.object, Aborted::Unknown { failure: Some(_) }),
+        "{aborted:?}"
+    );
+    let striped = soon(second.wait()).await.expect("the owner is unharmed");
+    check(&daemon, "object", &bytes, 4, &striped).await;
+}
