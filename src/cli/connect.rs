@@ -44,6 +44,13 @@ impl Daemon {
         Ok(self.with_secret(secret))
     }
 
+    /// The daemons of the list, of which one could be reached and answered a Hello.
+    pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
+        let daemons = self.daemons()?;
+        daemons.keep(self.open().await?);
+        Ok(daemons)
+    }
+
     /// A connection to the first of them that can be reached, and that answers a Hello.
     pub(super) async fn open(&self) -> Result<Connection, Failure> {
         let secret = self.auth_file.as_deref().map(read_secret).transpose()?;

@@ -1,39 +1,34 @@
 //! Where the bytes of a `get` go: a file that appears whole or not at all, or a stream.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::exit::Failure;
 use super::temporary::{Temporary, USUAL};
 
-/// Pieces that wait to be written.
-const WAITING: usize = 8;
-
-/// How long a destination may take to let go.
-const GIVING_UP: Duration = Duration::from_secs(2);
-
 /// A place that takes bytes.
 #[derive(Debug)]
 pub(super) enum Destination {
+    Stream(Stream),
+    /// A file: written beside its final name, and renamed when all is well.
+    File(Temporary),
+}
+
+/// A place that takes bytes in their order, and for good.
+#[derive(Debug)]
+pub(super) enum Stream {
     /// Standard output.
     Stdout,
     /// Something that is not a regular file: a device, a named pipe.
     Device(File, PathBuf),
-    /// A file: written beside its final name, and renamed when all is well.
-    File(Temporary),
 }
 
 impl Destination {
     /// Opens `path` (`-` is standard output); in a directory, the file is called `name`.
     pub(super) fn open(path: &Path, name: &str) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
-            return Ok(Self::Stdout);
+            return Ok(Self::Stream(Stream::Stdout));
         }
         let failed = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
         let mut path = path.to_owned();
@@ -51,7 +46,7 @@ impl Destination {
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(&path);
                 let file = file.map_err(|error| failed(&path, &error))?;
-                Ok(Self::Device(file, path))
+                Ok(Self::Stream(Stream::Device(file, path)))
             }
             Ok(metadata) => {
                 let temporary = temporary(path)?;
@@ -62,30 +57,30 @@ impl Destination {
             Err(_) => Ok(Self::File(temporary(path)?)),
         }
     }
+}
 
+impl Stream {
     /// Where the bytes end up, for people.
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match self {
             Self::Stdout => "standard output".to_owned(),
             Self::Device(_, path) => path.display().to_string(),
-            Self::File(temporary) => temporary.target.display().to_string(),
         }
     }
+}
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout => io::stdout().lock().write_all(bytes),
-            Self::Device(file, _) => file.write_all(bytes),
-            Self::File(temporary) => temporary.file.write_all(bytes),
+            Self::Stdout => io::stdout().lock().write(bytes),
+            Self::Device(file, _) => file.write(bytes),
         }
     }
 
-    /// Puts the bytes in their place.
-    fn keep(self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().flush(),
             Self::Device(..) => Ok(()),
-            Self::File(temporary) => temporary.rename(),
         }
     }
 }
@@ -93,57 +88,6 @@ impl Destination {
 fn temporary(target: PathBuf) -> Result<Temporary, Failure> {
     let place = target.display().to_string();
     Temporary::create(target, USUAL).map_err(|error| Failure::io(place, &error))
-}
-
-/// A destination being written on a thread of its own, a few pieces behind.
-pub(super) struct Writing {
-    pieces: mpsc::Sender<Bytes>,
-    thread: JoinHandle<Result<Destination, Failure>>,
-}
-
-impl Writing {
-    /// Begins to write.
-    pub(super) fn begin(mut destination: Destination) -> Self {
-        let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING);
-        let thread = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                if let Err(error) = destination.write(&piece) {
-                    return Err(Failure::io(destination.place(), &error));
-                }
-            }
-            Ok(destination)
-        });
-        Self { pieces, thread }
-    }
-
-    /// Writes `piece`, waiting while too many are ahead of it. `false` if writing has failed.
-    pub(super) async fn write(&self, piece: Bytes) -> bool {
-        self.pieces.send(piece).await.is_ok()
-    }
-
-    /// Stops writing, and removes what was written to a file.
-    ///
-    /// A stream that takes nothing is not waited for long.
-    pub(super) async fn give_up(self) {
-        drop(self.pieces);
-        // What it would say does not matter any more.
-        let _ended = tokio::time::timeout(GIVING_UP, self.thread).await;
-    }
-
-    /// Waits until all is written, then puts it in its place if `keep` says so.
-    pub(super) async fn end(self, keep: bool) -> Result<(), Failure> {
-        drop(self.pieces);
-        let lost = |error| Failure::new(super::exit::Exit::Failed, "internal", error);
-        let destination = self.thread.await.map_err(lost)??;
-        if !keep {
-            return Ok(());
-        }
-        let place = destination.place();
-        let kept = tokio::task::spawn_blocking(move || destination.keep())
-            .await
-            .map_err(lost)?;
-        kept.map_err(|error| Failure::io(place, &error))
-    }
 }
 
 #[cfg(test)]
@@ -165,43 +109,51 @@ mod tests {
         names
     }
 
-    #[tokio::test]
-    async fn a_file_appears_whole_or_not_at_all() {
+    fn file(path: &Path) -> Temporary {
+        match Destination::open(path, "named").expect("a destination") {
+            Destination::File(temporary) => temporary,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a directory");
         let target = dir.path().join("f");
         fs::write(&target, "old").expect("a file");
         for keep in [false, true] {
-            let destination = Destination::open(&target, "x").expect("a destination");
-            let writing = Writing::begin(destination);
-            assert!(writing.write(Bytes::from_static(b"new")).await);
+            let mut temporary = file(&target);
+            temporary.file.write_all(b"new").expect("written");
             assert_eq!(fs::read(&target).expect("the file"), b"old");
-            writing.end(keep).await.expect("written");
+            match keep {
+                true => temporary.rename().expect("renamed"),
+                false => drop(temporary),
+            }
             assert_eq!(entries(dir.path()), ["f"]);
         }
         assert_eq!(fs::read(&target).expect("the file"), b"new");
     }
 
-    #[tokio::test]
-    async fn a_directory_takes_the_objects_name_and_a_link_is_followed() {
+    #[test]
+    fn a_directory_takes_the_objects_name_and_a_link_is_followed() {
         let dir = tempfile::tempdir().expect("a directory");
         let link = dir.path().join("link");
         let real = dir.path().join("real");
         fs::write(&real, "").expect("a file");
         std::os::unix::fs::symlink(&real, &link).expect("a link");
-        let writing = Writing::begin(Destination::open(&link, "x").expect("a destination"));
-        assert!(writing.write(Bytes::from_static(b"through")).await);
-        writing.end(true).await.expect("written");
+        let mut temporary = file(&link);
+        temporary.file.write_all(b"through").expect("written");
+        temporary.rename().expect("renamed");
         assert_eq!(fs::read(&real).expect("the file"), b"through");
         assert!(link.is_symlink());
 
-        let writing = Writing::begin(Destination::open(dir.path(), "named").expect("a destination"));
-        writing.end(true).await.expect("written");
+        file(dir.path()).rename().expect("renamed");
         assert_eq!(entries(dir.path()), ["link", "named", "real"]);
     }
 
     #[test]
     fn a_device_is_written_and_never_replaced() {
         let destination = Destination::open(Path::new("/dev/null"), "x").expect("a destination");
-        assert!(matches!(destination, Destination::Device(..)));
+        assert!(matches!(destination, Destination::Stream(Stream::Device(..))));
     }
 }

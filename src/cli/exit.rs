@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::client::{self, UploadError};
+use crate::client::{self, GivenUp, ReadError, UploadError};
 use crate::wire::{Kind, Layer, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
@@ -208,6 +208,43 @@ impl From<&client::Failure> for Failure {
             None => None,
         };
         Self::new(exit, failure.name, failure).advise_if(advice)
+    }
+}
+
+impl From<&GivenUp> for Failure {
+    fn from(error: &GivenUp) -> Self {
+        let told = Self::from(&error.failure);
+        let what = error.to_string();
+        Self { what, ..told }
+    }
+}
+
+impl From<GivenUp> for Failure {
+    fn from(error: GivenUp) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<&ReadError> for Failure {
+    fn from(error: &ReadError) -> Self {
+        match error {
+            ReadError::GivenUp(given_up) => given_up.into(),
+            ReadError::Gone { .. } => Self::new(Exit::NotFound, "gone", error)
+                .advise("try again for what is there now, or keep old versions in the bucket"),
+            ReadError::CannotResume { failure, .. } => {
+                let told = Self::from(failure);
+                let what = error.to_string();
+                Self { what, ..told }.advise("try again")
+            }
+            ReadError::Other(_) => Self::new(Exit::Failed, "gone", error).advise("try again"),
+            ReadError::Damaged { .. } => Self::new(Exit::Differs, "damaged", error).advise("try again"),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        (&error).into()
     }
 }
 

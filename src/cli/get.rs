@@ -1,27 +1,34 @@
 //! `gcsd get`: an object becomes a file or a stream.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
+use tokio::sync::watch;
 
 use super::conditions::ObjectArgs;
 use super::connect::Daemon;
-use super::destination::{Destination, Writing};
-use super::exit::{Exit, Failure};
-use super::progress;
+use super::destination::Destination;
+use super::download::{Download, Downloaded};
+use super::exit::Failure;
+use super::retries::Patience;
 use super::stop::Signals;
-use crate::client::ObjectReader;
+use super::{progress, recovered};
+use crate::client::{ReliableRequests, Report};
 use crate::wire::read_at::{self, Range};
 
 /// Download an object, or a part of it.
 ///
 /// A file appears under its name only when all bytes are there and have the checksum (CRC32C) that GCS
-/// keeps; until then they are in a temporary file beside it, which is removed if anything fails.
+/// keeps; until then they are in a temporary file beside it, which is removed if anything fails. A read that breaks
+/// goes on behind the last byte that came, in the same generation of the object.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   gcsd get gs://my-bucket/backup.tar .
+  gcsd get gs://my-bucket/backup.tar . --connections 8
   gcsd get gs://my-bucket/backup.tar - | tar t
   gcsd get gs://my-bucket/log.txt - --range 0-999    the first 1,000 bytes
   gcsd get gs://my-bucket/log.txt - --range 1000-    all but those
@@ -33,17 +40,25 @@ pub(super) struct GetArgs {
     #[arg(value_name = "DEST")]
     destination: PathBuf,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
     range: Option<Range>,
     /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
-    /// GCS keeps a checksum of.
-    #[arg(long, env = "GCSD_DECOMPRESS", value_parser = clap::builder::FalseyValueParser::new())]
+    /// GCS keeps a checksum of, and a read that breaks cannot go on.
+    #[arg(long, env = "GCSD_DECOMPRESS", value_parser = FalseyValueParser::new())]
     decompress: bool,
-    /// Show no progress bar.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    /// Read a file over so many connections at once, at least 1 MiB over each.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), env = "GCSD_CONNECTIONS")]
+    connections: u64,
+    /// Print what came as JSON, and in it as "gcsd" what was recovered from.
+    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// Show no progress, and nothing of what is recovered from.
+    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
     #[command(flatten)]
     daemon: Daemon,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 /// Reads `0-999`, `1000-`, `-1000`.
@@ -75,80 +90,57 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
 }
 
 async fn get(args: &GetArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    tokio::pin!(stop);
-    let (reader, writing) = tokio::select! {
-        begun = begin(args) => begun?,
-        () = &mut stop => return Err(Failure::interrupted()),
+    let to_stdout = args.destination.as_os_str() == "-";
+    if to_stdout && args.json {
+        return Err(Failure::usage(
+            "--json and the bytes cannot both go to standard output",
+        ));
+    }
+    let reports = watch::Sender::default();
+    let bar = progress::bar((!args.decompress).then_some(0), args.quiet || to_stdout);
+    let downloaded = tokio::select! {
+        downloaded = download(args, &bar, &reports) => downloaded,
+        () = stop => Err(Failure::interrupted()),
+        never = recovered::tell(reports.subscribe(), &bar, &args.patience, args.quiet) => never,
     };
-    let bar = progress::bar(
-        reader.start().len,
-        args.quiet || args.destination.as_os_str() == "-",
-    );
-    let copied = tokio::select! {
-        copied = copy(reader, &writing, &bar) => copied,
-        () = &mut stop => {
-            writing.give_up().await;
-            return Err(Failure::interrupted());
-        }
-    };
-    let whole = args.range.is_none() && !args.decompress;
-    let result = match copied {
-        Ok(Some(reader)) if whole => check(&reader),
-        Ok(_) => Ok(()),
-        Err(failure) => Err(failure),
-    };
-    let ended = writing.end(result.is_ok()).await;
     bar.finish_and_clear();
-    result.and(ended)
+    let report = reports.borrow();
+    if let (Ok(_), false, Some(line)) = (&downloaded, args.quiet, recovered::line(&report)) {
+        eprintln!("gcsd: {line}");
+    }
+    let downloaded = downloaded?;
+    if args.json {
+        let mut line = downloaded.json(&report);
+        line["url"] = args.object.url.to_string().into();
+        let written = writeln!(std::io::stdout().lock(), "{line}");
+        return written.map_err(|error| Failure::io("standard output", &error));
+    }
+    Ok(())
 }
 
-/// Begins to read, then opens the destination: what cannot be read leaves it alone.
-async fn begin(args: &GetArgs) -> Result<(ObjectReader, Writing), Failure> {
-    let connection = args.daemon.open().await?;
+async fn download(
+    args: &GetArgs,
+    bar: &ProgressBar,
+    reports: &watch::Sender<Report>,
+) -> Result<Downloaded, Failure> {
+    let daemons = args.daemon.reached().await?;
+    let retries = args.patience.policy();
+    let download = Download {
+        requests: ReliableRequests::new(daemons.clone(), retries.clone()).reporting(reports.clone()),
+        daemons,
+        retries,
+        connections: args.connections,
+        reports: reports.clone(),
+    };
     let request = read_at::Args {
         of: args.object.object_ref(),
         range: args.range.unwrap_or(Range::From(0)),
         decompress: args.decompress,
     };
-    let reader = connection.read_at(&request).await?;
     let object = args.object.url.object.as_str();
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
-    let destination = Destination::open(&args.destination, name)?;
-    Ok((reader, Writing::begin(destination)))
-}
-
-/// Copies to the end of the object. `None` if the destination failed, which knows why.
-async fn copy(
-    mut reader: ObjectReader,
-    writing: &Writing,
-    bar: &ProgressBar,
-) -> Result<Option<ObjectReader>, Failure> {
-    while let Some(piece) = reader.next().await? {
-        let len = piece.len() as u64;
-        if !writing.write(piece).await {
-            return Ok(None);
-        }
-        bar.inc(len);
-    }
-    Ok(Some(reader))
-}
-
-/// Compares the bytes of a whole object with what GCS keeps of it.
-fn check(reader: &ObjectReader) -> Result<(), Failure> {
-    let object = &reader.start().object;
-    let came = reader.end().map_or(0, |end| end.sent);
-    let crc32c = reader.crc32c();
-    match object.crc32c {
-        Some(stored) if stored != crc32c => {
-            let what = format!("the object has the CRC32C {stored}, and the bytes that came have {crc32c}");
-            Err(Failure::new(Exit::Differs, "damaged", what).advise("try again"))
-        }
-        _ if object.size != came => {
-            let what = format!("the object has {} bytes, and {came} came", object.size);
-            Err(Failure::new(Exit::Differs, "damaged", what).advise("try again"))
-        }
-        _ => Ok(()),
-    }
+    let open = || Destination::open(&args.destination, name);
+    download.run(request, bar, open).await
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod destination;
 mod devgcs;
+mod download;
 mod encode;
 mod exit;
 mod fields;
@@ -28,6 +29,7 @@ mod stop;
 mod temporary;
 mod units;
 mod upload;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -86,7 +86,7 @@ pub(super) async fn run(args: PutArgs) -> Result<(), Failure> {
     let telling = Telling {
         url: &url,
         bar: &bar,
-        retries: &args.retries,
+        patience: &args.retries.patience,
         quiet: args.quiet,
     };
     let uploaded = upload.run(&telling, resume, stop).await?;

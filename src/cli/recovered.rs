@@ -1,8 +1,47 @@
 //! What an upload went through, in words.
 
-use serde_json::{Value, json};
+use std::future::pending;
 
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::exit::{Failure, UNREACHABLE};
+use super::retries::Patience;
 use crate::client::Report;
+
+/// Says what failed and is tried again, once for each kind of failure until something works again. It never ends by
+/// itself.
+pub(super) async fn tell<T>(
+    mut reports: watch::Receiver<Report>,
+    bar: &ProgressBar,
+    patience: &Patience,
+    quiet: bool,
+) -> T {
+    let mut told = (None, 0, 0);
+    while reports.changed().await.is_ok() {
+        let report = reports.borrow_and_update();
+        let Some(failure) = &report.last_failure else {
+            continue;
+        };
+        let seen = (Some(failure.name), report.committed, report.recovered());
+        if seen.2 == told.2 {
+            continue;
+        }
+        if !quiet && (seen.0, seen.1) != (told.0, told.1) {
+            let line = Failure::from(failure);
+            let line = match report.checkpoint {
+                // Perhaps nobody ever listened there.
+                None if failure.name == UNREACHABLE => line.also(patience.outlook()),
+                _ => line.advise(patience.outlook()),
+            };
+            bar.suspend(|| eprintln!("gcsd: {line}"));
+        }
+        told = seen;
+    }
+    // Whatever it is about has ended, and says how.
+    pending().await
+}
 
 /// `recovered 3 times: 2 reset, 1 unavailable`; `None` where nothing failed.
 pub(super) fn line(report: &Report) -> Option<String> {

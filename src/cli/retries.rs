@@ -13,10 +13,34 @@ const CLEARING: Duration = Duration::from_secs(15);
 /// When to give up.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Failures")]
-pub(super) struct Retries {
-    /// How long to try again while GCS confirms not one more byte; 0 gives up at the first failure.
+pub(super) struct Patience {
+    /// How long to try again while it gets no further, not by one byte; 0 gives up at the first failure.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::duration, env = "GCSD_RETRY_FOR")]
     retry_for: Duration,
+}
+
+impl Patience {
+    /// As the library has it.
+    pub(super) fn policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            budget: self.retry_for,
+            abort_budget: self.retry_for.clamp(Duration::from_secs(2), CLEARING),
+            ..RetryPolicy::default()
+        }
+    }
+
+    /// What a failure leads to, for people.
+    pub(super) fn outlook(&self) -> String {
+        format!("trying again, for up to {}", units::show_duration(self.retry_for))
+    }
+}
+
+/// When to give up an upload.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Failures")]
+pub(super) struct Retries {
+    #[command(flatten)]
+    pub(super) patience: Patience,
     /// How often an upload may begin again from its first byte, where nothing else helps.
     #[arg(long, value_name = "N", default_value_t = 3, env = "GCSD_MAX_RESTARTS")]
     max_restarts: u32,
@@ -26,10 +50,8 @@ impl Retries {
     /// As the library has it.
     pub(super) fn policy(&self) -> RetryPolicy {
         RetryPolicy {
-            budget: self.retry_for,
-            abort_budget: self.retry_for.clamp(Duration::from_secs(2), CLEARING),
             max_restarts: self.max_restarts,
-            ..RetryPolicy::default()
+            ..self.patience.policy()
         }
     }
 
@@ -39,10 +61,5 @@ impl Retries {
             max_restarts: 0,
             ..self.policy()
         }
-    }
-
-    /// What a failure leads to, for people.
-    pub(super) fn outlook(&self) -> String {
-        format!("trying again, for up to {}", units::show_duration(self.retry_for))
     }
 }

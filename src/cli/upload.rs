@@ -5,11 +5,12 @@ use std::future::{Future, pending};
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
-use super::exit::{Failure, UNREACHABLE};
+use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::pipe::Pipe;
+use super::recovered::tell;
 use super::resume::Resume;
-use super::retries::Retries;
+use super::retries::Patience;
 use crate::client::{
     Aborted, BodySource, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
     UploadError,
@@ -37,7 +38,7 @@ pub(super) enum Upload {
 pub(super) struct Telling<'a> {
     pub(super) url: &'a GsUrl,
     pub(super) bar: &'a ProgressBar,
-    pub(super) retries: &'a Retries,
+    pub(super) patience: &'a Patience,
     pub(super) quiet: bool,
 }
 
@@ -66,7 +67,7 @@ impl Upload {
                 resume = None;
                 (failure, None)
             }
-            never = telling.watch(reports.clone()) => never,
+            never = tell(reports.clone(), telling.bar, telling.patience, telling.quiet) => never,
         };
         telling.bar.abandon();
         let started = reports.borrow().checkpoint.is_some();
@@ -118,35 +119,6 @@ impl Upload {
             Self::Whole(upload) => upload.abort().await,
             Self::Piped(writer, _) => writer.abort().await,
         }
-    }
-}
-
-impl Telling<'_> {
-    /// Says what failed and is tried again, once for each kind of failure until something works again.
-    async fn watch<T>(&self, mut reports: watch::Receiver<Report>) -> T {
-        let mut told = (None, 0, 0);
-        while reports.changed().await.is_ok() {
-            let report = reports.borrow_and_update();
-            let Some(failure) = &report.last_failure else {
-                continue;
-            };
-            let seen = (Some(failure.name), report.committed, report.recovered());
-            if seen.2 == told.2 {
-                continue;
-            }
-            if !self.quiet && (seen.0, seen.1) != (told.0, told.1) {
-                let line = Failure::from(failure);
-                let line = match report.checkpoint {
-                    // Perhaps nobody ever listened there.
-                    None if failure.name == UNREACHABLE => line.also(self.retries.outlook()),
-                    _ => line.advise(self.retries.outlook()),
-                };
-                self.bar.suspend(|| eprintln!("gcsd: {line}"));
-            }
-            told = seen;
-        }
-        // The upload has ended, and says how.
-        pending().await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Several daemons that are as good as one: whichever can be reached.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::connection::Connection;
 use super::{Address, Error, Options, RequestError};
 use crate::net::SharedConnector;
@@ -14,6 +16,8 @@ pub struct Daemons {
     /// Which address comes next.
     next: usize,
     options: Options,
+    /// Connections that nobody uses at the moment, for all clones.
+    spare: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Daemons {
@@ -24,6 +28,7 @@ impl Daemons {
             addresses,
             next: 0,
             options,
+            spare: Arc::default(),
         }
     }
 
@@ -37,10 +42,29 @@ impl Daemons {
         }
     }
 
-    /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on.
+    /// Takes back a connection on which nothing is in flight, for whoever connects next.
+    pub fn keep(&self, connection: Connection) {
+        if !connection.is_over() {
+            self.spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+    }
+
+    fn spare(&self) -> Option<Connection> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| spare.pop()).find(|connection| !connection.is_over())
+    }
+
+    /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on; or
+    /// gives a connection that was [kept](Self::keep).
     ///
     /// Each is asked once; the error is that of the last.
     pub async fn connect(&mut self) -> Result<Connection, Error> {
+        if let Some(connection) = self.spare() {
+            return Ok(connection);
+        }
         let mut last = Error::Request(RequestError::NoDaemon);
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];

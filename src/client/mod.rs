@@ -3,7 +3,8 @@
 //! [`Connection`] speaks the wire and recovers from nothing: each request becomes one reply or one
 //! [`Error`], and the error says what to do next ([`Error::retry`]). [`ReliableWriter`] and
 //! [`ReliableUpload`] recover from all that can be recovered from; they work over an
-//! [`UnreliableWriter`], through a daemon ([`ViaDaemon`]) or straight to GCS ([`Direct`]).
+//! [`UnreliableWriter`], through a daemon ([`ViaDaemon`]) or straight to GCS ([`Direct`]). [`ReliableReader`] and
+//! [`ReliableRequests`] do the same for reading and for requests on objects, through a daemon.
 //!
 //! ```text
 //!  callers ──requests──▶ sending task ──▶ socket ──▶ daemon
@@ -45,8 +46,9 @@ pub use file_body::FileBody;
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
-    Aborted, Checkpoint, FileSource, OptionsError, ReliableUpload, ReliableWriter, Report, Rereadable,
-    RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, Checkpoint, FileSource, GivenUp, OptionsError, ReadError, ReliableReader, ReliableRequests,
+    ReliableUpload, ReliableWriter, Report, Rereadable, RetryPolicy, SourceChanged, UploadError,
+    WriterOptions,
 };
 pub use striped::{
     DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,

@@ -110,7 +110,7 @@ async fn ranges_directories_and_generations() {
         let got = run(to, &["get", &url, "-", "--range", range], b"").await.quiet();
         assert_eq!(got.text(), expected, "{range}");
     }
-    let got = run(to, &["get", &url, "-", "-r", "10-"], b"").await;
+    let got = run(to, &["get", &url, "-", "--range", "10-"], b"").await;
     got.failed(1, "range_not_satisfiable: ");
     run(to, &["get", &url, text(dir.path())], b"").await.quiet();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
 mod buckets;
+mod cli_get;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;
@@ -40,6 +41,7 @@ mod object_copies;
 mod put_object;
 mod read_at;
 mod reliable;
+mod reliable_read;
 mod sdk;
 mod soak;
 mod spec;

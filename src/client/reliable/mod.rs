@@ -5,7 +5,10 @@
 //! [`abort`](ReliableWriter::abort). What can be read again, such as a file, goes up as a [`ReliableUpload`] and is
 //! not held at all.
 //!
-//! # Lifecycle
+//! Beside it, [`ReliableReader`] goes on with a read where it broke, and [`ReliableRequests`] makes requests on objects
+//! again.
+//!
+//! # Lifecycle of an upload
 //!
 //! ```text
 //!               new                         resumed
@@ -57,8 +60,10 @@ mod error;
 mod intake;
 mod options;
 mod plan;
+mod reader;
 mod recovery;
 mod report;
+mod requests;
 mod retained;
 mod source;
 mod supply;
@@ -72,7 +77,9 @@ pub use abort::Aborted;
 pub use checkpoint::Checkpoint;
 pub use error::UploadError;
 pub use options::{OptionsError, RetryPolicy, WriterOptions};
+pub use reader::{ReadError, ReliableReader};
 pub use report::Report;
+pub use requests::{GivenUp, ReliableRequests};
 pub use source::{FileSource, Rereadable, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;

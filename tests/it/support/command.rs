@@ -25,6 +25,17 @@ impl Ended {
         self
     }
 
+    /// The command line was refused, in clap's words.
+    #[track_caller]
+    pub(crate) fn refused(&self) {
+        assert_eq!(self.code, Some(2), "{}", self.err);
+        assert!(
+            self.err.contains("Usage: gcsd") || self.err.contains("--help"),
+            "{}",
+            self.err
+        );
+    }
+
     /// The command failed with this code, in one line that begins like this.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32, line: &str) {

@@ -1,0 +1,363 @@
+//! One object comes down: into a stream, or into a file, over one connection or several.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range as Span;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::destination::{Destination, Stream};
+use super::exit::{Failure, failed};
+use super::recovered;
+use super::temporary::Temporary;
+use super::writing::{Region, Writing};
+use crate::client::{Daemons, ReadError, ReliableReader, ReliableRequests, Report, RetryPolicy};
+use crate::types::{Crc32c, ObjectInfo, Preconditions};
+use crate::wire::read_at::{Args, Range};
+use crate::wire::stat_object;
+
+/// The fewest bytes that are worth a connection of their own.
+const LEAST: u64 = 1 << 20;
+
+/// How often bytes that were damaged on the way are read again.
+const READ_AGAIN: u32 = 3;
+
+/// How objects come down.
+#[derive(Debug, Clone)]
+pub(super) struct Download {
+    pub(super) daemons: Daemons,
+    pub(super) requests: ReliableRequests,
+    pub(super) retries: RetryPolicy,
+    /// How many connections one object may have.
+    pub(super) connections: u64,
+    /// Where everything that is recovered from is counted.
+    pub(super) reports: watch::Sender<Report>,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) struct Downloaded {
+    pub(super) object: ObjectInfo,
+    came: Came,
+}
+
+/// How many bytes, and their checksum.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    len: u64,
+    crc32c: Crc32c,
+}
+
+impl Downloaded {
+    /// For programs.
+    pub(super) fn json(&self, report: &Report) -> Value {
+        json!({
+            "generation": self.object.generation.to_string(),
+            "size": self.came.len.to_string(),
+            "crc32c": self.came.crc32c.to_base64(),
+            "gcsd": recovered::json(report),
+        })
+    }
+}
+
+impl Download {
+    /// Fetches what `request` asks for into what `open` opens. That happens once it is known what is coming, so that
+    /// what cannot be read leaves the destination alone.
+    pub(super) async fn run(
+        &self,
+        request: Args,
+        bar: &ProgressBar,
+        open: impl FnOnce() -> Result<Destination, Failure>,
+    ) -> Result<Downloaded, Failure> {
+        if let Some((object, spans)) = self.spans(&request).await? {
+            let whole = spans.first().map_or(0, |first| first.start)..spans.last().map_or(0, |last| last.end);
+            bar.set_length(whole.end - whole.start);
+            let request = pinned(request, object.generation);
+            match open()? {
+                Destination::File(temporary) => {
+                    let came = self.slices(&request, spans, bar, &temporary).await?;
+                    if came.len == object.size {
+                        verify(&object, came.crc32c)?;
+                    }
+                    keep(temporary).await?;
+                    return Ok(Downloaded { object, came });
+                }
+                // A stream takes its bytes in their order.
+                Destination::Stream(stream) => {
+                    let came = self.stream(self.reader(request), bar, stream).await?;
+                    return Ok(Downloaded { object, came });
+                }
+            }
+        }
+        let mut reader = self.reader(request.clone());
+        let start = reader.start().await?;
+        let object = start.object;
+        if let Some(len) = start.len {
+            bar.set_length(len);
+        }
+        let came = match open()? {
+            Destination::Stream(stream) => self.stream(reader, bar, stream).await?,
+            Destination::File(temporary) => {
+                let request = match object.generation {
+                    0 => request,
+                    generation => pinned(request, generation),
+                };
+                let file = shared(&temporary).map_err(|error| at(&temporary, &error))?;
+                let slice = Slice {
+                    request,
+                    file: file.clone(),
+                    offset: 0,
+                };
+                let came = self.slice(slice, Some(reader), bar).await;
+                let came = came.map_err(|error| error.at(&temporary))?;
+                // What was read again may be shorter.
+                file.set_len(came.len).map_err(|error| at(&temporary, &error))?;
+                keep(temporary).await?;
+                came
+            }
+        };
+        Ok(Downloaded { object, came })
+    }
+
+    fn reader(&self, request: Args) -> ReliableReader {
+        let reader = ReliableReader::new(self.daemons.clone(), request, &self.retries);
+        reader.reporting(self.reports.clone())
+    }
+
+    /// How to cut what `request` asks for; `None` where one connection is enough.
+    async fn spans(&self, request: &Args) -> Result<Option<(ObjectInfo, Vec<Span<u64>>)>, Failure> {
+        if self.connections < 2 || request.decompress {
+            return Ok(None);
+        }
+        let stat = stat_object::Args {
+            of: request.of.clone(),
+        };
+        let object = self.requests.stat(&stat).await?.args.object;
+        let whole = resolve(request.range, object.size);
+        let count = self
+            .connections
+            .min(whole.end.saturating_sub(whole.start) / LEAST);
+        Ok((count > 1 && object.generation != 0).then(|| (object, cut(whole, count))))
+    }
+
+    async fn stream(
+        &self,
+        mut reader: ReliableReader,
+        bar: &ProgressBar,
+        stream: Stream,
+    ) -> Result<Came, Failure> {
+        let place = stream.place();
+        let writing = Writing::begin(stream);
+        copy(&mut reader, writing, bar)
+            .await
+            .map_err(|error| error.at_place(&place))
+    }
+
+    /// Fetches ranges that follow each other, all at once.
+    async fn slices(
+        &self,
+        request: &Args,
+        spans: Vec<Span<u64>>,
+        bar: &ProgressBar,
+        temporary: &Temporary,
+    ) -> Result<Came, Failure> {
+        let file = shared(temporary).map_err(|error| at(temporary, &error))?;
+        let first = spans.first().map_or(0, |span| span.start);
+        let mut came = vec![Came::default(); spans.len()];
+        let mut tasks = JoinSet::new();
+        for (number, span) in spans.into_iter().enumerate() {
+            let mut request = request.clone();
+            request.range = Range::Of {
+                offset: span.start,
+                len: span.end - span.start,
+            };
+            let slice = Slice {
+                request,
+                file: file.clone(),
+                offset: span.start - first,
+            };
+            let download = Self {
+                daemons: self.daemons.from(number),
+                ..self.clone()
+            };
+            let bar = bar.clone();
+            tasks.spawn(async move { (number, download.slice(slice, None, &bar).await) });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            let (number, slice) = ended.map_err(failed)?;
+            came[number] = slice.map_err(|error| error.at(temporary))?;
+        }
+        Ok(came.iter().fold(Came::default(), |sum, next| Came {
+            len: sum.len + next.len,
+            // `None` only for more bytes than a machine of this kind can have.
+            crc32c: sum.crc32c.combine(next.crc32c, next.len).unwrap_or_default(),
+        }))
+    }
+
+    /// Fetches one range. What is damaged on the way is read again.
+    async fn slice(
+        &self,
+        slice: Slice,
+        begun: Option<ReliableReader>,
+        bar: &ProgressBar,
+    ) -> Result<Came, SliceError> {
+        let mut reader = begun.unwrap_or_else(|| self.reader(slice.request.clone()));
+        for again in (0..=READ_AGAIN).rev() {
+            let writing = Writing::begin(Region::new(slice.file.clone(), slice.offset));
+            match copy(&mut reader, writing, bar).await {
+                Err(SliceError::Read(error @ ReadError::Damaged { .. })) if again > 0 => {
+                    self.reports.send_modify(|report| {
+                        report.restarts += 1;
+                        *report.failures.entry("damaged").or_default() += 1;
+                    });
+                    tracing::debug!(%error, "read again");
+                    bar.dec(reader.came());
+                    reader = self.reader(slice.request.clone());
+                }
+                ended => return ended,
+            }
+        }
+        // The last turn has returned.
+        Ok(Came::default())
+    }
+}
+
+/// A range of an object, and its place in a file.
+struct Slice {
+    request: Args,
+    file: Arc<File>,
+    offset: u64,
+}
+
+/// Why a range did not come.
+#[derive(Debug)]
+enum SliceError {
+    Read(ReadError),
+    Write(io::Error),
+}
+
+impl SliceError {
+    fn at(self, temporary: &Temporary) -> Failure {
+        self.at_place(&temporary.target.display().to_string())
+    }
+
+    fn at_place(self, place: &str) -> Failure {
+        match self {
+            Self::Read(error) => (&error).into(),
+            Self::Write(error) => Failure::io(place, &error),
+        }
+    }
+}
+
+/// Copies to the end.
+async fn copy(reader: &mut ReliableReader, writing: Writing, bar: &ProgressBar) -> Result<Came, SliceError> {
+    let read = loop {
+        match reader.next().await {
+            Ok(Some(piece)) => {
+                let len = piece.len() as u64;
+                if !writing.write(piece).await {
+                    break Ok(());
+                }
+                bar.inc(len);
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // What was read is written in any case, so that nothing is in the way of reading it again.
+    let written = writing.end().await;
+    read.map_err(SliceError::Read)?;
+    written.map_err(SliceError::Write)?;
+    Ok(Came {
+        len: reader.came(),
+        crc32c: reader.crc32c(),
+    })
+}
+
+/// The same request of one generation. The conditions held when that was found.
+fn pinned(mut request: Args, generation: u64) -> Args {
+    request.of.generation = Some(generation);
+    request.of.preconditions = Preconditions::default();
+    request
+}
+
+/// Where `range` lies in an object of `size` bytes.
+fn resolve(range: Range, size: u64) -> Span<u64> {
+    match range {
+        Range::From(offset) => offset.min(size)..size,
+        Range::Of { offset, len } => offset.min(size)..offset.saturating_add(len).min(size),
+        Range::Suffix(len) => size.saturating_sub(len)..size,
+    }
+}
+
+/// `whole` in `count` pieces, as even as can be.
+fn cut(whole: Span<u64>, count: u64) -> Vec<Span<u64>> {
+    let len = u128::from(whole.end - whole.start);
+    let bound = |number: u64| {
+        let offset = len * u128::from(number) / u128::from(count);
+        whole.start + u64::try_from(offset).unwrap_or(u64::MAX)
+    };
+    (0..count)
+        .map(|number| bound(number)..bound(number + 1))
+        .collect()
+}
+
+fn verify(object: &ObjectInfo, found: Crc32c) -> Result<(), Failure> {
+    match object.crc32c {
+        Some(expected) if expected != found => Err((&ReadError::Damaged { expected, found }).into()),
+        _ => Ok(()),
+    }
+}
+
+fn shared(temporary: &Temporary) -> io::Result<Arc<File>> {
+    temporary.file.try_clone().map(Arc::new)
+}
+
+fn at(temporary: &Temporary, error: &io::Error) -> Failure {
+    Failure::io(temporary.target.display(), error)
+}
+
+/// Gives the file its name.
+async fn keep(temporary: Temporary) -> Result<(), Failure> {
+    let place = temporary.target.display().to_string();
+    let renamed = tokio::task::spawn_blocking(move || temporary.rename()).await;
+    let renamed = renamed.map_err(io::Error::other).flatten();
+    renamed.map_err(|error| Failure::io(place, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_each_other_and_are_about_equal() {
+        for (whole, count) in [(0..10, 3), (5..6, 1), (7..u64::MAX, 64), (100..164, 64)] {
+            let pieces = cut(whole.clone(), count);
+            let lens = || pieces.iter().map(|piece| piece.end - piece.start);
+            assert_eq!(
+                (pieces[0].start, pieces[pieces.len() - 1].end),
+                (whole.start, whole.end)
+            );
+            assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
+            assert!(lens().max().unwrap_or(0) - lens().min().unwrap_or(0) <= 1);
+        }
+    }
+
+    #[test]
+    fn ranges_lie_within_the_object() {
+        assert_eq!(resolve(Range::From(4), 10), 4..10);
+        assert_eq!(resolve(Range::From(40), 10), 10..10);
+        assert_eq!(resolve(Range::Of { offset: 4, len: 3 }, 10), 4..7);
+        let far = Range::Of {
+            offset: 4,
+            len: u64::MAX,
+        };
+        assert_eq!(resolve(far, 10), 4..10);
+        assert_eq!(resolve(Range::Suffix(3), 10), 7..10);
+        assert_eq!(resolve(Range::Suffix(30), 10), 0..10);
+    }
+}
