@@ -3,15 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use gcsd::client::{Body, Cancelled, Failure, Last, OpenUpload as _, Progress, UnreliableWriter};
+use gcsd::client::{
+    Body, Cancelled, Failure, Last, OpenUpload as _, Progress, ReliableWriter, UnreliableWriter,
+};
 use gcsd::net::SharedConnector;
 use gcsd::types::Crc32c;
 use gcsd::wire::{Kind, Retry};
 use tokio::time::timeout;
 
 use crate::support::daemon::{Daemon, PATIENCE, pattern};
+use crate::support::stage::faulty;
 use crate::support::tap::{Listener, Tap};
-use crate::support::uploads::{Way, direct, new_object, tcp, via_daemon};
+use crate::support::uploads::{Way, direct, new_object, small_chunks, tcp, via_daemon};
 
 const K: usize = 256 * 1024;
 
@@ -168,6 +171,36 @@ impl Listener for Addresses {
     fn wrote(&self, _connection: usize, bytes: &[u8]) {
         let mut seen = self.0.lock().expect("no panic under the lock");
         seen.push((bytes.as_ptr().addr(), bytes.len()));
+    }
+}
+
+#[tokio::test]
+async fn a_reliable_writer_sends_from_where_the_bytes_lie_again_and_again() {
+    let daemon = Daemon::start().await;
+    let bytes = Bytes::from(pattern(5 * K + 77));
+    let input = bytes.as_ptr().addr()..bytes.as_ptr().addr() + bytes.len();
+    let seen = Arc::new(Addresses::default());
+    // The first connection breaks in the middle of the bytes: they are sent again.
+    let faulty: SharedConnector = faulty("reset after write 700KiB on 0");
+    let tap: SharedConnector = Arc::new(Tap::new(faulty, seen.clone()));
+    for (name, way) in both(&daemon, &tap, "reliable") {
+        let mut writer = ReliableWriter::start(way, &small_chunks()).expect("good options");
+        for piece in pieces(&bytes, 100_000) {
+            soon(writer.write_bytes(piece)).await.expect("room");
+        }
+        soon(writer.complete()).await.expect("recovered");
+        assert_eq!(daemon.object(&name).await, bytes, "{name}");
+        let (own, other): (Vec<_>, Vec<_>) = seen
+            .take()
+            .into_iter()
+            .partition(|(at, len)| input.contains(at) && at + len <= input.end);
+        let sent: usize = own.iter().map(|(_, len)| len).sum();
+        assert!(
+            sent >= bytes.len(),
+            "{name}: {sent} bytes left from where they lay"
+        );
+        let heads: usize = other.iter().map(|(_, len)| len).sum();
+        assert!(heads < 10_000, "{name}: {heads} bytes came from elsewhere");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::{Instant, sleep};
 
-use super::super::{Cancelled, Failure, OpenUpload, UnreliableWriter as _};
+use super::super::{Cancelled, Failure, OpenUpload, Token, UnreliableWriter as _};
 use super::backoff::{Backoff, Verdict};
 use super::engine::Held;
 use super::options::RetryPolicy;
@@ -32,17 +32,28 @@ pub enum Aborted {
     },
 }
 
-/// Tells GCS, and tries again for as long as `policy` allows.
+/// Tells GCS, and tries again for as long as `policy` allows. The same with what was `discarded` before, and could
+/// not be told of.
 pub(super) async fn cancel<U: OpenUpload>(
-    open: U,
+    mut open: U,
     held: Option<Held<U::Writer>>,
+    discarded: Vec<Token>,
     policy: RetryPolicy,
 ) -> Aborted {
-    let Some(held) = held else {
-        return Aborted::Cancelled;
+    let aborted = match held {
+        Some(held) => in_time(&mut open, held, &policy).await,
+        None => Aborted::Cancelled,
     };
+    for token in discarded {
+        // Nobody can finish it; GCS forgets it after a week.
+        let _tidied = in_time(&mut open, Held { token, writer: None }, &policy).await;
+    }
+    aborted
+}
+
+async fn in_time<U: OpenUpload>(open: &mut U, held: Held<U::Writer>, policy: &RetryPolicy) -> Aborted {
     let mut last = Failure::local("unanswered", Retry::Same, "GCS could not be told in time");
-    let telling = tell(open, held, &policy, &mut last);
+    let telling = tell(open, held, policy, &mut last);
     match tokio::time::timeout(policy.abort_budget, telling).await {
         Ok(aborted) => aborted,
         Err(_) => Aborted::Unknown { failure: Some(last) },
@@ -50,7 +61,7 @@ pub(super) async fn cancel<U: OpenUpload>(
 }
 
 async fn tell<U: OpenUpload>(
-    mut open: U,
+    open: &mut U,
     held: Held<U::Writer>,
     policy: &RetryPolicy,
     last: &mut Failure,

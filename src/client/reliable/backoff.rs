@@ -96,7 +96,7 @@ impl Backoff {
 
 /// Steele, Lea and Flood's SplitMix64: small, seeded, and good enough to keep clients from marching in step.
 #[derive(Debug)]
-struct SplitMix(u64);
+pub(super) struct SplitMix(pub(super) u64);
 
 impl SplitMix {
     fn next(&mut self) -> u64 {
@@ -108,7 +108,7 @@ impl SplitMix {
     }
 
     /// A number from 0 up to, not including, `bound`; 0 where that is 0.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }

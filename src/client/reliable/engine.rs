@@ -43,6 +43,8 @@ pub(super) struct Engine<U: OpenUpload, S> {
     pub(super) policy: RetryPolicy,
     pub(super) recovery: Recovery,
     pub(super) held: Option<Held<U::Writer>>,
+    /// Uploads that were given up, and that GCS could not be told of.
+    pub(super) discarded: Vec<Token>,
     pub(super) reports: watch::Sender<Report>,
     pub(super) stop: CancellationToken,
 }
@@ -58,7 +60,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 let failure = Some(failure.clone());
                 Box::pin(ready(Aborted::Unknown { failure }))
             }
-            _ => Box::pin(abort::cancel(self.open, self.held, self.policy)),
+            _ => Box::pin(abort::cancel(self.open, self.held, self.discarded, self.policy)),
         };
         Ended { result, cancel }
     }
@@ -192,7 +194,10 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             }
         };
         let damaged = match (&answer, request) {
-            (Ok(progress), Request::Write { offset, len, .. }) => self.damaged(progress, offset, len),
+            // A finished object is judged as a whole: what was damaged may have been there already.
+            (Ok(progress), Request::Write { offset, len, .. }) if progress.object.is_none() => {
+                self.damaged(progress, offset, len)
+            }
             _ => None,
         };
         if let Some(damaged) = damaged {
@@ -246,7 +251,12 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     /// Gives up an upload that holds damaged bytes: what GCS has persisted cannot be written again.
     async fn discard(&mut self, mut writer: U::Writer, damaged: Failure) -> Result<Outcome, UploadError> {
         // Only to be tidy: nobody will ever finish it, and GCS forgets it after a week.
-        let _cancelled = until(&self.stop, writer.cancel()).await?;
+        let cancelled = until(&self.stop, writer.cancel()).await?;
+        if cancelled.is_err()
+            && let Some(held) = &self.held
+        {
+            self.discarded.push(held.token.clone());
+        }
         Ok(Outcome::failed(damaged))
     }
 

@@ -74,6 +74,7 @@ impl ReliableUpload {
             policy,
             recovery,
             held: token.map(|token| Held { token, writer: None }),
+            discarded: Vec::new(),
             reports,
             stop: stop.clone(),
         };
@@ -112,7 +113,7 @@ impl ReliableUpload {
     /// Throws away an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
         let held = Held { token, writer: None };
-        abort::cancel(open, Some(held), retries).await
+        abort::cancel(open, Some(held), Vec::new(), retries).await
     }
 
     /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.

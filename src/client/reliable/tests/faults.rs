@@ -5,7 +5,7 @@ use super::*;
 use crate::wire::Retry;
 
 /// Faults that may strike any call; what makes no sense for one leaves it as it is.
-const ANYWHERE: [Fault; 16] = [
+pub(super) const ANYWHERE: [Fault; 16] = [
     Fault::Unsent(Retry::Same),
     Fault::Unsent(Retry::Query),
     Fault::Unsent(Retry::Reconnect),
@@ -25,10 +25,10 @@ const ANYWHERE: [Fault; 16] = [
 ];
 
 /// Faults after which only a new start helps.
-const RESTARTS: [Fault; 3] = [Fault::Gone, Fault::Damaged, Fault::DamagedUnseen];
+pub(super) const RESTARTS: [Fault; 3] = [Fault::Gone, Fault::Damaged, Fault::DamagedUnseen];
 
 /// A fault with which `call` cannot be hit: the scripted server would answer what it should.
-fn fits(call: Call, fault: Fault) -> bool {
+pub(super) fn fits(call: Call, fault: Fault) -> bool {
     match (call, fault) {
         // An attach has no other class than these.
         (Call::Start | Call::Attach | Call::Query | Call::Cancel, Fault::Lost(_, part)) => part == Part::All,
@@ -179,6 +179,22 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
         assert!(text.contains("start it again from its first byte"), "{text}");
         assert!(!error.is_resumable());
         assert_eq!(sim.object(), None, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_byte_that_was_there_already_does_no_harm() {
+    // All of it arrives after the query, and is sent again in vain.
+    let all = bytes(K);
+    for way in [Way::Source, Way::Pieces(K)] {
+        let sim = Sim::with([(1, Fault::Growing(Part::Nothing)), (3, Fault::Damaged)]);
+        let result = within(upload(&sim, &all, way)).await;
+        check(&sim, &all, result, &format!("{way:?}"));
+        assert_eq!(
+            sim.lock().sessions.len(),
+            1,
+            "{way:?}: a second object over the first"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod holding;
 mod resuming;
 mod sim;
+mod soak;
 
 use std::time::Duration;
 
