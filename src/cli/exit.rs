@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::client::{self, GivenUp, ReadError, UploadError};
+use crate::client::{self, GivenUp, ReadError, StripedError, UploadError};
 use crate::wire::{Kind, Layer, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
@@ -41,6 +41,9 @@ pub(super) const UNREACHABLE: &str = "unreachable";
 /// What to do about it.
 const NO_DAEMON: &str =
     "is a daemon running there? start one with 'gcsd serve', or name another with --connect";
+
+/// What to do about a source that changes.
+const UNTOUCHED: &str = "try again when nobody writes to it";
 
 /// A command that did not succeed: one line on stderr, and an exit code.
 ///
@@ -130,6 +133,15 @@ impl Failure {
             None => what.to_string(),
         });
         self
+    }
+
+    /// What to do about it, behind what is to be known already.
+    pub(super) fn advise_too(self, advice: impl fmt::Display) -> Self {
+        let known = self.advice.clone();
+        match known {
+            Some(known) => self.advise(format!("{known}; {advice}")),
+            None => self.advise(advice),
+        }
     }
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.
@@ -261,12 +273,29 @@ impl From<&UploadError> for Failure {
             UploadError::FinishedElsewhere { .. } => (Exit::Failed, "finished_elsewhere", None),
             UploadError::Ahead { .. } => (Exit::Failed, "ahead", Some("upload it again")),
             UploadError::Regress { .. } => (Exit::Failed, "regress", Some("upload it again")),
-            UploadError::Changed(_) | UploadError::Size { .. } => (
-                Exit::Failed,
-                "source_changed",
-                Some("try again when nobody writes to it"),
-            ),
+            UploadError::Changed(_) | UploadError::Size { .. } => {
+                (Exit::Failed, "source_changed", Some(UNTOUCHED))
+            }
             UploadError::Source { .. } => (Exit::Failed, "io", None),
+            _ => (Exit::Failed, "failed", None),
+        };
+        Self::new(exit, name, error).advise_if(advice)
+    }
+}
+
+impl From<&StripedError> for Failure {
+    fn from(error: &StripedError) -> Self {
+        if let Some(cause) = error.cause() {
+            let told = Self::from(cause);
+            let what = error.to_string();
+            return Self { what, ..told };
+        }
+        let (exit, name, advice) = match error {
+            StripedError::Mismatch { deleted: true, .. } => (Exit::Differs, "damaged", Some("try again")),
+            StripedError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
+            StripedError::Unverified { .. } => (Exit::Failed, "unverified", None),
+            StripedError::Changed(_) => (Exit::Failed, "source_changed", Some(UNTOUCHED)),
+            StripedError::Keep { .. } => (Exit::Failed, "io", None),
             _ => (Exit::Failed, "failed", None),
         };
         Self::new(exit, name, error).advise_if(advice)

@@ -26,6 +26,7 @@ mod secret;
 mod serve;
 mod stat;
 mod stop;
+mod stripes;
 mod temporary;
 mod units;
 mod upload;

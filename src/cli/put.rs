@@ -10,16 +10,21 @@ use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
 use super::connect::Daemon;
-use super::exit::Failure;
+use super::exit::{Failure, failed};
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
 use super::pipe::{Chunks, Pipe};
-use super::resume::{Identity, Resume};
+use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::Signals;
-use super::upload::{Metered, Telling, Upload, Uploaded};
+use super::stripes::{PartMeter, Stripes, leftovers};
+use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, units};
-use crate::client::{FileSource, ReliableUpload, ReliableWriter, Rereadable as _, ViaDaemon};
+use crate::client::{
+    Aborted, Checkpoint, DaemonRoute, FileSource, Left, ReliableUpload, ReliableWriter, Rereadable as _,
+    StripedAborted, StripedUpload, ViaDaemon,
+};
+use crate::types::Crc32c;
 
 /// Upload a file, or what comes through a pipe, as one object.
 ///
@@ -34,6 +39,7 @@ Examples:
   gcsd put backup.tar gs://my-bucket/2025/backup.tar
   gcsd put photo.jpg gs://my-bucket/photos/ --content-type image/jpeg
   gcsd put disk.img gs://my-bucket/disk.img --resume-file disk.state
+  gcsd put disk.img gs://my-bucket/disk.img --connections 8
   tar cz /home | gcsd put - gs://my-bucket/home.tgz
   gcsd put config.json gs://my-bucket/config.json --if-generation-match 1712345678901234")]
 pub(super) struct PutArgs {
@@ -54,6 +60,11 @@ pub(super) struct PutArgs {
     /// yourself.
     #[arg(long, value_name = "STATE", env = "GCSD_RESUME_FILE")]
     resume_file: Option<PathBuf>,
+    /// Upload nothing: throw away what the run before left of this upload, and the file with it.
+    #[arg(long, requires = "resume_file")]
+    abort: bool,
+    #[command(flatten)]
+    stripes: Stripes,
     #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
@@ -76,6 +87,9 @@ pub(super) async fn run(args: PutArgs) -> Result<(), Failure> {
     let name = args.source.file_name().and_then(OsStr::to_str);
     let name = name.filter(|_| args.source.as_os_str() != "-");
     let url = args.target.named(name).map_err(Failure::usage)?;
+    if args.abort {
+        return abort(&args, &url).await;
+    }
     let source = open(&args).await?;
     let size = match &source {
         Source::File(file) => Some(file.size()),
@@ -141,6 +155,8 @@ fn begin(
     size: Option<u64>,
     bar: &ProgressBar,
 ) -> Result<(Upload, Option<Resume>), Failure> {
+    let retries = args.retries.policy();
+    let cut = args.stripes.options(size, retries.clone())?;
     let object = args.new.start_args(url, size)?;
     let resume = match (&args.resume_file, &source) {
         (Some(path), Source::File(file)) => {
@@ -149,30 +165,94 @@ fn begin(
         }
         _ => None,
     };
-    let open = ViaDaemon::through(args.daemon.daemons()?, object);
-    let retries = args.retries.policy();
-    let checkpoint = resume.as_ref().and_then(Resume::checkpoint);
-    let upload = match source {
-        Source::File(source) => {
-            let meter = bar.clone();
-            let source = Metered { source, bar: meter };
-            Upload::Whole(match checkpoint {
-                None => ReliableUpload::start(open, source, retries),
-                Some(checkpoint) => {
-                    if !args.quiet {
-                        bar.suspend(|| eprintln!("gcsd: going on with the upload of an earlier run"));
-                    }
-                    ReliableUpload::resume(open, source, checkpoint, args.retries.resuming())
-                }
-            })
+    let daemons = args.daemon.daemons()?;
+    let begun = resume.as_ref().and_then(Resume::begun).cloned();
+    if begun.is_some() && !args.quiet {
+        bar.suspend(|| eprintln!("gcsd: going on with the upload of an earlier run"));
+    }
+    let bar = bar.clone();
+    let upload = match (source, begun, cut) {
+        (Source::File(source), Some(Begun::Whole(token)), _) => {
+            let open = ViaDaemon::through(daemons, object);
+            // It is read again from its start, for the checksum.
+            let checkpoint = Checkpoint {
+                token,
+                offset: 0,
+                crc32c: Crc32c::default(),
+            };
+            let retries = args.retries.resuming();
+            Upload::Whole(ReliableUpload::resume(
+                open,
+                Metered { source, bar },
+                checkpoint,
+                retries,
+            ))
         }
-        Source::Pipe(pipe) => {
+        (Source::File(source), Some(Begun::Striped(checkpoint)), _) => {
+            let options = args.stripes.resuming(retries);
+            let source = PartMeter::new(source, bar, 0, Some(&checkpoint));
+            let route = DaemonRoute::new(daemons);
+            let keep = resume.as_ref().map(Resume::keeper);
+            let upload = StripedUpload::resume(route, object, source, checkpoint, &options, keep);
+            Upload::Striped(upload.map_err(Failure::usage)?)
+        }
+        (Source::File(source), None, Some(options)) => {
+            let source = PartMeter::new(source, bar, options.part_size.unwrap_or(0), None);
+            let route = DaemonRoute::new(daemons);
+            let keep = resume.as_ref().map(Resume::keeper);
+            let upload = StripedUpload::start(route, object, source, &options, keep);
+            Upload::Striped(upload.map_err(Failure::usage)?)
+        }
+        (Source::File(source), None, None) => {
+            let open = ViaDaemon::through(daemons, object);
+            Upload::Whole(ReliableUpload::start(open, Metered { source, bar }, retries))
+        }
+        (Source::Pipe(pipe), ..) => {
+            let open = ViaDaemon::through(daemons, object);
             let options = args.chunks.options(retries)?;
             let writer = ReliableWriter::start(open, &options).map_err(Failure::usage)?;
             Upload::Piped(writer, pipe)
         }
     };
     Ok((upload, resume))
+}
+
+/// Throws away what an earlier run left.
+async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
+    let Some(path) = &args.resume_file else {
+        return Err(Failure::usage("--abort needs --resume-file"));
+    };
+    let object = args.new.start_args(url, None)?;
+    let daemons = args.daemon.daemons()?;
+    let retries = args.retries.policy();
+    let aborted = match resume::begun_before(path, url)? {
+        Begun::Whole(token) => StripedAborted {
+            object: ReliableUpload::discard(ViaDaemon::through(daemons, object), token, retries).await,
+            left: Left::default(),
+        },
+        Begun::Striped(checkpoint) => {
+            let route = DaemonRoute::new(daemons);
+            let discarded = StripedUpload::discard(route, &object, checkpoint, &retries).await;
+            discarded.map_err(Failure::usage)?
+        }
+    };
+    let left = leftovers(url, &aborted.left);
+    let untold = match &aborted.object {
+        Aborted::Unknown { failure } => failure.as_ref().map(Failure::from),
+        _ => None,
+    };
+    let end = cleared_up(aborted.object);
+    match (left, untold) {
+        (Some(left), _) => Err(failed(left).at(url).also(end)),
+        (None, Some(failure)) => Err(failure.at(url).also(end)),
+        (None, None) => {
+            resume::remove(path)?;
+            if !args.quiet {
+                eprintln!("gcsd: {end}: {url}");
+            }
+            Ok(())
+        }
+    }
 }
 
 fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failure> {
@@ -184,6 +264,9 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
         if let Some(line) = recovered::line(&uploaded.report) {
             eprintln!("gcsd: {line}");
         }
+    }
+    if let Some(line) = leftovers(url, &uploaded.left) {
+        eprintln!("gcsd: {line}");
     }
     if args.json {
         let mut out = std::io::stdout().lock();

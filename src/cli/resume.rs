@@ -1,7 +1,8 @@
 //! `--resume-file`: what lets a later run go on with an upload.
 //!
 //! It holds the upload's token, which is a credential, and what the upload was of: a later run goes on only with the same.
-//! Nothing in it says how far the upload has come: GCS is asked for that, and the file is read again for its checksum.
+//! Of an upload in one piece it does not say how far that has come: GCS is asked for that, and the file is read again for its
+//! checksum. Of one in parts it has a token for each that is under way, and what is known of those that are finished.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -14,23 +15,39 @@ use tokio::sync::watch;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::temporary::{PRIVATE, Temporary};
-use crate::client::{Checkpoint, FileSource, NewObject, Report, Rereadable as _, Token, UploadError};
-use crate::types::Crc32c;
+use super::upload::Why;
+use crate::client::{
+    Checkpoint, FileSource, Keep, NewObject, Report, Rereadable as _, StripedCheckpoint, Token, UploadError,
+};
 use crate::wire::Kind;
 
 /// The form of the file.
 const VERSION: u32 = 1;
 
-/// More than any state has, in bytes.
-const LONGEST: u64 = 256 * 1024;
+/// More than any state has, in bytes: a token for each of 64 parts.
+const LONGEST: u64 = 4 << 20;
 
 /// The file, as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
     gcsd_upload: u32,
-    token: String,
+    /// Of an upload in one piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// Of one in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    striped: Option<StripedCheckpoint>,
     of: Identity,
+}
+
+/// An upload that an earlier run began.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Begun {
+    /// In one piece.
+    Whole(Token),
+    /// In parts.
+    Striped(StripedCheckpoint),
 }
 
 /// What an upload is of.
@@ -66,10 +83,15 @@ impl Identity {
         }
     }
 
+    /// That the upload does not go to `destination`.
+    fn goes_elsewhere(&self, destination: &str) -> Option<String> {
+        (self.destination != destination).then(|| format!("it belongs to an upload to {}", self.destination))
+    }
+
     /// What is not as it was `before`.
     fn differs_from(&self, before: &Self) -> Option<String> {
-        if self.destination != before.destination {
-            return Some(format!("it belongs to an upload to {}", before.destination));
+        if let Some(what) = before.goes_elsewhere(&self.destination) {
+            return Some(what);
         }
         if self.size != before.size {
             let (then, now) = (before.size, self.size);
@@ -87,20 +109,58 @@ impl Identity {
 
 /// The state of one upload.
 pub(super) struct Resume {
+    file: StateFile,
+    /// What the file said at first.
+    begun: Option<Begun>,
+    /// What it was last made to say.
+    token: Option<Token>,
+}
+
+/// Where the state is written.
+#[derive(Debug, Clone)]
+pub(super) struct StateFile {
     path: PathBuf,
     of: Identity,
-    /// What the file says.
-    token: Option<Token>,
-    /// An earlier run began the upload.
-    resumed: bool,
+}
+
+impl StateFile {
+    fn write(&self, begun: Begun) -> io::Result<()> {
+        let (token, striped) = match begun {
+            Begun::Whole(token) => (Some(token.expose().to_owned()), None),
+            Begun::Striped(checkpoint) => (None, Some(checkpoint)),
+        };
+        let state = State {
+            gcsd_upload: VERSION,
+            token,
+            striped,
+            of: self.of.clone(),
+        };
+        let mut file = Temporary::create(self.path.clone(), PRIVATE)?;
+        let mut text = serde_json::to_vec_pretty(&state)?;
+        text.push(b'\n');
+        file.file.write_all(&text)?;
+        file.rename()
+    }
+}
+
+/// The state of an upload in parts.
+impl Keep for StateFile {
+    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+        let (file, checkpoint) = (self.clone(), checkpoint.clone());
+        let written = tokio::task::spawn_blocking(move || file.write(Begun::Striped(checkpoint)));
+        written.await.map_err(io::Error::other)?
+    }
 }
 
 impl Resume {
     /// Reads what an earlier run left, which must be of the same upload, or makes sure that there can be such a file.
     pub(super) fn open(path: &Path, of: Identity) -> Result<Self, Failure> {
         let place = path.display();
-        let token = match read(path) {
-            Ok(Some(text)) => Some(check(&text, &of).map_err(|failure| failure.at(place))?),
+        let begun = match read(path) {
+            Ok(Some(text)) => {
+                let same = |before: &Identity| of.differs_from(before);
+                Some(check(&text, same).map_err(|failure| failure.at(place))?)
+            }
             Ok(None) => {
                 let probe = Temporary::create(path.to_owned(), PRIVATE);
                 drop(probe.map_err(|error| Failure::io(place, &error))?);
@@ -108,22 +168,22 @@ impl Resume {
             }
             Err(error) => return Err(Failure::io(place, &error)),
         };
+        let path = path.to_owned();
         Ok(Self {
-            path: path.to_owned(),
-            of,
-            resumed: token.is_some(),
-            token,
+            file: StateFile { path, of },
+            token: None,
+            begun,
         })
     }
 
-    /// What an earlier run left. The file is read again from its start, for the checksum.
-    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
-        let token = self.token.clone().filter(|_| self.resumed)?;
-        Some(Checkpoint {
-            token,
-            offset: 0,
-            crc32c: Crc32c::default(),
-        })
+    /// What an earlier run began.
+    pub(super) fn begun(&self) -> Option<&Begun> {
+        self.begun.as_ref()
+    }
+
+    /// Where the state of an upload in parts is kept.
+    pub(super) fn keeper(&self) -> StateFile {
+        self.file.clone()
     }
 
     /// Keeps the file at the token that the upload has. Resolves only if that fails.
@@ -134,8 +194,8 @@ impl Resume {
             if let Some(Checkpoint { token, .. }) = checkpoint
                 && self.token.as_ref() != Some(&token)
             {
-                if let Err(error) = self.write(&token) {
-                    return Failure::io(self.path.display(), &error);
+                if let Err(error) = self.file.write(Begun::Whole(token.clone())) {
+                    return Failure::io(self.file.path.display(), &error);
                 }
                 self.token = Some(token);
             }
@@ -146,43 +206,28 @@ impl Resume {
         }
     }
 
-    fn write(&self, token: &Token) -> io::Result<()> {
-        let state = State {
-            gcsd_upload: VERSION,
-            token: token.expose().to_owned(),
-            of: self.of.clone(),
-        };
-        let mut file = Temporary::create(self.path.clone(), PRIVATE)?;
-        serde_json::to_writer_pretty(&file.file, &state)?;
-        file.file.write_all(b"\n")?;
-        file.rename()
-    }
-
     /// Removes the file: there is nothing left to go on with.
     pub(super) fn remove(self) -> Result<(), Failure> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io(self.path.display(), &error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.file.path)
     }
 
     /// Whether a later run can do more than this one, which failed.
-    pub(super) fn is_of_use(&self, failure: &Failure, error: Option<&UploadError>) -> bool {
-        match error {
+    pub(super) fn is_of_use(&self, failure: &Failure, why: Option<&Why>) -> bool {
+        match why {
             None => true,
             // Where an earlier run's upload is lost, whoever started this one decides.
-            Some(UploadError::TooManyRestarts { .. }) => self.resumed,
-            Some(error) => error.is_resumable() && !failure.made_nothing(),
+            Some(Why::Whole(UploadError::TooManyRestarts { .. })) => self.begun.is_some(),
+            Some(Why::Whole(error)) => error.is_resumable() && !failure.made_nothing(),
+            Some(Why::Striped(error)) => error.is_resumable() && !failure.made_nothing(),
         }
     }
 
     /// The failure, and what to do about it with this file.
-    pub(super) fn explain(&self, failure: Failure, error: Option<&UploadError>) -> Failure {
-        let place = self.path.display();
-        match error {
-            Some(UploadError::TooManyRestarts { failure, .. }) => {
+    pub(super) fn explain(&self, failure: Failure, why: Option<&Why>) -> Failure {
+        let place = self.file.path.display();
+        let lost = matches!(why, Some(Why::Whole(_)));
+        match why.and_then(Why::cause) {
+            Some(UploadError::TooManyRestarts { failure, .. }) if lost => {
                 let what = format!("the upload to go on with is lost ({failure})");
                 Failure::new(Exit::Failed, failure.name, what)
                     .advise(format!("remove {place} to upload from the start"))
@@ -194,6 +239,26 @@ impl Resume {
             )),
             _ => failure.advise("run the same command again to go on"),
         }
+    }
+}
+
+/// What an earlier run began and left in `path`, of an object at `url`, whatever has become of its source.
+pub(super) fn begun_before(path: &Path, url: &GsUrl) -> Result<Begun, Failure> {
+    let place = path.display();
+    let text = read(path).map_err(|error| Failure::io(&place, &error))?;
+    let Some(text) = text else {
+        let failure = Failure::new(Exit::Failed, "resume_refused", "there is no upload to abort");
+        return Err(failure.at(place));
+    };
+    let same = |before: &Identity| before.goes_elsewhere(&url.to_string());
+    check(&text, same).map_err(|failure| failure.at(place))
+}
+
+/// Removes a state: there is nothing left to go on with.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io(path.display(), &error)),
+        _ => Ok(()),
     }
 }
 
@@ -210,8 +275,8 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// The token of a state that is of the same upload.
-fn check(text: &[u8], of: &Identity) -> Result<Token, Failure> {
+/// What a state says was begun; `differs` says what speaks against that it is of the same upload.
+fn check(text: &[u8], differs: impl Fn(&Identity) -> Option<String>) -> Result<Begun, Failure> {
     let refuse = |what: String, advice: &str| {
         let failure = Failure::new(Exit::Failed, "resume_refused", what);
         Err(failure.advise(advice))
@@ -228,9 +293,16 @@ fn check(text: &[u8], of: &Identity) -> Result<Token, Failure> {
         let what = "it was written by another version of this program".to_owned();
         return refuse(what, "remove it to upload from the start, or name another file");
     }
-    match of.differs_from(&state.of) {
-        Some(what) => refuse(what, "remove it to upload from the start, or name another file"),
-        None => Ok(Token::new(state.token)),
+    if let Some(what) = differs(&state.of) {
+        return refuse(what, "remove it to upload from the start, or name another file");
+    }
+    match (state.token, state.striped) {
+        (Some(token), None) => Ok(Begun::Whole(Token::new(token))),
+        (None, Some(checkpoint)) => Ok(Begun::Striped(checkpoint)),
+        _ => {
+            let what = "it is no state of an upload, or damaged".to_owned();
+            refuse(what, "remove it to upload from the start, or name another file")
+        }
     }
 }
 
@@ -251,12 +323,12 @@ mod tests {
 
     fn state(dir: &Path) -> PathBuf {
         let path = dir.join("state");
-        let mut resume = Resume::open(&path, identity()).expect("a new state");
-        assert_eq!(resume.checkpoint(), None);
+        let resume = Resume::open(&path, identity()).expect("a new state");
+        assert_eq!(resume.begun(), None);
         assert!(!path.exists(), "nothing has begun");
-        resume.write(&Token::new("secret")).expect("written");
-        resume.token = Some(Token::new("secret"));
-        assert_eq!(resume.checkpoint(), None, "it was this run that began");
+        let token = Token::new("secret");
+        resume.file.write(Begun::Whole(token)).expect("written");
+        assert_eq!(resume.begun(), None, "it was this run that began");
         path
     }
 
@@ -268,9 +340,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
         let resume = Resume::open(&path, identity()).expect("the same");
-        let checkpoint = resume.checkpoint().expect("a token");
-        assert_eq!(checkpoint.token, Token::new("secret"));
-        assert_eq!(checkpoint.offset, 0);
+        assert_eq!(resume.begun(), Some(&Begun::Whole(Token::new("secret"))));
         resume.remove().expect("removed");
         assert!(!path.exists());
     }

@@ -11,9 +11,10 @@ use super::pipe::Pipe;
 use super::recovered::tell;
 use super::resume::Resume;
 use super::retries::Patience;
+use super::stripes::leftovers;
 use crate::client::{
-    Aborted, BodySource, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
-    UploadError,
+    Aborted, BodySource, Left, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
+    Striped, StripedAborted, StripedError, StripedUpload, UploadError,
 };
 use crate::types::ObjectInfo;
 use crate::wire::Kind;
@@ -24,6 +25,34 @@ pub(super) struct Uploaded {
     pub(super) object: ObjectInfo,
     /// What it went through.
     pub(super) report: Report,
+    /// What could not be cleared up.
+    pub(super) left: Left,
+}
+
+/// Why an upload failed.
+#[derive(Debug)]
+pub(super) enum Why {
+    Whole(UploadError),
+    Striped(StripedError),
+}
+
+impl Why {
+    /// The error of the one upload or request that it is about.
+    pub(super) fn cause(&self) -> Option<&UploadError> {
+        match self {
+            Self::Whole(error) => Some(error),
+            Self::Striped(error) => error.cause(),
+        }
+    }
+}
+
+impl From<&Why> for Failure {
+    fn from(why: &Why) -> Self {
+        match why {
+            Why::Whole(error) => error.into(),
+            Why::Striped(error) => error.into(),
+        }
+    }
 }
 
 /// An upload under way.
@@ -32,6 +61,8 @@ pub(super) enum Upload {
     Whole(ReliableUpload),
     /// Of a pipe.
     Piped(ReliableWriter, Pipe),
+    /// In parts, of what can be read again.
+    Striped(StripedUpload),
 }
 
 /// Who is told what, while an upload is under way.
@@ -52,14 +83,15 @@ impl Upload {
         stop: impl Future<Output = ()>,
     ) -> Result<Uploaded, Failure> {
         let reports = self.reports();
-        let (failure, error) = tokio::select! {
+        let (failure, why) = tokio::select! {
             result = self.finish(telling.bar) => match result {
-                Ok(object) => {
+                Ok(Striped { object, left }) => {
                     let report = reports.borrow().clone();
-                    resume.map_or(Ok(()), Resume::remove)?;
-                    return Ok(Uploaded { object, report });
+                    // Where something is left, the same command again clears it up.
+                    resume.filter(|_| left.is_empty()).map_or(Ok(()), Resume::remove)?;
+                    return Ok(Uploaded { object, report, left });
                 }
-                Err((failure, error)) => (failure.or_at(telling.url), error),
+                Err((failure, why)) => (failure.or_at(telling.url), why),
             },
             () = stop => (Failure::interrupted().at(telling.url), None),
             failure = follow(resume.as_mut(), reports.clone()) => {
@@ -70,34 +102,51 @@ impl Upload {
             never = tell(reports.clone(), telling.bar, telling.patience, telling.quiet) => never,
         };
         telling.bar.abandon();
-        let started = reports.borrow().checkpoint.is_some();
+        let striped = matches!(self, Self::Striped(_));
+        let started = striped || reports.borrow().checkpoint.is_some();
         if let Some(resume) = &resume
             && started
-            && resume.is_of_use(&failure, error.as_ref())
+            && resume.is_of_use(&failure, why.as_ref())
         {
-            return Err(resume.explain(failure, error.as_ref()).or_at(telling.url));
+            return Err(resume.explain(failure, why.as_ref()).or_at(telling.url));
         }
-        let rest = match started {
+        let (rest, left) = match started {
             // GCS has said so itself.
-            _ if failure.made_nothing() => "no object was made".to_owned(),
-            false => "nothing was uploaded".to_owned(),
-            true => cleared_up(self.abort().await),
+            _ if failure.made_nothing() && !striped => ("no object was made".to_owned(), None),
+            false => ("nothing was uploaded".to_owned(), None),
+            true => {
+                let aborted = self.abort().await;
+                let left = leftovers(telling.url, &aborted.left);
+                (cleared_up(aborted.object), left)
+            }
         };
-        // Where it cannot be removed, the next run refuses it.
-        let _left = resume.map(Resume::remove);
-        Err(failure.also(rest))
+        let Some(left) = left else {
+            // Where it cannot be removed, the next run refuses it.
+            let _left = resume.map(Resume::remove);
+            return Err(failure.also(rest));
+        };
+        let failure = failure.also(format!("{rest}; {left}"));
+        Err(match resume {
+            Some(_) => failure.advise_too("the same command with --abort tries again to delete them"),
+            None => failure,
+        })
     }
 
     fn reports(&self) -> watch::Receiver<Report> {
         match self {
             Self::Whole(upload) => upload.reports(),
             Self::Piped(writer, _) => writer.reports(),
+            Self::Striped(upload) => upload.reports(),
         }
     }
 
-    async fn finish(&mut self, bar: &ProgressBar) -> Result<ObjectInfo, (Failure, Option<UploadError>)> {
+    async fn finish(&mut self, bar: &ProgressBar) -> Result<Striped, (Failure, Option<Why>)> {
         let finished = match self {
             Self::Whole(upload) => upload.wait().await,
+            Self::Striped(upload) => {
+                let striped = upload.wait().await.map_err(Why::Striped);
+                return striped.map_err(|why| (Failure::from(&why), Some(why)));
+            }
             Self::Piped(writer, pipe) => loop {
                 let piece = pipe.next().await;
                 let piece = piece.map_err(|error| (Failure::io("the input", &error), None))?;
@@ -111,14 +160,23 @@ impl Upload {
                 bar.inc(len);
             },
         };
-        finished.map_err(|error| (Failure::from(&error), Some(error)))
+        match finished.map_err(Why::Whole) {
+            Ok(object) => Ok(Striped {
+                object,
+                left: Left::default(),
+            }),
+            Err(why) => Err((Failure::from(&why), Some(why))),
+        }
     }
 
-    async fn abort(self) -> Aborted {
-        match self {
+    async fn abort(self) -> StripedAborted {
+        let object = match self {
             Self::Whole(upload) => upload.abort().await,
             Self::Piped(writer, _) => writer.abort().await,
-        }
+            Self::Striped(upload) => return upload.abort().await,
+        };
+        let left = Left::default();
+        StripedAborted { object, left }
     }
 }
 
@@ -131,7 +189,7 @@ async fn follow(resume: Option<&mut Resume>, reports: watch::Receiver<Report>) -
 }
 
 /// What is in GCS after an upload was thrown away.
-fn cleared_up(aborted: Aborted) -> String {
+pub(super) fn cleared_up(aborted: Aborted) -> String {
     match aborted {
         Aborted::Cancelled => "the upload was cancelled, no object was made".to_owned(),
         Aborted::AlreadyFinished { generation: 0 } => {

@@ -5,6 +5,7 @@ mod cli_get;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;
+mod cli_stripes;
 mod cli_tools;
 mod client_ends;
 mod client_read;

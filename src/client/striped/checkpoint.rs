@@ -131,6 +131,16 @@ impl Keep for () {
     }
 }
 
+/// Keeps it where there is a place.
+impl<K: Keep> Keep for Option<K> {
+    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+        match self {
+            Some(keep) => keep.keep(checkpoint).await,
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

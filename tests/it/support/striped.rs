@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use gcsd::client::striped::Route;
 use gcsd::client::{DaemonRoute, Keep, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload};
+use gcsd::devgcs::DevGcs;
 use gcsd::net::SharedConnector;
 use gcsd::types::{Crc32c, ObjectQuery};
 
@@ -39,7 +40,12 @@ pub(crate) fn begin(
 
 /// The names of all generations of all objects.
 pub(crate) async fn names(daemon: &Daemon) -> Vec<String> {
-    let gcs = gcs(&daemon.devgcs, tcp());
+    names_at(&daemon.devgcs).await
+}
+
+/// The same, without a daemon.
+pub(crate) async fn names_at(devgcs: &DevGcs) -> Vec<String> {
+    let gcs = gcs(devgcs, tcp());
     let mut query = ObjectQuery::new(BUCKET.parse().expect("a name"));
     query.versions = true;
     query.fields = Some("items(name),nextPageToken".to_owned());
