@@ -141,6 +141,7 @@ fn kind_of(error: &Error) -> Kind {
         ErrorKind::SourceDamaged => Kind::BodyDamaged,
         ErrorKind::BadResponse => Kind::BadResponse,
         ErrorKind::SessionLost | ErrorKind::SessionCancelled => Kind::SessionLost,
+        ErrorKind::LateError => Kind::Unavailable,
         ErrorKind::Gap => Kind::Gap,
         ErrorKind::ChecksumMismatch => Kind::ChecksumMismatch,
         ErrorKind::CredentialsRefused => Kind::CredentialsRefused,

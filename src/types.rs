@@ -5,6 +5,7 @@
 mod bucket;
 mod key;
 mod listing;
+mod multipart;
 mod object;
 mod rewrite;
 
@@ -13,6 +14,7 @@ use std::fmt;
 pub use bucket::{BucketInfo, BucketQuery, BucketRef};
 pub use key::EncryptionKey;
 pub use listing::{ObjectQuery, Page};
+pub use multipart::{MAX_PARTS, MultipartRef, Part, PartsPage, StoredPart};
 pub use object::{ComposeSource, Destination, ObjectRef};
 pub use rewrite::{Rewrite, Rewritten};
 

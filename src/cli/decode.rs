@@ -190,7 +190,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
     /// Whether the body is an object's bytes, or part of a list.
     fn is_bulk(&self, head: Head) -> bool {
         match head {
-            Head::Request(head) => Opcode::from_code(head.opcode).is_some_and(Opcode::has_body),
+            Head::Request(head) => Opcode::from_code(head.opcode).is_some_and(Opcode::may_stream),
             Head::Reply(head) => {
                 let opcode = Opcode::from_code(head.opcode);
                 matches!(

@@ -4,6 +4,8 @@
 mod body;
 #[path = "encode_buckets.rs"]
 mod buckets;
+#[path = "encode_multipart.rs"]
+mod multipart;
 #[path = "encode_objects.rs"]
 mod objects;
 
@@ -14,6 +16,7 @@ use clap::{Args, Subcommand};
 
 use body::{Body, BodyArgs};
 use buckets::BucketRequest;
+use multipart::MultipartRequest;
 use objects::ObjectRequest;
 
 use super::exit::Failure;
@@ -169,6 +172,8 @@ enum RequestArgs {
     Object(ObjectRequest),
     #[command(flatten)]
     Bucket(BucketRequest),
+    #[command(flatten)]
+    Multipart(MultipartRequest),
 }
 
 /// Reads a CRC32C in GCS's base64 or in hexadecimal.
@@ -267,6 +272,10 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
         RequestArgs::Bucket(request) => {
             let (head, request) = request.parts();
             alone(head, request)
+        }
+        RequestArgs::Multipart(request) => {
+            let (head, request, body) = request.parts()?;
+            (head, 0, request, body)
         }
     })
 }

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::one_line;
-use crate::types::{ObjectInfo, Preconditions};
+use crate::types::{MultipartRef, ObjectInfo, Preconditions};
 use crate::wire::progress::Progress;
 use crate::wire::read_at::{self, Range};
-use crate::wire::{ErrorReply, Reply, Request, Status, attach_upload, cancel_upload, start_upload};
+use crate::wire::{
+    ErrorReply, Reply, Request, Status, abort_multipart, attach_upload, cancel_upload, start_upload,
+};
 use objects::source;
 
 /// Named values in the order in which they are shown.
@@ -101,6 +103,19 @@ impl Fields {
             Request::StatObject(args) => self.object_ref(&args.of),
             Request::DeleteObject(args) => self.object_ref(&args.of),
             Request::ListObjects(args) => self.query(&args.query),
+            Request::StartMultipart(args) => self.destination(&args.destination),
+            Request::UploadPart(args) => {
+                self.multipart(&args.of);
+                self.add("part_number", args.part_number);
+                self.maybe("part_crc32c", args.part_crc32c.map(|crc| crc.to_base64()));
+            }
+            Request::ListParts(args) => {
+                self.multipart(&args.of);
+                self.add("after", args.after);
+                self.add("max_parts", args.max_parts);
+            }
+            Request::CompleteMultipart(args) => self.multipart(&args.of),
+            Request::AbortMultipart(args) => self.multipart(&args.of),
             Request::PutObject(args) => {
                 self.destination(&args.destination);
                 self.maybe("object_crc32c", args.object_crc32c.map(|crc| crc.to_base64()));
@@ -152,6 +167,31 @@ impl Fields {
                 self.add("received_crc32c", progress.received_crc32c.to_base64());
             }
             Reply::QueryUpload(progress) | Reply::FinishUpload(progress) => self.progress(progress),
+            Reply::StartMultipart(args) => self.add("multipart_id", args.multipart_id.as_str()),
+            Reply::UploadPart(args) => {
+                self.add("etag", args.etag.as_str());
+                self.add("received", args.received);
+                self.add("received_crc32c", args.received_crc32c.to_base64());
+            }
+            Reply::ListParts(page) => {
+                let parts = page.parts.iter().map(|stored| {
+                    json!({"number": stored.part.number, "etag": stored.part.etag, "size": stored.size})
+                });
+                self.add("parts", parts.collect::<Vec<_>>());
+                self.maybe("next_after", page.next_after);
+            }
+            Reply::CompleteMultipart(args) => {
+                self.maybe("generation", args.generation);
+                self.maybe("crc32c", args.crc32c.map(|crc| crc.to_base64()));
+                self.add("etag", args.etag.as_str());
+            }
+            Reply::AbortMultipart(outcome) => {
+                let outcome = match outcome {
+                    abort_multipart::Reply::Aborted => "aborted",
+                    abort_multipart::Reply::Unknown => "unknown",
+                };
+                self.add("outcome", outcome);
+            }
             Reply::PutObject(args) => {
                 self.object(&args.object);
                 self.add("received", args.received);
@@ -218,6 +258,14 @@ impl Fields {
         if !args.metadata.is_empty() {
             self.add("metadata", json_or_text(&args.metadata));
         }
+    }
+
+    fn multipart(&mut self, of: &MultipartRef) {
+        self.add("bucket", of.bucket.as_str());
+        self.add("object", of.object.as_str());
+        self.add("multipart_id", of.multipart_id.as_str());
+        self.maybe("user_project", of.user_project.as_deref());
+        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
     }
 
     fn preconditions(&mut self, of: &Preconditions) {

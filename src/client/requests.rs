@@ -8,12 +8,14 @@ use super::connection::{Connection, Reply};
 use super::error::{Error, Reason, RequestError};
 use super::in_flight::{ReadEvent, Waiter};
 use super::object_reader::ObjectReader;
-use crate::types::Page;
+use crate::types::{Page, Part};
+use crate::wire::multipart::encode_parts;
 use crate::wire::progress::Progress;
 use crate::wire::{
-    self, Opcode, WireArgs, attach_upload, cancel_upload, compose_objects, delete_object, finish_upload,
-    hello, list_buckets, list_objects, move_object, page, patch_object, ping, put_object, read_at,
-    rewrite_object, start_upload, stat_bucket, stat_object, write_at,
+    self, Opcode, WireArgs, abort_multipart, attach_upload, cancel_upload, complete_multipart,
+    compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects, list_parts,
+    move_object, page, patch_object, ping, put_object, read_at, rewrite_object, start_multipart,
+    start_upload, stat_bucket, stat_object, upload_part, write_at,
 };
 
 /// Events of one read that wait to be taken, before the socket is no longer read.
@@ -142,6 +144,50 @@ impl Connection {
         body: Body,
     ) -> Result<Reply<put_object::Reply>, Error> {
         reply!(self.call(Opcode::PutObject, 0, args, body).await?, PutObject)
+    }
+
+    /// Begins an object of parts.
+    pub async fn start_multipart(
+        &self,
+        args: &start_multipart::Args,
+    ) -> Result<Reply<start_multipart::Reply>, Error> {
+        let answer = self.call(Opcode::StartMultipart, 0, args, Body::empty()).await?;
+        reply!(answer, StartMultipart)
+    }
+
+    /// Uploads a part. A part of the same number that was there before is replaced.
+    pub async fn upload_part(
+        &self,
+        args: &upload_part::Args,
+        body: Body,
+    ) -> Result<Reply<upload_part::Reply>, Error> {
+        reply!(self.call(Opcode::UploadPart, 0, args, body).await?, UploadPart)
+    }
+
+    /// One page of the parts that GCS holds.
+    pub async fn list_parts(&self, args: &list_parts::Args) -> Result<Reply<list_parts::Reply>, Error> {
+        let answer = self.call(Opcode::ListParts, 0, args, Body::empty()).await?;
+        reply!(answer, ListParts)
+    }
+
+    /// Makes the object of `parts`, whose numbers rise. GCS can take minutes for it.
+    pub async fn complete_multipart(
+        &self,
+        args: &complete_multipart::Args,
+        parts: &[Part],
+    ) -> Result<Reply<complete_multipart::Reply>, Error> {
+        let body = Body::from(encode_parts(parts));
+        let answer = self.call(Opcode::CompleteMultipart, 0, args, body).await?;
+        reply!(answer, CompleteMultipart)
+    }
+
+    /// Throws a multipart upload and its parts away.
+    pub async fn abort_multipart(
+        &self,
+        args: &abort_multipart::Args,
+    ) -> Result<Reply<abort_multipart::Reply>, Error> {
+        let answer = self.call(Opcode::AbortMultipart, 0, args, Body::empty()).await?;
+        reply!(answer, AbortMultipart)
     }
 
     /// Deletes an object, or one generation of it.

@@ -84,7 +84,9 @@ impl Answer {
             404 | 410 if on_session => ErrorKind::SessionLost,
             499 if on_session => ErrorKind::SessionCancelled,
             503 if on_session && told.uploaded.is_some() => ErrorKind::Gap,
-            400 if (on_session || call == Call::Put) && told.is_checksum_mismatch() => {
+            400 if (on_session || matches!(call, Call::Put | Call::UploadPart))
+                && told.is_checksum_mismatch() =>
+            {
                 ErrorKind::ChecksumMismatch
             }
             _ => ErrorKind::Http,

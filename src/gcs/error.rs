@@ -34,6 +34,16 @@ pub enum Call {
     Patch,
     /// Another name.
     Move,
+    /// Start of a multipart upload.
+    StartMultipart,
+    /// A part of a multipart upload.
+    UploadPart,
+    /// A page of its parts.
+    ListParts,
+    /// The object of its parts.
+    CompleteMultipart,
+    /// The end of it without an object.
+    AbortMultipart,
 }
 
 /// The closed set of failures.
@@ -75,6 +85,8 @@ pub enum ErrorKind {
     BadResponse,
     /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`].
     Http,
+    /// GCS answered with success and then with an error: what became of the request is unknown.
+    LateError,
     /// The session is unknown to GCS (404 or 410): only a new upload helps.
     SessionLost,
     /// The session was cancelled (499).
@@ -238,11 +250,10 @@ impl Error {
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
-            Kind::Invalid
-            | Kind::Certificate
-            | Kind::SessionCancelled
-            | Kind::SourceMalformed
-            | Kind::CredentialsRefused => Recovery::Never,
+            Kind::Invalid | Kind::Certificate | Kind::SessionCancelled | Kind::CredentialsRefused => {
+                Recovery::Never
+            }
+            Kind::ChecksumMismatch if self.0.call == Some(Call::UploadPart) => Recovery::Same,
             Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
             // The session may hold damaged bytes.
             Kind::SourceDamaged if self.0.request_sent && self.0.call == Some(Call::Write) => {
@@ -264,13 +275,27 @@ impl Error {
             | Kind::SourceFailed
             | Kind::SourceTaken
             | Kind::SourceAborted
+            | Kind::SourceMalformed
+            | Kind::LateError
             | Kind::BadResponse
             | Kind::CredentialsUnavailable
             | Kind::CredentialsTimeout => match self.0.call {
                 _ if !self.0.request_sent => Recovery::Same,
                 Some(Call::Start | Call::Query | Call::Stat | Call::Read | Call::List) => Recovery::Same,
                 Some(Call::Write | Call::Finish | Call::Cancel) | None => Recovery::Query,
-                Some(Call::Put | Call::Delete | Call::Compose | Call::Rewrite | Call::Patch | Call::Move) => {
+                Some(
+                    Call::Put
+                    | Call::Delete
+                    | Call::Compose
+                    | Call::Rewrite
+                    | Call::Patch
+                    | Call::Move
+                    | Call::StartMultipart
+                    | Call::UploadPart
+                    | Call::ListParts
+                    | Call::CompleteMultipart
+                    | Call::AbortMultipart,
+                ) => {
                     if self.0.repeatable || self.0.http_status == Some(429) {
                         Recovery::Same
                     } else {

@@ -56,6 +56,15 @@ impl Target {
         target
     }
 
+    /// The path of an object in the XML API.
+    pub(super) fn xml(bucket: &BucketName, object: &ObjectName) -> Self {
+        let mut target = Self::new("/");
+        target.segment(bucket.as_str());
+        target.literal("/");
+        target.segment(object.as_str());
+        target
+    }
+
     pub(super) fn literal(&mut self, text: &str) {
         self.text.push_str(text);
     }

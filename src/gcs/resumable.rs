@@ -309,7 +309,7 @@ fn ascii(text: String) -> Result<HeaderValue, Error> {
 }
 
 /// The checksum that the finished object must have (google-cloud-rust#5655).
-fn insert_hash(headers: &mut HeaderMap, crc32c: Option<Crc32c>) {
+pub(super) fn insert_hash(headers: &mut HeaderMap, crc32c: Option<Crc32c>) {
     if let Some(value) =
         crc32c.and_then(|crc| HeaderValue::try_from(format!("crc32c={}", crc.to_base64())).ok())
     {

@@ -1,11 +1,13 @@
 //! What requests mean: dispatch, one arm per opcode; in each file of an opcode, one request and the one call
 //! to GCS that it stands for.
 //!
-//! Nothing here knows of sockets. The requests that stream are lent what they need: WriteAt and PutObject a
-//! body to hand on, reads and lists a [`Replier`] to send pieces through.
+//! Nothing here knows of sockets. The requests that stream are lent what they need: WriteAt, PutObject and
+//! UploadPart a body to hand on, reads and lists a [`Replier`] to send pieces through.
 
+mod abort_multipart;
 mod attach_upload;
 mod cancel_upload;
+pub mod complete_multipart;
 mod compose_objects;
 mod delete_object;
 mod detach_upload;
@@ -14,6 +16,7 @@ mod finish_upload;
 mod hello;
 mod list_buckets;
 mod list_objects;
+mod list_parts;
 mod move_object;
 mod patch_object;
 mod ping;
@@ -22,10 +25,12 @@ mod query_upload;
 mod read_at;
 mod replier;
 mod rewrite_object;
+mod start_multipart;
 mod start_upload;
 mod stat_bucket;
 mod stat_object;
 mod token;
+pub mod upload_part;
 mod uploads;
 pub mod write_at;
 
@@ -150,7 +155,17 @@ pub async fn dispatch(
         (Request::MoveObject(args), _) => move_object::run(context, &args).await,
         (Request::ListBuckets(args), _) => list_buckets::run(context, &args, replier).await,
         (Request::StatBucket(args), _) => stat_bucket::run(context, &args).await,
-        (Request::WriteAt(_) | Request::PutObject(_), _) | (_, None) => Err(unseated(opcode)),
+        (Request::StartMultipart(args), _) => start_multipart::run(context, &args).await,
+        (Request::ListParts(args), _) => list_parts::run(context, &args).await,
+        (Request::AbortMultipart(args), _) => abort_multipart::run(context, &args).await,
+        (
+            Request::WriteAt(_)
+            | Request::PutObject(_)
+            | Request::UploadPart(_)
+            | Request::CompleteMultipart(_),
+            _,
+        )
+        | (_, None) => Err(unseated(opcode)),
     }
 }
 

@@ -278,8 +278,6 @@ impl Seat {
                 Some(Kind::BodyDamaged) if failure.status.retry() == Some(Retry::Restart) => {
                     open.upload.lost();
                 }
-                // Some of the body may have arrived, though it was none.
-                Some(Kind::BadBody) => open.upload.unsettle(),
                 _ if failure.is_unknown() => open.upload.unsettle(),
                 _ => {}
             }

@@ -6,7 +6,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
 use super::reader::Reader;
@@ -156,6 +156,32 @@ impl Body {
         };
         self.gone |= matches!(begun, Err(SourceError::Io(_)));
         begun
+    }
+
+    /// Reads a body of known length whole. It must be short.
+    pub(super) async fn collect(&mut self) -> Result<Bytes, SourceError> {
+        let mut bytes = BytesMut::new();
+        while let Rest::Known(left @ 1..) = self.rest {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let client_timeout = self.reader.client_timeout();
+            let chunk = timeout(
+                client_timeout,
+                std::future::poll_fn(|cx| self.poll_chunk(cx, most)),
+            )
+            .await;
+            let chunk = chunk
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+                .and_then(|chunk| {
+                    let chunk = chunk.map_err(io::Error::other)?;
+                    match chunk.is_empty() {
+                        true => Err(io::ErrorKind::UnexpectedEof.into()),
+                        false => Ok(chunk),
+                    }
+                });
+            self.gone |= chunk.is_err();
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok(bytes.freeze())
     }
 
     /// Reads what is left and throws it away: at most `cap` bytes of a body in pieces.

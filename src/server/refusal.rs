@@ -113,7 +113,7 @@ pub(super) fn duplicate(sequence: u64) -> Failure {
 
 /// What to tell a client whose body in pieces cannot be read to its end.
 pub(super) fn bad_piece(error: PieceError) -> Failure {
-    refuse(Kind::BadBody, error.to_string())
+    Failure::new(Kind::BadBody, Retry::Reconnect, error.to_string())
 }
 
 /// What to tell a client that goes on and on with a body that was refused.

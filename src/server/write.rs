@@ -4,6 +4,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -14,7 +15,11 @@ use super::{Shared, refusal};
 use crate::gcs::{BodyState, Lease, SourceError, Tally, UploadBody, lend, lend_all};
 use crate::ops::write_at::Permitted;
 use crate::ops::{self, Answer, Context, Failure, Seat};
-use crate::wire::{Kind, MAX_BODY_LEN, Request, Retry, put_object, write_at};
+use crate::types::Part;
+use crate::wire::multipart::{MAX_PARTS_LEN, decode_parts};
+use crate::wire::{
+    Kind, MAX_BODY_LEN, Request, Retry, complete_multipart, put_object, upload_part, write_at,
+};
 
 /// The reader on its way back to the connection's loop.
 pub(super) type Back = (Next, Option<Reader>);
@@ -23,6 +28,9 @@ pub(super) type Back = (Next, Option<Reader>);
 enum Prepared {
     WriteAt(Permitted),
     PutObject(Box<put_object::Args>),
+    UploadPart(Box<upload_part::Args>),
+    /// Its body is small, and has been read.
+    CompleteMultipart(Box<complete_multipart::Args>, Vec<Part>),
 }
 
 impl Prepared {
@@ -33,6 +41,10 @@ impl Prepared {
                 Box::pin(ops::write_at::run(context, seat, permitted, body)).await
             }
             (Self::PutObject(args), _) => Box::pin(ops::put_object::run(context, args, body)).await,
+            (Self::UploadPart(args), _) => Box::pin(ops::upload_part::run(context, args, body)).await,
+            (Self::CompleteMultipart(args, parts), _) => {
+                Box::pin(ops::complete_multipart::run(context, args, parts)).await
+            }
             (Self::WriteAt(_), None) => Err(unfit()),
         }
     }
@@ -49,6 +61,7 @@ impl Prepared {
             {
                 refusal::interrupted()
             }
+            Self::CompleteMultipart(..) => refusal::interrupted(),
             _ => cut(seat),
         }
     }
@@ -78,7 +91,8 @@ pub(super) async fn run(
     };
     let len = match &prepared {
         Prepared::WriteAt(permitted) => permitted.body_len(),
-        Prepared::PutObject(_) => body.len(),
+        Prepared::PutObject(_) | Prepared::UploadPart(_) => body.len(),
+        Prepared::CompleteMultipart(..) => Some(0),
     };
     let (lease, body) = match len {
         Some(len) => lend(body, len),
@@ -99,8 +113,22 @@ async fn prepare(request: Request, seat: &mut Option<Seat>, body: &mut Body) -> 
             begin(seat, &args, permitted, body).await.map(Prepared::WriteAt)
         }
         (Request::PutObject(args), _) => Ok(Prepared::PutObject(Box::new(args))),
+        (Request::UploadPart(args), _) => Ok(Prepared::UploadPart(Box::new(args))),
+        (Request::CompleteMultipart(args), _) => {
+            let parts = decode_parts(collect(body).await?)?;
+            Ok(Prepared::CompleteMultipart(Box::new(args), parts))
+        }
         _ => Err(unfit()),
     }
+}
+
+/// Reads a body whole that is a list of parts.
+async fn collect(body: &mut Body) -> Result<Bytes, Failure> {
+    if !body.len().is_some_and(|len| (1..=MAX_PARTS_LEN).contains(&len)) {
+        let message = format!("the list of parts has no bytes, or more than {MAX_PARTS_LEN}");
+        return Err(Failure::new(Kind::BadBody, Retry::Never, message));
+    }
+    body.collect().await.map_err(unread)
 }
 
 /// The connection's loop brings only requests that have a body: this is its defect.
@@ -128,28 +156,31 @@ async fn begin(
         Ok(true) => Ok(permitted),
         Ok(false) => Ok(permitted.without_bytes()),
         Err(error) => {
-            let (kind, retry, message) = match error {
-                SourceError::Io(error) if error.kind() == io::ErrorKind::TimedOut => (
-                    Kind::ClientStalled,
-                    Retry::Same,
-                    "the client sent nothing for too long inside a body",
-                ),
-                SourceError::Io(_) => (Kind::BodyTruncated, Retry::Same, "the client left inside a body"),
-                SourceError::Aborted => (Kind::BodyAborted, Retry::Same, "the client took the body back"),
-                SourceError::Damaged => (
-                    Kind::BodyDamaged,
-                    Retry::Same,
-                    "the body has no bytes, and its end says another checksum than theirs",
-                ),
-                SourceError::Malformed(why) => (Kind::BadBody, Retry::Never, why),
-            };
-            let failure = Failure::new(kind, retry, message);
+            let failure = unread(error);
             Err(match seat.committed() {
                 Some(committed) => failure.with_committed(committed),
                 None => failure,
             })
         }
     }
+}
+
+/// What to tell a client whose body failed before anything of it was sent to GCS.
+fn unread(error: SourceError) -> Failure {
+    let (kind, message) = match error {
+        SourceError::Io(error) if error.kind() == io::ErrorKind::TimedOut => (
+            Kind::ClientStalled,
+            "the client sent nothing for too long inside a body",
+        ),
+        SourceError::Io(_) => (Kind::BodyTruncated, "the client left inside a body"),
+        SourceError::Aborted => (Kind::BodyAborted, "the client took the body back"),
+        SourceError::Damaged => (
+            Kind::BodyDamaged,
+            "the body has no bytes, and its end says another checksum than theirs",
+        ),
+        SourceError::Malformed(why) => (Kind::BadBody, why),
+    };
+    Failure::new(kind, Retry::Same, message)
 }
 
 /// Answers at once that a request is not carried out, then gets its body out of the way.

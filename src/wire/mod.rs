@@ -7,11 +7,13 @@
 //! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
 //! [pieces](piece).
 
+pub mod abort_multipart;
 pub mod args;
 pub mod attach_upload;
 pub mod cancel_upload;
 pub mod check;
 pub mod codec;
+pub mod complete_multipart;
 pub mod compose_objects;
 pub mod delete_object;
 mod destination;
@@ -22,7 +24,9 @@ pub mod head;
 pub mod hello;
 pub mod list_buckets;
 pub mod list_objects;
+pub mod list_parts;
 pub mod move_object;
+pub mod multipart;
 pub mod object;
 pub mod opcode;
 pub mod page;
@@ -34,10 +38,12 @@ pub mod put_object;
 pub mod query_upload;
 pub mod read_at;
 pub mod rewrite_object;
+pub mod start_multipart;
 pub mod start_upload;
 pub mod stat_bucket;
 pub mod stat_object;
 pub mod status;
+pub mod upload_part;
 pub mod write_at;
 
 pub use args::{ArgsError, WireArgs};

@@ -97,9 +97,11 @@ macro_rules! opcodes {
         }
     };
     (@upload) => { true };
+    (@body) => { true };
     (@streamed) => { true };
     (@none) => { false };
     (@stream streamed) => { true };
+    (@stream body) => { false };
     (@stream none) => { false };
 }
 
@@ -143,6 +145,17 @@ opcodes! {
     /// An object gets another name in its bucket.
     0x28 MoveObject move_object none none;
 
+    /// Begin an object of parts.
+    0x30 StartMultipart start_multipart none none;
+    /// A part of an object, streamed.
+    0x31 UploadPart upload_part none streamed;
+    /// A page of the parts that GCS holds.
+    0x32 ListParts list_parts none none;
+    /// The object of its parts.
+    0x33 CompleteMultipart complete_multipart none body;
+    /// Throw parts away.
+    0x34 AbortMultipart abort_multipart none none;
+
     /// One page of a project's buckets.
     0x40 ListBuckets list_buckets none none;
     /// What GCS says of a bucket.
@@ -156,6 +169,8 @@ impl Request {
         match self {
             Self::DeleteObject(args) => args.of.is_deleted_once(),
             Self::PutObject(args) => args.destination.preconditions.pins_generation(),
+            // Done twice, it says that there is no such upload.
+            Self::CompleteMultipart(_) => false,
             Self::ComposeObjects(args) => args.destination.preconditions.pins_generation(),
             Self::RewriteObject(args) => args.rewrite.destination.preconditions.pins_generation(),
             Self::PatchObject(args) => args.object.preconditions.pins_metageneration(),
@@ -175,7 +190,11 @@ impl Request {
             | Self::StatObject(_)
             | Self::ListObjects(_)
             | Self::ListBuckets(_)
-            | Self::StatBucket(_) => true,
+            | Self::StatBucket(_)
+            | Self::StartMultipart(_)
+            | Self::UploadPart(_)
+            | Self::ListParts(_)
+            | Self::AbortMultipart(_) => true,
         }
     }
 }

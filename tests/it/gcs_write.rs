@@ -531,7 +531,7 @@ async fn a_body_of_unknown_length_ends_where_its_source_does_and_only_there() {
             let (kind, recovery) = match state {
                 BodyState::Damaged => (ErrorKind::SourceDamaged, Recovery::Restart),
                 BodyState::Aborted => (ErrorKind::SourceAborted, Recovery::Query),
-                BodyState::Malformed(_) => (ErrorKind::SourceMalformed, Recovery::Never),
+                BodyState::Malformed(_) => (ErrorKind::SourceMalformed, Recovery::Query),
                 _ => (ErrorKind::SourceEnded, Recovery::Query),
             };
             assert_eq!((error.kind(), error.recovery()), (kind, recovery), "{error}");

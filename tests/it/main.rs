@@ -37,6 +37,7 @@ mod golden;
 mod list_objects;
 mod matrix;
 mod mini_client;
+mod multipart;
 mod object_changes;
 mod object_copies;
 mod put_object;

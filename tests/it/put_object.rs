@@ -11,7 +11,7 @@ use gcsd::wire::put_object::Args;
 use gcsd::wire::{Kind, Reply, Request, Retry, put_object::Reply as Put};
 use tokio::net::TcpStream;
 
-use crate::support::daemon::{BUCKET, Client, Daemon, Frame, Options, PATIENCE, pattern, put_object};
+use crate::support::daemon::{BUCKET, Client, Daemon, Frame, Options, PATIENCE, behind, pattern, put_object};
 use crate::support::peer::{Peer, patiently, response};
 use crate::support::pieces::{abort, data, end, whole};
 
@@ -267,15 +267,6 @@ async fn the_class_says_whether_it_can_have_happened() {
             }
         }
     }
-}
-
-/// A daemon whose GCS is this peer.
-async fn behind(peer: &Peer) -> Daemon {
-    Daemon::with(Options {
-        endpoint: Some(format!("http://{}", peer.address())),
-        ..Options::default()
-    })
-    .await
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The values that the golden vectors are made of, as the code has them.
 
+mod multipart;
+
 use super::pieces::{abort, data, end};
 use bytes::Bytes;
 use gcsd::types::{
@@ -253,6 +255,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(uploads());
     cases.extend(in_pieces());
     cases.extend(single_shot());
+    cases.extend(multipart::all());
     cases.extend(objects());
     cases.extend(lists());
     cases.extend(changes());

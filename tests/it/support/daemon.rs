@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::peer::Peer;
+
 /// Longer than anything takes on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,6 +153,15 @@ impl Daemon {
     pub(crate) fn has_object(&self, name: &str) -> bool {
         self.devgcs.object(BUCKET, name).is_some()
     }
+}
+
+/// A daemon whose GCS is this peer.
+pub(crate) async fn behind(peer: &Peer) -> Daemon {
+    Daemon::with(Options {
+        endpoint: Some(format!("http://{}", peer.address())),
+        ..Options::default()
+    })
+    .await
 }
 
 /// A frame of a reply, whole.

@@ -1,0 +1,21 @@
+//! AbortMultipart: `DELETE /BUCKET/OBJECT?uploadId=ID` (proto-spec.md, "AbortMultipart").
+
+use bytes::Bytes;
+
+use super::{Answer, Context, Failure};
+use crate::gcs::Aborted;
+use crate::wire::Reply;
+use crate::wire::abort_multipart::{Args, Reply as AbortReply};
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+    let aborted = context.gcs.abort_multipart(&args.of).await?;
+    let reply = match aborted.answer {
+        Aborted::Aborted => AbortReply::Aborted,
+        Aborted::Unknown => AbortReply::Unknown,
+    };
+    Ok(Answer::of_gcs(
+        Reply::AbortMultipart(reply),
+        aborted.http_status,
+        Bytes::new(),
+    ))
+}

@@ -1,0 +1,19 @@
+//! StartMultipart: `POST /BUCKET/OBJECT?uploads` (proto-spec.md, "StartMultipart").
+
+use bytes::Bytes;
+
+use super::{Answer, Context, Failure};
+use crate::wire::Reply;
+use crate::wire::start_multipart::{Args, Reply as StartReply};
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+    let started = context.gcs.start_multipart(&args.destination).await?;
+    let reply = StartReply {
+        multipart_id: started.answer,
+    };
+    Ok(Answer::of_gcs(
+        Reply::StartMultipart(reply),
+        started.http_status,
+        Bytes::new(),
+    ))
+}

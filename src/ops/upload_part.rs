@@ -1,0 +1,26 @@
+//! UploadPart: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID` (proto-spec.md, "UploadPart").
+
+use bytes::Bytes;
+
+use super::{Answer, Context, Failure};
+use crate::gcs::UploadBody;
+use crate::wire::Reply;
+use crate::wire::upload_part::{Args, Reply as PartReply};
+
+/// Uploads the part, whose bytes `body` takes from the client as GCS takes them from us.
+pub async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
+    let tally = body.tally();
+    let upload = context
+        .gcs
+        .upload_part(&args.of, args.part_number, args.part_crc32c, body);
+    let uploaded = upload.await?;
+    let reply = PartReply {
+        received: tally.received(),
+        received_crc32c: tally.crc32c(),
+        etag: uploaded.answer,
+    };
+    Ok(Answer {
+        moved: reply.received,
+        ..Answer::of_gcs(Reply::UploadPart(reply), uploaded.http_status, Bytes::new())
+    })
+}
