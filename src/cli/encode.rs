@@ -19,6 +19,7 @@ use buckets::BucketRequest;
 use multipart::MultipartRequest;
 use objects::ObjectRequest;
 
+use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::new_object::NewObject;
@@ -161,6 +162,8 @@ enum RequestArgs {
         #[arg(long, value_name = "TOKEN", env = "GCSD_TOKEN", hide_env_values = true)]
         token: String,
         #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
         upload: UploadArgs,
     },
     /// Forget an upload on this connection; GCS keeps it.
@@ -261,8 +264,9 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
             about(upload, Request::FinishUpload(args))
         }
         RequestArgs::CancelUpload { upload } => about(upload, Request::CancelUpload(Empty)),
-        RequestArgs::AttachUpload { token, upload } => {
-            about(upload, Request::AttachUpload(attach_upload::Args { token }))
+        RequestArgs::AttachUpload { token, key, upload } => {
+            let key = key.read()?;
+            about(upload, Request::AttachUpload(attach_upload::Args { token, key }))
         }
         RequestArgs::DetachUpload { upload } => about(upload, Request::DetachUpload(Empty)),
         RequestArgs::Object(request) => {

@@ -1,10 +1,13 @@
 //! `gcsd encode`: the requests on objects.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::body::{Body, BodyArgs};
 use super::{HeadArgs, crc32c};
 use crate::cli::conditions::{Conditions, ObjectArgs};
+use crate::cli::encryption_key::{KeyArgs, read_key};
 use crate::cli::exit::Failure;
 use crate::cli::get::range;
 use crate::cli::gs_url::{BucketUrl, GsUrl};
@@ -45,6 +48,8 @@ pub(super) enum ObjectRequest {
         #[arg(long, env = "GCSD_DECOMPRESS", value_parser = clap::builder::FalseyValueParser::new())]
         decompress: bool,
         #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
         head: HeadArgs,
     },
     /// What GCS says of an object.
@@ -54,6 +59,8 @@ pub(super) enum ObjectRequest {
         /// The parts of GCS's JSON that are wanted, such as 'name,metadata/owner' [default: all].
         #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
         fields: Option<String>,
+        #[command(flatten)]
+        key: KeyArgs,
         #[command(flatten)]
         head: HeadArgs,
     },
@@ -171,11 +178,16 @@ pub(super) struct SourceConditions {
     /// Only if the source's metadata has not this version.
     #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_METAGENERATION_NOT_MATCH")]
     if_source_metageneration_not_match: Option<u64>,
+    /// A file with the key that the source is encrypted with and that GCS does not keep.
+    #[arg(long, value_name = "FILE", env = "GCSD_SOURCE_ENCRYPTION_KEY_FILE")]
+    source_encryption_key_file: Option<PathBuf>,
 }
 
 impl SourceConditions {
-    fn object_ref(&self, url: GsUrl) -> ObjectRef {
-        ObjectRef {
+    fn object_ref(&self, url: GsUrl) -> Result<ObjectRef, Failure> {
+        let key = self.source_encryption_key_file.as_deref();
+        let key = key.map(|file| read_key(file, "--source-encryption-key-file"));
+        Ok(ObjectRef {
             generation: self.source_generation,
             preconditions: Preconditions {
                 if_generation_match: self.if_source_generation_match,
@@ -183,8 +195,9 @@ impl SourceConditions {
                 if_metageneration_match: self.if_source_metageneration_match,
                 if_metageneration_not_match: self.if_source_metageneration_not_match,
             },
+            key: key.transpose()?,
             ..ObjectRef::new(url.bucket, url.object)
-        }
+        })
     }
 }
 
@@ -278,18 +291,30 @@ impl ObjectRequest {
                 object,
                 range,
                 decompress,
+                key,
                 head,
             } => {
                 let args = read_at::Args {
-                    of: object.object_ref(),
+                    of: ObjectRef {
+                        key: key.read()?,
+                        ..object.object_ref()
+                    },
                     range: range.unwrap_or(Range::From(0)),
                     decompress,
                 };
                 (head, Request::ReadAt(args))
             }
-            Self::StatObject { object, fields, head } => {
-                let mut of = object.object_ref();
-                of.fields = fields;
+            Self::StatObject {
+                object,
+                fields,
+                key,
+                head,
+            } => {
+                let of = ObjectRef {
+                    fields,
+                    key: key.read()?,
+                    ..object.object_ref()
+                };
                 (head, Request::StatObject(stat_object::Args { of }))
             }
             Self::ListObjects { query, head } => {
@@ -323,7 +348,7 @@ impl ObjectRequest {
                 head,
             } => {
                 let rewrite = Box::new(Rewrite {
-                    source: from.object_ref(source),
+                    source: from.object_ref(source)?,
                     destination: new.destination(&url)?,
                     max_bytes,
                     token: rewrite_token,
@@ -372,7 +397,7 @@ impl ObjectRequest {
                     source: ObjectRef {
                         user_project,
                         fields,
-                        ..from.object_ref(source)
+                        ..from.object_ref(source)?
                     },
                     destination: url.object,
                     preconditions: (&to).into(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::one_line;
-use crate::types::{MultipartRef, ObjectInfo, Preconditions};
+use crate::types::{EncryptionKey, MultipartRef, ObjectInfo, Preconditions};
 use crate::wire::progress::Progress;
 use crate::wire::read_at::{self, Range};
 use crate::wire::{
@@ -85,7 +85,10 @@ impl Fields {
                 self.add("total", args.total);
                 self.maybe("object_crc32c", args.object_crc32c.map(|crc| crc.to_base64()));
             }
-            Request::AttachUpload(attach_upload::Args { token }) => self.token(token, show_token),
+            Request::AttachUpload(attach_upload::Args { token, key }) => {
+                self.token(token, show_token);
+                self.key("key", key.as_ref());
+            }
             Request::ReadAt(args) => {
                 self.object_ref(&args.of);
                 match args.range {
@@ -255,6 +258,7 @@ impl Fields {
         self.maybe("user_project", args.user_project.as_deref());
         self.maybe("kms_key_name", args.kms_key_name.as_deref());
         self.maybe("predefined_acl", args.predefined_acl.as_deref());
+        self.key("key", args.key.as_ref());
         if !args.metadata.is_empty() {
             self.add("metadata", json_or_text(&args.metadata));
         }
@@ -265,7 +269,12 @@ impl Fields {
         self.add("object", of.object.as_str());
         self.add("multipart_id", of.multipart_id.as_str());
         self.maybe("user_project", of.user_project.as_deref());
-        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
+        self.key("key", of.key.as_ref());
+    }
+
+    /// Whether there is an encryption key.
+    fn key(&mut self, name: &'static str, key: Option<&EncryptionKey>) {
+        self.maybe(name, key.map(|_| "[hidden]"));
     }
 
     fn preconditions(&mut self, of: &Preconditions) {

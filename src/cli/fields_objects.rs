@@ -17,7 +17,7 @@ impl Fields {
         self.preconditions(&of.preconditions);
         self.maybe("user_project", of.user_project.as_deref());
         self.maybe("fields", of.fields.as_deref());
-        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
+        self.key("key", of.key.as_ref());
     }
 
     pub(super) fn destination(&mut self, of: &Destination) {
@@ -28,7 +28,7 @@ impl Fields {
         self.maybe("kms_key_name", of.kms_key_name.as_deref());
         self.maybe("predefined_acl", of.predefined_acl.as_deref());
         self.maybe("fields", of.fields.as_deref());
-        self.maybe("key", of.key.as_ref().map(|_| "[hidden]"));
+        self.key("key", of.key.as_ref());
         if !of.metadata.is_empty() {
             self.add("metadata", json_or_text(&of.metadata));
         }
@@ -79,7 +79,7 @@ impl Fields {
         self.add("source_object", of.source.object.as_str());
         self.maybe("source_generation", of.source.generation);
         self.conditions("source_conditions", &of.source.preconditions);
-        self.maybe("source_key", of.source.key.as_ref().map(|_| "[hidden]"));
+        self.key("source_key", of.source.key.as_ref());
         self.maybe("max_bytes", of.max_bytes);
         self.maybe("rewrite_token", of.token.as_deref());
     }

@@ -12,11 +12,13 @@ use super::conditions::ObjectArgs;
 use super::connect::Daemon;
 use super::destination::Destination;
 use super::download::{Download, Downloaded};
+use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::retries::Patience;
 use super::stop::Signals;
 use super::{progress, recovered};
 use crate::client::{ReliableRequests, Report};
+use crate::types::ObjectRef;
 use crate::wire::read_at::{self, Range};
 
 /// Download an object, or a part of it.
@@ -36,6 +38,8 @@ Examples:
 pub(super) struct GetArgs {
     #[command(flatten)]
     object: ObjectArgs,
+    #[command(flatten)]
+    key: KeyArgs,
     /// The file, a directory for it, or '-' for standard output.
     #[arg(value_name = "DEST")]
     destination: PathBuf,
@@ -133,7 +137,10 @@ async fn download(
         reports: reports.clone(),
     };
     let request = read_at::Args {
-        of: args.object.object_ref(),
+        of: ObjectRef {
+            key: args.key.read()?,
+            ..args.object.object_ref()
+        },
         range: args.range.unwrap_or(Range::From(0)),
         decompress: args.decompress,
     };

@@ -8,6 +8,7 @@ mod destination;
 mod devgcs;
 mod download;
 mod encode;
+mod encryption_key;
 mod exit;
 mod fields;
 mod generated;

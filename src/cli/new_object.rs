@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::conditions::Conditions;
+use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use crate::types::{Destination, Preconditions};
@@ -51,6 +52,8 @@ pub(super) struct NewObject {
     #[arg(long, conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
     no_clobber: bool,
     #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
     conditions: Conditions,
 }
 
@@ -74,6 +77,7 @@ impl NewObject {
             kms_key_name: new.kms_key_name,
             predefined_acl: new.predefined_acl,
             metadata: new.metadata,
+            key: new.key,
         })
     }
 
@@ -89,6 +93,7 @@ impl NewObject {
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.resource()?,
+            key: self.key.read()?,
             ..Destination::new(url.bucket.clone(), url.object.clone())
         })
     }

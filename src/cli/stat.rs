@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::conditions::ObjectArgs;
 use super::connect::Daemon;
+use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use crate::client::Reply;
+use crate::types::ObjectRef;
 use crate::wire::stat_object;
 
 /// Show what GCS knows of an object.
@@ -21,6 +23,8 @@ Examples:
 pub(super) struct StatArgs {
     #[command(flatten)]
     object: ObjectArgs,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Print GCS's JSON resource as it is.
     #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     json: bool,
@@ -32,7 +36,10 @@ pub(super) struct StatArgs {
 pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
     let connection = args.daemon.open().await?;
     let request = stat_object::Args {
-        of: args.object.object_ref(),
+        of: ObjectRef {
+            key: args.key.read()?,
+            ..args.object.object_ref()
+        },
     };
     let reply = connection.stat_object(&request).await;
     let reply = reply.map_err(|error| Failure::from(error).at(&args.object.url))?;

@@ -49,6 +49,7 @@ impl OpenUpload for Direct {
             user_project: object.user_project,
             kms_key_name: object.kms_key_name,
             predefined_acl: object.predefined_acl,
+            key: object.key,
         };
         let started = self.gcs.start_upload(&start).await.map_err(Failed::from)?;
         let token = Token::new(started.answer.expose());
@@ -60,6 +61,7 @@ impl OpenUpload for Direct {
             let text = format!("the token is no session URI: {error}");
             Failure::of(Kind::BadToken, Retry::Never, text)
         })?;
+        let session = session.with_key(self.object.key.clone());
         Ok(self.writer(session, Upload::attached()))
     }
 }

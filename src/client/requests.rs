@@ -105,9 +105,19 @@ impl Connection {
     ) -> Result<Reply<attach_upload::Reply>, Error> {
         let args = attach_upload::Args {
             token: token.to_owned(),
+            key: None,
         };
+        self.attach_upload_with(upload, &args).await
+    }
+
+    /// The same, of an upload that was started with a key.
+    pub async fn attach_upload_with(
+        &self,
+        upload: u32,
+        args: &attach_upload::Args,
+    ) -> Result<Reply<attach_upload::Reply>, Error> {
         let answer = self
-            .call(Opcode::AttachUpload, upload, &args, Body::empty())
+            .call(Opcode::AttachUpload, upload, args, Body::empty())
             .await?;
         reply!(answer, AttachUpload)
     }

@@ -6,7 +6,7 @@ use super::connection::{Connection, Reply};
 use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
 use super::{Address, Body, Daemons, Error, Failure, Options};
 use crate::net::SharedConnector;
-use crate::wire::{Retry, finish_upload, write_at};
+use crate::wire::{Retry, attach_upload, finish_upload, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -55,7 +55,11 @@ impl OpenUpload for ViaDaemon {
     async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Failure> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
-        connection.attach_upload(upload, token.expose()).await?;
+        let args = attach_upload::Args {
+            token: token.expose().to_owned(),
+            key: self.object.key.clone(),
+        };
+        connection.attach_upload_with(upload, &args).await?;
         Ok(DaemonWriter::new(connection, upload))
     }
 }

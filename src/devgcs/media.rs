@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
 use super::call::Call;
+use super::encryption;
 use super::error::Error;
 use super::gunzip::Gunzip;
 use super::objects;
@@ -26,7 +27,7 @@ pub(crate) fn read(
     name: &str,
 ) -> Result<Response<ResponseBody>, Error> {
     let object = objects::find(service, call, bucket, name).map_err(Error::into_text)?;
-    let mut response = bytes(service, &call.headers, &object)?;
+    let mut response = bytes(service, &call.headers, &object).map_err(Error::into_text)?;
     if response.status().is_success() {
         set(response.headers_mut(), ETAG, &object.etag());
     }
@@ -39,6 +40,7 @@ pub(crate) fn bytes(
     headers: &HeaderMap,
     object: &Object,
 ) -> Result<Response<ResponseBody>, Error> {
+    encryption::unlock(object, encryption::key(headers)?.as_deref())?;
     let inflate = object.metadata.is_gzip() && !takes_gzip(headers) && !keeps_as_it_is(object);
     let wanted = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
         // A range of what is stored means nothing to who reads what it holds.

@@ -20,6 +20,7 @@ mod batch;
 mod body;
 mod buckets;
 mod call;
+mod encryption;
 mod error;
 pub mod faults;
 mod fields;

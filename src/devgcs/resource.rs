@@ -48,6 +48,9 @@ pub(crate) struct Object {
     /// When this generation stopped being the live one.
     pub(crate) deleted: Option<Time>,
     pub(crate) metadata: Metadata,
+    /// The SHA-256 of the key that it is encrypted with, where its owner keeps that.
+    #[serde(default)]
+    pub(crate) key_sha256: Option<String>,
     pub(crate) content: Content,
 }
 
@@ -83,8 +86,18 @@ impl Object {
         base64(&bytes)
     }
 
-    /// The object resource; `base` is the address under which the client knows this server.
+    /// The object resource for who has no key; `base` is the address under which the client knows this server.
     pub(crate) fn resource(&self, base: &str) -> Value {
+        let mut resource = self.whole_resource(base);
+        if let (Some(_), Value::Object(fields)) = (&self.key_sha256, &mut resource) {
+            fields.remove("crc32c");
+            fields.remove("md5Hash");
+        }
+        resource
+    }
+
+    /// The object resource for who has the key, where there is one.
+    pub(crate) fn whole_resource(&self, base: &str) -> Value {
         let (bucket, name) = (encode(&self.bucket), encode(&self.name));
         let generation = self.generation;
         let mut resource = json!({
@@ -112,6 +125,9 @@ impl Object {
         }
         if let Some(md5) = &self.md5 {
             resource["md5Hash"] = base64(md5).into();
+        }
+        if let Some(hash) = &self.key_sha256 {
+            resource["customerEncryption"] = json!({ "encryptionAlgorithm": "AES256", "keySha256": hash });
         }
         if let Some(count) = self.component_count {
             resource["componentCount"] = count.into();

@@ -139,7 +139,8 @@ impl Gcs {
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         request.headers_mut().insert(HOST, endpoint.authority().clone());
-        self.0.transport.send(endpoint, request).await
+        // In a box, so that each call that waits for it stays small.
+        Box::pin(self.0.transport.send(endpoint, request)).await
     }
 
     /// Sends a request and reads the whole answer.

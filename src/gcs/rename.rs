@@ -29,7 +29,9 @@ impl Gcs {
         target.query("userProject", self.paying(source.user_project.as_deref()));
         target.fields(source.fields.as_deref(), OBJECT_FIELDS);
         let once = source.preconditions.pins_generation() || preconditions.pins_generation();
-        let call = JsonCall::new(Call::Move, Method::POST, target).repeatable(once);
+        let call = JsonCall::new(Call::Move, Method::POST, target)
+            .key(source.key.as_ref())
+            .repeatable(once);
         self.json(call, Object::of).await
     }
 }

@@ -11,13 +11,13 @@ use http::{Method, Request};
 
 use super::answer::Answer;
 use super::error::{Call, Error, ErrorKind};
-use super::json::{JSON, check_metadata};
+use super::json::{JSON, check_metadata, insert_key};
 use super::object::Object;
 use super::request::{RequestBody, Target};
 use super::session::SessionUri;
 use super::upload_body::UploadBody;
 use super::{Answered, Gcs};
-use crate::types::{BucketName, Crc32c, ObjectName, Preconditions};
+use crate::types::{BucketName, Crc32c, EncryptionKey, ObjectName, Preconditions};
 
 const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
 const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
@@ -41,6 +41,8 @@ pub struct StartUpload {
     pub kms_key_name: Option<String>,
     /// A predefined ACL, such as `bucketOwnerFullControl`.
     pub predefined_acl: Option<String>,
+    /// The key to encrypt the object with, which its owner keeps.
+    pub key: Option<EncryptionKey>,
 }
 
 impl StartUpload {
@@ -55,6 +57,7 @@ impl StartUpload {
             user_project: None,
             kms_key_name: None,
             predefined_acl: None,
+            key: None,
         }
     }
 }
@@ -126,6 +129,7 @@ impl Gcs {
             }
             None => Bytes::new(),
         };
+        insert_key(&mut headers, start.key.as_ref());
         if let Some(size) = start.size {
             headers.insert(X_UPLOAD_CONTENT_LENGTH, HeaderValue::from(size));
         }
@@ -140,7 +144,7 @@ impl Gcs {
             .map_err(|error| answer.unexpected(format!("the answer's Location: {error}")))?;
         self.check_session(&session)
             .map_err(|error| answer.unexpected(error.message()))?;
-        Ok(answer.saying(session))
+        Ok(answer.saying(session.with_key(start.key.clone())))
     }
 
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
@@ -264,10 +268,11 @@ impl Gcs {
         &self,
         session: &SessionUri,
         method: Method,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: RequestBody,
     ) -> Result<Answer, Error> {
         self.check_session(session)?;
+        insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
         self.call(session.endpoint(), request).await
     }

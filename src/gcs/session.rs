@@ -7,16 +7,22 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 
 use super::endpoint::{Endpoint, UrlError};
+use crate::types::EncryptionKey;
 
 /// GCS's URL of one resumable upload.
 ///
 /// Whoever has it can write the object, with no other credential
 /// (<https://cloud.google.com/storage/docs/resumable-uploads#session-uris>): it has no `Display`, its
 /// `Debug` shows nothing of it, and only [`expose`](Self::expose) gives it away. Cheap to clone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionUri(Arc<Parts>);
+///
+/// With it goes the key that the object will be encrypted with, where its owner keeps that: GCS forgets it after
+/// each request. Two with the same URI are equal, whatever their keys.
+#[derive(Clone)]
+pub struct SessionUri {
+    parts: Arc<Parts>,
+    key: Option<Arc<EncryptionKey>>,
+}
 
-#[derive(PartialEq, Eq)]
 struct Parts {
     text: Box<str>,
     endpoint: Endpoint,
@@ -30,11 +36,19 @@ impl SessionUri {
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (endpoint, uri) = Endpoint::split(text)?;
         let path = uri.path_and_query().cloned().ok_or(UrlError::Malformed)?;
-        Ok(Self(Arc::new(Parts {
+        let parts = Arc::new(Parts {
             text: text.into(),
             endpoint,
             path,
-        })))
+        });
+        Ok(Self { parts, key: None })
+    }
+
+    /// The same session with the key that goes with each request on it.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<EncryptionKey>) -> Self {
+        self.key = key.map(Arc::new);
+        self
     }
 
     /// Reads a `Location` header, which may leave out scheme and host
@@ -49,22 +63,33 @@ impl SessionUri {
 
     /// The URI itself, to be sealed into an upload token. Nothing else may be done with it.
     pub fn expose(&self) -> &str {
-        &self.0.text
+        &self.parts.text
+    }
+
+    pub(super) fn key(&self) -> Option<&EncryptionKey> {
+        self.key.as_deref()
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
-        &self.0.endpoint
+        &self.parts.endpoint
     }
 
     pub(super) fn path(&self) -> &PathAndQuery {
-        &self.0.path
+        &self.parts.path
     }
 }
 
-// Equal URIs have equal texts.
+impl PartialEq for SessionUri {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts.text == other.parts.text
+    }
+}
+
+impl Eq for SessionUri {}
+
 impl Hash for SessionUri {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.text.hash(state);
+        self.parts.text.hash(state);
     }
 }
 

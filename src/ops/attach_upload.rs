@@ -10,7 +10,8 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
     seat.check_free()?;
     match context.sealer.open(&args.token) {
         Ok(opened) => {
-            let taken = OpenUpload::take(&context.fences, Upload::attached(), opened.session);
+            let session = opened.session.with_key(args.key.clone());
+            let taken = OpenUpload::take(&context.fences, Upload::attached(), session);
             seat.bind(Bound::Upload(taken));
             // What the one before has under way is being cut: the answer says that it is gone.
             seat.call(async { Ok(()) }).await?;

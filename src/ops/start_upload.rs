@@ -36,6 +36,7 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
             user_project: args.user_project.clone(),
             kms_key_name: args.kms_key_name.clone(),
             predefined_acl: args.predefined_acl.clone(),
+            key: args.key.clone(),
         })
         .await?;
     let session = started.answer;

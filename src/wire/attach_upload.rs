@@ -6,20 +6,26 @@ use bytes::{Bytes, BytesMut};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::args::{ArgsError, Reader, WireArgs, fit, put};
-use crate::types::{BucketName, ObjectName};
+use super::args::{ArgsError, Reader, WireArgs, bit, fit, known_bits, put};
+use super::object::{KEY_BIT, key, put_key};
+use crate::types::{BucketName, EncryptionKey, ObjectName};
 
 /// The token that StartUpload gave.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Args {
     /// The token, as it came.
     pub token: String,
+    /// The key that StartUpload had, where it had one: it is not in the token.
+    pub key: Option<EncryptionKey>,
 }
 
 // A token is a credential: it is never printed.
 impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Args").field("token", &"[redacted]").finish()
+        f.debug_struct("Args")
+            .field("token", &"[redacted]")
+            .field("key", &self.key)
+            .finish()
     }
 }
 
@@ -39,7 +45,7 @@ pub struct Reply {
 struct RawArgs {
     token_len: U16,
     reserved: U16,
-    reserved2: U32,
+    present: U32,
 }
 const _: () = assert!(size_of::<RawArgs>() == 8);
 
@@ -61,20 +67,23 @@ impl WireArgs for Args {
             &RawArgs {
                 token_len: len.into(),
                 reserved: U16::ZERO,
-                reserved2: U32::ZERO,
+                present: bit(self.key.as_ref(), KEY_BIT).into(),
             },
         );
         out.extend_from_slice(token.as_bytes());
+        put_key(out, self.key.as_ref());
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         let mut reader = Reader::new(bytes);
         let raw: RawArgs = reader.fixed()?;
-        if raw.reserved.get() != 0 || raw.reserved2.get() != 0 {
+        if raw.reserved.get() != 0 {
             return Err(ArgsError::Reserved("reserved"));
         }
+        let present = known_bits(raw.present.get(), KEY_BIT, "present")?;
         let token = reader.text(raw.token_len.get().into(), "token")?;
-        reader.end(Self { token })
+        let key = key(present, &mut reader)?;
+        reader.end(Self { token, key })
     }
 }
 

@@ -5,13 +5,13 @@ use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, fit, known_bits, put};
-use super::object::{PRECONDITION_BITS, RawObjectRef, RawPreconditions, put_object_ref};
+use super::object::{KEY_BIT, PRECONDITION_BITS, RawObjectRef, RawPreconditions, put_object_ref};
 use crate::types::{ObjectName, ObjectRef, Preconditions};
 
 /// What to call how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
-    /// The object that is there; its preconditions are those on the source. It has neither a generation nor a key.
+    /// The object that is there; its preconditions are those on the source. It has no generation.
     pub source: ObjectRef,
     /// Its new name.
     pub destination: ObjectName,
@@ -62,7 +62,7 @@ impl WireArgs for Args {
             PRECONDITION_BITS,
             "destination_present",
         )?;
-        let source = raw.source.unpack(0, &mut reader)?;
+        let source = raw.source.unpack(KEY_BIT, &mut reader)?;
         if source.generation.is_some() {
             return Err(ArgsError::Value {
                 field: "generation",

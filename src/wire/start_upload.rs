@@ -8,8 +8,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, fit, put};
 use super::destination::{RawDestination, put_destination};
-use super::object::{NUMBER_BIT, PRECONDITION_BITS};
-use crate::types::{BucketName, Destination, ObjectName, Preconditions};
+use super::object::{KEY_BIT, NUMBER_BIT, PRECONDITION_BITS};
+use crate::types::{BucketName, Destination, EncryptionKey, ObjectName, Preconditions};
 
 /// What the object will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Args {
     pub predefined_acl: Option<String>,
     /// GCS's object resource as JSON (`contentType`, `metadata`, `storageClass`, ...); empty for none.
     pub metadata: Bytes,
+    /// The key to encrypt the object with, which its owner keeps.
+    pub key: Option<EncryptionKey>,
 }
 
 /// The upload is open.
@@ -62,6 +64,21 @@ struct RawReply {
 const _: () = assert!(size_of::<RawReply>() == 16);
 
 impl Args {
+    /// An object of unknown size, without metadata, unconditionally.
+    pub fn new(bucket: BucketName, object: ObjectName) -> Self {
+        Self {
+            bucket,
+            object,
+            size: None,
+            preconditions: Preconditions::default(),
+            user_project: None,
+            kms_key_name: None,
+            predefined_acl: None,
+            metadata: Bytes::new(),
+            key: None,
+        }
+    }
+
     fn destination(&self) -> Destination {
         Destination {
             preconditions: self.preconditions,
@@ -69,6 +86,7 @@ impl Args {
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.metadata.clone(),
+            key: self.key.clone(),
             ..Destination::new(self.bucket.clone(), self.object.clone())
         }
     }
@@ -84,7 +102,7 @@ impl WireArgs for Args {
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         let mut reader = Reader::new(bytes);
         let raw: RawDestination = reader.fixed()?;
-        let of = raw.unpack(PRECONDITION_BITS | NUMBER_BIT, &mut reader)?;
+        let of = raw.unpack(PRECONDITION_BITS | NUMBER_BIT | KEY_BIT, &mut reader)?;
         if raw.count.get() != 0 || of.fields.is_some() {
             return Err(ArgsError::Reserved("reserved"));
         }
@@ -97,6 +115,7 @@ impl WireArgs for Args {
             kms_key_name: of.kms_key_name,
             predefined_acl: of.predefined_acl,
             metadata: of.metadata,
+            key: of.key,
         })
     }
 }

@@ -247,3 +247,36 @@ async fn an_interrupted_get_leaves_no_file() {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(!pipe.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_under_a_key_is_got_with_it_only() {
+    let daemon = Daemon::start().await;
+    let to = Some(daemon.address);
+    let dir = tempfile::tempdir().expect("a directory");
+    let (source, key) = (dir.path().join("source"), dir.path().join("key"));
+    fs::write(&source, bytes(300 * KIB)).expect("a file");
+    fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").expect("a file");
+    let url = format!("gs://{BUCKET}/secret");
+    let with_key = ["--encryption-key-file", text(&key)];
+    run(to, &[&["put", text(&source), &url], &with_key[..]].concat(), b"")
+        .await
+        .quiet();
+    run(to, &["get", &url, "-"], b"").await.failed(1, "refused");
+    let got = run(to, &[&["get", &url, "-"], &with_key[..]].concat(), b"")
+        .await
+        .quiet();
+    assert!(got.out == bytes(300 * KIB));
+    let stat = run(to, &["stat", &url], b"").await.quiet();
+    assert!(!stat.text().contains("crc32c"));
+    let stat = run(to, &[&["stat", &url], &with_key[..]].concat(), b"")
+        .await
+        .quiet();
+    assert!(stat.text().contains("crc32c"));
+    fs::write(&key, "short").expect("a file");
+    let failed = run(to, &[&["get", &url, "-"], &with_key[..]].concat(), b"").await;
+    assert!(
+        failed.code != Some(0) && failed.err.contains("32 bytes"),
+        "{}",
+        failed.err
+    );
+}

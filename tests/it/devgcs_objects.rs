@@ -629,6 +629,90 @@ async fn compose_joins_and_keeps_no_md5() {
     assert!(server.object("bucket", "x").is_none());
 }
 
+/// The headers of an encryption key, with its SHA-256.
+fn key_headers(prefix: &str, key: &str, hash: &str) -> Vec<(String, String)> {
+    [("algorithm", "AES256"), ("key", key), ("key-sha256", hash)]
+        .map(|(name, value)| (format!("{prefix}-{name}"), value.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test]
+async fn keys_of_clients_are_asked_for() {
+    let server = server().await;
+    let zeros = (
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "Zmh6rfhivXdsj8GLjp+OIAiXFIVu4jOzkCpZHQ1fKSU=",
+    );
+    let ones = (
+        "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        "cs1uhCLEB/ttCYaQ8RMLfe1+wvf14dML2dUh8BU2N5M=",
+    );
+    let call = async |method: &str, target: &str, headers: &[(String, String)], body: &str| {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        request(server.address(), method, target, &headers, body.as_bytes()).await
+    };
+    let of = |(key, hash)| key_headers("x-goog-encryption", key, hash);
+    let refused = [
+        (
+            key_headers("x-goog-encryption", zeros.0, ones.1),
+            "customerEncryptionKeySha256IsInvalid",
+        ),
+        (
+            key_headers("x-goog-encryption", "AAAA", zeros.1),
+            "customerEncryptionKeyFormatIsInvalid",
+        ),
+        (of(zeros)[1..].to_vec(), "customerEncryptionAlgorithmIsInvalid"),
+    ];
+    let upload = "/upload/storage/v1/b/bucket/o?uploadType=media&name=it";
+    for (headers, reason_given) in refused {
+        let answer = call("POST", upload, &headers, "hello").await;
+        assert_eq!((answer.status, reason(&answer).as_str()), (400, reason_given));
+    }
+    let stored = call("POST", upload, &of(zeros), "hello").await.json();
+    assert_eq!(stored["customerEncryption"]["keySha256"], zeros.1);
+    assert_eq!(stored["crc32c"], "mnG7TA==");
+
+    let object = "/storage/v1/b/bucket/o/it";
+    let hidden = call("GET", object, &[], "").await.json();
+    assert!(hidden["crc32c"].is_null() && hidden["md5Hash"].is_null() && hidden["size"] == "5");
+    assert_eq!(
+        call("GET", object, &of(zeros), "").await.json()["crc32c"],
+        "mnG7TA=="
+    );
+    let wrong = call("GET", object, &of(ones), "").await;
+    assert_eq!(reason(&wrong), "customerEncryptionKeyIsIncorrect");
+    let media = format!("{object}?alt=media");
+    assert_eq!(call("GET", &media, &[], "").await.status, 400);
+    assert_eq!(call("GET", &media, &of(ones), "").await.status, 400);
+    assert_eq!(call("GET", &media, &of(zeros), "").await.text(), "hello");
+
+    let compose = r#"{"sourceObjects":[{"name":"it"},{"name":"it"}]}"#;
+    let target = "/storage/v1/b/bucket/o/both/compose";
+    let locked = call("POST", target, &[], compose).await;
+    assert_eq!(reason(&locked), "resourceIsEncryptedWithCustomerEncryptionKey");
+    assert_eq!(
+        call("POST", target, &of(zeros), compose).await.json()["size"],
+        "10"
+    );
+    // From one key to another, and back to none.
+    let target = "/storage/v1/b/bucket/o/it/rewriteTo/b/bucket/o/other";
+    let source = key_headers("x-goog-copy-source-encryption", zeros.0, zeros.1);
+    assert_eq!(call("POST", target, &of(ones), "").await.status, 400);
+    let both = [source.clone(), of(ones)].concat();
+    let copied = call("POST", target, &both, "").await.json();
+    assert_eq!(copied["resource"]["customerEncryption"]["keySha256"], ones.1);
+    let copied = call("POST", target, &source, "").await.json();
+    assert!(copied["resource"]["customerEncryption"].is_null());
+    let plain = call("GET", "/storage/v1/b/bucket/o/other", &of(ones), "").await;
+    assert_eq!(reason(&plain), "resourceNotEncryptedWithCustomerEncryptionKey");
+    // What needs no key.
+    assert_eq!(call("PATCH", object, &[], "{}").await.status, 200);
+    assert_eq!(call("DELETE", object, &[], "").await.status, 204);
+}
+
 #[tokio::test]
 async fn a_rewrite_takes_steps_and_carries_metadata() {
     let server = server().await;

@@ -20,6 +20,7 @@ mod devgcs_objects;
 mod devgcs_resumable;
 mod devgcs_tls;
 mod devgcs_xml;
+mod encryption;
 mod fencing;
 mod fleet;
 mod framing;

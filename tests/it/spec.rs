@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use gcsd::types::{
     BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Destination, MultipartRef, ObjectInfo,
     ObjectName, ObjectQuery, ObjectRef, Page, Part, PartsPage, Preconditions, Rewrite, Rewritten, StoredPart,
@@ -171,16 +170,7 @@ fn sizes() -> Vec<(&'static str, usize)> {
     let bucket = BucketName::new("abc").expect("a name");
     let object = ObjectName::new("o").expect("a name");
     let names = 4;
-    let start = start_upload::Args {
-        bucket: bucket.clone(),
-        object: object.clone(),
-        size: None,
-        preconditions: Preconditions::default(),
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
-        metadata: Bytes::new(),
-    };
+    let start = start_upload::Args::new(bucket.clone(), object.clone());
     let attached = attach_upload::Reply {
         expires: 0,
         bucket: bucket.clone(),
@@ -364,7 +354,12 @@ fn sizes() -> Vec<(&'static str, usize)> {
         ),
         (
             "AttachUpload.args",
-            attach_upload::Args { token: String::new() }.to_bytes().len(),
+            attach_upload::Args {
+                token: String::new(),
+                key: None,
+            }
+            .to_bytes()
+            .len(),
         ),
         ("AttachUpload.reply", attached.to_bytes().len() - names),
         ("DetachUpload.args", 0),

@@ -297,7 +297,7 @@ async fn truncated(daemon: &Daemon, object: &str, sent: &[u8], reset: bool) {
     );
     let mut client = daemon.connect().await;
     client
-        .call(1, Request::AttachUpload(attach_upload::Args { token }))
+        .call(1, Request::AttachUpload(attach_upload::Args { token, key: None }))
         .await
         .ok();
     assert!(client.call(1, query_upload()).await.progress().object.is_none());

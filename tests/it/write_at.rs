@@ -97,7 +97,7 @@ async fn a_client_that_vanishes_leaves_no_object() {
         assert!(!daemon.has_object(object));
         // What arrived is not lost: another connection goes on.
         let mut client = daemon.connect().await;
-        let attach = gcsd::wire::attach_upload::Args { token };
+        let attach = gcsd::wire::attach_upload::Args { token, key: None };
         client.call(7, Request::AttachUpload(attach)).await.ok();
         let committed = client.call(7, query_upload()).await.progress().committed;
         assert_eq!(committed % (256 * 1024), 0);

@@ -25,7 +25,6 @@ use crate::client::{
 };
 use crate::devgcs;
 use crate::fault;
-use crate::types::Preconditions;
 use crate::wire::object::ObjectRef;
 use crate::wire::start_upload;
 
@@ -176,14 +175,8 @@ async fn play(
     };
     let mut daemons = Daemons::new(scene.client.clone(), vec![address], Options::default());
     let start = start_upload::Args {
-        bucket: url.bucket.clone(),
-        object: url.object.clone(),
         size: Some(size),
-        preconditions: Preconditions::default(),
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
-        metadata: bytes::Bytes::new(),
+        ..start_upload::Args::new(url.bucket.clone(), url.object.clone())
     };
     let bar = progress::bar(Some(size), false);
     let begun = Instant::now();

@@ -107,6 +107,10 @@ impl<R: Route> Assembly<R> {
         match reliably(&self.retries, self.retries.budget, &self.board, look).await {
             Ok(found) => Ok(Some(found)),
             Err(UploadError::Refused(failure)) if failure.is(Kind::NotFound) => Ok(None),
+            // What is there has another key, or none: it is not ours, and without a key GCS tells its generation.
+            Err(UploadError::Refused(failure)) if failure.is(Kind::Refused) && object.key.is_some() => {
+                Box::pin(self.look(&without_key(object))).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -203,7 +207,8 @@ impl<R: Route> Assembly<R> {
 
     /// Deletes an object. One that is not there is as good as deleted.
     pub(super) async fn delete(&self, object: &ObjectRef) -> Result<(), UploadError> {
-        let delete = || self.route.delete(object);
+        let object = without_key(object);
+        let delete = || self.route.delete(&object);
         match reliably(&self.retries, self.retries.abort_budget, &self.board, delete).await {
             Err(UploadError::Refused(failure)) if failure.is(Kind::NotFound) => Ok(()),
             result => result,
@@ -254,10 +259,19 @@ fn source(piece: &Piece) -> ComposeSource {
     }
 }
 
+/// The same object for a request that needs no key.
+fn without_key(object: &ObjectRef) -> ObjectRef {
+    ObjectRef {
+        key: None,
+        ..object.clone()
+    }
+}
+
 /// The live version of what is at the destination.
 pub(super) fn place(destination: &Destination) -> ObjectRef {
     ObjectRef {
         user_project: destination.user_project.clone(),
+        key: destination.key.clone(),
         ..ObjectRef::new(destination.bucket.clone(), destination.object.clone())
     }
 }

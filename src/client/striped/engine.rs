@@ -158,6 +158,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
                 let object = ObjectRef {
                     generation: Some(generation),
                     user_project: self.object.user_project.clone(),
+                    key: self.object.key.clone(),
                     ..ObjectRef::new(self.object.bucket.clone(), self.names.part(run, number)?)
                 };
                 let assembly = self.assembly.clone();

@@ -14,6 +14,7 @@ pub(super) fn destination(object: &NewObject) -> Destination {
         kms_key_name: object.kms_key_name.clone(),
         predefined_acl: object.predefined_acl.clone(),
         metadata: object.metadata.clone(),
+        key: object.key.clone(),
         ..Destination::new(object.bucket.clone(), object.object.clone())
     }
 }

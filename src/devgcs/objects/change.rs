@@ -57,7 +57,7 @@ async fn change(
             })
         })
         .await?;
-    Ok(answer(call, &changed))
+    answer(call, &changed)
 }
 
 /// `DELETE /storage/v1/b/BUCKET/o/OBJECT`.

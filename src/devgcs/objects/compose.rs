@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::answer;
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::json;
 use crate::devgcs::metadata::{Expected, Metadata};
@@ -48,6 +49,7 @@ pub(crate) async fn compose(
     let mut expected = Expected::default();
     expected.merge_resource(destination)?;
     let conditions = preconditions::from_query(&call.query)?;
+    let key_sha256 = encryption::key(&call.headers)?;
     let keeper = Arc::clone(service);
     // The bytes are joined before the turn, which would keep every other change waiting.
     let compose = move || {
@@ -55,6 +57,9 @@ pub(crate) async fn compose(
             .iter()
             .map(|source| find(&keeper, &bucket, source))
             .collect::<Result<_, _>>()?;
+        for object in &found {
+            encryption::unlock(object, key_sha256.as_deref())?;
+        }
         preconditions::check(&conditions, keeper.live(&bucket, &name)?.as_deref())?;
         let digests = digests(&found)?;
         expected.check(digests.crc32c, None)?;
@@ -70,13 +75,14 @@ pub(crate) async fn compose(
                     .map(|object| object.component_count.unwrap_or(1))
                     .sum(),
             ),
+            key_sha256,
             content,
         };
         let published = keeper.turn().publish(&draft, &conditions);
         published.inspect_err(|_| keeper.remove_content(&draft.content))
     };
     let object = service.keep.run(compose).await?;
-    Ok(answer(call, &object))
+    answer(call, &object)
 }
 
 fn sources(request: &Map<String, Value>) -> Result<Vec<Source>, Error> {

@@ -10,6 +10,7 @@ use serde_json::json as document;
 use super::answer;
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::json;
 use crate::devgcs::metadata::Metadata;
@@ -44,10 +45,24 @@ struct Job {
     conditions: Preconditions,
     /// The metadata of the copy; `None` keeps the source's.
     metadata: Option<Metadata>,
+    keys: Keys,
+}
+
+/// The SHA-256 of the keys that a request to copy brings.
+enum Keys {
+    /// A rewrite has one for each side.
+    Each {
+        source: Option<String>,
+        destination: Option<String>,
+    },
+    /// A copy has one for both.
+    Both(Option<String>),
+    /// A move leaves the object under the key that it has.
+    Kept,
 }
 
 impl Job {
-    async fn read(call: &mut Call, route: Route) -> Result<Self, Error> {
+    async fn read(call: &mut Call, route: Route, keys: Keys) -> Result<Self, Error> {
         let resource = json::object(&mut call.body).await?;
         let metadata = if resource.is_empty() {
             None
@@ -63,6 +78,7 @@ impl Job {
             source_conditions: preconditions::of_source(&call.query)?,
             conditions: preconditions::from_query(&call.query)?,
             metadata,
+            keys,
         })
     }
 
@@ -73,6 +89,10 @@ impl Job {
         preconditions::check(&self.source_conditions, Some(&source))?;
         let live = turn.service().live(&self.route.to_bucket, &self.route.to_name)?;
         preconditions::check(&self.conditions, live.as_deref())?;
+        match &self.keys {
+            Keys::Each { source: key, .. } | Keys::Both(key) => encryption::unlock(&source, key.as_deref())?,
+            Keys::Kept => {}
+        }
         Ok(source)
     }
 
@@ -88,6 +108,10 @@ impl Job {
                 md5: source.md5,
             },
             component_count: source.component_count,
+            key_sha256: match &self.keys {
+                Keys::Each { destination: key, .. } | Keys::Both(key) => key.clone(),
+                Keys::Kept => source.key_sha256.clone(),
+            },
             content,
         };
         turn.publish(&draft, &self.conditions)
@@ -101,11 +125,12 @@ pub(crate) async fn copy(
     call: &mut Call,
     route: Route,
 ) -> Result<Response<ResponseBody>, Error> {
-    let job = Job::read(call, route).await?;
+    let keys = Keys::Both(encryption::key(&call.headers)?);
+    let job = Job::read(call, route, keys).await?;
     let object = service
         .change(move |turn| job.copy(turn, &*job.source(turn)?))
         .await?;
-    Ok(answer(call, &object))
+    answer(call, &object)
 }
 
 /// `POST .../o/OBJECT/moveTo/o/OBJECT`: a copy within the bucket, and the source is gone.
@@ -117,7 +142,7 @@ pub(crate) async fn move_within(
     call: &mut Call,
     route: Route,
 ) -> Result<Response<ResponseBody>, Error> {
-    let job = Job::read(call, route).await?;
+    let job = Job::read(call, route, Keys::Kept).await?;
     if job.route.name == job.route.to_name {
         return Err(Error::invalid(
             "The source and the destination of a move are the same object.",
@@ -137,7 +162,7 @@ pub(crate) async fn move_within(
             Ok(moved)
         })
         .await?;
-    Ok(answer(call, &object))
+    answer(call, &object)
 }
 
 /// `POST .../o/OBJECT/rewriteTo/b/BUCKET/o/OBJECT`: one step of a copy.
@@ -146,7 +171,11 @@ pub(crate) async fn rewrite(
     call: &mut Call,
     route: Route,
 ) -> Result<Response<ResponseBody>, Error> {
-    let job = Job::read(call, route).await?;
+    let keys = Keys::Each {
+        source: encryption::source_key(&call.headers)?,
+        destination: encryption::key(&call.headers)?,
+    };
+    let job = Job::read(call, route, keys).await?;
     let asked = call.query.number("maxBytesRewrittenPerCall")?;
     if asked.is_some_and(|bytes| bytes == 0 || bytes % MEBIBYTE != 0) {
         return Err(Error::invalid(
@@ -165,7 +194,7 @@ pub(crate) async fn rewrite(
         "done": step.object.is_some(),
     });
     match step.object {
-        Some(object) => answer["resource"] = object.resource(&call.base),
+        Some(object) => answer["resource"] = object.whole_resource(&call.base),
         None => answer["rewriteToken"] = step.token.write().into(),
     }
     Ok(json::response(StatusCode::OK, &answer))

@@ -9,6 +9,7 @@ use serde_json::Map;
 use super::answer;
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::ingest::Ingest;
 use crate::devgcs::json;
@@ -28,6 +29,8 @@ pub(crate) struct Upload {
     pub(crate) metadata: Metadata,
     pub(crate) expected: Expected,
     pub(crate) conditions: Preconditions,
+    /// The SHA-256 of the key to encrypt it with.
+    pub(crate) key_sha256: Option<String>,
 }
 
 impl Upload {
@@ -48,6 +51,7 @@ impl Upload {
                     metadata: self.metadata,
                     digests,
                     component_count: None,
+                    key_sha256: self.key_sha256,
                     content,
                 };
                 service.turn().publish(&draft, &self.conditions)
@@ -68,7 +72,7 @@ pub(crate) async fn insert(
         Some("multipart") => in_parts(service, call, bucket).await?,
         _ => return Err(Error::invalid("Invalid value for the parameter uploadType.")),
     };
-    Ok(answer(call, &object))
+    answer(call, &object)
 }
 
 async fn media(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Result<Arc<Object>, Error> {
@@ -149,5 +153,6 @@ fn begin(call: &Call, bucket: &str, resource: &Map<String, serde_json::Value>) -
         metadata,
         expected,
         conditions: preconditions::from_query(&call.query)?,
+        key_sha256: encryption::key(&call.headers)?,
     })
 }

@@ -13,6 +13,7 @@ use http::{Response, StatusCode};
 
 use super::body::ResponseBody;
 use super::call::Call;
+use super::encryption;
 use super::error::Error;
 use super::json;
 use super::preconditions;
@@ -41,10 +42,17 @@ pub(crate) fn get(
     name: &str,
 ) -> Result<Response<ResponseBody>, Error> {
     let object = find(service, call, bucket, name)?;
-    Ok(answer(call, &object))
+    answer(call, &object)
 }
 
-/// The answer that shows an object.
-fn answer(call: &Call, object: &Object) -> Response<ResponseBody> {
-    json::response(StatusCode::OK, &object.resource(&call.base))
+/// The answer that shows an object, with its checksums to who brings its key.
+fn answer(call: &Call, object: &Object) -> Result<Response<ResponseBody>, Error> {
+    let resource = match encryption::key(&call.headers)? {
+        None => object.resource(&call.base),
+        key => {
+            encryption::unlock(object, key.as_deref())?;
+            object.whole_resource(&call.base)
+        }
+    };
+    Ok(json::response(StatusCode::OK, &resource))
 }

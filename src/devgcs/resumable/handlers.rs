@@ -11,6 +11,7 @@ use super::range::ContentRange;
 use super::session::{Intent, Session};
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::inspect::CallKind;
 use crate::devgcs::json;
@@ -51,6 +52,7 @@ pub(crate) async fn start(
         declared: declared(call)?,
         conditions: preconditions::from_query(&call.query)?,
         created: Time::now(),
+        key_sha256: encryption::key(&call.headers)?,
     };
     open(service, call, intent, &path, StatusCode::OK).await
 }
@@ -124,7 +126,12 @@ pub(crate) struct Standing {
 pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
     let standing = advance(service, call).await?;
     answer(call, standing, |call, object| {
-        json::response(StatusCode::OK, &object.resource(&call.base))
+        let key = encryption::key(&call.headers).ok().flatten();
+        let resource = match key == object.key_sha256 {
+            true => object.whole_resource(&call.base),
+            false => object.resource(&call.base),
+        };
+        json::response(StatusCode::OK, &resource)
     })
 }
 
@@ -165,6 +172,13 @@ async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) 
         ended => return Ok(ended),
     }
     let range = content_range(&call.headers)?;
+    // GCS has forgotten the key of the request before. Whether a query needs it, is not known.
+    let key = encryption::key(&call.headers)?;
+    if key != session.intent.key_sha256 && (key.is_some() || range != ContentRange::Query) {
+        return Err(Error::invalid(
+            "The encryption key is not the one that the upload was started with.",
+        ));
+    }
     session.expect(&call.headers)?;
     match session.plan(range, call.body.length())? {
         Plan::Report => Ok(session.phase()),

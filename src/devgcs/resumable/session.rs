@@ -35,6 +35,9 @@ pub(crate) struct Intent {
     #[serde(with = "conditions")]
     pub(crate) conditions: Preconditions,
     pub(crate) created: Time,
+    /// The SHA-256 of the key to encrypt the object with, which each request must bring.
+    #[serde(default)]
+    pub(crate) key_sha256: Option<String>,
 }
 
 /// A session as a directory keeps it.
@@ -192,6 +195,7 @@ impl Session {
             metadata: self.intent.metadata.clone(),
             digests,
             component_count: None,
+            key_sha256: self.intent.key_sha256.clone(),
             content,
         };
         let published = expected

@@ -210,6 +210,7 @@ impl Service {
                 md5: None,
             },
             component_count: u32::try_from(chosen.len()).ok(),
+            key_sha256: None,
             content,
         };
         let published = self.turn().publish(&draft, &Preconditions::default());

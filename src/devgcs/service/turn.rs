@@ -29,6 +29,8 @@ pub(crate) struct Draft {
     pub(crate) metadata: Metadata,
     pub(crate) digests: Digests,
     pub(crate) component_count: Option<u32>,
+    /// The SHA-256 of the key to encrypt it with, where its owner keeps that.
+    pub(crate) key_sha256: Option<String>,
     pub(crate) content: Content,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Turn<'a> {
             updated: now,
             deleted: None,
             metadata: draft.metadata.clone(),
+            key_sha256: draft.key_sha256.clone(),
             content: draft.content.clone(),
         });
         let removed = self.retire(&mut versions, now)?;

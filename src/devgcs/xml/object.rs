@@ -14,6 +14,7 @@ use super::document::Element;
 use super::{answer, empty};
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::ingest::Ingest;
 use crate::devgcs::media::{self, set};
@@ -39,6 +40,7 @@ pub(super) async fn insert(
 ) -> Result<Response<ResponseBody>, Error> {
     service.want_bucket(&bucket).await?;
     let upload = Upload {
+        key_sha256: encryption::key(&call.headers)?,
         bucket,
         name: names::object(&name)?,
         metadata: metadata(&call.headers)?,
@@ -80,6 +82,7 @@ pub(super) async fn copy(
         .change(move |turn| {
             let source = turn.service().find(&from_bucket, &from_name, generation)?;
             preconditions::check(&source_conditions, Some(&source))?;
+            encryption::unlock(&source, None)?;
             let draft = Draft {
                 bucket,
                 name,
@@ -90,6 +93,7 @@ pub(super) async fn copy(
                     md5: source.md5,
                 },
                 component_count: source.component_count,
+                key_sha256: None,
                 content: turn.service().keep.duplicate(&source.content)?,
             };
             turn.publish(&draft, &conditions)
@@ -158,6 +162,7 @@ pub(super) async fn start_session(
 ) -> Result<Response<ResponseBody>, Error> {
     let path = format!("/{}/{}?", encode(&bucket), encode(&name));
     let intent = resumable::Intent {
+        key_sha256: encryption::key(&call.headers)?,
         bucket,
         name: names::object(&name)?,
         metadata: metadata(&call.headers)?,

@@ -319,6 +319,7 @@ fn uploads() -> Vec<Case> {
         kms_key_name: None,
         predefined_acl: None,
         metadata: Bytes::from(r#"{"contentType":"text/plain"}"#),
+        key: None,
     };
     let start_full = start_upload::Args {
         bucket: bucket(),
@@ -329,6 +330,7 @@ fn uploads() -> Vec<Case> {
         kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
         predefined_acl: Some("bucketOwnerFullControl".into()),
         metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
+        key: None,
     };
     let started = start_upload::Reply {
         token: TOKEN.into(),
@@ -339,6 +341,14 @@ fn uploads() -> Vec<Case> {
         offset: 0,
         total: Some(12),
         object_crc32c,
+    };
+    let start_key = start_upload::Args {
+        key: Some(key()),
+        ..start_upload::Args::new(bucket(), object("hello.txt"))
+    };
+    let attach_key = attach_upload::Args {
+        token: TOKEN.into(),
+        key: Some(key()),
     };
     let too_late = finish_upload::Args {
         total: 12,
@@ -367,7 +377,10 @@ fn uploads() -> Vec<Case> {
         generation: GENERATION,
     };
     let cancelled = |http, outcome| reply(9, http, 0, Reply::CancelUpload(outcome), b"");
-    let attach = attach_upload::Args { token: TOKEN.into() };
+    let attach = attach_upload::Args {
+        token: TOKEN.into(),
+        key: None,
+    };
     let attached = attach_upload::Reply {
         expires: EXPIRES,
         bucket: bucket(),
@@ -380,6 +393,14 @@ fn uploads() -> Vec<Case> {
         one(
             "start_upload.request",
             request(2, 1, Request::StartUpload(start), b""),
+        ),
+        one(
+            "start_upload_key.request",
+            request(33, 1, Request::StartUpload(start_key), b""),
+        ),
+        one(
+            "attach_upload_key.request",
+            request(34, 4, Request::AttachUpload(attach_key), b""),
         ),
         one(
             "start_upload.reply",

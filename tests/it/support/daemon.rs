@@ -349,16 +349,10 @@ impl Client {
 
 /// A StartUpload of `object`.
 pub(crate) fn start_upload(object: &str) -> Request {
-    Request::StartUpload(wire::start_upload::Args {
-        bucket: BUCKET.parse().expect("a name"),
-        object: object.parse().expect("a name"),
-        size: None,
-        preconditions: gcsd::types::Preconditions::default(),
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
-        metadata: Bytes::new(),
-    })
+    Request::StartUpload(wire::start_upload::Args::new(
+        BUCKET.parse().expect("a name"),
+        object.parse().expect("a name"),
+    ))
 }
 
 /// A WriteAt.
@@ -393,6 +387,7 @@ pub(crate) fn finish_upload(total: u64) -> Request {
 pub(crate) fn attach(token: &str) -> Request {
     Request::AttachUpload(wire::attach_upload::Args {
         token: token.to_owned(),
+        key: None,
     })
 }
 

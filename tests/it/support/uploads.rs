@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use gcsd::client::{
     Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
     UnreliableWriter, ViaDaemon, WriterOptions,
@@ -12,7 +11,6 @@ use gcsd::client::{
 use gcsd::devgcs::DevGcs;
 use gcsd::gcs::{self, CredentialsSource, Gcs};
 use gcsd::net::{SharedConnector, TcpConnector};
-use gcsd::types::Preconditions;
 
 use super::daemon::{BUCKET, PATIENCE};
 
@@ -23,16 +21,7 @@ pub(crate) fn tcp() -> SharedConnector {
 
 /// An object in the tests' bucket.
 pub(crate) fn new_object(name: &str) -> NewObject {
-    NewObject {
-        bucket: BUCKET.parse().expect("a name"),
-        object: name.parse().expect("a name"),
-        size: None,
-        preconditions: Preconditions::default(),
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
-        metadata: Bytes::new(),
-    }
+    NewObject::new(BUCKET.parse().expect("a name"), name.parse().expect("a name"))
 }
 
 /// The daemons at `addresses`, in that order.
