@@ -75,6 +75,11 @@ pub(crate) fn unlock(object: &Object, key: Option<&str>) -> Result<(), Error> {
     }
 }
 
+/// 400: a request of an upload does not bring the key that the upload was started with.
+pub(crate) fn another_key() -> Error {
+    Error::invalid("The encryption key is not the one that the upload was started with.")
+}
+
 fn refused(reason: &'static str, message: &str) -> Error {
     Error::new(StatusCode::BAD_REQUEST, reason, message)
 }

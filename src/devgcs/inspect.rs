@@ -177,6 +177,8 @@ impl Calls {
     pub(crate) fn begin(&self, kind: CallKind, method: &Method, path: &str, headers: &HeaderMap) -> u64 {
         let mut headers = headers.clone();
         headers.remove(AUTHORIZATION);
+        headers.remove("x-goog-encryption-key");
+        headers.remove("x-goog-copy-source-encryption-key");
         let record = CallRecord {
             kind,
             method: method.clone(),

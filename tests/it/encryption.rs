@@ -1,11 +1,14 @@
 //! Keys that the client keeps, on every request that has one (proto-spec.md, "Shared structs").
 
 use gcsd::client::{FileSource, ReliableUpload, RetryPolicy};
-use gcsd::types::{ComposeSource, Crc32c, EncryptionKey, ObjectQuery, Preconditions, Rewrite};
+use gcsd::types::{
+    ComposeSource, Crc32c, EncryptionKey, MultipartRef, ObjectQuery, Part, Preconditions, Rewrite,
+};
+use gcsd::wire::multipart::encode_parts;
 use gcsd::wire::read_at::{self, Range};
 use gcsd::wire::{
-    Kind, Reply, Request, Retry, attach_upload, compose_objects, list_objects, move_object, put_object,
-    rewrite_object, stat_object,
+    Kind, Reply, Request, Retry, attach_upload, complete_multipart, compose_objects, list_objects,
+    move_object, put_object, rewrite_object, start_multipart, stat_object, upload_part,
 };
 
 use crate::support::daemon::{
@@ -213,6 +216,52 @@ async fn objects_are_put_composed_copied_and_moved_under_keys() {
     for item in items {
         assert_eq!(item["crc32c"].is_null(), item["name"] != "copy", "{item}");
     }
+}
+
+#[tokio::test]
+async fn a_multipart_upload_brings_its_key_with_each_part() {
+    let daemon = Daemon::start().await;
+    let mut client = daemon.connect().await;
+    let mut made = destination("parts");
+    made.key = Some(key(1));
+    let start = Request::StartMultipart(start_multipart::Args { destination: made });
+    let Reply::StartMultipart(started) = client.call(0, start).await.ok() else {
+        panic!("no start")
+    };
+    let of = |key| MultipartRef {
+        bucket: object_ref("parts").bucket,
+        object: object_ref("parts").object,
+        multipart_id: started.multipart_id.clone(),
+        user_project: None,
+        key,
+    };
+    let mut etag = None;
+    for (brought, good) in [(None, false), (Some(key(2)), false), (Some(key(1)), true)] {
+        let part = Request::UploadPart(upload_part::Args {
+            of: of(brought),
+            part_number: 1,
+            part_crc32c: Some(Crc32c::of(b"hello")),
+        });
+        let sequence = client.begin(0, &part, 5).await;
+        client.raw(b"hello").await;
+        let frame = client.reply_to(sequence).await;
+        match good {
+            true => etag = Some(frame.ok()),
+            false => drop(frame.fails(Kind::Refused, Retry::Never)),
+        }
+    }
+    let Some(Reply::UploadPart(part)) = etag else {
+        panic!("no part")
+    };
+    let list = encode_parts(&[Part {
+        number: 1,
+        etag: part.etag,
+    }]);
+    let complete = Request::CompleteMultipart(complete_multipart::Args { of: of(Some(key(1))) });
+    let sequence = client.begin(0, &complete, list.len() as u64).await;
+    client.raw(&list).await;
+    client.reply_to(sequence).await.ok();
+    kept_under(&mut client, "parts", b"hello", key(1)).await;
 }
 
 #[tokio::test]

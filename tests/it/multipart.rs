@@ -34,10 +34,13 @@ fn of(object: &str, multipart_id: &str) -> MultipartRef {
 }
 
 async fn start(client: &mut Client, destination: Destination) -> MultipartRef {
-    let object = destination.object.as_str().to_owned();
+    let (object, key) = (destination.object.as_str().to_owned(), destination.key.clone());
     let request = Request::StartMultipart(start_multipart::Args { destination });
     match client.call(0, request).await.ok() {
-        Reply::StartMultipart(reply) => of(&object, &reply.multipart_id),
+        Reply::StartMultipart(reply) => MultipartRef {
+            key,
+            ..of(&object, &reply.multipart_id)
+        },
         other => panic!("{other:?}"),
     }
 }

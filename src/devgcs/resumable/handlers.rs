@@ -175,9 +175,7 @@ async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) 
     // GCS has forgotten the key of the request before. Whether a query needs it, is not known.
     let key = encryption::key(&call.headers)?;
     if key != session.intent.key_sha256 && (key.is_some() || range != ContentRange::Query) {
-        return Err(Error::invalid(
-            "The encryption key is not the one that the upload was started with.",
-        ));
+        return Err(encryption::another_key());
     }
     session.expect(&call.headers)?;
     match session.plan(range, call.body.length())? {

@@ -36,6 +36,9 @@ pub(crate) struct MultipartRecord {
     pub(crate) name: String,
     pub(crate) metadata: Metadata,
     pub(crate) created: Time,
+    /// The SHA-256 of the key to encrypt the object with, which each part must bring.
+    #[serde(default)]
+    pub(crate) key_sha256: Option<String>,
 }
 
 /// A part that was stored.
@@ -210,7 +213,7 @@ impl Service {
                 md5: None,
             },
             component_count: u32::try_from(chosen.len()).ok(),
-            key_sha256: None,
+            key_sha256: upload.record.key_sha256.clone(),
             content,
         };
         let published = self.turn().publish(&draft, &Preconditions::default());

@@ -9,6 +9,7 @@ use super::object::{etag, expected, metadata};
 use super::{answer, empty};
 use crate::devgcs::body::ResponseBody;
 use crate::devgcs::call::Call;
+use crate::devgcs::encryption;
 use crate::devgcs::error::Error;
 use crate::devgcs::ingest::Ingest;
 use crate::devgcs::media::set;
@@ -36,6 +37,7 @@ pub(super) async fn start(
         name: names::object(&name)?,
         metadata: metadata(&call.headers)?,
         created: Time::now(),
+        key_sha256: encryption::key(&call.headers)?,
     };
     let keeper = Arc::clone(service);
     let upload = service.keep.run(move || keeper.start_multipart(record)).await?;
@@ -61,6 +63,9 @@ pub(super) async fn upload_part(
     let number = number.filter(|number| (1..=MAX_PARTS).contains(number));
     let number =
         number.ok_or_else(|| Error::invalid(format!("A part's number is from 1 to {MAX_PARTS}.")))?;
+    if encryption::key(&call.headers)? != upload.record.key_sha256 {
+        return Err(encryption::another_key());
+    }
     let expected = expected(&call.headers)?;
     let ingest = Ingest::body(service, &mut call.body).await?;
     let part = ingest
