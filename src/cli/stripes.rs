@@ -11,6 +11,7 @@ use super::gs_url::GsUrl;
 use super::units;
 use crate::client::{
     BodySource, Left, NextPiece, Rereadable, RetryPolicy, SourceChanged, StripedCheckpoint, StripedOptions,
+    Via,
 };
 use crate::types::CHUNK_ALIGNMENT;
 
@@ -40,6 +41,17 @@ pub(super) struct Stripes {
         env = "GCSD_PART_PREFIX"
     )]
     part_prefix: Option<String>,
+    /// How the parts become the object: temporary objects that are composed, or a multipart upload of the XML API, which has no
+    /// temporary objects and knows no preconditions.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = How::Compose, env = "GCSD_VIA")]
+    via: How,
+}
+
+/// How parts become an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum How {
+    Compose,
+    Multipart,
 }
 
 impl Stripes {
@@ -81,6 +93,10 @@ impl Stripes {
         let usual = StripedOptions::default();
         StripedOptions {
             connections: self.connections.map_or(usual.connections, usize::from),
+            via: match self.via {
+                How::Compose => Via::Compose,
+                How::Multipart => Via::Multipart,
+            },
             part_size: None,
             part_prefix: self.part_prefix.clone(),
             retries,
@@ -104,11 +120,12 @@ pub(super) fn leftovers(url: &GsUrl, left: &Left) -> Option<String> {
             1 + more.len()
         )),
     };
-    let unsure = left.unsure.as_ref().map(|failure| {
-        format!(
+    let unsure = left.unsure.as_ref().map(|failure| match left.prefix.is_empty() {
+        true => format!("the multipart upload may be left, and is billed until it is aborted: {failure}"),
+        false => format!(
             "there may be temporary objects left, gs://{bucket}/{}*: {failure}",
             left.prefix
-        )
+        ),
     });
     match (objects, unsure) {
         (Some(objects), Some(unsure)) => Some(format!("{objects}; {unsure}")),
@@ -146,7 +163,7 @@ impl<R: Rereadable> PartMeter<R> {
         let parts = source
             .size()
             .div_ceil(part_size)
-            .clamp(1, StripedOptions::MAX_PARTS);
+            .clamp(1, Via::Multipart.max_parts());
         let reading = Reading {
             bar,
             part_size,
@@ -223,6 +240,7 @@ mod tests {
             connections: Some(connections),
             part_size,
             part_prefix: None,
+            via: How::Compose,
         }
     }
 

@@ -196,7 +196,7 @@ impl UnreliableWriter for DirectWriter {
 }
 
 /// A body as the HTTP client asks for it: each piece is handed on as it is, whole or split, never copied.
-struct Feed {
+pub(in crate::client) struct Feed {
     /// What has come and is not taken, the next last.
     pieces: Vec<Bytes>,
     source: Reading,
@@ -212,6 +212,13 @@ enum Reading {
     None,
     Idle(Box<dyn BodySource>),
     Busy(Next),
+}
+
+impl Feed {
+    /// Why the source gave no more.
+    pub(in crate::client) fn into_error(self) -> Option<io::Error> {
+        self.error
+    }
 }
 
 impl From<Body> for Feed {

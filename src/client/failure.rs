@@ -51,7 +51,7 @@ impl Failure {
     }
 
     /// The bytes to send could not be read.
-    pub(super) fn source(error: &io::Error) -> Self {
+    pub(in crate::client) fn source(error: &io::Error) -> Self {
         let text = format!("the bytes to send could not be read: {error}");
         Self::local("source_failed", Retry::Never, text)
     }

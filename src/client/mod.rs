@@ -52,7 +52,7 @@ pub use reliable::{
 };
 pub use striped::{
     DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
-    StripedOptionsError, StripedUpload,
+    StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

@@ -88,6 +88,11 @@ pub trait OpenUpload: Send + 'static {
     /// The object's size, where it was told to GCS: GCS finishes an upload that has that many bytes.
     fn size(&self) -> Option<u64>;
 
+    /// Whether an upload takes all its bytes in one request, the last, and nothing of one that failed.
+    fn at_once(&self) -> bool {
+        false
+    }
+
     /// Starts an upload.
     fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Failure>> + Send;
 

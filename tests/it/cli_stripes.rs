@@ -232,6 +232,27 @@ async fn a_killed_run_is_gone_on_with_or_aborted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn by_way_of_a_multipart_upload_there_are_no_temporary_objects() {
+    let scene = Scene::new(1, "stall-always on part call 4").await;
+    let state = scene.path("state");
+    let args = ["--via", "multipart", "--resume-file", &state];
+    let mut child = scene.held_up(&args, CallKind::UploadPart, 5).await;
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let put = scene.put(&["--resume-file", &state]).await;
+    assert!(put.err.starts_with(AGAIN), "{}", put.err);
+    assert_eq!(put.code, Some(0), "{}", put.err);
+    let object = scene.devgcs.object(BUCKET, "a/object").expect("the object");
+    assert_eq!(object.info.crc32c, Some(Crc32c::of(&scene.whole)));
+    scene.left(&["a/object"]).await;
+    let inspect = scene.devgcs.inspect();
+    assert!(inspect.count(CallKind::UploadPart) < 10, "finished parts stay");
+    assert_eq!(inspect.count(CallKind::ComposeObject), 0);
+    let only_if = scene.put(&["--via", "multipart", "--no-clobber"]).await;
+    only_if.failed(2, "usage: a multipart upload knows no preconditions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_daemon_is_left_for_the_others() {
     // A part on each of them stands still.
     let mut scene = Scene::new(3, "stall-for-2s-after-256K on write call 0..3").await;

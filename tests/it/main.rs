@@ -51,6 +51,7 @@ mod spec;
 mod streamed;
 mod striped;
 mod striped_ends;
+mod striped_multipart;
 mod support;
 mod takeover;
 mod uploads;

@@ -135,6 +135,8 @@ impl BodySource for Once {
 pub(super) struct Reread<R> {
     source: R,
     declared: Option<u64>,
+    /// The most bytes of the last request.
+    last: u64,
     /// The checksum of the first `hashed` bytes. It only grows: what is read again is the same.
     hashed: u64,
     crc32c: Crc32c,
@@ -155,6 +157,7 @@ impl<R: Rereadable> Reread<R> {
         Self {
             source,
             declared,
+            last: LAST,
             hashed: from,
             crc32c,
             tally: Tally::new(from, from),
@@ -163,6 +166,12 @@ impl<R: Rereadable> Reread<R> {
             expected: None,
             changed: None,
         }
+    }
+
+    /// Whether all bytes go with one request, whose checksum is therefore read before.
+    pub(super) fn at_once(self, at_once: bool) -> Self {
+        let last = if at_once { u64::MAX } else { LAST };
+        Self { last, ..self }
     }
 
     /// The checksum that the bytes from `offset` to what is hashed had when they were read before.
@@ -241,7 +250,7 @@ impl<R: Rereadable + Sync> Supply for Reread<R> {
         Sizes {
             min: CHUNK_ALIGNMENT,
             max: u64::MAX,
-            last: LAST,
+            last: self.last,
         }
     }
 

@@ -37,7 +37,7 @@ pub struct ReliableUpload {
 impl ReliableUpload {
     /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
     pub fn start<U: OpenUpload>(open: U, source: impl Rereadable + Sync, retries: RetryPolicy) -> Self {
-        let supply = Reread::new(source, 0, Crc32c::default(), open.size());
+        let supply = Reread::new(source, 0, Crc32c::default(), open.size()).at_once(open.at_once());
         let recovery = Recovery::new(retries.max_restarts);
         Self::spawn(open, supply, recovery, None, retries)
     }
@@ -54,7 +54,7 @@ impl ReliableUpload {
             offset,
             crc32c,
         } = checkpoint;
-        let supply = Reread::new(source, offset, crc32c, open.size());
+        let supply = Reread::new(source, offset, crc32c, open.size()).at_once(open.at_once());
         let recovery = Recovery::resumed(offset, retries.max_restarts);
         Self::spawn(open, supply, recovery, Some(token), retries)
     }

@@ -241,7 +241,7 @@ impl StripedCheckpoint {
 
     fn content_of(&self, number: usize) -> Option<Content> {
         match self.parts[number] {
-            Part::Done { crc32c, .. } => Some(Content {
+            Part::Done { crc32c, .. } | Part::Sent { crc32c, .. } => Some(Content {
                 size: self.layout().range(number).1,
                 crc32c: Crc32c(crc32c),
                 parts: 1,

@@ -4,8 +4,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::super::{NewObject, ViaDaemon};
+use super::super::multipart_part::DaemonPart;
 use super::*;
-use crate::types::{ObjectQuery, Page};
+use crate::types::{self, MultipartRef, ObjectQuery, Page};
 use crate::wire::Retry;
 
 #[test]
@@ -56,6 +57,28 @@ impl Route for Fake {
     type Uploads = ViaDaemon;
 
     fn uploads(&self, _lane: usize, _object: NewObject) -> ViaDaemon {
+        unreachable!("nothing is uploaded")
+    }
+
+    type Parts = DaemonPart;
+
+    fn part(&self, _lane: usize, _upload: MultipartRef, _number: u32) -> DaemonPart {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Failure> {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn complete_multipart(
+        &self,
+        _upload: &MultipartRef,
+        _parts: &[types::Part],
+    ) -> Result<Option<u64>, Failure> {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Failure> {
         unreachable!("nothing is uploaded")
     }
 

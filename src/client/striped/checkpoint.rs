@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::super::Token;
 use super::layout::Layout;
 use super::names::is_id;
-use super::options::{StripedOptions, StripedOptionsError};
+use super::options::{StripedOptionsError, Via};
 use crate::types::Crc32c;
 
 /// Where a striped upload stands. It holds tokens, which are credentials: keep it where nobody else reads it.
@@ -19,6 +19,10 @@ pub struct StripedCheckpoint {
     pub(super) id: String,
     /// What their names begin with, where that was asked for.
     pub(super) prefix: Option<String>,
+    pub(super) via: Via,
+    /// GCS's name for the multipart upload, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) multipart: Option<String>,
     /// How many processes have had this upload before. Each calls its parts otherwise, lest one that is not quite dead
     /// overwrite what another made.
     pub(super) run: u32,
@@ -43,6 +47,8 @@ pub(super) enum Part {
     },
     /// The temporary object is there, and is as it should be.
     Done { run: u32, generation: u64, crc32c: u32 },
+    /// The part of a multipart upload is there, and is as it should be.
+    Sent { etag: String, crc32c: u32 },
 }
 
 fn expose<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
@@ -63,16 +69,18 @@ impl Part {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Done { .. })
+        matches!(self, Self::Done { .. } | Self::Sent { .. })
     }
 }
 
 impl StripedCheckpoint {
-    pub(super) fn new(id: String, prefix: Option<String>, layout: Layout) -> Self {
+    pub(super) fn new(id: String, prefix: Option<String>, via: Via, layout: Layout) -> Self {
         let parts = usize::try_from(layout.parts()).unwrap_or(usize::MAX);
         Self {
             id,
             prefix,
+            via,
+            multipart: None,
             run: 0,
             size: layout.size,
             part_size: layout.part_size,
@@ -102,7 +110,7 @@ impl StripedCheckpoint {
     /// The same, as the next process has it.
     pub(super) fn taken_over(mut self) -> Result<Self, StripedOptionsError> {
         let fits = self.part_size > 0
-            && self.layout().parts() <= StripedOptions::MAX_PARTS
+            && self.layout().parts() <= self.via.max_parts()
             && u64::try_from(self.parts.len()).is_ok_and(|parts| parts == self.layout().parts());
         if !fits || !is_id(&self.id) {
             return Err(StripedOptionsError::Checkpoint("it is damaged"));
@@ -151,7 +159,7 @@ mod tests {
             size: 25,
             part_size: 10,
         };
-        let mut checkpoint = StripedCheckpoint::new("0".repeat(32), None, layout);
+        let mut checkpoint = StripedCheckpoint::new("0".repeat(32), None, Via::Compose, layout);
         checkpoint.parts[0] = Part::done(0, 7, Crc32c(9));
         checkpoint.parts[1] = Part::Open {
             run: 0,

@@ -10,11 +10,12 @@ use super::super::{Aborted, Failure, NewObject, ReliableUpload, UploadError};
 use super::assemble::{Assembly, place};
 use super::checkpoint::{Part, StripedCheckpoint};
 use super::names::Names;
+use super::options::Via;
 use super::requests::{reliably, several};
 use super::route::Route;
-use super::temporary::part_object;
+use super::temporary::{multipart_ref, part_object};
 use crate::types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
-use crate::wire::Retry;
+use crate::wire::{Kind, Retry};
 
 /// The most pages of a list that are looked through: more than there are temporary objects of one upload.
 const MAX_PAGES: usize = 100;
@@ -27,7 +28,7 @@ pub struct Left {
     /// Why there may be more: what there is could not be listed, or not in time. Their names begin with
     /// [`prefix`](Self::prefix).
     pub unsure: Option<Failure>,
-    /// What the names of temporary objects begin with.
+    /// What the names of temporary objects begin with; empty where there are none.
     pub prefix: String,
 }
 
@@ -76,10 +77,10 @@ impl<R: Route> Clearing<R> {
 
     /// Deletes the temporary objects that are known of, and where `search` says so, those that are found.
     pub(super) async fn delete(&self, search: bool) -> Left {
-        let mut left = Left {
-            prefix: self.names.prefix().to_owned(),
-            ..Left::default()
-        };
+        let mut left = Left::default();
+        if self.checkpoint.via == Via::Compose {
+            self.names.prefix().clone_into(&mut left.prefix);
+        }
         // A request that fails is made again for as long as an abort may take. There is a bound on all of them, too.
         let objects = u32::try_from(self.checkpoint.parts.len()).unwrap_or(u32::MAX);
         let patience = self.assembly.retries.abort_budget;
@@ -102,7 +103,7 @@ impl<R: Route> Clearing<R> {
             _ => None,
         }));
         left.objects = self.delete_these(known).await;
-        if !search {
+        if !search || self.checkpoint.via == Via::Multipart {
             return;
         }
         match self.find().await {
@@ -161,9 +162,8 @@ impl<R: Route> Clearing<R> {
         // First, so that none of them makes an object any more that would have to be deleted.
         let uncancelled = self.cancel_uploads(object).await;
         let mut left = self.delete(true).await;
-        if left.unsure.is_none() {
-            left.unsure.clone_from(&uncancelled);
-        }
+        let unaborted = self.abort_multipart(object).await;
+        left.unsure = left.unsure.or(uncancelled).or(unaborted);
         // Without its parts, the object can be composed no more: what is seen now stays so.
         let aborted = match (self.in_doubt, self.checkpoint.replaces) {
             (true, Some(replaces)) => self.look_for_object(replaces, &left).await,
@@ -195,6 +195,17 @@ impl<R: Route> Clearing<R> {
         }
     }
 
+    /// Throws the parts of a multipart upload away; says why that could not be.
+    async fn abort_multipart(&self, object: &NewObject) -> Option<Failure> {
+        let upload = multipart_ref(object, self.checkpoint.multipart.as_deref()?);
+        let assembly = &self.assembly;
+        let budget = assembly.retries.abort_budget;
+        let abort = || assembly.route.abort_multipart(&upload);
+        let aborted = reliably(&assembly.retries, budget, &assembly.board, abort).await;
+        let failure = aborted.err()?.failure().cloned();
+        failure.filter(|failure| !failure.is(Kind::NotFound))
+    }
+
     /// Cancels the uploads of parts; says why one could not be.
     async fn cancel_uploads(&self, object: &NewObject) -> Option<Failure> {
         let open = self
@@ -203,7 +214,10 @@ impl<R: Route> Clearing<R> {
             .iter()
             .enumerate()
             .filter_map(|(number, part)| match part {
-                Part::Open { run, token } => Some((number, *run, token.clone())),
+                // A part of a multipart upload goes with that.
+                Part::Open { run, token } if self.checkpoint.via == Via::Compose => {
+                    Some((number, *run, token.clone()))
+                }
                 _ => None,
             });
         let mut work = Vec::new();

@@ -13,12 +13,12 @@ use super::clear::Clearing;
 use super::error::StripedError;
 use super::layout::groups;
 use super::names::Names;
-use super::options::StripedOptions;
+use super::options::{StripedOptions, Via};
 use super::part::{self, Job};
 use super::requests::several;
 use super::route::{Described, Route};
 use super::section::Section;
-use super::temporary::{destination, part_object};
+use super::temporary::{destination, multipart_ref, part_object};
 use super::upload::Striped;
 use crate::types::{Crc32c, Destination, ObjectName, ObjectRef, Preconditions};
 use crate::wire::{Kind, Retry};
@@ -58,6 +58,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
                     self.look_at_parts().await?;
                 }
                 self.save().await?;
+                self.start_multipart().await?;
                 self.upload_parts().await?;
                 self.source.check().map_err(StripedError::Changed)?;
                 self.assemble().await?
@@ -216,20 +217,30 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
                 let job = Job {
                     number,
                     lane,
-                    route: self.assembly.route.clone(),
+                    open: (),
                     source: Section {
                         source: self.source.clone(),
                         offset,
                         len,
                     },
-                    object: part_object(&self.object, self.names.part(run, number)?, len),
                     token,
                     retries: self.assembly.retries.clone(),
                     halt: halt.clone(),
                     tokens: tokens.clone(),
                     board: self.assembly.board.clone(),
                 };
-                running.spawn(job.run());
+                let route = &self.assembly.route;
+                match &self.checkpoint.multipart {
+                    Some(id) => {
+                        let part = u32::try_from(number + 1).unwrap_or(u32::MAX);
+                        let open = route.part(lane, multipart_ref(&self.object, id), part);
+                        running.spawn(job.through(open).run());
+                    }
+                    None => {
+                        let object = part_object(&self.object, self.names.part(run, number)?, len);
+                        running.spawn(job.through(route.uploads(lane, object)).run());
+                    }
+                }
             }
             let ended = tokio::select! {
                 joined = running.join_next() => match joined {
@@ -270,7 +281,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     fn opened(&mut self, number: usize, token: super::super::Token) {
         let run = match self.checkpoint.parts[number] {
             // It was told late.
-            Part::Done { .. } => return,
+            Part::Done { .. } | Part::Sent { .. } => return,
             // A part that is gone on with keeps its name, whatever became of its first upload.
             Part::Open { run, .. } => run,
             Part::Waiting => self.checkpoint.run,
@@ -283,6 +294,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
             number,
             result,
             token,
+            resource,
             ..
         } = ended;
         if let Some(token) = token {
@@ -299,12 +311,50 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         })?;
         // It was compared with what was sent: it has one.
         let crc32c = object.crc32c.unwrap_or_default();
-        self.checkpoint.parts[number] = Part::done(run, object.generation, crc32c);
+        self.checkpoint.parts[number] = match self.checkpoint.via {
+            Via::Multipart => Part::Sent {
+                etag: String::from_utf8_lossy(&resource.unwrap_or_default()).into_owned(),
+                crc32c: crc32c.0,
+            },
+            Via::Compose => Part::done(run, object.generation, crc32c),
+        };
         Ok(())
+    }
+
+    /// Begins the multipart upload that the parts belong to, where they do.
+    async fn start_multipart(&mut self) -> Result<(), StripedError> {
+        if self.checkpoint.via == Via::Compose || self.checkpoint.multipart.is_some() {
+            return Ok(());
+        }
+        let destination = self.destination();
+        let id = self.assembly.start_multipart(&destination);
+        let id = self.assembly.to_the_end(id).await?;
+        self.checkpoint.multipart = Some(id);
+        self.save().await
+    }
+
+    /// Has GCS make the object of the parts of its multipart upload.
+    async fn complete(&mut self, id: &str) -> Result<Described, StripedError> {
+        let destination = self.destination();
+        let doubt = self.checkpoint.replaces.is_some();
+        if !doubt {
+            let found = self.look(&place(&destination)).await?;
+            self.checkpoint.replaces = Some(found.map_or(0, |found| found.info.generation));
+            self.save().await?;
+        }
+        self.in_doubt = true;
+        let upload = multipart_ref(&self.object, id);
+        let completing = self
+            .assembly
+            .complete(&destination, &upload, &self.checkpoint, doubt);
+        self.assembly.to_the_end(completing).await
     }
 
     /// Makes the object of the parts.
     async fn assemble(&mut self) -> Result<Described, StripedError> {
+        if let Some(id) = self.checkpoint.multipart.clone() {
+            return self.complete(&id).await;
+        }
         let mut pieces = self.checkpoint.pieces(&self.names)?;
         let mut level = 0;
         while let Some(groups) = groups(pieces.len()) {

@@ -12,6 +12,9 @@
 //! daemon or to several in turn: it recovers by itself. More than 32 parts are composed by way of further temporary
 //! objects.
 //!
+//! By way of a multipart upload of the XML API ([`Via::Multipart`]) there are no temporary objects: each part goes in one
+//! request, again as a reliable upload, and GCS makes the object of them in the end. Such an upload knows no preconditions.
+//!
 //! # What is verified
 //!
 //! Each part is compared with the bytes that were read, as every upload is. The checksum of the whole is that of the parts,
@@ -32,9 +35,11 @@ mod assemble;
 mod board;
 mod checkpoint;
 mod clear;
+mod complete;
 mod engine;
 mod error;
 mod layout;
+mod multipart_part;
 mod names;
 mod options;
 mod part;
@@ -47,7 +52,8 @@ mod upload;
 pub use checkpoint::{Keep, StripedCheckpoint};
 pub use clear::{Left, StripedAborted};
 pub use error::StripedError;
+pub use multipart_part::{DaemonPart, DirectPart};
 pub use names::{NoRandom, PART_SUFFIX};
-pub use options::{StripedOptions, StripedOptionsError};
+pub use options::{StripedOptions, StripedOptionsError, Via};
 pub use route::{DaemonRoute, Described, Route};
 pub use upload::{Striped, StripedUpload};

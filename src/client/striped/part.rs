@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    Checkpoint, NewObject, ReliableUpload, Report, Rereadable, RetryPolicy, Token, UploadError,
+    Checkpoint, OpenUpload, ReliableUpload, Report, Rereadable, RetryPolicy, Token, UploadError,
 };
 use super::board::Board;
-use super::route::Route;
 use super::section::Section;
 use crate::types::{Crc32c, ObjectInfo};
 
 /// A part to upload.
-pub(super) struct Job<R, S> {
+pub(super) struct Job<U, S> {
     pub(super) number: usize,
     pub(super) lane: usize,
-    pub(super) route: R,
+    /// Where its upload comes from.
+    pub(super) open: U,
     pub(super) source: Section<S>,
-    pub(super) object: NewObject,
     /// An upload of it that is open already.
     pub(super) token: Option<Token>,
     pub(super) retries: RetryPolicy,
@@ -29,6 +29,23 @@ pub(super) struct Job<R, S> {
     pub(super) board: Arc<Board>,
 }
 
+impl<S> Job<(), S> {
+    /// The same, with a way to go.
+    pub(super) fn through<U>(self, open: U) -> Job<U, S> {
+        Job {
+            number: self.number,
+            lane: self.lane,
+            open,
+            source: self.source,
+            token: self.token,
+            retries: self.retries,
+            halt: self.halt,
+            tokens: self.tokens,
+            board: self.board,
+        }
+    }
+}
+
 /// What became of it.
 pub(super) struct Ended {
     pub(super) number: usize,
@@ -36,21 +53,22 @@ pub(super) struct Ended {
     pub(super) result: Result<ObjectInfo, UploadError>,
     /// What brings the upload back.
     pub(super) token: Option<Token>,
+    /// How GCS describes it.
+    pub(super) resource: Option<Bytes>,
 }
 
-impl<R: Route, S: Rereadable + Sync> Job<R, S> {
+impl<U: OpenUpload, S: Rereadable + Sync> Job<U, S> {
     /// Uploads it, unless it is halted: then what is committed stays, for who has the token.
     pub(super) async fn run(self) -> Ended {
-        let open = self.route.uploads(self.lane, self.object);
         let mut upload = match self.token {
-            None => ReliableUpload::start(open, self.source, self.retries),
+            None => ReliableUpload::start(self.open, self.source, self.retries),
             Some(token) => {
                 let checkpoint = Checkpoint {
                     token,
                     offset: 0,
                     crc32c: Crc32c::default(),
                 };
-                ReliableUpload::resume(open, self.source, checkpoint, self.retries)
+                ReliableUpload::resume(self.open, self.source, checkpoint, self.retries)
             }
         };
         let mut reports = upload.reports();
@@ -77,12 +95,14 @@ impl<R: Route, S: Rereadable + Sync> Job<R, S> {
         if let Ok(object) = &result {
             report.committed = object.size;
         }
+        let resource = report.resource.clone();
         self.board.part(self.number, report);
         Ended {
             number: self.number,
             lane: self.lane,
             result,
             token,
+            resource,
         }
     }
 }

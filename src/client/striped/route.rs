@@ -6,10 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 use super::super::{Connection, Daemons, Direct, Failure, NewObject, OpenUpload, ViaDaemon};
+use super::multipart_part::{DaemonPart, DirectPart};
 use crate::failure::Failure as Failed;
 use crate::gcs::{Answered, Error, Gcs, Object};
-use crate::types::{ComposeSource, Destination, ObjectInfo, ObjectQuery, ObjectRef, Page};
-use crate::wire::{compose_objects, delete_object, list_objects, stat_object};
+use crate::types::{
+    ComposeSource, Destination, MultipartRef, ObjectInfo, ObjectQuery, ObjectRef, Page, Part,
+};
+use crate::wire::{
+    abort_multipart, complete_multipart, compose_objects, delete_object, list_objects, start_multipart,
+    stat_object,
+};
 
 /// An object, as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,28 @@ pub trait Route: Clone + Send + Sync + 'static {
 
     /// Uploads of `object`, on a connection of its own. Lanes are spread over the daemons.
     fn uploads(&self, lane: usize, object: NewObject) -> Self::Uploads;
+
+    /// Where parts of a multipart upload come from: each is an upload of its own, whose "resource" is its entity tag.
+    type Parts: OpenUpload;
+
+    /// Part `number` of `upload`, on a connection of its own.
+    fn part(&self, lane: usize, upload: MultipartRef, number: u32) -> Self::Parts;
+
+    /// Starts a multipart upload; returns GCS's name for it.
+    fn start_multipart(
+        &self,
+        destination: &Destination,
+    ) -> impl Future<Output = Result<String, Failure>> + Send;
+
+    /// Makes the object of its parts; returns its generation, where GCS says which.
+    fn complete_multipart(
+        &self,
+        upload: &MultipartRef,
+        parts: &[Part],
+    ) -> impl Future<Output = Result<Option<u64>, Failure>> + Send;
+
+    /// Throws a multipart upload and its parts away. One that GCS does not know is as good as gone.
+    fn abort_multipart(&self, upload: &MultipartRef) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Makes one object of up to 32.
     fn compose(
@@ -95,6 +123,36 @@ impl DaemonRoute {
 
 impl Route for DaemonRoute {
     type Uploads = ViaDaemon;
+    type Parts = DaemonPart;
+
+    fn part(&self, lane: usize, upload: MultipartRef, number: u32) -> DaemonPart {
+        DaemonPart::new(self.daemons.from(lane), upload, number)
+    }
+
+    async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
+        let args = start_multipart::Args {
+            destination: destination.clone(),
+        };
+        let reply = self.connection().await?.start_multipart(&args).await?;
+        Ok(reply.args.multipart_id)
+    }
+
+    async fn complete_multipart(
+        &self,
+        upload: &MultipartRef,
+        parts: &[Part],
+    ) -> Result<Option<u64>, Failure> {
+        let args = complete_multipart::Args { of: upload.clone() };
+        let connection = self.connection().await?;
+        let reply = connection.complete_multipart(&args, parts).await?;
+        Ok(reply.args.generation)
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Failure> {
+        let args = abort_multipart::Args { of: upload.clone() };
+        self.connection().await?.abort_multipart(&args).await?;
+        Ok(())
+    }
 
     fn uploads(&self, lane: usize, object: NewObject) -> ViaDaemon {
         ViaDaemon::through(self.daemons.from(lane), object)
@@ -140,6 +198,30 @@ impl Route for DaemonRoute {
 /// Straight to GCS, by this process's own credentials.
 impl Route for Gcs {
     type Uploads = Direct;
+    type Parts = DirectPart;
+
+    fn part(&self, _lane: usize, upload: MultipartRef, number: u32) -> DirectPart {
+        DirectPart::new(self.clone(), upload, number)
+    }
+
+    async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
+        let started = self.start_multipart(destination).await;
+        Ok(started.map_err(Failed::from)?.answer)
+    }
+
+    async fn complete_multipart(
+        &self,
+        upload: &MultipartRef,
+        parts: &[Part],
+    ) -> Result<Option<u64>, Failure> {
+        let completed = self.complete_multipart(upload, parts).await;
+        Ok(completed.map_err(Failed::from)?.answer.generation)
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Failure> {
+        self.abort_multipart(upload).await.map_err(Failed::from)?;
+        Ok(())
+    }
 
     fn uploads(&self, _lane: usize, object: NewObject) -> Direct {
         Direct::new(self.clone(), object)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::super::NewObject;
-use crate::types::{Destination, ObjectName, Preconditions};
+use crate::types::{Destination, MultipartRef, ObjectName, Preconditions};
 
 /// What is composed in the end.
 pub(super) fn destination(object: &NewObject) -> Destination {
@@ -16,6 +16,17 @@ pub(super) fn destination(object: &NewObject) -> Destination {
         metadata: object.metadata.clone(),
         key: object.key.clone(),
         ..Destination::new(object.bucket.clone(), object.object.clone())
+    }
+}
+
+/// The multipart upload of `object` that GCS calls `id`.
+pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
+    MultipartRef {
+        bucket: object.bucket.clone(),
+        object: object.object.clone(),
+        multipart_id: id.to_owned(),
+        user_project: object.user_project.clone(),
+        key: None,
     }
 }
 

@@ -18,10 +18,10 @@ use super::engine::Engine;
 use super::error::StripedError;
 use super::layout::Layout;
 use super::names::{self, Names};
-use super::options::{StripedOptions, StripedOptionsError};
+use super::options::{StripedOptions, StripedOptionsError, Via};
 use super::route::Route;
 use super::temporary::destination;
-use crate::types::ObjectInfo;
+use crate::types::{ObjectInfo, Preconditions};
 
 /// An object that is there, and has the size and the checksum of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,19 +62,20 @@ impl StripedUpload {
         keep: impl Keep,
     ) -> Result<Self, StripedOptionsError> {
         let layout = Layout::new(source.size(), options.connections, options.part_size);
-        if layout.parts() > StripedOptions::MAX_PARTS {
+        let (via, parts, part_size) = (options.via, layout.parts(), layout.part_size);
+        if parts > via.max_parts() || (parts > 1 && part_size < via.least_part()) {
             return Err(StripedOptionsError::Parts {
-                part_size: layout.part_size,
-                parts: layout.parts(),
-                least: layout.size.div_ceil(StripedOptions::MAX_PARTS),
+                part_size,
+                parts,
+                least: layout.size.div_ceil(via.max_parts()).max(via.least_part()),
             });
         }
-        let checkpoint = StripedCheckpoint::new(names::id()?, options.part_prefix.clone(), layout);
+        let checkpoint = StripedCheckpoint::new(names::id()?, options.part_prefix.clone(), via, layout);
         Self::spawn(route, object, source, options, keep, checkpoint)
     }
 
     /// Goes on with an upload that another process began with the same `source` and `object`. What of `options` was
-    /// decided then is not looked at: the size of parts, and their names.
+    /// decided then is not looked at: how parts become the object, their size, and their names.
     pub fn resume<R: Route>(
         route: R,
         object: NewObject,
@@ -122,6 +123,9 @@ impl StripedUpload {
             return Err(StripedOptionsError::Connections(connections));
         }
         let conditions = &object.preconditions;
+        if checkpoint.via == Via::Multipart && *conditions != Preconditions::default() {
+            return Err(StripedOptionsError::AnyPrecondition);
+        }
         if conditions.if_generation_not_match.is_some() || conditions.if_metageneration_not_match.is_some() {
             return Err(StripedOptionsError::Precondition);
         }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use gcsd::client::striped::Route;
-use gcsd::client::{DaemonRoute, Keep, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload};
+use gcsd::client::{
+    DaemonRoute, Keep, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload, Via,
+};
 use gcsd::devgcs::DevGcs;
 use gcsd::net::SharedConnector;
 use gcsd::types::{Crc32c, ObjectQuery};
@@ -17,6 +19,7 @@ use super::uploads::{daemons, gcs, retries, tcp};
 pub(crate) fn options(part_size: usize) -> StripedOptions {
     StripedOptions {
         connections: 4,
+        via: Via::Compose,
         part_size: Some(part_size as u64),
         part_prefix: None,
         retries: retries(),
