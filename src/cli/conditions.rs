@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::gs_url::GsUrl;
-use crate::types::{ObjectRef, Preconditions};
+use crate::types::{BucketName, ObjectName, ObjectRef, Preconditions};
 
 /// What must hold of the object.
 #[derive(Debug, Clone, Default, Args)]
@@ -34,30 +34,56 @@ impl From<&Conditions> for Preconditions {
     }
 }
 
+/// Who pays.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Payer {
+    /// The project that pays, for buckets where the requester does.
+    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    pub(super) user_project: Option<String>,
+}
+
+/// Which version of an existing object.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Version {
+    /// This generation instead of the live one.
+    #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
+    generation: Option<u64>,
+    #[command(flatten)]
+    pub(super) payer: Payer,
+    #[command(flatten)]
+    conditions: Conditions,
+}
+
+impl Version {
+    /// The object as the wire names it.
+    pub(super) fn of(&self, bucket: BucketName, object: ObjectName) -> ObjectRef {
+        ObjectRef {
+            generation: self.generation,
+            preconditions: (&self.conditions).into(),
+            user_project: self.payer.user_project.clone(),
+            ..ObjectRef::new(bucket, object)
+        }
+    }
+
+    /// Whether any will do: such as many objects can have.
+    pub(super) fn is_any(&self) -> bool {
+        self.generation.is_none() && Preconditions::from(&self.conditions) == Preconditions::default()
+    }
+}
+
 /// An existing object.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ObjectArgs {
     /// The object.
     #[arg(value_name = "gs://BUCKET/OBJECT")]
     pub(super) url: GsUrl,
-    /// This generation instead of the live one.
-    #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
-    generation: Option<u64>,
-    /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
-    user_project: Option<String>,
     #[command(flatten)]
-    conditions: Conditions,
+    version: Version,
 }
 
 impl ObjectArgs {
     /// As the wire names it.
     pub(super) fn object_ref(&self) -> ObjectRef {
-        ObjectRef {
-            generation: self.generation,
-            preconditions: (&self.conditions).into(),
-            user_project: self.user_project.clone(),
-            ..ObjectRef::new(self.url.bucket.clone(), self.url.object.clone())
-        }
+        self.version.of(self.url.bucket.clone(), self.url.object.clone())
     }
 }

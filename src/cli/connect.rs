@@ -8,9 +8,10 @@ use bytes::Bytes;
 use clap::Args;
 
 use super::exit::Failure;
+use super::retries::Patience;
 use super::secret::read_secret;
 use super::units;
-use crate::client::{Address, Connection, Daemons, Options};
+use crate::client::{Address, Connection, Daemons, Options, ReliableRequests};
 use crate::net::{SharedConnector, TcpConnector};
 
 /// Which daemon, and how long to wait for it.
@@ -35,6 +36,23 @@ pub(super) struct Daemon {
     /// How long the daemon may be still while it owes an answer; longer than its --gcs-timeout.
     #[arg(long, value_name = "TIME", default_value = "150s", value_parser = units::duration, env = "GCSD_STALL_TIMEOUT")]
     stall_timeout: Duration,
+}
+
+/// A daemon, and when to give up.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Remote {
+    #[command(flatten)]
+    pub(super) daemon: Daemon,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+}
+
+impl Remote {
+    /// Requests on objects, once a daemon was reached.
+    pub(super) async fn requests(&self) -> Result<ReliableRequests, Failure> {
+        let daemons = self.daemon.reached().await?;
+        Ok(ReliableRequests::new(daemons, self.patience.policy()))
+    }
 }
 
 impl Daemon {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure, failed};
 use super::temporary::{Temporary, USUAL};
 
 /// A place that takes bytes.
@@ -26,35 +26,58 @@ pub(super) enum Stream {
 
 impl Destination {
     /// Opens `path` (`-` is standard output); in a directory, the file is called `name`.
-    pub(super) fn open(path: &Path, name: &str) -> Result<Self, Failure> {
+    ///
+    /// With `no_clobber`, a file that is there is not replaced.
+    pub(super) fn open(path: &Path, name: &str, no_clobber: bool) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stream(Stream::Stdout));
         }
-        let failed = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
         let mut path = path.to_owned();
         if path.is_dir() {
             path.push(name);
         }
+        Self::at(path, no_clobber)
+    }
+
+    /// Opens the file `path`, which is no directory and no device.
+    pub(super) fn file(path: PathBuf, no_clobber: bool) -> Result<Temporary, Failure> {
+        let place = path.display().to_string();
+        match Self::at(path, no_clobber)? {
+            Self::File(temporary) => Ok(temporary),
+            Self::Stream(_) => Err(Failure::usage("it is there, and is no file").at(place)),
+        }
+    }
+
+    fn at(mut path: PathBuf, no_clobber: bool) -> Result<Self, Failure> {
+        let at = |path: &Path, error: &io::Error| Failure::io(path.display(), error);
         // What a link points to is replaced, not the link.
         match fs::canonicalize(&path) {
             Ok(real) => path = real,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(&path, &error)),
+            Err(error) => return Err(at(&path, &error)),
         }
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Err(Failure::usage("it is a directory").at(path.display())),
+            Ok(metadata) if metadata.is_dir() => Err(failed("it is a directory").at(path.display())),
+            Ok(_) if no_clobber => {
+                let what = "the file is there, and --no-clobber leaves it alone";
+                Err(Failure::new(Exit::Precondition, "file_exists", what).at(path.display()))
+            }
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(&path);
-                let file = file.map_err(|error| failed(&path, &error))?;
+                let file = file.map_err(|error| at(&path, &error))?;
                 Ok(Self::Stream(Stream::Device(file, path)))
             }
             Ok(metadata) => {
                 let temporary = temporary(path)?;
                 let same = temporary.file.set_permissions(metadata.permissions());
-                same.map_err(|error| failed(&temporary.path, &error))?;
+                same.map_err(|error| at(&temporary.path, &error))?;
                 Ok(Self::File(temporary))
             }
-            Err(_) => Ok(Self::File(temporary(path)?)),
+            Err(_) => {
+                let mut temporary = temporary(path)?;
+                temporary.yields = no_clobber;
+                Ok(Self::File(temporary))
+            }
         }
     }
 }
@@ -110,7 +133,7 @@ mod tests {
     }
 
     fn file(path: &Path) -> Temporary {
-        match Destination::open(path, "named").expect("a destination") {
+        match Destination::open(path, "named", false).expect("a destination") {
             Destination::File(temporary) => temporary,
             other => panic!("{other:?}"),
         }
@@ -122,6 +145,8 @@ mod tests {
         let target = dir.path().join("f");
         fs::write(&target, "old").expect("a file");
         for keep in [false, true] {
+            let refused = Destination::open(&target, "x", true);
+            assert_eq!(refused.expect_err("it is there").exit(), Exit::Precondition);
             let mut temporary = file(&target);
             temporary.file.write_all(b"new").expect("written");
             assert_eq!(fs::read(&target).expect("the file"), b"old");
@@ -132,6 +157,21 @@ mod tests {
             assert_eq!(entries(dir.path()), ["f"]);
         }
         assert_eq!(fs::read(&target).expect("the file"), b"new");
+        // What appears meanwhile is left alone, too.
+        fs::remove_file(&target).expect("it is there");
+        for there in [false, true] {
+            let yielding = Destination::file(target.clone(), true).expect("a destination");
+            if there {
+                fs::write(&target, "theirs").expect("a file");
+            }
+            assert_eq!(yielding.rename().is_err(), there);
+            assert_eq!(entries(dir.path()), ["f"]);
+            assert_eq!(
+                fs::read(&target).expect("the file"),
+                if there { &b"theirs"[..] } else { b"" }
+            );
+            fs::remove_file(&target).expect("it is there");
+        }
     }
 
     #[test]
@@ -153,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_device_is_written_and_never_replaced() {
-        let destination = Destination::open(Path::new("/dev/null"), "x").expect("a destination");
+        let destination = Destination::open(Path::new("/dev/null"), "x", false).expect("a destination");
         assert!(matches!(destination, Destination::Stream(Stream::Device(..))));
+        assert!(Destination::file("/dev/null".into(), false).is_err());
     }
 }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::connect::Remote;
 use super::destination::{Destination, Stream};
 use super::exit::{Failure, failed};
-use super::recovered;
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
 use crate::client::{Daemons, ReadError, ReliableReader, ReliableRequests, Report, RetryPolicy};
@@ -29,13 +29,13 @@ const READ_AGAIN: u32 = 3;
 /// How objects come down.
 #[derive(Debug, Clone)]
 pub(super) struct Download {
-    pub(super) daemons: Daemons,
+    daemons: Daemons,
     pub(super) requests: ReliableRequests,
-    pub(super) retries: RetryPolicy,
+    retries: RetryPolicy,
     /// How many connections one object may have.
-    pub(super) connections: u64,
+    connections: u64,
     /// Where everything that is recovered from is counted.
-    pub(super) reports: watch::Sender<Report>,
+    reports: watch::Sender<Report>,
 }
 
 /// What came.
@@ -54,17 +54,33 @@ struct Came {
 
 impl Downloaded {
     /// For programs.
-    pub(super) fn json(&self, report: &Report) -> Value {
+    pub(super) fn json(&self) -> Value {
         json!({
             "generation": self.object.generation.to_string(),
             "size": self.came.len.to_string(),
             "crc32c": self.came.crc32c.to_base64(),
-            "gcsd": recovered::json(report),
         })
     }
 }
 
 impl Download {
+    /// Objects that come through a daemon, once one was reached.
+    pub(super) async fn new(
+        remote: &Remote,
+        connections: u64,
+        reports: &watch::Sender<Report>,
+    ) -> Result<Self, Failure> {
+        let daemons = remote.daemon.reached().await?;
+        let retries = remote.patience.policy();
+        Ok(Self {
+            requests: ReliableRequests::new(daemons.clone(), retries.clone()).reporting(reports.clone()),
+            daemons,
+            retries,
+            connections,
+            reports: reports.clone(),
+        })
+    }
+
     /// Fetches what `request` asks for into what `open` opens. That happens once it is known what is coming, so that
     /// what cannot be read leaves the destination alone.
     pub(super) async fn run(

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use crate::client::{self, GivenUp, ReadError, StripedError, UploadError};
 use crate::wire::{Kind, Layer, Retry, Status};
 
@@ -142,6 +144,16 @@ impl Failure {
             Some(known) => self.advise(format!("{known}; {advice}")),
             None => self.advise(advice),
         }
+    }
+
+    /// The exit code that it leads to.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        json!({ "name": self.name, "message": self.to_string(), "exit": self.exit as u8 })
     }
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.

@@ -1,68 +1,86 @@
-//! `gcsd get`: an object becomes a file or a stream.
+//! `gcsd get`: objects become files, or one a stream.
 
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
-use super::conditions::ObjectArgs;
-use super::connect::Daemon;
+use super::conditions::Version;
+use super::connect::Remote;
+use super::crew::{Crew, Jobs, Saying};
 use super::destination::Destination;
 use super::download::{Download, Downloaded};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
-use super::retries::Patience;
+use super::gs_url::{BucketUrl, GsUrl};
+use super::operands;
+use super::pattern::is_pattern;
 use super::stop::Signals;
-use super::{progress, recovered};
-use crate::client::{ReliableRequests, Report};
-use crate::types::ObjectRef;
+use super::{get_many, progress, recovered};
+use crate::types::{BucketName, ObjectName, ObjectRef};
 use crate::wire::read_at::{self, Range};
 
-/// Download an object, or a part of it.
+/// Download objects, or a part of one.
 ///
 /// A file appears under its name only when all bytes are there and have the checksum (CRC32C) that GCS
 /// keeps; until then they are in a temporary file beside it, which is removed if anything fails. A read that breaks
 /// goes on behind the last byte that came, in the same generation of the object.
+///
+/// Of several objects each becomes a file below a directory, with what its name has behind the last '/' before the
+/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that cannot be
+/// fetched, or whose name leads out of the directory, is told, and the others go on.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = "gcsd get [OPTIONS] <gs://BUCKET/OBJECT>... <DEST>")]
 #[command(after_help = "\
 Examples:
   gcsd get gs://my-bucket/backup.tar .
   gcsd get gs://my-bucket/backup.tar . --connections 8
   gcsd get gs://my-bucket/backup.tar - | tar t
   gcsd get gs://my-bucket/log.txt - --range 0-999    the first 1,000 bytes
-  gcsd get gs://my-bucket/log.txt - --range 1000-    all but those
-  gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes")]
+  gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes
+  gcsd get 'gs://my-bucket/logs/2025-*.gz' .
+  gcsd get -r gs://my-bucket/site .                  becomes ./site/...
+  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet")]
 pub(super) struct GetArgs {
-    #[command(flatten)]
-    object: ObjectArgs,
-    #[command(flatten)]
-    key: KeyArgs,
-    /// The file, a directory for it, or '-' for standard output.
-    #[arg(value_name = "DEST")]
-    destination: PathBuf,
+    /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
+    /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
+    #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 2.., required = true)]
+    operands: Vec<OsString>,
+    /// What lies below the sources, too.
+    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    pub(super) recursive: bool,
+    /// Leave files alone that are there.
+    #[arg(long, short, env = "GCSD_NO_CLOBBER", value_parser = FalseyValueParser::new())]
+    pub(super) no_clobber: bool,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
     #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
-    range: Option<Range>,
+    pub(super) range: Option<Range>,
     /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
     /// GCS keeps a checksum of, and a read that breaks cannot go on.
     #[arg(long, env = "GCSD_DECOMPRESS", value_parser = FalseyValueParser::new())]
-    decompress: bool,
+    pub(super) decompress: bool,
     /// Read a file over so many connections at once, at least 1 MiB over each.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), env = "GCSD_CONNECTIONS")]
     connections: u64,
-    /// Print what came as JSON, and in it as "gcsd" what was recovered from.
+    /// Print a line of JSON for each object; of one, in it as "gcsd", what was recovered from; of several, its "error"
+    /// where it failed.
     #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
-    /// Show no progress, and nothing of what is recovered from.
+    /// Show no progress, and nothing of what is skipped or recovered from.
     #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    jobs: Jobs,
     #[command(flatten)]
-    patience: Patience,
+    pub(super) version: Version,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 /// Reads `0-999`, `1000-`, `-1000`.
@@ -89,64 +107,93 @@ pub(super) fn range(text: &str) -> Result<Range, String> {
 /// Runs the command.
 pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
     let stop = Signals::new()?.first();
-    let got = get(&args, stop).await;
-    got.map_err(|failure| failure.or_at(&args.object.url))
-}
-
-async fn get(args: &GetArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let to_stdout = args.destination.as_os_str() == "-";
+    let (sources, destination) = operands::split(&args.operands)?;
+    let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
+    let destination = Path::new(destination);
+    let to_stdout = destination.as_os_str() == "-";
     if to_stdout && args.json {
         return Err(Failure::usage(
             "--json and the bytes cannot both go to standard output",
         ));
     }
-    let reports = watch::Sender::default();
-    let bar = progress::bar((!args.decompress).then_some(0), args.quiet || to_stdout);
-    let downloaded = tokio::select! {
-        downloaded = download(args, &bar, &reports) => downloaded,
-        () = stop => Err(Failure::interrupted()),
-        never = recovered::tell(reports.subscribe(), &bar, &args.patience, args.quiet) => never,
+    let mut one = match sources.as_slice() {
+        [url] if !args.recursive && !is_pattern(&url.prefix) => {
+            Some(url.object().map_err(|error| Failure::usage(error).at(url))?)
+        }
+        _ => None,
     };
+    let reports = watch::Sender::default();
+    let sized = one.is_some() && !args.decompress;
+    let bar = progress::bar(sized.then_some(0), args.quiet || to_stdout);
+    let saying = Saying {
+        json: args.json,
+        quiet: args.quiet,
+    };
+    let mut crew = Crew::new(&args.jobs, saying);
+    let work = async {
+        let download = Download::new(&args.remote, args.connections, &reports).await?;
+        if let (None, [url], false) = (&one, sources.as_slice(), args.recursive || destination.is_dir()) {
+            one = get_many::only(&args, &download, url).await?;
+        }
+        match &one {
+            Some(url) => get(&args, url, destination, &download, &bar).await.map(Some),
+            None => get_many::get(&args, &sources, destination, &download, &bar, &mut crew)
+                .await
+                .map(|()| None),
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        () = stop => Err(Failure::interrupted()),
+        never = recovered::tell(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
+    };
+    // What was begun is cleared up before this process ends.
+    crew.stop().await;
     bar.finish_and_clear();
     let report = reports.borrow();
-    if let (Ok(_), false, Some(line)) = (&downloaded, args.quiet, recovered::line(&report)) {
+    if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {
         eprintln!("gcsd: {line}");
     }
-    let downloaded = downloaded?;
-    if args.json {
-        let mut line = downloaded.json(&report);
-        line["url"] = args.object.url.to_string().into();
+    let done = done.map_err(|failure| match &one {
+        Some(url) => failure.or_at(url),
+        None => failure,
+    })?;
+    if let (Some(downloaded), Some(url), true) = (done, &one, args.json) {
+        let mut line = downloaded.json();
+        line["url"] = url.to_string().into();
+        line["gcsd"] = recovered::json(&report);
         let written = writeln!(std::io::stdout().lock(), "{line}");
         return written.map_err(|error| Failure::io("standard output", &error));
     }
     Ok(())
 }
 
-async fn download(
+impl GetArgs {
+    /// An object as the wire names it.
+    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> Result<ObjectRef, Failure> {
+        Ok(ObjectRef {
+            key: self.key.read()?,
+            ..self.version.of(bucket, object)
+        })
+    }
+}
+
+/// Fetches one object.
+async fn get(
     args: &GetArgs,
+    url: &GsUrl,
+    destination: &Path,
+    download: &Download,
     bar: &ProgressBar,
-    reports: &watch::Sender<Report>,
 ) -> Result<Downloaded, Failure> {
-    let daemons = args.daemon.reached().await?;
-    let retries = args.patience.policy();
-    let download = Download {
-        requests: ReliableRequests::new(daemons.clone(), retries.clone()).reporting(reports.clone()),
-        daemons,
-        retries,
-        connections: args.connections,
-        reports: reports.clone(),
-    };
     let request = read_at::Args {
-        of: ObjectRef {
-            key: args.key.read()?,
-            ..args.object.object_ref()
-        },
+        of: args.object_ref(url.bucket.clone(), url.object.clone())?,
         range: args.range.unwrap_or(Range::From(0)),
         decompress: args.decompress,
     };
-    let object = args.object.url.object.as_str();
+    let object = url.object.as_str();
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
-    let open = || Destination::open(&args.destination, name);
+    let open = || Destination::open(destination, name, args.no_clobber);
     download.run(request, bar, open).await
 }
 

@@ -35,6 +35,8 @@ pub(super) enum GsUrlError {
     Form,
     #[error("the object's name is missing: write gs://BUCKET/OBJECT")]
     Object,
+    #[error("several objects need a place: write gs://BUCKET/PREFIX/, with the '/' at the end")]
+    Several,
     #[error("{0}")]
     Name(#[from] NameError),
 }
@@ -56,6 +58,12 @@ impl FromStr for GsUrl {
         }
         let object = ObjectName::new(object)?;
         Ok(Self { bucket, object })
+    }
+}
+
+impl fmt::Display for BucketUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gs://{}/{}", self.bucket, self.prefix)
     }
 }
 
@@ -92,6 +100,63 @@ impl Target {
             }),
             (Self::Below(..), None) => Err(GsUrlError::Object),
         }
+    }
+}
+
+impl BucketUrl {
+    /// The object of this name.
+    pub(super) fn object(&self) -> Result<GsUrl, GsUrlError> {
+        if self.prefix.is_empty() {
+            return Err(GsUrlError::Object);
+        }
+        Ok(GsUrl {
+            bucket: self.bucket.clone(),
+            object: ObjectName::new(self.prefix.clone())?,
+        })
+    }
+}
+
+/// Where several objects go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    bucket: BucketName,
+    /// What their names begin with: nothing, or something that ends with `/`.
+    prefix: String,
+    /// It takes the place of the directory that is copied, rather than to be what that lies in.
+    renames: bool,
+}
+
+impl Target {
+    /// The place for several objects. A directory can become one of another name (`renames`).
+    pub(super) fn below(&self, renames: bool) -> Result<Place, GsUrlError> {
+        match self {
+            Self::Below(bucket, prefix) => Ok(Place {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                renames: false,
+            }),
+            Self::Object(url) if renames => Ok(Place {
+                bucket: url.bucket.clone(),
+                prefix: format!("{}/", url.object),
+                renames,
+            }),
+            Self::Object(_) => Err(GsUrlError::Several),
+        }
+    }
+}
+
+impl Place {
+    /// The object of that name there.
+    pub(super) fn join(&self, name: &str) -> Result<GsUrl, GsUrlError> {
+        Ok(GsUrl {
+            bucket: self.bucket.clone(),
+            object: ObjectName::new(format!("{}{name}", self.prefix))?,
+        })
+    }
+
+    /// Whether what lies in a directory lies directly here, without the directory's name.
+    pub(super) fn renames(&self) -> bool {
+        self.renames
     }
 }
 

@@ -1,7 +1,11 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
+mod cat;
+mod compose;
 mod conditions;
 mod connect;
+mod cp;
+mod crew;
 mod decode;
 mod demo;
 mod destination;
@@ -13,16 +17,21 @@ mod exit;
 mod fields;
 mod generated;
 mod get;
+mod get_many;
 mod gs_url;
 mod logging;
+mod ls;
 mod new_object;
 mod open_files;
+mod operands;
+mod pattern;
 mod pipe;
 mod progress;
 mod put;
 mod recovered;
 mod resume;
 mod retries;
+mod rm;
 mod secret;
 mod serve;
 mod stat;
@@ -31,6 +40,7 @@ mod stripes;
 mod temporary;
 mod units;
 mod upload;
+mod walk;
 mod writing;
 
 use std::process::ExitCode;
@@ -65,6 +75,11 @@ enum Command {
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
+    Ls(Box<ls::LsArgs>),
+    Cat(Box<cat::CatArgs>),
+    Cp(Box<cp::CpArgs>),
+    Rm(Box<rm::RmArgs>),
+    Compose(Box<compose::ComposeArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
@@ -83,6 +98,11 @@ impl Cli {
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => get::run(*args).await,
             Command::Stat(args) => stat::run(*args).await,
+            Command::Ls(args) => ls::run(*args).await,
+            Command::Cat(args) => cat::run(*args).await,
+            Command::Cp(args) => cp::run(*args).await,
+            Command::Rm(args) => rm::run(*args).await,
+            Command::Compose(args) => compose::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::conditions::Conditions;
+use super::conditions::{Conditions, Payer};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
@@ -45,11 +45,10 @@ pub(super) struct NewObject {
     /// One of GCS's predefined ACLs, such as 'publicRead'.
     #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
     predefined_acl: Option<String>,
-    /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
-    user_project: Option<String>,
+    #[command(flatten)]
+    pub(super) payer: Payer,
     /// Only if there is no such object yet: the same as --if-generation-match 0.
-    #[arg(long, conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short = 'n', conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
     no_clobber: bool,
     #[command(flatten)]
     key: KeyArgs,
@@ -89,13 +88,18 @@ impl NewObject {
         }
         Ok(Destination {
             preconditions,
-            user_project: self.user_project.clone(),
+            user_project: self.payer.user_project.clone(),
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.resource()?,
             key: self.key.read()?,
             ..Destination::new(url.bucket.clone(), url.object.clone())
         })
+    }
+
+    /// Whether objects that are there stay as they are.
+    pub(super) fn is_no_clobber(&self) -> bool {
+        self.no_clobber
     }
 
     /// GCS's object resource as JSON; empty where nothing is said.

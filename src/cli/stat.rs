@@ -3,14 +3,13 @@
 use std::io::Write as _;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::conditions::ObjectArgs;
 use super::connect::Daemon;
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
-use crate::client::Reply;
-use crate::types::ObjectRef;
+use crate::types::{ObjectInfo, ObjectRef};
 use crate::wire::stat_object;
 
 /// Show what GCS knows of an object.
@@ -46,16 +45,15 @@ pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
     let text = if args.json {
         String::from_utf8_lossy(&reply.json).into_owned() + "\n"
     } else {
-        show(&args.object.url.to_string(), &reply)
+        let resource = serde_json::from_slice(&reply.json).unwrap_or_default();
+        show(&args.object.url.to_string(), &reply.args.object, &resource)
     };
     let written = std::io::stdout().lock().write_all(text.as_bytes());
     written.map_err(|error| Failure::io("standard output", &error))
 }
 
 /// What people look for, a line each.
-fn show(url: &str, reply: &Reply<stat_object::Reply>) -> String {
-    let object = &reply.args.object;
-    let resource: Value = serde_json::from_slice(&reply.json).unwrap_or_default();
+pub(super) fn show(url: &str, object: &ObjectInfo, resource: &Map<String, Value>) -> String {
     let mut lines = vec![
         ("size", object.size.to_string()),
         ("generation", object.generation.to_string()),
@@ -93,24 +91,21 @@ fn show(url: &str, reply: &Reply<stat_object::Reply>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Crc32c, ObjectInfo};
+    use crate::types::Crc32c;
 
     #[test]
     fn an_object_is_shown_a_field_a_line() {
-        let reply = Reply {
-            args: stat_object::Reply {
-                object: ObjectInfo {
-                    generation: 7,
-                    metageneration: 1,
-                    size: 11,
-                    crc32c: Some(Crc32c::of(b"hello world")),
-                    md5: None,
-                },
-            },
-            json: r#"{"contentType":"text/plain","metadata":{"a":"x\u001b[2J"}}"#.into(),
+        let object = ObjectInfo {
+            generation: 7,
+            metageneration: 1,
+            size: 11,
+            crc32c: Some(Crc32c::of(b"hello world")),
+            md5: None,
         };
+        let resource = r#"{"contentType":"text/plain","metadata":{"a":"x\u001b[2J"}}"#;
+        let resource = serde_json::from_str(resource).expect("JSON");
         assert_eq!(
-            show("gs://b/o", &reply),
+            show("gs://b/o", &object, &resource),
             "gs://b/o\n  size              11\n  generation        7\n  metageneration    1\n  \
              crc32c            yZRlqg==\n  content type      text/plain\n  metadata          a=x\u{fffd}[2J\n"
         );

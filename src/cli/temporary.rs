@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 /// How many names are tried for the temporary file.
-const NAMES: u32 = 100;
+const NAMES: u32 = 1000;
 
 /// Who may read a file that others made no rule for: whoever the umask lets.
 pub(super) const USUAL: u32 = 0o666;
@@ -20,6 +20,8 @@ pub(super) struct Temporary {
     pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
+    /// What has the target's name already keeps it.
+    pub(super) yields: bool,
     kept: bool,
 }
 
@@ -44,6 +46,7 @@ impl Temporary {
                         file,
                         path,
                         target,
+                        yields: false,
                         kept: false,
                     });
                 }
@@ -56,10 +59,14 @@ impl Temporary {
         Err(last)
     }
 
-    /// Gives it its name, in place of what had it.
+    /// Gives it its name, in place of what had it, unless it yields to that.
     pub(super) fn rename(mut self) -> io::Result<()> {
         // Without it, a crash of the machine could leave the final name with other bytes than these.
         self.file.sync_data()?;
+        if self.yields {
+            // A second name, which fails where there is one; the first goes when this is dropped.
+            return fs::hard_link(&self.path, &self.target);
+        }
         fs::rename(&self.path, &self.target)?;
         self.kept = true;
         Ok(())

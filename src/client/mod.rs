@@ -46,9 +46,9 @@ pub use file_body::FileBody;
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
-    Aborted, Checkpoint, FileSource, GivenUp, OptionsError, ReadError, ReliableReader, ReliableRequests,
-    ReliableUpload, ReliableWriter, Report, Rereadable, RetryPolicy, SourceChanged, UploadError,
-    WriterOptions,
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
+    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,
+    Rereadable, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use striped::{
     DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,

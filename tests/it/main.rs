@@ -2,6 +2,8 @@
 
 mod buckets;
 mod cli_get;
+mod cli_list;
+mod cli_many;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;

@@ -13,8 +13,10 @@ use super::super::{Daemons, Error, Failure};
 use super::backoff::{Backoff, Verdict};
 use super::options::RetryPolicy;
 use super::report::Report;
-use crate::types::Page;
-use crate::wire::{Kind, Retry, compose_objects, delete_object, list_objects, stat_object};
+use crate::types::{ObjectInfo, Page, Rewrite};
+use crate::wire::{
+    Kind, Retry, compose_objects, delete_object, list_buckets, list_objects, rewrite_object, stat_object,
+};
 
 /// A request that is not made again: it was refused, or had failed for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,20 @@ impl fmt::Display for GivenUp {
 }
 
 impl std::error::Error for GivenUp {}
+
+impl GivenUp {
+    /// An answer that makes no sense.
+    pub(super) fn of(what: impl Into<String>) -> Self {
+        Self {
+            failure: Failure::local("bad_response", Retry::Never, what),
+            tries: 1,
+            spent: Duration::ZERO,
+        }
+    }
+}
+
+/// How many steps of a copy may pass without one more byte.
+const IDLE_STEPS: u32 = 32;
 
 /// The failures of one request since it last got anywhere.
 #[derive(Debug)]
@@ -146,6 +162,46 @@ impl ReliableRequests {
         args: &compose_objects::Args,
     ) -> Result<Reply<compose_objects::Reply>, GivenUp> {
         let request = |connection: Connection| async move { connection.compose_objects(args).await };
+        self.make(request).await.map_err(|(given_up, _)| given_up)
+    }
+
+    /// Copies an object, in as many steps as GCS takes. Returns the copy, and GCS's JSON of it.
+    ///
+    /// After a try that ended without an answer, the same can happen as to [`compose`](Self::compose).
+    pub async fn copy(&self, mut rewrite: Rewrite) -> Result<Reply<ObjectInfo>, GivenUp> {
+        let mut idle = 0;
+        let mut before = 0;
+        loop {
+            let args = rewrite_object::Args {
+                rewrite: Box::new(rewrite),
+            };
+            let request = |connection: Connection| {
+                let args = &args;
+                async move { connection.rewrite_object(args).await }
+            };
+            let step = self.make(request).await.map_err(|(given_up, _)| given_up)?;
+            let Reply { args: reply, json } = step;
+            rewrite = *args.rewrite;
+            match (reply.rewritten.object, reply.rewritten.token) {
+                (Some(args), _) => return Ok(Reply { args, json }),
+                (None, token @ Some(_)) => rewrite.token = token,
+                (None, None) => return Err(GivenUp::of("a copy ended without an object")),
+            }
+            idle = if reply.rewritten.rewritten > before {
+                0
+            } else {
+                idle + 1
+            };
+            before = reply.rewritten.rewritten;
+            if idle == IDLE_STEPS {
+                return Err(GivenUp::of("the copy does not get any further"));
+            }
+        }
+    }
+
+    /// One page of a project's buckets, and GCS's JSON, which names them.
+    pub async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
+        let request = |connection: Connection| async move { connection.list_buckets(args).await };
         self.make(request).await.map_err(|(given_up, _)| given_up)
     }
 

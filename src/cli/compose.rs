@@ -1,0 +1,99 @@
+//! `gcsd compose`: one object of several, without their bytes coming by here.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::connect::Remote;
+use super::exit::Failure;
+use super::gs_url::{BucketUrl, GsUrl};
+use super::new_object::NewObject;
+use super::operands;
+use super::pattern::is_pattern;
+use super::stop::Signals;
+use super::walk::{Walk, Walking};
+use crate::types::{ComposeSource, ObjectName};
+use crate::wire::compose_objects;
+
+/// Make one object of up to 32, in their order.
+///
+/// GCS does it by itself: the bytes do not come by here. The objects that it is made of stay, and lie in the same
+/// bucket. Objects of a pattern are taken in the order of their names, in the generations that are listed.
+#[derive(Debug, Clone, Args)]
+#[command(override_usage = "gcsd compose [OPTIONS] <gs://BUCKET/SRC>... <gs://BUCKET/OBJECT>")]
+#[command(after_help = "\
+Examples:
+  gcsd compose gs://my-bucket/part-1 gs://my-bucket/part-2 gs://my-bucket/whole
+  gcsd compose 'gs://my-bucket/part-*' gs://my-bucket/whole --no-clobber")]
+pub(super) struct ComposeArgs {
+    /// What it is made of, objects or patterns of them, and the object that is made.
+    #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 2.., required = true)]
+    operands: Vec<OsString>,
+    /// Print the new object's JSON resource.
+    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    new: NewObject,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: ComposeArgs) -> Result<(), Failure> {
+    let stop = Signals::new()?.first();
+    tokio::select! {
+        composed = compose(&args) => composed,
+        () = stop => Err(Failure::interrupted()),
+    }
+}
+
+async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
+    let (sources, target) = operands::split(&args.operands)?;
+    let urls: Vec<BucketUrl> = operands::parse_all(sources)?;
+    let target: GsUrl = operands::parse(target)?;
+    let requests = args.remote.requests().await?;
+    let destination = args.new.destination(&target)?;
+    let mut sources = Vec::new();
+    for url in &urls {
+        if url.bucket != target.bucket {
+            return Err(Failure::usage("objects are composed within one bucket").at(url));
+        }
+        if !is_pattern(&url.prefix) {
+            let object =
+                ObjectName::new(url.prefix.clone()).map_err(|error| Failure::usage(error).at(url))?;
+            add(&mut sources, ComposeSource::new(object))?;
+            continue;
+        }
+        let mut walk = Walk::new(Walking::new(requests.clone(), &args.new.payer), url);
+        while let Some(listed) = walk.next_object().await? {
+            let object = ObjectName::new(listed.name).map_err(|error| Failure::usage(error).at(url))?;
+            let source = ComposeSource {
+                generation: Some(listed.info.generation),
+                ..ComposeSource::new(object)
+            };
+            add(&mut sources, source)?;
+        }
+    }
+    let request = compose_objects::Args { destination, sources };
+    let composed = requests.compose(&request).await;
+    let composed = composed.map_err(|error| Failure::from(error).at(&target))?;
+    if args.json {
+        let resource = String::from_utf8_lossy(&composed.json);
+        let written = writeln!(std::io::stdout().lock(), "{}", resource.trim_end());
+        return written.map_err(|error| Failure::io("standard output", &error));
+    }
+    Ok(())
+}
+
+fn add(sources: &mut Vec<ComposeSource>, source: ComposeSource) -> Result<(), Failure> {
+    if sources.len() == ComposeSource::MAX {
+        let most = ComposeSource::MAX;
+        return Err(Failure::usage(format!(
+            "these are more than {most} objects, and GCS composes no more at once"
+        )));
+    }
+    sources.push(source);
+    Ok(())
+}

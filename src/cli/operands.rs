@@ -1,0 +1,59 @@
+//! What stands on a command line beside its flags: several sources, and behind them where they go.
+//!
+//! They are one list, which flags may stand in the middle of.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::exit::Failure;
+
+/// The sources, and the destination.
+pub(super) fn split<T>(operands: &[T]) -> Result<(&[T], &T), Failure> {
+    match operands {
+        [sources @ .., destination] if !sources.is_empty() => Ok((sources, destination)),
+        _ => Err(Failure::usage("a source and a destination are needed")),
+    }
+}
+
+/// Reads an operand.
+pub(super) fn parse<T>(operand: &OsString) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = operand.to_string_lossy();
+    let parsed = match operand.to_str() {
+        Some(text) => text.parse().map_err(Failure::usage),
+        None => Err(Failure::usage("it is not UTF-8")),
+    };
+    parsed.map_err(|failure| failure.at(crate::client::one_line(&text)))
+}
+
+/// Reads operands.
+pub(super) fn parse_all<T>(operands: &[OsString]) -> Result<Vec<T>, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    operands.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::gs_url::GsUrl;
+
+    #[test]
+    fn the_last_one_is_the_destination() {
+        assert_eq!(split(&[1, 2, 3]).expect("enough"), (&[1, 2][..], &3));
+        assert!(split(&[1]).is_err() && split::<u8>(&[]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let failure = parse::<GsUrl>(&"bucket/x".into()).expect_err("no URL");
+        let text = "usage: an object is written gs://BUCKET/OBJECT: bucket/x";
+        assert_eq!(failure.to_string(), text);
+    }
+}
