@@ -29,7 +29,7 @@ Examples:
   gcsd compose 'gs://my-bucket/part-*' gs://my-bucket/whole --no-clobber")]
 pub(super) struct ComposeArgs {
     /// What it is made of, objects or patterns of them, and the object that is made.
-    #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 2.., required = true)]
+    #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// Print the new object's JSON resource.
     #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]

@@ -34,7 +34,7 @@ Examples:
 pub(super) struct CpArgs {
     /// What to copy, and the copy: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'. A copy that ends with '/' is what the names of copies begin with; those of several objects need one.
-    #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/DEST"], num_args = 2.., required = true)]
+    #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
     #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]

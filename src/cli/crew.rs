@@ -89,6 +89,15 @@ impl Crew {
 
     /// Tells what became of an object that needed no work.
     pub(super) fn tell(&mut self, place: &str, outcome: Outcome) {
+        self.tell_as("url", place, outcome);
+    }
+
+    /// Tells what became of a file that made no object.
+    pub(super) fn tell_file(&mut self, place: &str, outcome: Outcome) {
+        self.tell_as("file", place, outcome);
+    }
+
+    fn tell_as(&mut self, key: &str, place: &str, outcome: Outcome) {
         self.total += 1;
         let mut line = match outcome {
             Outcome::Done(line) => line,
@@ -112,7 +121,7 @@ impl Crew {
             }
         };
         if self.saying.json && self.closed.is_none() {
-            line["url"] = place.into();
+            line[key] = place.into();
             if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
                 self.closed = Some(Failure::io("standard output", &error));
             }
@@ -139,6 +148,11 @@ impl Crew {
     /// Stops what is under way where it stands, and waits until it has.
     pub(super) async fn stop(&mut self) {
         self.working.shutdown().await;
+    }
+
+    /// Waits until what is under way has stopped by itself; nothing is said of it any more.
+    pub(super) async fn stopped(&mut self) {
+        while self.working.join_next().await.is_some() {}
     }
 
     async fn one(&mut self) {

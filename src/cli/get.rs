@@ -48,7 +48,7 @@ Examples:
 pub(super) struct GetArgs {
     /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
-    #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 2.., required = true)]
+    #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
     #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]

@@ -1,6 +1,6 @@
 //! `gcsd put`: a file or a pipe becomes an object.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,10 +10,13 @@ use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
 use super::connect::Daemon;
+use super::crew::Saying;
 use super::exit::{Failure, failed};
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
+use super::operands;
 use super::pipe::{Chunks, Pipe};
+use super::put_many::{ManyArgs, Several};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::Signals;
@@ -33,23 +36,29 @@ use crate::types::Crc32c;
 /// can be recovered from is: the connection, the daemon, GCS. A file is read again from where GCS has it, of
 /// a pipe what GCS has not confirmed is held. If the upload fails for good it is cancelled, and the message
 /// says what is in GCS.
+///
+/// Of several files, what fails is told, and the others go on.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = "gcsd put [OPTIONS] <SRC>... <gs://BUCKET/OBJECT>")]
 #[command(after_help = "\
 Examples:
   gcsd put backup.tar gs://my-bucket/2025/backup.tar
   gcsd put photo.jpg gs://my-bucket/photos/ --content-type image/jpeg
   gcsd put disk.img gs://my-bucket/disk.img --resume-file disk.state
   gcsd put disk.img gs://my-bucket/disk.img --connections 8
+  gcsd put *.jpg gs://my-bucket/photos/
+  gcsd put -r site gs://my-bucket/                    becomes gs://my-bucket/site/...
+  gcsd put -r site gs://my-bucket/new                 becomes gs://my-bucket/new/...
   tar cz /home | gcsd put - gs://my-bucket/home.tgz
   gcsd put config.json gs://my-bucket/config.json --if-generation-match 1712345678901234")]
 pub(super) struct PutArgs {
-    /// The file, or '-' for standard input.
-    #[arg(value_name = "SRC")]
+    /// What to upload, and what it becomes: the files, or '-' for standard input, and the object. With a '/' at the end of
+    /// that, the file's name is added; several files need one.
+    #[arg(value_names = ["SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
+    operands: Vec<OsString>,
+    #[arg(skip)]
     source: PathBuf,
-    /// The object; with a '/' at the end, the file's name is added.
-    #[arg(value_name = "gs://BUCKET/OBJECT")]
-    target: Target,
-    /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from.
+    /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from; of several, a line for each.
     #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     json: bool,
     /// Show no progress, and nothing of what is recovered from.
@@ -66,6 +75,8 @@ pub(super) struct PutArgs {
     #[command(flatten)]
     stripes: Stripes,
     #[command(flatten)]
+    many: ManyArgs,
+    #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
     retries: Retries,
@@ -75,6 +86,28 @@ pub(super) struct PutArgs {
     new: NewObject,
 }
 
+impl PutArgs {
+    fn several<'a>(&'a self, sources: &'a [OsString], target: &'a Target) -> Several<'a> {
+        let alone = [
+            ("--resume-file", self.resume_file.is_some()),
+            ("--connections", self.stripes.is_asked_for()),
+        ];
+        Several {
+            sources: sources.iter().map(PathBuf::from).collect(),
+            target,
+            many: &self.many,
+            daemon: &self.daemon,
+            retries: &self.retries,
+            new: &self.new,
+            alone: alone.into_iter().find_map(|(flag, given)| given.then_some(flag)),
+            saying: Saying {
+                json: self.json,
+                quiet: self.quiet,
+            },
+        }
+    }
+}
+
 /// Where the bytes come from.
 enum Source {
     File(FileSource),
@@ -82,11 +115,17 @@ enum Source {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: PutArgs) -> Result<(), Failure> {
+pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     let stop = Signals::new()?.first();
+    let (sources, target) = operands::split(&args.operands)?;
+    let target: Target = operands::parse(target)?;
+    match sources {
+        [source] if !args.many.recursive => args.source = source.into(),
+        several => return args.several(several, &target).put(stop).await,
+    }
     let name = args.source.file_name().and_then(OsStr::to_str);
     let name = name.filter(|_| args.source.as_os_str() != "-");
-    let url = args.target.named(name).map_err(Failure::usage)?;
+    let url = target.named(name).map_err(Failure::usage)?;
     if args.abort {
         return abort(&args, &url).await;
     }

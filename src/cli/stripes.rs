@@ -55,13 +55,18 @@ enum How {
 }
 
 impl Stripes {
+    /// Whether a file is to be cut at all.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.connections.is_some_and(|connections| connections > 1)
+    }
+
     /// How to cut something of `size` bytes; `None` where it stays in one piece.
     pub(super) fn options(
         &self,
         size: Option<u64>,
         retries: RetryPolicy,
     ) -> Result<Option<StripedOptions>, Failure> {
-        let Some(connections) = self.connections.filter(|connections| *connections > 1) else {
+        let Some(connections) = self.connections.filter(|_| self.is_asked_for()) else {
             return Ok(None);
         };
         let Some(size) = size else {

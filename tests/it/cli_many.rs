@@ -279,3 +279,161 @@ async fn an_interrupted_get_leaves_whole_files_only() {
     wait(child).await.failed(130, "interrupted: ");
     came(dir.path(), &[("small", "small")]);
 }
+
+/// A directory with files, each of which has its own name for content.
+fn tree(names: &[&str]) -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in names {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, name).expect("a file");
+    }
+    dir
+}
+
+/// The names of the objects that there are.
+async fn there(daemon: &Daemon) -> Vec<String> {
+    let ls = run(Some(daemon.address), &["ls", "gs://bucket/**"], b"").await;
+    ls.text()
+        .lines()
+        .map(|line| line.replace("gs://bucket/", ""))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn put_makes_objects_of_files_and_directories() {
+    let dir = tree(&["s/a", "s/d/b", "s/d/e/c", "t"]);
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (site, text) = (path("s"), path("t"));
+    let put = async |args: &[&str]| {
+        let daemon = Daemon::start().await;
+        let args = [&["put"], args].concat();
+        run(Some(daemon.address), &args, b"").await.quiet();
+        daemon
+    };
+    let daemon = put(&[&text, &path("s/a"), "gs://bucket/p/"]).await;
+    assert_eq!(there(&daemon).await, ["p/a", "p/t"]);
+    assert_eq!(daemon.object("p/a").await, b"s/a");
+    let daemon = put(&["-r", &site, "gs://bucket"]).await;
+    assert_eq!(there(&daemon).await, ["s/a", "s/d/b", "s/d/e/c"]);
+    assert_eq!(daemon.object("s/d/e/c").await, b"s/d/e/c");
+    let daemon = put(&["-r", &site, "gs://bucket/new", "--jobs", "1"]).await;
+    assert_eq!(there(&daemon).await, ["new/a", "new/d/b", "new/d/e/c"]);
+    let daemon = put(&["-r", &site, "-j", "2", &text, "gs://bucket/new/"]).await;
+    assert_eq!(
+        there(&daemon).await,
+        ["new/s/a", "new/s/d/b", "new/s/d/e/c", "new/t"]
+    );
+
+    let to = Some(daemon.address);
+    let state = path("state");
+    for refused in [
+        &["put", &site, &text, "gs://bucket/o"][..],
+        &["put", "-", &text, "gs://bucket/o/"],
+        &["put", &site, "gs://bucket/o"],
+        &["put", "-r", &site, "gs://bucket/o", "--resume-file", &state],
+        &["put", &text],
+        &["put", &text, "bucket/o"],
+    ] {
+        run(to, refused, b"").await.failed(2, "usage: ");
+    }
+    // What is there is left alone, and told.
+    let again = run(
+        to,
+        &[
+            "put",
+            "-r",
+            "-n",
+            "--json",
+            &site,
+            &text,
+            &path("none"),
+            "gs://bucket/new/",
+        ],
+        b"",
+    )
+    .await;
+    assert_eq!(again.code, Some(1), "{}", again.err);
+    assert!(
+        again.err.ends_with("gcsd: failed: 1 of 5 failed\n"),
+        "{}",
+        again.err
+    );
+    let lines = lines(&again);
+    assert_eq!(lines.iter().filter(|line| line["skipped"].is_string()).count(), 4);
+    assert_eq!(
+        lines.iter().filter(|line| line["error"]["name"] == "io").count(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_skipped_and_told() {
+    let dir = tree(&["s/a", "s/d/b"]);
+    let site = dir.path().join("s");
+    std::os::unix::fs::symlink("a", site.join("link")).expect("a link");
+    std::os::unix::fs::symlink("..", site.join("d/up")).expect("a link");
+    let daemon = Daemon::start().await;
+    let site = site.to_str().expect("UTF-8");
+    let put = run(Some(daemon.address), &["put", "-r", site, "gs://bucket"], b"").await;
+    let told = format!("gcsd: skipped: it is a symbolic link to a directory: {site}/d/up\n");
+    assert_eq!((put.code, put.err), (Some(0), told));
+    assert_eq!(there(&daemon).await, ["s/a", "s/d/b", "s/link"]);
+    assert_eq!(daemon.object("s/link").await, b"s/a");
+    let put = ["put", "-r", "-q", "--ignore-symlinks", site, "gs://bucket/x/"];
+    run(Some(daemon.address), &put, b"").await.quiet();
+    assert_eq!(
+        there(&daemon).await,
+        ["s/a", "s/d/b", "s/link", "x/s/a", "x/s/d/b"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_go_through_faults() {
+    let plan = "seed 4; return-503 on any p 0.05; return-reset-connection-after-256K on write p 0.05; \
+                close-connection-after-all on last p 0.05";
+    let daemon = failing(plan).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    for number in 0..80 {
+        fs::write(dir.path().join(number.to_string()), pattern(number * 9973)).expect("a file");
+    }
+    let args = [
+        "put",
+        "-r",
+        dir.path().to_str().expect("UTF-8"),
+        "gs://bucket/all",
+        "--jobs",
+        "8",
+    ];
+    let put = run(Some(daemon.address), &args, b"").await;
+    assert_eq!(put.code, Some(0), "{}", put.err);
+    assert!(put.err.starts_with("gcsd: recovered "), "{}", put.err);
+    for number in 0..80 {
+        assert!(
+            daemon.object(&format!("all/{number}")).await == pattern(number * 9973),
+            "{number}"
+        );
+    }
+    assert_eq!(daemon.devgcs.inspect().open_sessions(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_put_of_many_leaves_no_sessions() {
+    let daemon = Daemon::start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["a", "b", "c"] {
+        let file = fs::File::create(dir.path().join(name)).expect("a file");
+        file.set_len(1 << 28).expect("a sparse file");
+    }
+    daemon.devgcs.pause_bodies(true);
+    let args = ["put", "-r", dir.path().to_str().expect("UTF-8"), "gs://bucket/x/"];
+    let child = gcsd(Some(daemon.address), &args)
+        .spawn()
+        .expect("the binary runs");
+    let writing = |inspect: &devgcs::Inspect| inspect.count(devgcs::CallKind::WriteUpload) == 3;
+    assert!(daemon.devgcs.wait_for(PATIENCE, writing).await);
+    signal(&child, "-INT");
+    wait(child).await.failed(130, "interrupted: ");
+    assert_eq!(daemon.devgcs.inspect().open_sessions(), 0);
+    assert!(there(&daemon).await.is_empty());
+}

@@ -153,8 +153,6 @@ async fn damaged_bytes_never_get_the_files_name() {
         let mut daemon = scripted::Daemon::accept(&listener).await;
         let (hello, _) = daemon.request().await;
         daemon.reply(hello.sequence, 0, scripted::welcome(), b"").await;
-        let (read, request) = daemon.request().await;
-        assert!(matches!(request, Request::ReadAt(_)));
         let object = gcsd::types::ObjectInfo {
             size: 5,
             crc32c: Some(gcsd::types::Crc32c::of(b"hello")),
@@ -170,18 +168,22 @@ async fn damaged_bytes_never_get_the_files_name() {
             crc32c: gcsd::types::Crc32c::of(b"hullo"),
         };
         let frame = wire::Reply::ReadAt;
-        daemon
-            .reply(read.sequence, MORE, frame(Reply::Start(start)), b"")
-            .await;
-        daemon
-            .reply(read.sequence, MORE, frame(Reply::Piece), b"hullo")
-            .await;
-        daemon.reply(read.sequence, 0, frame(Reply::End(end)), b"").await;
+        // It is read again three times.
+        for _ in 0..4 {
+            let (read, request) = daemon.request().await;
+            assert!(matches!(request, Request::ReadAt(_)));
+            for (reply, body) in [(Reply::Start(start), &b""[..]), (Reply::Piece, b"hullo")] {
+                daemon.reply(read.sequence, MORE, frame(reply), body).await;
+            }
+            daemon.reply(read.sequence, 0, frame(Reply::End(end)), b"").await;
+        }
         daemon.rest().await;
     });
     let path = target.to_str().expect("UTF-8");
     let got = run(Some(address), &["get", "gs://bucket/o", path], b"").await;
-    got.failed(6, "damaged: ");
+    assert_eq!(got.code, Some(6), "{}", got.err);
+    let last = got.err.lines().last().expect("a line");
+    assert!(last.starts_with("gcsd: damaged: "), "{}", got.err);
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
     playing.await.expect("no panic");
 }

@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// Adds how far another upload came, and how often it recovered.
-    pub(in crate::client) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.committed += other.committed;
         self.repeats += other.repeats;
         self.queries += other.queries;

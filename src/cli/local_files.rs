@@ -1,0 +1,263 @@
+//! The files that a command line names: found on a thread of their own, a few ahead of who takes them.
+
+use std::fs::{self, Metadata, ReadDir};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use super::exit::{Failure, failed};
+
+/// Files that wait to be taken.
+const AHEAD: usize = 64;
+
+/// Something that was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) is: Local,
+}
+
+/// What it is.
+#[derive(Debug)]
+pub(super) enum Local {
+    /// A file, and what its object's name ends with.
+    File {
+        name: String,
+    },
+    /// Nothing that becomes an object, and why.
+    Skipped(&'static str),
+    Failed(Failure),
+}
+
+/// How to look for files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looking {
+    /// Into directories, too.
+    pub(super) recursive: bool,
+    /// A directory's own name is no part of the names of what lies in it.
+    pub(super) renames: bool,
+    /// Links to files are skipped, rather than taken for the files.
+    pub(super) ignore_symlinks: bool,
+}
+
+/// Finds what `sources` stand for, in no particular order within a directory. However large a directory is, a few entries
+/// are held.
+pub(super) fn find(sources: Vec<PathBuf>, how: Looking) -> mpsc::Receiver<Found> {
+    let (found, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut finder = Finder { how, found };
+        for source in sources {
+            if finder.source(source).is_none() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+struct Finder {
+    how: Looking,
+    found: mpsc::Sender<Found>,
+}
+
+/// A directory being read, and what the names of what lies in it begin with.
+struct Level {
+    path: PathBuf,
+    entries: ReadDir,
+    prefix: String,
+}
+
+impl Finder {
+    /// Hands over; `None` where nobody takes it any more.
+    fn tell(&self, path: PathBuf, is: Local) -> Option<()> {
+        self.found.blocking_send(Found { path, is }).ok()
+    }
+
+    fn failed(&self, path: &Path, error: &io::Error) -> Option<()> {
+        let failure = Failure::io(path.display(), error);
+        self.tell(path.to_owned(), Local::Failed(failure))
+    }
+
+    /// What the command line names. A link to a directory is followed here, and nowhere else.
+    fn source(&mut self, path: PathBuf) -> Option<()> {
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) => return self.failed(&path, &error),
+        };
+        // '.' and '..' have no name of their own: what lies there is taken as it is.
+        let name = path.file_name().map(|name| name.to_str().map(str::to_owned));
+        match (name, metadata.is_dir()) {
+            (Some(None), _) => self.tell(path, Local::Failed(failed("its name is not UTF-8"))),
+            (_, true) if !self.how.recursive => self.tell(
+                path,
+                Local::Failed(Failure::usage(
+                    "it is a directory; --recursive takes what lies in it",
+                )),
+            ),
+            (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
+            (_, true) => self.directory(path, String::new()),
+            (Some(Some(name)), false) => self.file(path, name, &metadata),
+            (None, false) => self.tell(path, Local::Failed(failed("it has no name"))),
+        }
+    }
+
+    /// All that lies in a directory, however deep.
+    fn directory(&mut self, path: PathBuf, prefix: String) -> Option<()> {
+        let mut levels = Vec::new();
+        self.enter(&mut levels, path, prefix)?;
+        while let Some(level) = levels.last_mut() {
+            let entry = match level.entries.next() {
+                None => {
+                    levels.pop();
+                    continue;
+                }
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => {
+                    let path = level.path.clone();
+                    levels.pop();
+                    self.failed(&path, &error)?;
+                    continue;
+                }
+            };
+            let path = entry.path();
+            let Some(name) = entry
+                .file_name()
+                .to_str()
+                .map(|name| format!("{}{name}", level.prefix))
+            else {
+                self.tell(path, Local::Failed(failed("its name is not UTF-8")))?;
+                continue;
+            };
+            match entry.file_type() {
+                Ok(is) if is.is_dir() => self.enter(&mut levels, path, name + "/")?,
+                Ok(is) if is.is_symlink() => self.link(path, name)?,
+                Ok(_) => match entry.metadata() {
+                    Ok(metadata) => self.file(path, name, &metadata)?,
+                    Err(error) => self.failed(&path, &error)?,
+                },
+                Err(error) => self.failed(&path, &error)?,
+            }
+        }
+        Some(())
+    }
+
+    fn enter(&self, levels: &mut Vec<Level>, path: PathBuf, prefix: String) -> Option<()> {
+        match fs::read_dir(&path) {
+            Ok(entries) => levels.push(Level {
+                path,
+                entries,
+                prefix,
+            }),
+            Err(error) => self.failed(&path, &error)?,
+        }
+        Some(())
+    }
+
+    /// A link in a directory. One to a directory could lead in a circle.
+    fn link(&self, path: PathBuf, name: String) -> Option<()> {
+        if self.how.ignore_symlinks {
+            return self.tell(path, Local::Skipped("it is a symbolic link"));
+        }
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                self.tell(path, Local::Skipped("it is a symbolic link to a directory"))
+            }
+            Ok(metadata) => self.file(path, name, &metadata),
+            Err(error) => self.failed(&path, &error),
+        }
+    }
+
+    fn file(&self, path: PathBuf, name: String, metadata: &Metadata) -> Option<()> {
+        match metadata.is_file() {
+            true => self.tell(path, Local::File { name }),
+            // A pipe or a device would be waited for.
+            false => self.tell(path, Local::Skipped("it is no regular file")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    async fn found(sources: &[PathBuf], how: Looking) -> Vec<String> {
+        let mut receiver = find(sources.to_vec(), how);
+        let mut all = Vec::new();
+        while let Some(found) = receiver.recv().await {
+            all.push(match found.is {
+                Local::File { name } => name,
+                Local::Skipped(why) => why.to_owned(),
+                Local::Failed(failure) => format!("{failure}")
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            });
+        }
+        all.sort();
+        all
+    }
+
+    const ALL: Looking = Looking {
+        recursive: true,
+        renames: false,
+        ignore_symlinks: false,
+    };
+
+    #[tokio::test]
+    async fn directories_are_walked_and_links_to_them_are_not() {
+        let outer = tempfile::tempdir().expect("a directory");
+        let dir = outer.path().join("dir");
+        fs::create_dir_all(dir.join("sub/empty")).expect("directories");
+        for name in ["a", "sub/b"] {
+            fs::write(dir.join(name), name).expect("a file");
+        }
+        symlink("a", dir.join("link")).expect("a link");
+        symlink("..", dir.join("sub/up")).expect("a link");
+        symlink("nowhere", dir.join("dangling")).expect("a link");
+        let _socket = std::os::unix::net::UnixListener::bind(dir.join("socket")).expect("a socket");
+        let sources = [dir.clone()];
+        let (to_dir, no_file, link) = (
+            "it is a symbolic link to a directory",
+            "it is no regular file",
+            "it is a symbolic link",
+        );
+        assert_eq!(
+            found(&sources, ALL).await,
+            ["dir/a", "dir/link", "dir/sub/b", "io", no_file, to_dir]
+        );
+        let ignoring = Looking {
+            ignore_symlinks: true,
+            renames: true,
+            ..ALL
+        };
+        assert_eq!(
+            found(&sources, ignoring).await,
+            ["a", link, link, link, no_file, "sub/b"]
+        );
+        let flat = Looking {
+            recursive: false,
+            ..ALL
+        };
+        assert_eq!(
+            found(&[dir.join("a"), dir.clone(), dir.join("none")], flat).await,
+            ["a", "io", "usage"]
+        );
+        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_more_ends_the_search() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for number in 0..AHEAD * 4 {
+            fs::write(dir.path().join(number.to_string()), "").expect("a file");
+        }
+        let mut receiver = find(vec![dir.path().to_owned()], ALL);
+        assert!(receiver.recv().await.is_some());
+        // The thread ends, or the test's runtime would not.
+        drop(receiver);
+    }
+}

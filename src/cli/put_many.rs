@@ -1,0 +1,185 @@
+//! `gcsd put` of several files: each becomes an object below a place.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use indicatif::ProgressBar;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::Daemon;
+use super::crew::{Crew, Jobs, Outcome, Saying};
+use super::exit::{Exit, Failure};
+use super::gs_url::{GsUrl, Place, Target};
+use super::local_files::{Found, Local, Looking, find};
+use super::new_object::NewObject;
+use super::retries::Retries;
+use super::upload::{Telling, Upload, Uploaded};
+use super::{progress, recovered};
+use crate::client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
+
+/// How several files are taken.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ManyArgs {
+    /// What lies in directories, too.
+    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    pub(super) recursive: bool,
+    /// Skip symbolic links in directories, rather than take them for the files that they lead to. Those that lead to
+    /// directories are always skipped.
+    #[arg(long, env = "GCSD_IGNORE_SYMLINKS", value_parser = FalseyValueParser::new())]
+    ignore_symlinks: bool,
+    #[command(flatten)]
+    jobs: Jobs,
+}
+
+/// What several uploads have in common.
+pub(super) struct Several<'a> {
+    pub(super) sources: Vec<PathBuf>,
+    pub(super) target: &'a Target,
+    pub(super) many: &'a ManyArgs,
+    pub(super) daemon: &'a Daemon,
+    pub(super) retries: &'a Retries,
+    pub(super) new: &'a NewObject,
+    /// A flag that is for one file, where it was given.
+    pub(super) alone: Option<&'static str>,
+    pub(super) saying: Saying,
+}
+
+impl Several<'_> {
+    /// Uploads what the sources stand for.
+    pub(super) async fn put(&self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        if self.sources.iter().any(|source| source.as_os_str() == "-") {
+            return Err(Failure::usage("standard input has no name, and goes alone"));
+        }
+        if let Some(flag) = self.alone {
+            return Err(Failure::usage(format!(
+                "{flag} is for one file, and this may be several"
+            )));
+        }
+        let renames = self.many.recursive && self.sources.len() == 1;
+        let place = self.target.below(renames).map_err(Failure::usage)?;
+        let cancelled = CancellationToken::new();
+        let reports = watch::Sender::new(Report::default());
+        let bar = progress::bar(None, self.saying.quiet);
+        let mut crew = Crew::new(&self.many.jobs, self.saying);
+        let work = self.work(&place, &mut crew, &cancelled, &reports, &bar);
+        let done = tokio::select! {
+            done = work => done,
+            () = stop => Err(Failure::interrupted()),
+        };
+        // Each upload that is under way is thrown away at GCS, too.
+        cancelled.cancel();
+        crew.stopped().await;
+        bar.finish_and_clear();
+        if let (false, Some(line)) = (self.saying.quiet, recovered::line(&reports.borrow())) {
+            eprintln!("gcsd: {line}");
+        }
+        done
+    }
+
+    async fn work(
+        &self,
+        place: &Place,
+        crew: &mut Crew,
+        cancelled: &CancellationToken,
+        reports: &watch::Sender<Report>,
+        bar: &ProgressBar,
+    ) -> Result<(), Failure> {
+        let daemons = self.daemon.reached().await?;
+        let mut found = find(
+            self.sources.clone(),
+            Looking {
+                recursive: self.many.recursive,
+                renames: place.renames(),
+                ignore_symlinks: self.many.ignore_symlinks,
+            },
+        );
+        let mut number = 0_usize;
+        while let Some(Found { path, is }) = found.recv().await {
+            let from = path.display().to_string();
+            let url = match is {
+                Local::File { name } => place
+                    .join(&name)
+                    .map_err(|error| Outcome::Failed(Failure::usage(error))),
+                Local::Skipped(why) => Err(Outcome::Skipped(why)),
+                Local::Failed(failure) => Err(Outcome::Failed(failure)),
+            };
+            let url = match url {
+                Ok(url) => url,
+                Err(outcome) => {
+                    crew.tell_file(&from, outcome);
+                    continue;
+                }
+            };
+            number = number.wrapping_add(1);
+            let one = One {
+                path,
+                daemons: daemons.from(number),
+                retries: self.retries.clone(),
+                new: self.new.clone(),
+                cancelled: cancelled.clone(),
+                reports: reports.clone(),
+                bar: bar.clone(),
+            };
+            let place = url.to_string();
+            crew.add(place, async move { one.put(url).await }).await?;
+        }
+        crew.finish().await
+    }
+}
+
+/// One of the files.
+struct One {
+    path: PathBuf,
+    daemons: Daemons,
+    retries: Retries,
+    new: NewObject,
+    cancelled: CancellationToken,
+    reports: watch::Sender<Report>,
+    bar: ProgressBar,
+}
+
+impl One {
+    async fn put(self, url: GsUrl) -> Outcome {
+        let file = self.path.display().to_string();
+        match self.upload(&url).await {
+            Ok(Uploaded { object, report, .. }) => {
+                self.bar.inc(object.size);
+                self.reports.send_modify(|sum| sum.add(&report));
+                Outcome::Done(json!({
+                    "file": file,
+                    "generation": object.generation.to_string(),
+                    "size": object.size.to_string(),
+                    "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
+                }))
+            }
+            Err(failure) if self.new.is_no_clobber() && failure.exit() == Exit::Precondition => {
+                Outcome::Skipped("the object is there (--no-clobber)")
+            }
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    async fn upload(&self, url: &GsUrl) -> Result<Uploaded, Failure> {
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || FileSource::new(File::open(path)?)).await;
+        let opened = opened.map_err(io::Error::other).flatten();
+        let source = opened.map_err(|error| Failure::io(self.path.display(), &error))?;
+        let object = self.new.start_args(url, Some(source.size()))?;
+        let open = ViaDaemon::through(self.daemons.clone(), object);
+        let upload = ReliableUpload::start(open, source, self.retries.policy());
+        let telling = Telling {
+            url,
+            bar: &ProgressBar::hidden(),
+            patience: &self.retries.patience,
+            quiet: true,
+        };
+        Upload::Whole(upload)
+            .run(&telling, None, self.cancelled.cancelled())
+            .await
+    }
+}
