@@ -61,8 +61,8 @@ pub(super) enum MultipartRequest {
     CompleteMultipart {
         #[command(flatten)]
         of: MultipartArgs,
-        /// A part, by its number and the etag that upload-part's reply gave; in rising order.
-        #[arg(long = "part", value_name = "N=ETAG", required = true, value_parser = part)]
+        /// The parts, each by its number and the etag that upload-part's reply gave; in rising order.
+        #[arg(value_name = "N=ETAG", required = true, num_args = 1.., value_parser = part)]
         parts: Vec<Part>,
         #[command(flatten)]
         head: HeadArgs,

@@ -107,3 +107,31 @@ fn a_composition_has_its_sources_in_order() {
     assert!(request(&[&line[..], &["--source-generations", "7"]].concat()).is_err());
     assert!(request(&["compose-objects", "gs://bucket/to", "gs://other/a"]).is_err());
 }
+
+#[test]
+fn the_parts_of_an_object_stand_in_the_body() {
+    let of = ["gs://bucket/o", "--multipart-id", "id"];
+    let line = [&["complete-multipart"][..], &of, &["1=\"a\"", "2=b=c"]].concat();
+    let bytes = encode(&line);
+    let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().expect("a head");
+    let head = RequestHead::decode(head).expect("a good head");
+    let args = usize::try_from(head.args_len).expect("short");
+    let parts = crate::wire::multipart::decode_parts(rest[args..].to_vec().into()).expect("a list");
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| (part.number, part.etag.as_str()))
+        .collect();
+    assert_eq!(parts, [(1, "\"a\""), (2, "b=c")]);
+    let line = [
+        &["upload-part"][..],
+        &of,
+        &["--part-number", "7", "--streamed", "--text", "x"],
+    ]
+    .concat();
+    let bytes = encode(&line);
+    assert_eq!((bytes[5], bytes[6]), (0x31, 1));
+    for bad in ["x", "x=a", "-1=a"] {
+        let line = [&["encode", "complete-multipart"][..], &of, &[bad]].concat();
+        assert!(Line::try_parse_from(line).is_err(), "{bad}");
+    }
+}

@@ -70,7 +70,7 @@ pub(super) struct PutArgs {
     #[arg(long, value_name = "STATE", env = "GCSD_RESUME_FILE")]
     resume_file: Option<PathBuf>,
     /// Upload nothing: throw away what the run before left of this upload, and the file with it.
-    #[arg(long, requires = "resume_file")]
+    #[arg(long, requires = "resume_file", env = "GCSD_ABORT", value_parser = clap::builder::FalseyValueParser::new())]
     abort: bool,
     #[command(flatten)]
     stripes: Stripes,

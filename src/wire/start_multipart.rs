@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, fit, put};
 use super::destination::{RawDestination, put_destination};
-use super::object::KEY_BIT;
-use crate::types::Destination;
+use super::object::{KEY_BIT, PRECONDITION_BITS};
+use crate::types::{Destination, Preconditions};
 
 /// What the object will be. A multipart upload knows no preconditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,13 @@ impl WireArgs for Args {
         if raw.count.get() != 0 {
             return Err(ArgsError::Reserved("reserved"));
         }
-        let destination = raw.unpack(KEY_BIT, &mut reader)?;
+        let destination = raw.unpack(KEY_BIT | PRECONDITION_BITS, &mut reader)?;
+        if destination.preconditions != Preconditions::default() {
+            return Err(ArgsError::Value {
+                field: "preconditions",
+                why: "cannot be given: multipart uploads know none",
+            });
+        }
         if destination.fields.is_some() {
             return Err(ArgsError::Value {
                 field: "fields",
