@@ -4,7 +4,7 @@ import io
 import os
 import tempfile
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage import transfer_manager
@@ -264,6 +264,39 @@ def transfers():
         assert results == [None] * 20
         for index, name in enumerate(small):
             same(f"python/many/{name}", payload(1000 + index, seed=index))
+
+
+@test
+def keys():
+    """encryption keys that the client keeps: every kind of upload, read, rewrite; gcsd reads and writes them, too"""
+    key, other = bytes(range(32)), bytes(32)
+    data = payload(11 * MIB + 3, seed=79)
+    under = lambda name, key, **more: bucket.blob(f"python/{name}", encryption_key=key, **more)
+    under("locked", key).upload_from_string(data)
+    under("locked-chunks", key, chunk_size=256 * KIB).upload_from_file(Unseekable(data))
+    with tempfile.TemporaryDirectory() as folder:
+        path, key_file = os.path.join(folder, "whole"), os.path.join(folder, "key")
+        for name, content in ((path, data), (key_file, key)):
+            with open(name, "wb") as out:
+                out.write(content)
+        transfer_manager.upload_chunks_concurrently(
+            path, under("locked-parts", key), chunk_size=5 * MIB, worker_type=transfer_manager.THREAD
+        )
+        gcsd("put", path, f"gs://{BUCKET}/python/locked-gcsd", "--encryption-key-file", key_file)
+        for name in ("locked", "locked-chunks", "locked-parts", "locked-gcsd"):
+            assert under(name, key).download_as_bytes() == data, name
+            shown = bucket.get_blob(f"python/{name}")
+            assert (shown.size, shown.crc32c) == (len(data), None), name
+            for wrong in (None, other):
+                try:
+                    under(name, wrong).download_as_bytes()
+                except BadRequest:
+                    continue
+                raise AssertionError(f"{name} is read without its key")
+            got = gcsd("get", f"gs://{BUCKET}/python/{name}", "-", "--encryption-key-file", key_file)
+            assert got == data, name
+    token, _, _ = under("rotated", other).rewrite(under("locked", key))
+    assert token is None and under("rotated", other).download_as_bytes() == data
 
 
 @test
