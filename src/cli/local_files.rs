@@ -227,7 +227,7 @@ mod tests {
         );
         assert_eq!(
             found(&sources, ALL).await,
-            ["dir/a", "dir/link", "dir/sub/b", "io", no_file, to_dir]
+            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, no_file]
         );
         let ignoring = Looking {
             ignore_symlinks: true,
