@@ -153,6 +153,7 @@ async fn run() -> Outcome<()> {
         metadata: Bytes::new(),
         preconditions: Preconditions::default(),
         size: None,
+        key: None,
     };
     let mut config = gcs::Config::new(endpoint.parse()?);
     config.credentials = CredentialsSource::Anonymous;
