@@ -237,7 +237,13 @@ impl Gcs {
                 404 | 410 => Cancelled::Unknown,
                 200..=299 => match Object::parse(&answer.body) {
                     Some(object) => Cancelled::Finished(object),
-                    None => Cancelled::Cancelled,
+                    // Emulators say so; whoever says more has not understood the question.
+                    None if answer.body.is_empty() => Cancelled::Cancelled,
+                    None => {
+                        return Err(
+                            answer.unexpected("neither a cancelled upload nor an object that can be read")
+                        );
+                    }
                 },
                 _ => return Err(answer.error(Call::Cancel)),
             };

@@ -31,7 +31,7 @@ pub(super) fn object_headers(destination: &Destination) -> Result<HeaderMap, Err
             ("name" | "bucket", _) => {}
             ("metadata", Value::Object(custom)) => {
                 for (key, value) in custom {
-                    let lower = !key.bytes().any(|byte| byte.is_ascii_uppercase());
+                    let lower = !key.is_empty() && !key.bytes().any(|byte| byte.is_ascii_uppercase());
                     let name = HeaderName::try_from(format!("x-goog-meta-{key}"));
                     match (name, value) {
                         (Ok(name), Value::String(value)) if lower => {
@@ -76,9 +76,17 @@ fn dashed(acl: &str) -> String {
     out
 }
 
+/// A header's value that arrives as what it was: visible ASCII, with blanks at most inside.
 fn header_value(field: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_bytes(text.as_bytes())
-        .map_err(|_| invalid(format!("'{field}' cannot travel as a header")))
+    let cannot = || {
+        invalid(format!(
+            "'{field}' cannot travel as a header: patch the object afterwards"
+        ))
+    };
+    if text.is_empty() || text.trim() != text || !text.is_ascii() {
+        return Err(cannot());
+    }
+    HeaderValue::try_from(text).map_err(|_| cannot())
 }
 
 fn unknown(field: &str) -> Error {
@@ -106,11 +114,11 @@ mod tests {
 
     #[test]
     fn a_resource_becomes_headers() {
-        let json = r#"{"name":"object","contentType":"text/plain","storageClass":"NEARLINE","metadata":{"a-b":"ü"}}"#;
+        let json = r#"{"name":"object","contentType":"text/plain","storageClass":"NEARLINE","metadata":{"a-b":"x y"}}"#;
         let found = headers(json).expect("headers");
         assert_eq!(found["content-type"], "text/plain");
         assert_eq!(found["x-goog-storage-class"], "NEARLINE");
-        assert_eq!(found["x-goog-meta-a-b"].as_bytes(), "ü".as_bytes());
+        assert_eq!(found["x-goog-meta-a-b"], "x y");
         assert_eq!(found["x-goog-encryption-kms-key-name"], "k");
         assert_eq!(found["x-goog-acl"], "bucket-owner-full-control");
         assert_eq!(found.len(), 5);
@@ -121,6 +129,10 @@ mod tests {
             r#"{"metadata":{"a b":"x"}}"#,
             r#"{"metadata":{"a":1}}"#,
             r#"{"metadata":{"a":"line\nbreak"}}"#,
+            r#"{"metadata":{"":"x"}}"#,
+            r#"{"metadata":{"a":"ü"}}"#,
+            r#"{"metadata":{"a":" x"}}"#,
+            r#"{"contentType":""}"#,
             r#"{"metadata":[]}"#,
             r#"{"contentType":5}"#,
             "[]",

@@ -16,15 +16,12 @@ pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failur
     }
     let session = seat.session()?;
     let answered = seat.call(context.gcs.cancel(&session)).await?;
-    let (reply, http_status) = match answered.answer {
-        Cancelled::Cancelled => (CancelReply::Cancelled, 499),
-        Cancelled::Finished(object) => (
-            CancelReply::Finished {
-                generation: object.info.generation,
-            },
-            200,
-        ),
-        Cancelled::Unknown => (CancelReply::Unknown, 404),
+    let reply = match answered.answer {
+        Cancelled::Cancelled => CancelReply::Cancelled,
+        Cancelled::Finished(object) => CancelReply::Finished {
+            generation: object.info.generation,
+        },
+        Cancelled::Unknown => CancelReply::Unknown,
     };
     seat.with(|open| match reply {
         CancelReply::Unknown => open.upload.lost(),
@@ -32,7 +29,7 @@ pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failur
     })?;
     Ok(Answer::of_gcs(
         Reply::CancelUpload(reply),
-        http_status,
+        answered.http_status,
         Bytes::new(),
     ))
 }

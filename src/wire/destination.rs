@@ -54,6 +54,9 @@ impl RawDestination {
     /// Reads the variable fields. `allowed` are the bits that `present` may have.
     pub(super) fn unpack(&self, allowed: u32, reader: &mut Reader) -> Result<Destination, ArgsError> {
         let present = known_bits(self.present.get(), allowed, "present")?;
+        if allowed & NUMBER_BIT == 0 && self.number.get() != 0 {
+            return Err(ArgsError::Reserved("number"));
+        }
         let bucket = BucketName::new(reader.text(self.bucket_len.get().into(), "bucket")?)?;
         let object = ObjectName::new(reader.text(self.object_len.get().into(), "object")?)?;
         let user_project = reader.optional_text(self.user_project_len.get().into(), "user_project")?;

@@ -330,6 +330,7 @@ async fn a_cancellation_says_what_it_found() {
         ("HTTP/1.1 204 No Content\r\n\r\n", Some(Cancelled::Cancelled)),
         (lost.as_str(), Some(Cancelled::Unknown)),
         ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", None),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", None),
     ] {
         let peer = Peer::listen().await;
         let gcs = peer.gcs();
