@@ -165,7 +165,9 @@ impl Outcome {
         }
         // A session whose URI was lost on its way is known to nobody. One fault loses one.
         let lost = usize::from(self.cell.place.starts_with("start") || self.cell.scenario.tls);
-        if self.open > lost {
+        // On a busy machine an answer can come too late by itself: a failure more than the fault's.
+        let late = usize::try_from(self.recovered.saturating_sub(1)).unwrap_or(usize::MAX);
+        if self.open > lost + late {
             problems.push(format!("{} sessions are left open", self.open));
         }
         problems

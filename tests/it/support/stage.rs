@@ -26,8 +26,8 @@ struct Patience {
 
 /// Where something stands still on purpose.
 const LITTLE: Patience = Patience {
-    gcs: Duration::from_millis(400),
-    client: Duration::from_millis(1000),
+    gcs: Duration::from_millis(1000),
+    client: Duration::from_millis(2500),
 };
 
 /// Where nothing goes wrong.
