@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gcsd::client::{Body, Direct, NewObject, OpenUpload, Options, UnreliableWriter, ViaDaemon};
-use gcsd::gcs::{self, CredentialsSource, Gcs};
-use gcsd::net::TcpConnector;
-use gcsd::types::Preconditions;
+use gcsd_client::{Body, Direct, NewObject, OpenUpload, Options, UnreliableWriter, ViaDaemon};
+use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_net::TcpConnector;
+use gcsd_types::Preconditions;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -155,7 +155,7 @@ async fn run() -> Outcome<()> {
         size: None,
         key: None,
     };
-    let mut config = gcs::Config::new(endpoint.parse()?);
+    let mut config = gcsd_gcs::Config::new(endpoint.parse()?);
     config.credentials = CredentialsSource::Anonymous;
     let connector = Arc::new(TcpConnector);
     let mut direct = Direct::new(Gcs::new(config, connector.clone())?, object.clone());

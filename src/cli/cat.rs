@@ -16,9 +16,9 @@ use super::pattern::is_pattern;
 use super::recovered;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
-use crate::client::Report;
-use crate::types::{ObjectName, ObjectRef};
-use crate::wire::read_at::{self, Range};
+use gcsd_client::Report;
+use gcsd_types::{ObjectName, ObjectRef};
+use gcsd_wire::read_at::{self, Range};
 
 /// Print objects to standard output, one after the other.
 ///
@@ -98,7 +98,7 @@ async fn one(
     };
     let head = args
         .display_url
-        .then(|| format!("==> {} <==\n", crate::client::one_line(&place)));
+        .then(|| format!("==> {} <==\n", gcsd_client::one_line(&place)));
     let open = || {
         let written = head.map_or(Ok(()), |head| {
             std::io::Write::write_all(&mut Stream::Stdout, head.as_bytes())

@@ -14,8 +14,8 @@ use super::operands;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
-use crate::types::{ComposeSource, ObjectName};
-use crate::wire::compose_objects;
+use gcsd_types::{ComposeSource, ObjectName};
+use gcsd_wire::compose_objects;
 
 /// Make one object of up to 32, in their order.
 ///

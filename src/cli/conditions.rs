@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::gs_url::GsUrl;
-use crate::types::{BucketName, ObjectName, ObjectRef, Preconditions};
+use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 
 /// What must hold of the object.
 #[derive(Debug, Clone, Default, Args)]

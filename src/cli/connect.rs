@@ -11,8 +11,8 @@ use super::exit::Failure;
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::units;
-use crate::client::{Address, Connection, Daemons, Options, ReliableRequests};
-use crate::net::{SharedConnector, TcpConnector};
+use gcsd_client::{Address, Connection, Daemons, Options, ReliableRequests};
+use gcsd_net::{SharedConnector, TcpConnector};
 
 /// Which daemon, and how long to wait for it.
 #[derive(Debug, Clone, Args)]

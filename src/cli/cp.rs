@@ -15,9 +15,9 @@ use super::operands;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
-use crate::client::ReliableRequests;
-use crate::types::{ObjectName, ObjectRef, Rewrite};
-use crate::wire::Kind;
+use gcsd_client::ReliableRequests;
+use gcsd_types::{ObjectName, ObjectRef, Rewrite};
+use gcsd_wire::Kind;
 
 /// Copy objects within Cloud Storage.
 ///

@@ -103,7 +103,7 @@ impl Crew {
             Outcome::Done(line) => line,
             Outcome::Skipped(why) => {
                 if !self.saying.quiet {
-                    let place = crate::client::one_line(place);
+                    let place = gcsd_client::one_line(place);
                     eprintln!("gcsd: skipped: {why}: {place}");
                 }
                 json!({ "skipped": why })
@@ -115,7 +115,7 @@ impl Crew {
                     Some(other) if other != exit => Some(Exit::Failed),
                     _ => Some(exit),
                 };
-                let failure = failure.or_at(crate::client::one_line(place));
+                let failure = failure.or_at(gcsd_client::one_line(place));
                 failure.report();
                 json!({ "error": failure.json() })
             }

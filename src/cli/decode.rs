@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::exit::{Exit, Failure, of_status};
 use super::fields::{Fields, hex, json_or_text};
-use crate::types::Crc32c;
-use crate::wire::codec::FrameError;
-use crate::wire::head::STREAMED;
-use crate::wire::piece::CHECKSUM_LEN;
-use crate::wire::{
+use gcsd_types::Crc32c;
+use gcsd_wire::codec::FrameError;
+use gcsd_wire::head::STREAMED;
+use gcsd_wire::piece::CHECKSUM_LEN;
+use gcsd_wire::{
     ErrorReply, HEAD_LEN, HeadError, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyHead, Request,
     RequestHead, WireArgs as _, check,
 };

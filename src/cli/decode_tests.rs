@@ -1,7 +1,7 @@
 //! Tests of `gcsd decode`.
 
 use super::*;
-use crate::wire::{Kind, Retry, Status, ping, start_upload};
+use gcsd_wire::{Kind, Retry, Status, ping, start_upload};
 
 fn decode(input: &[u8], options: DecodeArgs) -> (Result<u64, String>, Exit, String, Vec<u8>) {
     let mut decoder = Decoder {

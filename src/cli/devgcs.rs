@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::exit::{Failure, failed};
 use super::open_files;
 use super::stop::Signals;
-use crate::devgcs::faults::Plan;
-use crate::devgcs::{Config, DevGcs, Storage, Tls};
+use devgcs::faults::Plan;
+use devgcs::{Config, DevGcs, Storage, Tls};
 
 /// Run a faithful Cloud Storage server on this machine, for tests and development
 ///

@@ -15,10 +15,10 @@ use super::destination::{Destination, Stream};
 use super::exit::{Failure, failed};
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
-use crate::client::{Daemons, ReadError, ReliableReader, ReliableRequests, Report, RetryPolicy};
-use crate::types::{Crc32c, ObjectInfo, Preconditions};
-use crate::wire::read_at::{Args, Range};
-use crate::wire::stat_object;
+use gcsd_client::{Daemons, ReadError, ReliableReader, ReliableRequests, Report, RetryPolicy};
+use gcsd_types::{Crc32c, ObjectInfo, Preconditions};
+use gcsd_wire::read_at::{Args, Range};
+use gcsd_wire::stat_object;
 
 /// The fewest bytes that are worth a connection of their own.
 const LEAST: u64 = 1 << 20;

@@ -25,9 +25,9 @@ use super::gs_url::GsUrl;
 use super::new_object::NewObject;
 use super::secret::read_secret;
 use super::units;
-use crate::types::Crc32c;
-use crate::wire::args::Empty;
-use crate::wire::{
+use gcsd_types::Crc32c;
+use gcsd_wire::args::Empty;
+use gcsd_wire::{
     HEAD_LEN, Request, RequestHead, VERSION, attach_upload, finish_upload, hello, ping, write_at,
 };
 

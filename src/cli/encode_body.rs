@@ -9,9 +9,9 @@ use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::units;
-use crate::types::Crc32c;
-use crate::wire::PieceHead;
-use crate::wire::head::STREAMED;
+use gcsd_types::Crc32c;
+use gcsd_wire::PieceHead;
+use gcsd_wire::head::STREAMED;
 
 /// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
 const MAX_PIPE: u64 = 256 << 20;

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use clap::builder::FalseyValueParser;
 
 use super::HeadArgs;
-use crate::types::{BucketName, BucketQuery, BucketRef, Preconditions};
-use crate::wire::{Request, list_buckets, stat_bucket};
+use gcsd_types::{BucketName, BucketQuery, BucketRef, Preconditions};
+use gcsd_wire::{Request, list_buckets, stat_bucket};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum BucketRequest {

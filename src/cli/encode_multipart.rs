@@ -7,9 +7,9 @@ use super::{HeadArgs, crc32c};
 use crate::cli::exit::Failure;
 use crate::cli::gs_url::GsUrl;
 use crate::cli::new_object::NewObject;
-use crate::types::{Crc32c, MAX_PARTS, MultipartRef, Part};
-use crate::wire::multipart::encode_parts;
-use crate::wire::{Request, abort_multipart, complete_multipart, list_parts, start_multipart, upload_part};
+use gcsd_types::{Crc32c, MAX_PARTS, MultipartRef, Part};
+use gcsd_wire::multipart::encode_parts;
+use gcsd_wire::{Request, abort_multipart, complete_multipart, list_parts, start_multipart, upload_part};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum MultipartRequest {

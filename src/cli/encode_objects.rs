@@ -13,9 +13,9 @@ use crate::cli::get::range;
 use crate::cli::gs_url::{BucketUrl, GsUrl};
 use crate::cli::new_object::NewObject;
 use crate::cli::units;
-use crate::types::{ComposeSource, Crc32c, Destination, ObjectQuery, ObjectRef, Preconditions, Rewrite};
-use crate::wire::read_at::Range;
-use crate::wire::{
+use gcsd_types::{ComposeSource, Crc32c, Destination, ObjectQuery, ObjectRef, Preconditions, Rewrite};
+use gcsd_wire::read_at::Range;
+use gcsd_wire::{
     Request, compose_objects, delete_object, list_objects, move_object, patch_object, put_object, read_at,
     rewrite_object, stat_object,
 };

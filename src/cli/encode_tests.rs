@@ -116,7 +116,7 @@ fn the_parts_of_an_object_stand_in_the_body() {
     let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().expect("a head");
     let head = RequestHead::decode(head).expect("a good head");
     let args = usize::try_from(head.args_len).expect("short");
-    let parts = crate::wire::multipart::decode_parts(rest[args..].to_vec().into()).expect("a list");
+    let parts = gcsd_wire::multipart::decode_parts(rest[args..].to_vec().into()).expect("a list");
     let parts: Vec<_> = parts
         .iter()
         .map(|part| (part.number, part.etag.as_str()))

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
 use super::exit::{Failure, failed};
-use crate::types::EncryptionKey;
+use gcsd_types::EncryptionKey;
 
 /// The key of one object.
 #[derive(Debug, Clone, Default, Args)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::client::{self, GivenUp, ReadError, StripedError, UploadError};
-use crate::wire::{Kind, Layer, Retry, Status};
+use gcsd_client::{self, GivenUp, ReadError, StripedError, UploadError};
+use gcsd_wire::{Kind, Layer, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,22 +195,22 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<client::Error> for Failure {
-    fn from(error: client::Error) -> Self {
+impl From<gcsd_client::Error> for Failure {
+    fn from(error: gcsd_client::Error) -> Self {
         let exit = match &error {
-            client::Error::Daemon(answer) => of_status(answer.status),
-            client::Error::Connection(_) => Exit::Temporary,
-            client::Error::Damaged { .. } => Exit::Differs,
-            client::Error::Source(_) | client::Error::Request(_) => Exit::Failed,
+            gcsd_client::Error::Daemon(answer) => of_status(answer.status),
+            gcsd_client::Error::Connection(_) => Exit::Temporary,
+            gcsd_client::Error::Damaged { .. } => Exit::Differs,
+            gcsd_client::Error::Source(_) | gcsd_client::Error::Request(_) => Exit::Failed,
         };
         let advice = match &error {
-            client::Error::Daemon(answer) => of_kind(answer.status),
-            client::Error::Connection(lost) => match lost.reason {
-                client::Reason::Connect { .. } => Some(NO_DAEMON),
-                client::Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),
+            gcsd_client::Error::Daemon(answer) => of_kind(answer.status),
+            gcsd_client::Error::Connection(lost) => match lost.reason {
+                gcsd_client::Reason::Connect { .. } => Some(NO_DAEMON),
+                gcsd_client::Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),
                 _ => Some("try again"),
             },
-            client::Error::Damaged { .. } => Some("try again"),
+            gcsd_client::Error::Damaged { .. } => Some("try again"),
             _ => None,
         };
         Self::new(exit, error.name(), &error).advise_if(advice)
@@ -218,8 +218,8 @@ impl From<client::Error> for Failure {
 }
 
 /// What an upload met and recovers from, or does not.
-impl From<&client::Failure> for Failure {
-    fn from(failure: &client::Failure) -> Self {
+impl From<&gcsd_client::Failure> for Failure {
+    fn from(failure: &gcsd_client::Failure) -> Self {
         let exit = match failure.status {
             Some(status) => of_status(status),
             None if failure.name == "damaged" => Exit::Differs,
@@ -351,8 +351,8 @@ fn of_kind(status: Status) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{DaemonError, Error};
-    use crate::wire::{ErrorReply, Opcode};
+    use gcsd_client::{DaemonError, Error};
+    use gcsd_wire::{ErrorReply, Opcode};
 
     #[test]
     fn a_failure_is_one_line_that_begins_with_its_name() {

@@ -6,11 +6,11 @@ mod objects;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::client::one_line;
-use crate::types::{EncryptionKey, MultipartRef, ObjectInfo, Preconditions};
-use crate::wire::progress::Progress;
-use crate::wire::read_at::{self, Range};
-use crate::wire::{
+use gcsd_client::one_line;
+use gcsd_types::{EncryptionKey, MultipartRef, ObjectInfo, Preconditions};
+use gcsd_wire::progress::Progress;
+use gcsd_wire::read_at::{self, Range};
+use gcsd_wire::{
     ErrorReply, Reply, Request, Status, abort_multipart, attach_upload, cancel_upload, start_upload,
 };
 use objects::source;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Fields, json_or_text};
-use crate::types::{
+use gcsd_types::{
     BucketInfo, BucketQuery, BucketRef, ComposeSource, Destination, ObjectQuery, ObjectRef, Preconditions,
     Rewrite, Rewritten,
 };
-use crate::wire::page;
+use gcsd_wire::page;
 
 impl Fields {
     pub(super) fn object_ref(&mut self, of: &ObjectRef) {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::client::{BodySource, NextPiece, Rereadable};
+use gcsd_client::{BodySource, NextPiece, Rereadable};
 
 /// How much is made at a time, in bytes: a multiple of 8.
 const PIECE: u64 = 256 * 1024;

@@ -21,8 +21,8 @@ use super::operands;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::{get_many, progress, recovered};
-use crate::types::{BucketName, ObjectName, ObjectRef};
-use crate::wire::read_at::{self, Range};
+use gcsd_types::{BucketName, ObjectName, ObjectRef};
+use gcsd_wire::read_at::{self, Range};
 
 /// Download objects, or a part of one.
 ///

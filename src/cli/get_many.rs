@@ -13,8 +13,8 @@ use super::exit::{Failure, failed};
 use super::get::GetArgs;
 use super::gs_url::{BucketUrl, GsUrl};
 use super::walk::{Walk, Walking};
-use crate::types::ObjectName;
-use crate::wire::read_at::{self, Range};
+use gcsd_types::ObjectName;
+use gcsd_wire::read_at::{self, Range};
 
 /// The directory that the files go to.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::types::{BucketName, NameError, ObjectName};
+use gcsd_types::{BucketName, NameError, ObjectName};
 
 /// An object, as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Found, Walk, Walking, nothing};
 use super::{stat, units};
-use crate::client::{BucketPages, ListedObject, ReliableRequests, one_line};
-use crate::types::BucketQuery;
+use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
+use gcsd_types::BucketQuery;
 
 /// List objects.
 ///

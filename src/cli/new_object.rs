@@ -8,8 +8,8 @@ use super::conditions::{Conditions, Payer};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
-use crate::types::{Destination, Preconditions};
-use crate::wire::start_upload;
+use gcsd_types::{Destination, Preconditions};
+use gcsd_wire::start_upload;
 
 /// The metadata of a new object.
 #[derive(Debug, Clone, Default, Args)]

@@ -27,7 +27,7 @@ where
         Some(text) => text.parse().map_err(Failure::usage),
         None => Err(Failure::usage("it is not UTF-8")),
     };
-    parsed.map_err(|failure| failure.at(crate::client::one_line(&text)))
+    parsed.map_err(|failure| failure.at(gcsd_client::one_line(&text)))
 }
 
 /// Reads operands.

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::exit::Failure;
 use super::units;
-use crate::client::{RetryPolicy, WriterOptions};
-use crate::types::CHUNK_ALIGNMENT;
+use gcsd_client::{RetryPolicy, WriterOptions};
+use gcsd_types::CHUNK_ALIGNMENT;
 
 /// How much is read before it is handed over, in bytes. Two such pieces wait at most.
 const PIECE: usize = 256 * 1024;

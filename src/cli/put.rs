@@ -23,11 +23,11 @@ use super::stop::Signals;
 use super::stripes::{PartMeter, Stripes, leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, units};
-use crate::client::{
+use gcsd_client::{
     Aborted, Checkpoint, DaemonRoute, FileSource, Left, ReliableUpload, ReliableWriter, Rereadable as _,
     StripedAborted, StripedUpload, ViaDaemon,
 };
-use crate::types::Crc32c;
+use gcsd_types::Crc32c;
 
 /// Upload a file, or what comes through a pipe, as one object.
 ///

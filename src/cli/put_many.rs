@@ -20,7 +20,7 @@ use super::new_object::NewObject;
 use super::retries::Retries;
 use super::upload::{Telling, Upload, Uploaded};
 use super::{progress, recovered};
-use crate::client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
+use gcsd_client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
 
 /// How several files are taken.
 #[derive(Debug, Clone, Args)]

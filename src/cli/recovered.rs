@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::exit::{Failure, UNREACHABLE};
 use super::retries::Patience;
-use crate::client::Report;
+use gcsd_client::Report;
 
 /// Says what failed and is tried again, once for each kind of failure until something works again. It never ends by
 /// itself.

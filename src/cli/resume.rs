@@ -16,10 +16,10 @@ use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::temporary::{PRIVATE, Temporary};
 use super::upload::Why;
-use crate::client::{
+use gcsd_client::{
     Checkpoint, FileSource, Keep, NewObject, Report, Rereadable as _, StripedCheckpoint, Token, UploadError,
 };
-use crate::wire::Kind;
+use gcsd_wire::Kind;
 
 /// The form of the file.
 const VERSION: u32 = 1;

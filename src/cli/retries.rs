@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::units;
-use crate::client::RetryPolicy;
+use gcsd_client::RetryPolicy;
 
 /// How long throwing an upload away may take: somebody waits for it.
 const CLEARING: Duration = Duration::from_secs(15);

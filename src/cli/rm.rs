@@ -12,9 +12,9 @@ use super::gs_url::BucketUrl;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
-use crate::client::ReliableRequests;
-use crate::types::{ObjectName, ObjectRef};
-use crate::wire::delete_object;
+use gcsd_client::ReliableRequests;
+use gcsd_types::{ObjectName, ObjectRef};
+use gcsd_wire::delete_object;
 
 /// Delete objects.
 ///

@@ -14,13 +14,13 @@ use super::exit::{Failure, failed};
 use super::secret::read_secret;
 use super::stop::Signals;
 use super::{open_files, units};
-use crate::devgcs::{self, DevGcs, Storage};
-use crate::fault::{self, FaultyConnector};
-use crate::gcs::{self, CredentialsSource, Endpoint, Gcs};
-use crate::net::{SharedConnector, TcpConnector};
 use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
-use crate::wire::DEFAULT_MAX_ARGS;
+use devgcs::{self, DevGcs, Storage};
+use gcsd_fault::{self, FaultyConnector};
+use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
+use gcsd_net::{SharedConnector, TcpConnector};
+use gcsd_wire::DEFAULT_MAX_ARGS;
 
 /// Where the daemon listens if nobody says otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4743);
@@ -160,7 +160,7 @@ pub(super) struct Args {
         default_value = "off",
         help_heading = "Tests"
     )]
-    faults: fault::Plan,
+    faults: gcsd_fault::Plan,
 }
 
 fn read_buffer(text: &str) -> Result<usize, String> {
@@ -273,7 +273,7 @@ fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
             _ => (Endpoint::google(), false),
         },
     };
-    let config = gcs::Config {
+    let config = gcsd_gcs::Config {
         ca_file: args.ca_file.clone(),
         credentials: match &args.credentials {
             Some(file) => CredentialsSource::File(file.clone()),
@@ -284,10 +284,10 @@ fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
         connect_timeout: args.connect_timeout,
         stall_timeout: args.gcs_timeout,
         source_timeout: args.client_timeout,
-        ..gcs::Config::new(endpoint)
+        ..gcsd_gcs::Config::new(endpoint)
     };
     let mut connector: SharedConnector = Arc::new(TcpConnector);
-    if args.faults != fault::Plan::default() {
+    if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");
         connector = Arc::new(FaultyConnector::new(connector, args.faults.clone()));
     }

@@ -9,8 +9,8 @@ use super::conditions::ObjectArgs;
 use super::connect::Daemon;
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
-use crate::types::{ObjectInfo, ObjectRef};
-use crate::wire::stat_object;
+use gcsd_types::{ObjectInfo, ObjectRef};
+use gcsd_wire::stat_object;
 
 /// Show what GCS knows of an object.
 #[derive(Debug, Clone, Args)]
@@ -72,16 +72,16 @@ pub(super) fn show(url: &str, object: &ObjectInfo, resource: &Map<String, Value>
         ("updated", "updated"),
     ] {
         if let Some(text) = resource.get(field).and_then(Value::as_str) {
-            lines.push((name, crate::client::one_line(text)));
+            lines.push((name, gcsd_client::one_line(text)));
         }
     }
     if let Some(Value::Object(own)) = resource.get("metadata") {
         for (key, value) in own {
             let pair = format!("{key}={}", value.as_str().unwrap_or_default());
-            lines.push(("metadata", crate::client::one_line(&pair)));
+            lines.push(("metadata", gcsd_client::one_line(&pair)));
         }
     }
-    let mut text = format!("{}\n", crate::client::one_line(url));
+    let mut text = format!("{}\n", gcsd_client::one_line(url));
     for (name, value) in lines {
         text += &format!("  {name:<17} {value}\n");
     }
@@ -91,7 +91,7 @@ pub(super) fn show(url: &str, object: &ObjectInfo, resource: &Map<String, Value>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Crc32c;
+    use gcsd_types::Crc32c;
 
     #[test]
     fn an_object_is_shown_a_field_a_line() {

@@ -9,11 +9,11 @@ use indicatif::ProgressBar;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::units;
-use crate::client::{
+use gcsd_client::{
     BodySource, Left, NextPiece, Rereadable, RetryPolicy, SourceChanged, StripedCheckpoint, StripedOptions,
     Via,
 };
-use crate::types::CHUNK_ALIGNMENT;
+use gcsd_types::CHUNK_ALIGNMENT;
 
 /// A part has so many bytes at least, where nothing else is said: a smaller file gains nothing by being cut.
 const USUAL_PART: u64 = 8 << 20;

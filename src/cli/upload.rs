@@ -12,12 +12,12 @@ use super::recovered::tell;
 use super::resume::Resume;
 use super::retries::Patience;
 use super::stripes::leftovers;
-use crate::client::{
+use gcsd_client::{
     Aborted, BodySource, Left, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
     Striped, StripedAborted, StripedError, StripedUpload, UploadError,
 };
-use crate::types::ObjectInfo;
-use crate::wire::Kind;
+use gcsd_types::ObjectInfo;
+use gcsd_wire::Kind;
 
 /// An object that is finished, and has the size and the checksum of what was sent.
 #[derive(Debug)]

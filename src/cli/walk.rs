@@ -8,8 +8,8 @@ use super::conditions::Payer;
 use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::pattern::{Pattern, is_pattern, literal};
-use crate::client::{ListedObject, ObjectPage, ObjectPages, ReliableRequests};
-use crate::types::ObjectQuery;
+use gcsd_client::{ListedObject, ObjectPage, ObjectPages, ReliableRequests};
+use gcsd_types::ObjectQuery;
 
 /// The fields of an object that a walk asks for unless all are wanted.
 const FIELDS: &str = "items(name,generation,metageneration,size,crc32c,timeCreated),prefixes,nextPageToken";

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::gcs::Aborted;
-use crate::wire::Reply;
-use crate::wire::abort_multipart::{Args, Reply as AbortReply};
+use gcsd_gcs::Aborted;
+use gcsd_wire::Reply;
+use gcsd_wire::abort_multipart::{Args, Reply as AbortReply};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let aborted = context.gcs.abort_multipart(&args.of).await?;

@@ -2,9 +2,9 @@
 
 use super::uploads::{Bound, OpenUpload};
 use super::{Answer, Context, Failure, Seat};
-use crate::upload::Upload;
-use crate::wire::Reply;
-use crate::wire::attach_upload::{Args, Reply as AttachReply};
+use gcsd_gcs::upload::Upload;
+use gcsd_wire::Reply;
+use gcsd_wire::attach_upload::{Args, Reply as AttachReply};
 
 pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
     seat.check_free()?;

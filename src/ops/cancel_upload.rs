@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure, Seat};
-use crate::gcs::Cancelled;
-use crate::wire::Reply;
-use crate::wire::cancel_upload::Reply as CancelReply;
+use gcsd_gcs::Cancelled;
+use gcsd_wire::Reply;
+use gcsd_wire::cancel_upload::Reply as CancelReply;
 
 pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
     if let Some(object) = seat.with(|open| open.upload.object())? {

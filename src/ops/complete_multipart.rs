@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::types::Part;
-use crate::wire::Reply;
-use crate::wire::complete_multipart::{Args, Reply as CompleteReply};
+use gcsd_types::Part;
+use gcsd_wire::Reply;
+use gcsd_wire::complete_multipart::{Args, Reply as CompleteReply};
 
 /// Makes the object of `parts`.
 pub async fn run(context: &Context, args: &Args, parts: &[Part]) -> Result<Answer, Failure> {

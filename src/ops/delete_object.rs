@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::wire::Reply;
-use crate::wire::args::Empty;
-use crate::wire::delete_object::Args;
+use gcsd_wire::Reply;
+use gcsd_wire::args::Empty;
+use gcsd_wire::delete_object::Args;
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let http_status = context.gcs.delete_object(&args.of).await?.http_status;

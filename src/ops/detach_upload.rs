@@ -2,8 +2,8 @@
 
 use super::uploads::Bound;
 use super::{Answer, Failure, Seat};
-use crate::wire::Reply;
-use crate::wire::args::Empty;
+use gcsd_wire::Reply;
+use gcsd_wire::args::Empty;
 
 pub(super) fn run(seat: &Seat) -> Result<Answer, Failure> {
     seat.with(|_| ())?;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::gcs::SessionUri;
+use gcsd_gcs::SessionUri;
 
 /// Below this the table is never made smaller.
 const SMALL: usize = 1024;

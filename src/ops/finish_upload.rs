@@ -2,9 +2,9 @@
 
 use super::write_at::reported;
 use super::{Answer, Context, Failure, Seat};
-use crate::wire::Reply;
-use crate::wire::finish_upload::Args;
-use crate::wire::progress::Progress;
+use gcsd_wire::Reply;
+use gcsd_wire::finish_upload::Args;
+use gcsd_wire::progress::Progress;
 
 pub(super) async fn run(context: &Context, seat: &Seat, args: Args) -> Result<Answer, Failure> {
     let session = seat.session()?;

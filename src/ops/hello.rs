@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{Answer, Context, Failure};
-use crate::types::CHUNK_ALIGNMENT;
-use crate::wire::hello::{Args, Reply as HelloReply};
-use crate::wire::{Kind, Reply, Retry, VERSION};
+use gcsd_types::CHUNK_ALIGNMENT;
+use gcsd_wire::hello::{Args, Reply as HelloReply};
+use gcsd_wire::{Kind, Reply, Retry, VERSION};
 
 /// What a client must know to be served. Never printed, and compared in constant time.
 #[derive(Clone)]

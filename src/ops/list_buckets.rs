@@ -2,8 +2,8 @@
 
 use super::list_objects::send;
 use super::{Answer, Context, Failure, Replier};
-use crate::wire::Reply;
-use crate::wire::list_buckets::Args;
+use gcsd_wire::Reply;
+use gcsd_wire::list_buckets::Args;
 
 pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Result<Answer, Failure> {
     let page = context.gcs.list_buckets(&args.query).await?;

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure, Replier};
-use crate::gcs::PageStream;
-use crate::wire::list_objects::Args;
-use crate::wire::page::{End, Reply as PageReply};
-use crate::wire::{Kind, Reply, Retry};
+use gcsd_gcs::PageStream;
+use gcsd_wire::list_objects::Args;
+use gcsd_wire::page::{End, Reply as PageReply};
+use gcsd_wire::{Kind, Reply, Retry};
 
 pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Result<Answer, Failure> {
     let page = context.gcs.list_objects(&args.query).await?;

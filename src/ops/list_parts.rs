@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::wire::list_parts::{Args, MAX_PAGE};
-use crate::wire::{DEFAULT_MAX_ARGS, Kind, Reply, Retry};
+use gcsd_wire::list_parts::{Args, MAX_PAGE};
+use gcsd_wire::{DEFAULT_MAX_ARGS, Kind, Reply, Retry};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let max = match args.max_parts {

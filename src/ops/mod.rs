@@ -38,15 +38,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use crate::failure::Failure;
 pub use fences::Fences;
+pub use gcsd_failure::Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};
 
-use crate::gcs::{Answered, Gcs, Object};
-use crate::wire::object::Described;
-use crate::wire::{Kind, Opcode, Reply, Request, Retry};
+use gcsd_gcs::{Answered, Gcs, Object};
+use gcsd_wire::object::Described;
+use gcsd_wire::{Kind, Opcode, Reply, Request, Retry};
 
 /// What a connection is held to; Hello tells it to the client (proto-spec.md, "Limits and time").
 #[derive(Debug, Clone, Copy)]

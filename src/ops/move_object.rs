@@ -1,8 +1,8 @@
 //! MoveObject: `POST /storage/v1/b/BUCKET/o/OBJECT/moveTo/o/OBJECT` (proto-spec.md, "MoveObject").
 
 use super::{Answer, Context, Failure};
-use crate::wire::Reply;
-use crate::wire::move_object::Args;
+use gcsd_wire::Reply;
+use gcsd_wire::move_object::Args;
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let answered = context

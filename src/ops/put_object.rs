@@ -1,9 +1,9 @@
 //! PutObject: `POST /upload/storage/v1/b/BUCKET/o?uploadType=multipart` (proto-spec.md, "PutObject").
 
 use super::{Answer, Context, Failure};
-use crate::gcs::UploadBody;
-use crate::wire::Reply;
-use crate::wire::put_object::{Args, Reply as PutReply};
+use gcsd_gcs::UploadBody;
+use gcsd_wire::Reply;
+use gcsd_wire::put_object::{Args, Reply as PutReply};
 
 /// Makes the object, whose bytes `body` takes from the client as GCS takes them from us.
 pub async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {

@@ -2,8 +2,8 @@
 
 use super::write_at::reported;
 use super::{Answer, Context, Failure, Seat};
-use crate::wire::Reply;
-use crate::wire::progress::Progress;
+use gcsd_wire::Reply;
+use gcsd_wire::progress::Progress;
 
 pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
     let session = seat.session()?;

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure, Replier};
-use crate::gcs::ReadRange;
-use crate::types::Crc32c;
-use crate::wire::Reply;
-use crate::wire::read_at::{Args, End, Range, Reply as ReadReply, Start};
+use gcsd_gcs::ReadRange;
+use gcsd_types::Crc32c;
+use gcsd_wire::Reply;
+use gcsd_wire::read_at::{Args, End, Range, Reply as ReadReply, Start};
 
 pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Result<Answer, Failure> {
     let range = match args.range {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{Answer, Failure};
-use crate::wire::head::{CHECKED, CLOSING, MORE};
-use crate::wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
+use gcsd_wire::head::{CHECKED, CLOSING, MORE};
+use gcsd_wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
 
 /// A frame of a reply, ready for the socket.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! RewriteObject: `POST /storage/v1/b/BUCKET/o/OBJECT/rewriteTo/b/BUCKET/o/OBJECT` (proto-spec.md, "RewriteObject").
 
 use super::{Answer, Context, Failure};
-use crate::wire::Reply;
-use crate::wire::rewrite_object::{Args, Reply as RewriteReply};
+use gcsd_wire::Reply;
+use gcsd_wire::rewrite_object::{Args, Reply as RewriteReply};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let answered = context.gcs.rewrite_object(&args.rewrite).await?;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::wire::Reply;
-use crate::wire::start_multipart::{Args, Reply as StartReply};
+use gcsd_wire::Reply;
+use gcsd_wire::start_multipart::{Args, Reply as StartReply};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let started = context.gcs.start_multipart(&args.destination).await?;

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
 use super::{Answer, Context, Failure, Seat};
-use crate::gcs::StartUpload;
-use crate::upload::Upload;
-use crate::wire::start_upload::{Args, Reply as StartReply};
-use crate::wire::{Kind, Reply, Retry};
+use gcsd_gcs::StartUpload;
+use gcsd_gcs::upload::Upload;
+use gcsd_wire::start_upload::{Args, Reply as StartReply};
+use gcsd_wire::{Kind, Reply, Retry};
 
 pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
     // A refusal leaves the upload alone that the id is bound to.

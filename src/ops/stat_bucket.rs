@@ -1,8 +1,8 @@
 //! StatBucket: `GET /storage/v1/b/BUCKET` (proto-spec.md, "StatBucket").
 
 use super::{Answer, Context, Failure};
-use crate::wire::Reply;
-use crate::wire::stat_bucket::{Args, Reply as StatReply};
+use gcsd_wire::Reply;
+use gcsd_wire::stat_bucket::{Args, Reply as StatReply};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let answered = context.gcs.stat_bucket(&args.of).await?;

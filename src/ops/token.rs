@@ -13,9 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
-use crate::gcs::SessionUri;
-use crate::types::{BucketName, ObjectName};
-use crate::wire::{Kind, Retry};
+use gcsd_gcs::SessionUri;
+use gcsd_types::{BucketName, ObjectName};
+use gcsd_wire::{Kind, Retry};
 
 /// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
-use crate::gcs::UploadBody;
-use crate::wire::Reply;
-use crate::wire::upload_part::{Args, Reply as PartReply};
+use gcsd_gcs::UploadBody;
+use gcsd_wire::Reply;
+use gcsd_wire::upload_part::{Args, Reply as PartReply};
 
 /// Uploads the part, whose bytes `body` takes from the client as GCS takes them from us.
 pub async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {

@@ -12,9 +12,9 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Failure;
 use super::fences::{Fenced, Fences, Hold};
-use crate::gcs::{self, SessionUri};
-use crate::upload::Upload;
-use crate::wire::{Kind, Opcode, Retry};
+use gcsd_gcs::upload::Upload;
+use gcsd_gcs::{self, SessionUri};
+use gcsd_wire::{Kind, Opcode, Retry};
 
 /// What an id stands for.
 #[derive(Debug)]
@@ -252,7 +252,7 @@ impl Seat {
     /// taken over, the call is cut.
     pub(super) async fn call<T>(
         &self,
-        call: impl Future<Output = Result<T, gcs::Error>>,
+        call: impl Future<Output = Result<T, gcsd_gcs::Error>>,
     ) -> Result<T, Failure> {
         let called = match self.with(|open| open.hold.clone())? {
             Some(hold) => hold.call(call).await,

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure, Seat};
-use crate::gcs::{self, SessionUri, UploadBody, WriteRange};
-use crate::types::Crc32c;
-use crate::upload::{Range, Reported};
-use crate::wire::Reply;
-use crate::wire::progress::Progress;
-use crate::wire::write_at::Args;
+use gcsd_gcs::upload::{Range, Reported};
+use gcsd_gcs::{self, SessionUri, UploadBody, WriteRange};
+use gcsd_types::Crc32c;
+use gcsd_wire::Reply;
+use gcsd_wire::progress::Progress;
+use gcsd_wire::write_at::Args;
 
 /// A range that GCS may be sent.
 #[derive(Debug)]
@@ -114,9 +114,9 @@ pub async fn run(
 }
 
 /// What a session call reports, with the HTTP status that it came as and the object's JSON.
-pub(super) fn reported(progress: gcs::Progress) -> (Reported, u16, Bytes) {
+pub(super) fn reported(progress: gcsd_gcs::Progress) -> (Reported, u16, Bytes) {
     match progress {
-        gcs::Progress::Active { committed } => (Reported::Committed(committed), 308, Bytes::new()),
-        gcs::Progress::Finished(object) => (Reported::Finished(object.info), 200, object.json),
+        gcsd_gcs::Progress::Active { committed } => (Reported::Committed(committed), 308, Bytes::new()),
+        gcsd_gcs::Progress::Finished(object) => (Reported::Finished(object.info), 200, object.json),
     }
 }

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use super::reader::Reader;
 use super::refusal;
-use crate::gcs::{Source, SourceError};
 use crate::ops::Failure;
-use crate::types::Crc32c;
-use crate::wire::piece::CHECKSUM_LEN;
-use crate::wire::{MAX_BODY_LEN, PIECE_HEAD_LEN, PieceError, PieceHead, RequestHead};
+use gcsd_gcs::{Source, SourceError};
+use gcsd_types::Crc32c;
+use gcsd_wire::piece::CHECKSUM_LEN;
+use gcsd_wire::{MAX_BODY_LEN, PIECE_HEAD_LEN, PieceError, PieceHead, RequestHead};
 
 /// A body that is still to be read, at least in part.
 #[derive(Debug)]

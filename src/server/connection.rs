@@ -14,7 +14,7 @@ use super::in_flight::{Flight, InFlight, Room};
 use super::reader::{ReadError, Reader};
 use super::{Shared, refusal, write, writer};
 use crate::ops::{self, Answer, Failure, OutFrame, Replier, Seat, Uploads};
-use crate::wire::{Kind, Opcode, Request, RequestFrame, RequestHead};
+use gcsd_wire::{Kind, Opcode, Request, RequestFrame, RequestHead};
 
 /// How long the input of a connection that is being closed is thrown away, so that a reset by the kernel
 /// does not overtake the last reply.

@@ -12,8 +12,8 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
 
-use crate::wire::codec::FrameError;
-use crate::wire::{HEAD_LEN, RequestCodec, RequestFrame};
+use gcsd_wire::codec::FrameError;
+use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame};
 
 /// Why no further frame can be had.
 #[derive(Debug)]

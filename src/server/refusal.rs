@@ -2,9 +2,9 @@
 
 use super::reader::ReadError;
 use crate::ops::Failure;
-use crate::wire::codec::FrameError;
-use crate::wire::head::{CHECKED, STREAMED};
-use crate::wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
+use gcsd_wire::codec::FrameError;
+use gcsd_wire::head::{CHECKED, STREAMED};
+use gcsd_wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
 
 /// Reads a request out of its frame.
 pub(super) fn read_request(

@@ -12,14 +12,12 @@ use super::body::{Body, Skipped};
 use super::connection::{Job, Next, cut};
 use super::reader::Reader;
 use super::{Shared, refusal};
-use crate::gcs::{BodyState, Lease, SourceError, Tally, UploadBody, lend, lend_all};
 use crate::ops::write_at::Permitted;
 use crate::ops::{self, Answer, Context, Failure, Seat};
-use crate::types::Part;
-use crate::wire::multipart::{MAX_PARTS_LEN, decode_parts};
-use crate::wire::{
-    Kind, MAX_BODY_LEN, Request, Retry, complete_multipart, put_object, upload_part, write_at,
-};
+use gcsd_gcs::{BodyState, Lease, SourceError, Tally, UploadBody, lend, lend_all};
+use gcsd_types::Part;
+use gcsd_wire::multipart::{MAX_PARTS_LEN, decode_parts};
+use gcsd_wire::{Kind, MAX_BODY_LEN, Request, Retry, complete_multipart, put_object, upload_part, write_at};
 
 /// The reader on its way back to the connection's loop.
 pub(super) type Back = (Next, Option<Reader>);

@@ -1,9 +1,9 @@
 //! ListBuckets and StatBucket (proto-spec.md, sections of the same names).
 
-use gcsd::client::{Address, Connection, Options as ClientOptions};
-use gcsd::net::TcpConnector;
-use gcsd::types::{BucketQuery, BucketRef};
-use gcsd::wire::{Kind, Reply, Request, Retry, list_buckets, stat_bucket};
+use gcsd_client::{Address, Connection, Options as ClientOptions};
+use gcsd_net::TcpConnector;
+use gcsd_types::{BucketQuery, BucketRef};
+use gcsd_wire::{Kind, Reply, Request, Retry, list_buckets, stat_bucket};
 
 use crate::support::daemon::{Daemon, Options};
 use crate::support::devgcs;

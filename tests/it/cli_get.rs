@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use gcsd::devgcs::{self, CallKind, Inspect};
-use gcsd::types::Crc32c;
+use devgcs::{self, CallKind, Inspect};
+use gcsd_types::Crc32c;
 use serde_json::Value;
 
 use crate::support::command::{gcsd, run, signal, wait};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gcsd::devgcs::{self, CallKind};
+use devgcs::{self, CallKind};
 use serde_json::Value;
 
 use crate::support::command::run;

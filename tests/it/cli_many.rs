@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use gcsd::devgcs;
 use serde_json::Value;
 use tempfile::TempDir;
 

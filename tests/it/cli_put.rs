@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Child;
 
-use gcsd::devgcs::{self, CallKind, Inspect};
-use gcsd::types::Crc32c;
+use devgcs::{self, CallKind, Inspect};
+use gcsd_types::Crc32c;
 use serde_json::Value;
 use tempfile::TempDir;
 

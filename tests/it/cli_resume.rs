@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Child;
 
-use gcsd::devgcs::{self, CallKind, DevGcs, Inspect};
-use gcsd::types::Crc32c;
+use devgcs::{self, CallKind, DevGcs, Inspect};
+use gcsd_types::Crc32c;
 use tempfile::TempDir;
 
 use crate::support::command::{Ended, gcsd, run, signal, wait};

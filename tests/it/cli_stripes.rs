@@ -4,8 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Child;
 
-use gcsd::devgcs::{self, CallKind, DevGcs};
-use gcsd::types::Crc32c;
+use devgcs::{self, CallKind, DevGcs};
+use gcsd_types::Crc32c;
 use tempfile::TempDir;
 
 use crate::support::command::{Ended, gcsd, run, signal, wait};

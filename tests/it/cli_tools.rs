@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use gcsd::wire::head::MORE;
-use gcsd::wire::read_at::{End, Reply, Start};
-use gcsd::wire::{self, Request};
+use gcsd_wire::head::MORE;
+use gcsd_wire::read_at::{End, Reply, Start};
+use gcsd_wire::{self, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -153,10 +153,10 @@ async fn damaged_bytes_never_get_the_files_name() {
         let mut daemon = scripted::Daemon::accept(&listener).await;
         let (hello, _) = daemon.request().await;
         daemon.reply(hello.sequence, 0, scripted::welcome(), b"").await;
-        let object = gcsd::types::ObjectInfo {
+        let object = gcsd_types::ObjectInfo {
             size: 5,
-            crc32c: Some(gcsd::types::Crc32c::of(b"hello")),
-            ..gcsd::types::ObjectInfo::default()
+            crc32c: Some(gcsd_types::Crc32c::of(b"hello")),
+            ..gcsd_types::ObjectInfo::default()
         };
         let start = Start {
             object,
@@ -165,9 +165,9 @@ async fn damaged_bytes_never_get_the_files_name() {
         };
         let end = End {
             sent: 5,
-            crc32c: gcsd::types::Crc32c::of(b"hullo"),
+            crc32c: gcsd_types::Crc32c::of(b"hullo"),
         };
-        let frame = wire::Reply::ReadAt;
+        let frame = gcsd_wire::Reply::ReadAt;
         // It is read again three times.
         for _ in 0..4 {
             let (read, request) = daemon.request().await;
@@ -225,7 +225,7 @@ async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
     let body = dir.path().join("body");
     let args = ["decode", "--requests", "--body", body.to_str().expect("UTF-8")];
     let shown = run(None, &args, &piped).await.quiet();
-    let crc32c = gcsd::types::Crc32c::of(b"from a pipe").to_base64();
+    let crc32c = gcsd_types::Crc32c::of(b"from a pipe").to_base64();
     assert_eq!(
         shown.text(),
         format!("request 17 WriteAt streamed upload=1 offset=0 body_len=11 body_crc32c={crc32c}\n")

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Body, Error, Options, ReaderBody, Reason};
-use gcsd::wire::head::{CLOSING, MORE};
-use gcsd::wire::{self, ErrorReply, Kind, Opcode, Retry, Status, WireArgs as _};
+use gcsd_client::{Body, Error, Options, ReaderBody, Reason};
+use gcsd_wire::head::{CLOSING, MORE};
+use gcsd_wire::{self, ErrorReply, Kind, Opcode, Retry, Status, WireArgs as _};
 
 use crate::support::scripted::{at, bytes, head, lost, pair, pong, written};
 
@@ -230,7 +230,7 @@ async fn an_answer_to_what_could_not_be_read_ends_the_connection() {
     let (connection, mut daemon) = pair(&Options::default()).await;
     let script = async {
         let (request, _) = daemon.request().await;
-        let nowhere = wire::RequestHead {
+        let nowhere = gcsd_wire::RequestHead {
             opcode: 0,
             sequence: 0,
             ..request

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Connection, Error, ObjectReader, Options, Reason};
-use gcsd::types::{BucketName, Crc32c, ObjectInfo, ObjectName, ObjectRef};
-use gcsd::wire::head::MORE;
-use gcsd::wire::read_at::{Args, End, Range, Reply, Start};
-use gcsd::wire::{self, Kind, Retry, Status, ping};
+use gcsd_client::{Connection, Error, ObjectReader, Options, Reason};
+use gcsd_types::{BucketName, Crc32c, ObjectInfo, ObjectName, ObjectRef};
+use gcsd_wire::head::MORE;
+use gcsd_wire::read_at::{Args, End, Range, Reply, Start};
+use gcsd_wire::{self, Kind, Retry, Status, ping};
 
 use crate::support::scripted::{Daemon, bytes, pair};
 
@@ -22,20 +22,20 @@ fn args() -> Args {
     }
 }
 
-fn start(len: Option<u64>) -> wire::Reply {
-    wire::Reply::ReadAt(Reply::Start(Start {
+fn start(len: Option<u64>) -> gcsd_wire::Reply {
+    gcsd_wire::Reply::ReadAt(Reply::Start(Start {
         object: ObjectInfo::default(),
         offset: 0,
         len,
     }))
 }
 
-fn piece() -> wire::Reply {
-    wire::Reply::ReadAt(Reply::Piece)
+fn piece() -> gcsd_wire::Reply {
+    gcsd_wire::Reply::ReadAt(Reply::Piece)
 }
 
-fn end(sent: u64, crc32c: Crc32c) -> wire::Reply {
-    wire::Reply::ReadAt(Reply::End(End { sent, crc32c }))
+fn end(sent: u64, crc32c: Crc32c) -> gcsd_wire::Reply {
+    gcsd_wire::Reply::ReadAt(Reply::End(End { sent, crc32c }))
 }
 
 /// Begins a read of which the daemon says `len`.
@@ -72,7 +72,7 @@ async fn pieces_come_in_order_between_other_replies() {
         let (other, _) = daemon.request().await;
         let (first, second) = whole.split_at(262_144);
         daemon.reply(sequence, MORE, piece(), first).await;
-        let echo = wire::Reply::Ping(ping::Args::default());
+        let echo = gcsd_wire::Reply::Ping(ping::Args::default());
         daemon.reply(other.sequence, 0, echo, b"").await;
         for part in second.chunks(262_144) {
             daemon.reply(sequence, MORE, piece(), part).await;
@@ -144,7 +144,7 @@ async fn an_error_can_come_before_and_after_the_first_bytes() {
 #[tokio::test]
 async fn frames_out_of_place_end_the_connection() {
     let crc = Crc32c::of(b"hello");
-    type Frames = Vec<(u16, wire::Reply, &'static [u8])>;
+    type Frames = Vec<(u16, gcsd_wire::Reply, &'static [u8])>;
     let scripts: Vec<(&str, Frames)> = vec![
         ("a second start", vec![(MORE, start(Some(5)), b"")]),
         (
@@ -241,7 +241,7 @@ async fn a_read_that_nobody_wants_is_read_past_if_little_is_left() {
     daemon.reply(sequence, 0, end(5, Crc32c::of(b"hello")), b"").await;
     let script = async {
         let (head, _) = daemon.request().await;
-        let echo = wire::Reply::Ping(ping::Args::default());
+        let echo = gcsd_wire::Reply::Ping(ping::Args::default());
         daemon.reply(head.sequence, 0, echo, b"").await;
     };
     let (pong, ()) = tokio::join!(connection.ping(Bytes::new()), script);

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use gcsd::client::{Body, Connection, Error, FileBody, Options, ReaderBody};
-use gcsd::net::{BoxStream, Stream, TcpConnector};
-use gcsd::types::Crc32c;
-use gcsd::wire::head::CLOSING;
-use gcsd::wire::{self, Kind, Request, Retry, Status};
+use gcsd_client::{Body, Connection, Error, FileBody, Options, ReaderBody};
+use gcsd_net::{BoxStream, Stream, TcpConnector};
+use gcsd_types::Crc32c;
+use gcsd_wire::head::CLOSING;
+use gcsd_wire::{self, Kind, Request, Retry, Status};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 
@@ -28,7 +28,9 @@ async fn replies_come_in_any_order() {
             let Request::Ping(args) = request else {
                 panic!("not a ping")
             };
-            daemon.reply(head.sequence, 0, wire::Reply::Ping(args), b"").await;
+            daemon
+                .reply(head.sequence, 0, gcsd_wire::Reply::Ping(args), b"")
+                .await;
         }
     };
     let ping = |text: &'static [u8]| connection.ping(Bytes::from_static(text));

@@ -3,11 +3,11 @@
 use std::io;
 
 use bytes::Bytes;
-use gcsd::client::{Body, BodySource, Connection, Error, NextPiece, Options, ReaderBody};
-use gcsd::net::BoxStream;
-use gcsd::types::Crc32c;
-use gcsd::wire::head::CLOSING;
-use gcsd::wire::{self, Kind, PieceHead, Retry, Status};
+use gcsd_client::{Body, BodySource, Connection, Error, NextPiece, Options, ReaderBody};
+use gcsd_net::BoxStream;
+use gcsd_types::Crc32c;
+use gcsd_wire::head::CLOSING;
+use gcsd_wire::{self, Kind, PieceHead, Retry, Status};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -157,7 +157,7 @@ async fn a_daemon_makes_the_object_of_it_and_nothing_of_what_is_taken_back() {
         .send(Ok(Bytes::copy_from_slice(&body[..1_000_000])))
         .expect("fed");
     feeder.send(Err(io::Error::other("no more"))).expect("fed");
-    let args = wire::write_at::Args::default();
+    let args = gcsd_wire::write_at::Args::default();
     let error = connection.write_at(upload, &args, taken_back).await;
     assert!(matches!(error, Err(Error::Source(_))), "{error:?}");
     let committed = connection.query_upload(upload).await.expect("queried").args;

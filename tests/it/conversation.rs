@@ -1,7 +1,7 @@
 //! The specification's conversation with a real daemon (proto-spec.md, "A whole conversation").
 
 use bytes::Bytes;
-use gcsd::wire::{Opcode, Reply, ReplyHead};
+use gcsd_wire::{Opcode, Reply, ReplyHead};
 
 use crate::support::cases::{self, Args, Head};
 use crate::support::daemon::{Client, Daemon, Frame, Options};
@@ -38,9 +38,9 @@ fn lasting(head: ReplyHead, args: Args) -> (ReplyHead, Args) {
                 reply.object.generation = 0;
                 Reply::StatObject(reply)
             }
-            Reply::ReadAt(gcsd::wire::read_at::Reply::Start(mut start)) => {
+            Reply::ReadAt(gcsd_wire::read_at::Reply::Start(mut start)) => {
                 start.object.generation = 0;
-                Reply::ReadAt(gcsd::wire::read_at::Reply::Start(start))
+                Reply::ReadAt(gcsd_wire::read_at::Reply::Start(start))
             }
             other => other,
         }),

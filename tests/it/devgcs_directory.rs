@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use gcsd::devgcs::{Config, DevGcs, StartError, Storage};
-use gcsd::types::Crc32c;
+use devgcs::{Config, DevGcs, StartError, Storage};
+use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server_with, stored, upload};
 use crate::support::http::{Client, PATIENCE, request};
@@ -48,8 +48,7 @@ async fn sessions_and_objects_come_back() {
     ];
     client.head("PUT", &open.target, &headers).await;
     client.send(&all[..Q + 100]).await;
-    let persisted =
-        |now: &gcsd::devgcs::Inspect| now.session("open").is_some_and(|s| s.persisted == Q as u64);
+    let persisted = |now: &devgcs::Inspect| now.session("open").is_some_and(|s| s.persisted == Q as u64);
     assert!(server.wait_for(PATIENCE, persisted).await);
     server.shutdown().await;
 

@@ -1,9 +1,9 @@
-//! What devgcs does wrong when it is asked to (`gcsd::devgcs::faults`).
+//! What devgcs does wrong when it is asked to (`devgcs::faults`).
 
 use std::io;
 use std::time::Duration;
 
-use gcsd::devgcs::{Config, DevGcs, SessionPhase};
+use devgcs::{Config, DevGcs, SessionPhase};
 use tokio::time::timeout;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, stored, upload};

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
+use devgcs::{Config, DevGcs, Storage};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gcsd::devgcs::{Config, DevGcs, Storage};
-use gcsd::types::Crc32c;
+use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, server, server_with, upload};
 use crate::support::http::{Answer, Client, request};

@@ -1,7 +1,7 @@
 //! The JSON API of devgcs around its sessions, over sockets.
 
-use gcsd::devgcs::{Config, DevGcs};
-use gcsd::types::Crc32c;
+use devgcs::{Config, DevGcs};
+use gcsd_types::Crc32c;
 use serde_json::{Value, json};
 
 use crate::support::devgcs::{bytes, call, server, server_with, stored, upload};
@@ -283,7 +283,7 @@ async fn a_multipart_upload_carries_metadata_bytes_and_late_checksums() {
 async fn an_upload_in_one_request_that_breaks_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
     let server = server_with(Config {
-        storage: gcsd::devgcs::Storage::Directory(folder.path().to_owned()),
+        storage: devgcs::Storage::Directory(folder.path().to_owned()),
         ..Config::default()
     })
     .await;

@@ -1,7 +1,7 @@
 //! The resumable session of devgcs, over sockets.
 
-use gcsd::devgcs::{CallKind, Config, SessionPhase};
-use gcsd::types::Crc32c;
+use devgcs::{CallKind, Config, SessionPhase};
+use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, server, server_with, stored, upload};
 use crate::support::http::{Client, PATIENCE, request};
@@ -645,9 +645,8 @@ async fn dozens_of_stalled_puts_block_nobody() {
         client.send(&bytes(Q + 1)).await;
         stalled.push((session, client));
     }
-    let all = |now: &gcsd::devgcs::Inspect| {
-        now.sessions.iter().filter(|session| session.writing == 1).count() == 50
-    };
+    let all =
+        |now: &devgcs::Inspect| now.sessions.iter().filter(|session| session.writing == 1).count() == 50;
     assert!(server.wait_for(PATIENCE, all).await);
     upload(&server, "free", b"x").await;
     assert_eq!(stored(&server, "free").await, b"x");

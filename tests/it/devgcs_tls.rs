@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gcsd::devgcs::{Config, DevGcs, StartError, Tls};
+use devgcs::{Config, DevGcs, StartError, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

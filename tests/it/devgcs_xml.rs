@@ -1,7 +1,7 @@
 //! The XML API of devgcs, over sockets.
 
-use gcsd::devgcs::{DevGcs, Storage};
-use gcsd::types::Crc32c;
+use devgcs::{DevGcs, Storage};
+use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, request};
@@ -269,9 +269,9 @@ async fn a_session_of_the_xml_api_is_a_session() {
 async fn a_multipart_upload_joins_its_parts() {
     let folder = tempfile::tempdir().expect("a directory");
     for storage in [Storage::Memory, Storage::Directory(folder.path().to_owned())] {
-        let server = server_with(gcsd::devgcs::Config {
+        let server = server_with(devgcs::Config {
             storage,
-            ..gcsd::devgcs::Config::default()
+            ..devgcs::Config::default()
         })
         .await;
         let headers = [("Content-Type", "a/b"), ("x-goog-meta-k", "v")];

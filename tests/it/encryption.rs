@@ -1,12 +1,12 @@
 //! Keys that the client keeps, on every request that has one (proto-spec.md, "Shared structs").
 
-use gcsd::client::{FileSource, ReliableUpload, RetryPolicy};
-use gcsd::types::{
+use gcsd_client::{FileSource, ReliableUpload, RetryPolicy};
+use gcsd_types::{
     ComposeSource, Crc32c, EncryptionKey, MultipartRef, ObjectQuery, Part, Preconditions, Rewrite,
 };
-use gcsd::wire::multipart::encode_parts;
-use gcsd::wire::read_at::{self, Range};
-use gcsd::wire::{
+use gcsd_wire::multipart::encode_parts;
+use gcsd_wire::read_at::{self, Range};
+use gcsd_wire::{
     Kind, Reply, Request, Retry, attach_upload, complete_multipart, compose_objects, list_objects,
     move_object, put_object, rewrite_object, start_multipart, stat_object, upload_part,
 };
@@ -190,7 +190,7 @@ async fn objects_are_put_composed_copied_and_moved_under_keys() {
     client.call(0, rewrite(Some(key(1)), Some(key(2)))).await.ok();
     kept_under(&mut client, "copy", b"hello hello ", key(2)).await;
     let moved = move_object::Args {
-        source: gcsd::types::ObjectRef {
+        source: gcsd_types::ObjectRef {
             key: Some(key(2)),
             ..object_ref("copy")
         },

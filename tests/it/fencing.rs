@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gcsd::types::Crc32c;
-use gcsd::wire::args::Empty;
-use gcsd::wire::{Kind, Request, Retry, write_at::Args};
+use gcsd_types::Crc32c;
+use gcsd_wire::args::Empty;
+use gcsd_wire::{Kind, Request, Retry, write_at::Args};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 

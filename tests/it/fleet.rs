@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use gcsd::client::{ReliableUpload, UploadError};
-use gcsd::devgcs::{Config, DevGcs};
-use gcsd::types::Crc32c;
+use devgcs::{Config, DevGcs};
+use gcsd_client::{ReliableUpload, UploadError};
+use gcsd_types::Crc32c;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::support::command::{gcsd, wait};

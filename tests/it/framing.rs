@@ -1,7 +1,7 @@
 //! Framing: what is refused, what ends the connection, what does not (proto-spec.md, "Framing").
 
-use gcsd::wire::head::CHECKED;
-use gcsd::wire::{self, Kind, Opcode, Request, RequestHead, Retry, args::Empty, ping};
+use gcsd_wire::head::CHECKED;
+use gcsd_wire::{self, Kind, Opcode, Request, RequestHead, Retry, args::Empty, ping};
 
 use crate::support::daemon::{Client, Daemon, Options, finish_upload, pattern, start_upload, write_at};
 
@@ -78,7 +78,7 @@ async fn a_checked_request_is_answered_in_checked_frames() {
         client.raw(&checked.front(b"echo")).await;
         let reply = client.reply_to(checked.sequence).await;
         assert!(reply.head.checked());
-        assert!(wire::check::verify(&reply.head.encode(), &reply.args).is_some());
+        assert!(gcsd_wire::check::verify(&reply.head.encode(), &reply.args).is_some());
         client.lives().await;
     }
 }
@@ -146,7 +146,7 @@ async fn a_name_that_gcs_cannot_have_is_refused_before_gcs_is_asked() {
     let Request::StartUpload(args) = start_upload("x") else {
         panic!("it is one")
     };
-    let mut bytes = gcsd::wire::WireArgs::to_bytes(&args).to_vec();
+    let mut bytes = gcsd_wire::WireArgs::to_bytes(&args).to_vec();
     let last = bytes.len() - 1;
     for (byte, kind) in [(b'\n', Kind::BadName), (0xff, Kind::BadArgs)] {
         bytes[last] = byte;
@@ -249,7 +249,7 @@ async fn what_a_secret_protects_needs_hello_first() {
         .await
         .fails(Kind::Unauthenticated, Retry::Never);
     let hello = |secret: &'static str| {
-        Request::Hello(gcsd::wire::hello::Args {
+        Request::Hello(gcsd_wire::hello::Args {
             min_version: 1,
             max_version: 3,
             features: 0,

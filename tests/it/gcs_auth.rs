@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gcsd::gcs::{Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Recovery};
+use gcsd_gcs::{Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Recovery};
 
 use crate::support::peer::{Peer, active, client, finished, object, patiently, response};
 
@@ -130,7 +130,7 @@ async fn a_file_that_is_no_credentials_is_refused_at_once() {
         std::fs::write(&path, text).expect("written");
         let made = Gcs::new(
             with_credentials(&peer, path.clone()),
-            std::sync::Arc::new(gcsd::net::TcpConnector),
+            std::sync::Arc::new(gcsd_net::TcpConnector),
         );
         made.expect_err("refused").to_string()
     };
@@ -159,7 +159,7 @@ async fn a_file_that_is_no_credentials_is_refused_at_once() {
     std::fs::remove_file(&path).expect("removed");
     let made = Gcs::new(
         with_credentials(&peer, path.clone()),
-        std::sync::Arc::new(gcsd::net::TcpConnector),
+        std::sync::Arc::new(gcsd_net::TcpConnector),
     );
     assert!(made.expect_err("refused").to_string().contains("No such file"));
 }
@@ -168,6 +168,6 @@ async fn a_file_that_is_no_credentials_is_refused_at_once() {
 async fn a_token_does_not_cross_a_network_in_the_clear() {
     let mut config = Config::new(Endpoint::parse("http://storage.example").expect("an endpoint"));
     config.credentials = CredentialsSource::Default;
-    let made = Gcs::new(config, std::sync::Arc::new(gcsd::net::TcpConnector));
+    let made = Gcs::new(config, std::sync::Arc::new(gcsd_net::TcpConnector));
     assert!(matches!(made, Err(ConfigError::PlainHttp(_))), "{made:?}");
 }

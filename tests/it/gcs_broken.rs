@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::gcs::{Error, ErrorKind, Gcs, Recovery, WriteRange, lend};
-use gcsd::net::{Connecting, Connector};
+use gcsd_gcs::{Error, ErrorKind, Gcs, Recovery, WriteRange, lend};
+use gcsd_net::{Connecting, Connector};
 
 use crate::support::feed::Endless;
 use crate::support::peer::{Peer, active, client, patiently, response};
@@ -235,7 +235,7 @@ mod half_dead {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use gcsd::net::{BoxStream, Stream};
+    use gcsd_net::{BoxStream, Stream};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     struct HalfDead {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcsd::gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Progress, Recovery, WriteRange, lend};
-use gcsd::net::{Connecting, Connector, ResolveError};
+use gcsd_gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Progress, Recovery, WriteRange, lend};
+use gcsd_net::{Connecting, Connector, ResolveError};
 
 use crate::support::authority::Authority;
 use crate::support::feed::Endless;
@@ -185,7 +185,7 @@ async fn a_large_body_goes_through_tls() {
     let peer = Peer::listen().await;
     let gcs = client(peer.tls_config(authority.file()));
     let text = peer.session().expose().replace("http:", "https:");
-    let session = gcsd::gcs::SessionUri::parse(&text).expect("a session URI");
+    let session = gcsd_gcs::SessionUri::parse(&text).expect("a session URI");
     let (lease, body) = lend(Endless::new(), LEN as u64);
     let range = WriteRange {
         offset: 0,
@@ -204,7 +204,7 @@ async fn a_large_body_goes_through_tls() {
     let (written, body) = patiently(async { tokio::join!(gcs.write(&session, range, body), serve) }).await;
     let committed = Some(LEN as u64);
     assert_eq!(written.expect("written").answer, Progress::Active { committed });
-    assert_eq!(lease.crc32c(), gcsd::types::Crc32c::of(&body));
+    assert_eq!(lease.crc32c(), gcsd_types::Crc32c::of(&body));
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_session_never_leaves_tls() {
     let gcs = client(peer.tls_config(authority.file()));
     let error = gcs.query(&peer.session()).await.expect_err("refused");
     assert_eq!((error.kind(), error.request_sent()), (ErrorKind::Invalid, false));
-    let start = gcsd::gcs::StartUpload::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let start = gcsd_gcs::StartUpload::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
     let acceptor = authority.acceptor("127.0.0.1");
     let serve = async {
         let plain = peer.accept().await.into_stream();

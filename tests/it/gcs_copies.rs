@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use gcsd::gcs::{Gcs, Progress, WriteRange, lend};
-use gcsd::net::{Connecting, Connector, Stream};
+use gcsd_gcs::{Gcs, Progress, WriteRange, lend};
+use gcsd_net::{Connecting, Connector, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::support::peer::{Peer, active, patiently};

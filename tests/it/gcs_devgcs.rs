@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use gcsd::devgcs::{self, DevGcs};
-use gcsd::gcs::{
+use devgcs::{self, DevGcs};
+use gcsd_gcs::{
     Cancelled, Config, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Progress,
     ReadRange, Recovery, SessionUri, StartUpload, WriteRange, lend,
 };
-use gcsd::types::{CHUNK_ALIGNMENT, Crc32c};
+use gcsd_types::{CHUNK_ALIGNMENT, Crc32c};
 
 use crate::support::feed::Endless;
 use crate::support::peer::{client, patiently};

@@ -1,8 +1,8 @@
 //! The calls on objects and lists, byte by byte: what is asked, and what the ends of it mean.
 
 use bytes::Bytes;
-use gcsd::gcs::{Error, ErrorKind, Gcs, PageStream, Recovery};
-use gcsd::types::{
+use gcsd_gcs::{Error, ErrorKind, Gcs, PageStream, Recovery};
+use gcsd_types::{
     ComposeSource, Destination, EncryptionKey, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite,
 };
 

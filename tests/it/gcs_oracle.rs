@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use gcsd::devgcs::{self, DevGcs};
-use gcsd::gcs::{Config, CredentialsSource, Endpoint, Progress, StartUpload, WriteRange, lend};
-use gcsd::types::Crc32c;
+use devgcs::{self, DevGcs};
+use gcsd_gcs::{Config, CredentialsSource, Endpoint, Progress, StartUpload, WriteRange, lend};
+use gcsd_types::Crc32c;
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
 

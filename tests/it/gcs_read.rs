@@ -1,7 +1,7 @@
 //! Reading objects: never a wrong byte, never more than was asked for.
 
-use gcsd::gcs::{Error, ErrorKind, ObjectRef, ObjectStream, ReadRange, Recovery};
-use gcsd::types::Crc32c;
+use gcsd_gcs::{Error, ErrorKind, ObjectRef, ObjectStream, ReadRange, Recovery};
+use gcsd_types::Crc32c;
 
 use crate::support::peer::{Conversation, Peer, object, patiently, response};
 

@@ -1,10 +1,10 @@
 //! Start, query, finish and cancel: what is sent, and how each answer is read.
 
 use bytes::Bytes;
-use gcsd::gcs::{
+use gcsd_gcs::{
     Answered, Cancelled, Error, ErrorKind, Progress, Recovery, SessionUri, StartUpload, WriteRange, lend,
 };
-use gcsd::types::{Crc32c, Preconditions};
+use gcsd_types::{Crc32c, Preconditions};
 
 use crate::support::peer::{Peer, active, client, finished, patiently, response};
 

@@ -5,11 +5,11 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::gcs::{
+use gcsd_gcs::{
     BodyState, ErrorKind, Gcs, Lease, Progress, Recovery, Source, SourceError, UploadBody, WriteRange, lend,
     lend_all,
 };
-use gcsd::types::Crc32c;
+use gcsd_types::Crc32c;
 
 use crate::support::feed::{Endless, feed};
 use crate::support::peer::{Peer, active, client, finished, patiently, response};
@@ -32,7 +32,7 @@ fn spawn_write(
     peer: &Peer,
     len: u64,
     body: UploadBody,
-) -> tokio::task::JoinHandle<Result<Progress, gcsd::gcs::Error>> {
+) -> tokio::task::JoinHandle<Result<Progress, gcsd_gcs::Error>> {
     let (gcs, session) = (gcs.clone(), peer.session());
     tokio::spawn(async move {
         gcs.write(&session, first(len), body)
@@ -415,7 +415,7 @@ async fn a_source_that_breaks_its_word_corrupts_nothing() {
             &mut self,
             _cx: &mut std::task::Context<'_>,
             _max: usize,
-        ) -> std::task::Poll<Result<Bytes, gcsd::gcs::SourceError>> {
+        ) -> std::task::Poll<Result<Bytes, gcsd_gcs::SourceError>> {
             std::task::Poll::Ready(Ok(Bytes::from_static(b"far too much")))
         }
     }

@@ -1,9 +1,9 @@
 //! The wire against the golden vectors, byte for byte and in both directions.
 
 use bytes::BytesMut;
-use gcsd::wire::codec::{ReplyCodec, RequestCodec};
-use gcsd::wire::piece::CHECKSUM_LEN;
-use gcsd::wire::{
+use gcsd_wire::codec::{ReplyCodec, RequestCodec};
+use gcsd_wire::piece::CHECKSUM_LEN;
+use gcsd_wire::{
     DEFAULT_MAX_ARGS, ErrorReply, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyFrame, Request,
     RequestFrame, WireArgs,
 };

@@ -1,11 +1,11 @@
 //! ListObjects (proto-spec.md, section of the same name).
 
-use gcsd::client::{Address, Connection, Options};
-use gcsd::net::TcpConnector;
-use gcsd::types::{ObjectQuery, Page};
-use gcsd::wire::list_objects::Args;
-use gcsd::wire::page::{End, Reply as PageReply};
-use gcsd::wire::{Kind, Reply, Request, Retry};
+use gcsd_client::{Address, Connection, Options};
+use gcsd_net::TcpConnector;
+use gcsd_types::{ObjectQuery, Page};
+use gcsd_wire::list_objects::Args;
+use gcsd_wire::page::{End, Reply as PageReply};
+use gcsd_wire::{Kind, Reply, Request, Retry};
 
 use crate::support::daemon::{BUCKET, Client, Daemon};
 use crate::support::devgcs;

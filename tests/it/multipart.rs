@@ -1,12 +1,12 @@
 //! Multipart uploads: start, parts, list, complete, abort (proto-spec.md, "StartMultipart" to "AbortMultipart").
 
 use bytes::Bytes;
-use gcsd::client::{Body, Connection, Options as ClientOptions, ReaderBody};
-use gcsd::devgcs::CallKind;
-use gcsd::net::BoxStream;
-use gcsd::types::{Crc32c, Destination, EncryptionKey, MultipartRef, Part, PartsPage};
-use gcsd::wire::multipart::encode_parts;
-use gcsd::wire::{
+use devgcs::CallKind;
+use gcsd_client::{Body, Connection, Options as ClientOptions, ReaderBody};
+use gcsd_net::BoxStream;
+use gcsd_types::{Crc32c, Destination, EncryptionKey, MultipartRef, Part, PartsPage};
+use gcsd_wire::multipart::encode_parts;
+use gcsd_wire::{
     Kind, Reply, Request, Retry, abort_multipart, complete_multipart, list_parts, start_multipart,
     upload_part,
 };
@@ -379,7 +379,7 @@ async fn a_lost_answer_leaves_the_client_able_to_look() {
     list(&mut client, &of, 0, 0)
         .await
         .fails(Kind::NotFound, Retry::Never);
-    let stat = gcsd::wire::stat_object::Args {
+    let stat = gcsd_wire::stat_object::Args {
         of: object_ref("lost"),
     };
     client.call(0, Request::StatObject(stat)).await.ok();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Address, Connection, Options as ClientOptions};
-use gcsd::net::TcpConnector;
-use gcsd::types::{ComposeSource, Crc32c, ObjectRef};
-use gcsd::wire::{Kind, Reply, Request, Retry, compose_objects, delete_object, stat_object};
+use gcsd_client::{Address, Connection, Options as ClientOptions};
+use gcsd_net::TcpConnector;
+use gcsd_types::{ComposeSource, Crc32c, ObjectRef};
+use gcsd_wire::{Kind, Reply, Request, Retry, compose_objects, delete_object, stat_object};
 
 use crate::support::daemon::{BUCKET, Daemon, Options, destination, object_ref};
 use crate::support::peer::Peer;
@@ -49,7 +49,7 @@ async fn a_deleted_object_is_gone() {
     let frame = client
         .call(0, delete(|of| of.generation = Some(generation)))
         .await;
-    assert_eq!(frame.ok(), Reply::DeleteObject(gcsd::wire::args::Empty));
+    assert_eq!(frame.ok(), Reply::DeleteObject(gcsd_wire::args::Empty));
     assert_eq!((frame.head.http_status, frame.body.len()), (204, 0));
     assert!(!daemon.has_object("it"));
     client
@@ -59,7 +59,7 @@ async fn a_deleted_object_is_gone() {
     // What a deletion has no use for.
     let fields = delete(|of| of.fields = Some("name".into()));
     client.call(0, fields).await.fails(Kind::BadArgs, Retry::Never);
-    let key = delete(|of| of.key = Some(gcsd::types::EncryptionKey::new([1; 32])));
+    let key = delete(|of| of.key = Some(gcsd_types::EncryptionKey::new([1; 32])));
     client.call(0, key).await.fails(Kind::BadArgs, Retry::Never);
     client.lives().await;
 }

@@ -1,10 +1,10 @@
 //! RewriteObject, PatchObject and MoveObject (proto-spec.md, sections of the same names).
 
 use bytes::Bytes;
-use gcsd::client::{Address, Connection, Options as ClientOptions};
-use gcsd::net::TcpConnector;
-use gcsd::types::{Crc32c, Rewrite, Rewritten};
-use gcsd::wire::{Kind, Reply, Request, Retry, move_object, patch_object, rewrite_object};
+use gcsd_client::{Address, Connection, Options as ClientOptions};
+use gcsd_net::TcpConnector;
+use gcsd_types::{Crc32c, Rewrite, Rewritten};
+use gcsd_wire::{Kind, Reply, Request, Retry, move_object, patch_object, rewrite_object};
 
 use crate::support::daemon::{BUCKET, Client, Daemon, Options, destination, object_ref, pattern};
 use crate::support::peer::Peer;
@@ -190,7 +190,7 @@ async fn an_object_gets_another_name() {
     let mut args = move_object::Args {
         source: object_ref("old/ü"),
         destination: "new #1".parse().expect("a name"),
-        preconditions: gcsd::types::Preconditions::default(),
+        preconditions: gcsd_types::Preconditions::default(),
     };
     args.source.preconditions.if_generation_match = Some(generation + 1);
     let frame = client.call(0, Request::MoveObject(args.clone())).await;
@@ -233,7 +233,7 @@ async fn a_lost_answer_is_unknown_unless_it_can_only_happen_once() {
     let rename = move_object::Args {
         source: object_ref("a"),
         destination: "b".parse().expect("a name"),
-        preconditions: gcsd::types::Preconditions::default(),
+        preconditions: gcsd_types::Preconditions::default(),
     };
     let mut pinned_rename = rename.clone();
     pinned_rename.source.preconditions.if_generation_match = Some(5);
@@ -280,7 +280,7 @@ async fn the_client_library_copies_patches_and_moves() {
         .move_object(&move_object::Args {
             source: object_ref("b"),
             destination: "c".parse().expect("a name"),
-            preconditions: gcsd::types::Preconditions::default(),
+            preconditions: gcsd_types::Preconditions::default(),
         })
         .await;
     assert_eq!(moved.expect("moved").args.object.size, 5);

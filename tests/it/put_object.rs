@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Body, Connection, Options as ClientOptions, ReaderBody};
-use gcsd::devgcs::CallKind;
-use gcsd::net::BoxStream;
-use gcsd::types::{Crc32c, EncryptionKey};
-use gcsd::wire::put_object::Args;
-use gcsd::wire::{Kind, Reply, Request, Retry, put_object::Reply as Put};
+use devgcs::CallKind;
+use gcsd_client::{Body, Connection, Options as ClientOptions, ReaderBody};
+use gcsd_net::BoxStream;
+use gcsd_types::{Crc32c, EncryptionKey};
+use gcsd_wire::put_object::Args;
+use gcsd_wire::{Kind, Reply, Request, Retry, put_object::Reply as Put};
 use tokio::net::TcpStream;
 
 use crate::support::daemon::{BUCKET, Client, Daemon, Frame, Options, PATIENCE, behind, pattern, put_object};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gcsd::types::Crc32c;
-use gcsd::wire::read_at::{Args, Range, Reply as Read};
-use gcsd::wire::{Kind, Reply, Request, Retry, stat_object};
+use gcsd_types::Crc32c;
+use gcsd_wire::read_at::{Args, Range, Reply as Read};
+use gcsd_wire::{Kind, Reply, Request, Retry, stat_object};
 use tokio::time::sleep;
 
 use crate::support::daemon::{Client, Daemon, object_ref, pattern};

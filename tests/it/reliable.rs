@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gcsd::client::{
+use devgcs::{CallKind, SessionPhase};
+use gcsd_client::{
     Aborted, Checkpoint, FileSource, OpenUpload, ReliableUpload, ReliableWriter, Report, UploadError,
 };
-use gcsd::devgcs::{CallKind, SessionPhase};
-use gcsd::fault::{FaultyConnector, Plan};
-use gcsd::net::SharedConnector;
-use gcsd::types::{Crc32c, ObjectInfo};
+use gcsd_fault::{FaultyConnector, Plan};
+use gcsd_net::SharedConnector;
+use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -300,7 +300,7 @@ async fn an_abort_ends_the_session_in_the_middle_of_a_body() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &gcsd::devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         assert_eq!(soon(writer.abort()).await, Aborted::Cancelled, "{name}");
         daemon.devgcs.pause_bodies(false);
@@ -345,11 +345,11 @@ async fn a_drop_cuts_the_request_and_finishes_nothing() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &gcsd::devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         drop(writer);
         daemon.devgcs.pause_bodies(false);
-        let still = |inspect: &gcsd::devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing == 0);
+        let still = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing == 0);
         assert!(
             daemon.devgcs.wait_for(PATIENCE, still).await,
             "{name}: it goes on"

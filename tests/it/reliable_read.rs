@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gcsd::client::{Address, Daemons, Options as ClientOptions, ReadError, ReliableReader, Report};
-use gcsd::devgcs;
-use gcsd::fault::{FaultyConnector, Plan};
-use gcsd::net::SharedConnector;
-use gcsd::types::Crc32c;
-use gcsd::wire::read_at::{Args, Range};
+use gcsd_client::{Address, Daemons, Options as ClientOptions, ReadError, ReliableReader, Report};
+use gcsd_fault::{FaultyConnector, Plan};
+use gcsd_net::SharedConnector;
+use gcsd_types::Crc32c;
+use gcsd_wire::read_at::{Args, Range};
 use tokio::sync::watch;
 use tokio::time::timeout;
 

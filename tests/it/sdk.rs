@@ -2,7 +2,7 @@
 //! wrote.
 
 use bytes::Bytes;
-use gcsd::devgcs::DevGcs;
+use devgcs::DevGcs;
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::model::Object;

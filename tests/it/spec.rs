@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use gcsd::types::{
+use gcsd_types::{
     BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Destination, MultipartRef, ObjectInfo,
     ObjectName, ObjectQuery, ObjectRef, Page, Part, PartsPage, Preconditions, Rewrite, Rewritten, StoredPart,
 };
-use gcsd::wire::multipart::encode_parts;
-use gcsd::wire::progress::Progress;
-use gcsd::wire::{
+use gcsd_wire::multipart::encode_parts;
+use gcsd_wire::progress::Progress;
+use gcsd_wire::{
     ErrorReply, HEAD_LEN, Kind, Layer, Opcode, PIECE_HEAD_LEN, Retry, WireArgs, abort_multipart,
     attach_upload, cancel_upload, complete_multipart, compose_objects, delete_object, finish_upload, hello,
     list_buckets, list_objects, list_parts, move_object, page, patch_object, ping, put_object, read_at,
@@ -203,7 +203,7 @@ fn sizes() -> Vec<(&'static str, usize)> {
     };
     let last = read_at::End {
         sent: 0,
-        crc32c: gcsd::types::Crc32c::default(),
+        crc32c: gcsd_types::Crc32c::default(),
     };
     let info = stat_object::Reply {
         object: ObjectInfo::default(),
@@ -222,7 +222,7 @@ fn sizes() -> Vec<(&'static str, usize)> {
         - names;
     let made = put_object::Reply {
         received: 0,
-        received_crc32c: gcsd::types::Crc32c::default(),
+        received_crc32c: gcsd_types::Crc32c::default(),
         object: ObjectInfo::default(),
     };
     let start_multipart_args = start_multipart::Args {
@@ -246,7 +246,7 @@ fn sizes() -> Vec<(&'static str, usize)> {
     };
     let uploaded = upload_part::Reply {
         received: 0,
-        received_crc32c: gcsd::types::Crc32c::default(),
+        received_crc32c: gcsd_types::Crc32c::default(),
         etag: String::new(),
     };
     let list_of_parts = list_parts::Args {
@@ -497,7 +497,9 @@ fn each_section_that_the_code_names_exists() {
         .map(|(_number, title)| title)
         .collect();
     let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    for folder in ["src", "crates"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
+    }
     let mut references = 0;
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a source");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use gcsd::devgcs::CallKind;
-use gcsd::types::Crc32c;
-use gcsd::wire::head::STREAMED;
-use gcsd::wire::{HEAD_LEN, Kind, Opcode, Request, RequestHead, Retry, attach_upload};
+use devgcs::CallKind;
+use gcsd_types::Crc32c;
+use gcsd_wire::head::STREAMED;
+use gcsd_wire::{HEAD_LEN, Kind, Opcode, Request, RequestHead, Retry, attach_upload};
 
 use crate::support::daemon::{
     Client, Daemon, Options, PATIENCE, cancel_upload, finish_upload, pattern, query_upload, start_upload,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gcsd::client::striped::Route;
-use gcsd::client::{DaemonRoute, StripedError, StripedOptions, StripedOptionsError, StripedUpload};
-use gcsd::devgcs::CallKind;
-use gcsd::fault::FaultyConnector;
-use gcsd::net::SharedConnector;
-use gcsd::types::Preconditions;
-use gcsd::wire::Kind;
+use devgcs::CallKind;
+use gcsd_client::striped::Route;
+use gcsd_client::{DaemonRoute, StripedError, StripedOptions, StripedOptionsError, StripedUpload};
+use gcsd_fault::FaultyConnector;
+use gcsd_net::SharedConnector;
+use gcsd_types::Preconditions;
+use gcsd_wire::Kind;
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, pattern};
@@ -73,7 +73,7 @@ async fn an_empty_source_is_an_empty_object() {
 #[tokio::test]
 async fn what_the_object_shall_be_only_the_object_is() {
     let daemon = daemon_with("stall-always on delete").await;
-    let object = gcsd::client::NewObject {
+    let object = gcsd_client::NewObject {
         metadata: Bytes::from_static(
             br#"{"contentType":"text/plain","metadata":{"a":"b"},"storageClass":"NEARLINE"}"#,
         ),
@@ -118,7 +118,7 @@ async fn what_the_object_shall_be_only_the_object_is() {
 async fn options_that_cannot_work_are_refused() {
     let daemon = Daemon::start().await;
     let start = |options: StripedOptions, conditions: Preconditions| {
-        let object = gcsd::client::NewObject {
+        let object = gcsd_client::NewObject {
             preconditions: conditions,
             ..new_object("object")
         };
@@ -162,7 +162,7 @@ async fn options_that_cannot_work_are_refused() {
 async fn preconditions_hold_for_the_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::from(pattern(3000));
-    let only_if = |generation| gcsd::client::NewObject {
+    let only_if = |generation| gcsd_client::NewObject {
         preconditions: Preconditions {
             if_generation_match: Some(generation),
             ..Preconditions::default()
@@ -215,7 +215,7 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
         let theirs = Bytes::from_static(b"theirs");
         let other = crate::support::uploads::via_daemon(&[daemon.address], tcp(), new_object("object"));
         let other =
-            gcsd::client::ReliableUpload::start(other, theirs.clone(), crate::support::uploads::retries());
+            gcsd_client::ReliableUpload::start(other, theirs.clone(), crate::support::uploads::retries());
         let other = soon(other.complete()).await.expect("theirs");
         let result = soon(upload.wait()).await;
         match asked {
@@ -229,7 +229,7 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
                 );
                 let aborted = soon(upload.abort()).await;
                 assert!(aborted.left.is_empty(), "{aborted:?}");
-                assert_eq!(aborted.object, gcsd::client::Aborted::Cancelled);
+                assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
                 assert!(daemon.object("object").await == theirs[..]);
                 clean(&daemon, &["object"]).await;
             }
@@ -255,7 +255,7 @@ async fn a_lost_answer_of_a_compose_never_makes_two_objects() {
             let daemon = daemon_with(faults).await;
             if there {
                 let old = crate::support::uploads::via_daemon(&[daemon.address], tcp(), new_object("object"));
-                let old = gcsd::client::ReliableUpload::start(
+                let old = gcsd_client::ReliableUpload::start(
                     old,
                     Bytes::from_static(b"old"),
                     crate::support::uploads::retries(),
@@ -358,7 +358,7 @@ async fn a_part_that_is_refused_ends_the_upload() {
     assert!(matches!(error, StripedError::Part { parts: 20, .. }), "{error}");
     assert!(error.to_string().starts_with("part "), "{error}");
     let aborted = soon(upload.abort()).await;
-    assert_eq!(aborted.object, gcsd::client::Aborted::Cancelled);
+    assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
     assert!(aborted.left.is_empty(), "{aborted:?}");
     clean(&daemon, &[]).await;
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use gcsd::client::striped::Route;
-use gcsd::client::{
+use devgcs::CallKind;
+use gcsd_client::striped::Route;
+use gcsd_client::{
     Aborted, FileSource, StripedAborted, StripedCheckpoint, StripedError, StripedUpload, UploadError,
 };
-use gcsd::devgcs::CallKind;
-use gcsd::types::Crc32c;
+use gcsd_types::Crc32c;
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, Daemon, PATIENCE, pattern};
@@ -249,7 +249,7 @@ async fn parts_that_are_gone_are_uploaded_again() {
     drop(upload);
     // As a lifecycle rule would.
     let gone = names(&daemon).await[2].clone();
-    let part = gcsd::types::ObjectRef::new(
+    let part = gcsd_types::ObjectRef::new(
         daemon::BUCKET.parse().expect("a name"),
         gone.parse().expect("a name"),
     );

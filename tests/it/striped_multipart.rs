@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gcsd::client::striped::Route;
-use gcsd::client::{
+use devgcs::CallKind;
+use gcsd_client::striped::Route;
+use gcsd_client::{
     Aborted, NewObject, StripedError, StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
-use gcsd::devgcs::CallKind;
-use gcsd::fault::FaultyConnector;
-use gcsd::types::{Crc32c, Preconditions};
+use gcsd_fault::FaultyConnector;
+use gcsd_types::{Crc32c, Preconditions};
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, pattern};

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Aborted, Address, Options, ReliableUpload, ReliableWriter, UploadError, ViaDaemon};
-use gcsd::types::Crc32c;
-use gcsd::wire::write_at::Args;
-use gcsd::wire::{Kind, Request, Retry};
+use gcsd_client::{Aborted, Address, Options, ReliableUpload, ReliableWriter, UploadError, ViaDaemon};
+use gcsd_types::Crc32c;
+use gcsd_wire::write_at::Args;
+use gcsd_wire::{Kind, Request, Retry};
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;

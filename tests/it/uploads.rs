@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gcsd::server::Stopped;
-use gcsd::wire::args::Empty;
-use gcsd::wire::{Kind, Reply, Request, Retry, cancel_upload::Reply as Cancel};
+use gcsd_wire::args::Empty;
+use gcsd_wire::{Kind, Reply, Request, Retry, cancel_upload::Reply as Cancel};
 
 use crate::support::daemon::{
     Daemon, Options, PATIENCE, attach, cancel_upload, finish_upload, pattern, query_upload, start_upload,

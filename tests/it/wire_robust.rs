@@ -3,9 +3,9 @@
 //! The bytes are random, but the same in every run: a failure names what led to it.
 
 use bytes::{Bytes, BytesMut};
-use gcsd::wire::codec::{FrameError, ReplyCodec, RequestCodec};
-use gcsd::wire::head::{REPLY_MAGIC, REQUEST_MAGIC};
-use gcsd::wire::{
+use gcsd_wire::codec::{FrameError, ReplyCodec, RequestCodec};
+use gcsd_wire::head::{REPLY_MAGIC, REQUEST_MAGIC};
+use gcsd_wire::{
     ArgsError, ErrorReply, HEAD_LEN, HeadError, Opcode, PieceHead, Reply, Request, VERSION, WireArgs,
 };
 use tokio_util::codec::Decoder;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gcsd::devgcs::CallKind;
-use gcsd::types::Crc32c;
-use gcsd::wire::{Kind, Request, Retry, write_at::Args};
+use devgcs::CallKind;
+use gcsd_types::Crc32c;
+use gcsd_wire::{Kind, Request, Retry, write_at::Args};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -97,7 +97,7 @@ async fn a_client_that_vanishes_leaves_no_object() {
         assert!(!daemon.has_object(object));
         // What arrived is not lost: another connection goes on.
         let mut client = daemon.connect().await;
-        let attach = gcsd::wire::attach_upload::Args { token, key: None };
+        let attach = gcsd_wire::attach_upload::Args { token, key: None };
         client.call(7, Request::AttachUpload(attach)).await.ok();
         let committed = client.call(7, query_upload()).await.progress().committed;
         assert_eq!(committed % (256 * 1024), 0);
@@ -320,7 +320,7 @@ async fn requests_on_other_uploads_overtake() {
     let cancelled = client.call(2, cancel_upload()).await.ok();
     assert_eq!(
         cancelled,
-        gcsd::wire::Reply::CancelUpload(gcsd::wire::cancel_upload::Reply::Cancelled)
+        gcsd_wire::Reply::CancelUpload(gcsd_wire::cancel_upload::Reply::Cancelled)
     );
     daemon.devgcs.pause_bodies(false);
     assert!(client.reply_to(slow).await.progress().object.is_some());

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use gcsd::client::{
+use gcsd_client::{
     Body, Cancelled, Failure, Last, OpenUpload as _, Progress, ReliableWriter, UnreliableWriter,
 };
-use gcsd::net::SharedConnector;
-use gcsd::types::Crc32c;
-use gcsd::wire::{Kind, Retry};
+use gcsd_net::SharedConnector;
+use gcsd_types::Crc32c;
+use gcsd_wire::{Kind, Retry};
 use tokio::time::timeout;
 
 use crate::support::daemon::{Daemon, PATIENCE, pattern};
@@ -133,7 +133,7 @@ async fn both_writers_answer_the_same() {
 async fn a_token_of_another_kind_is_refused() {
     let daemon = Daemon::start().await;
     for (name, mut way) in both(&daemon, &tcp(), "token") {
-        let token = gcsd::client::Token::new("no token");
+        let token = gcsd_client::Token::new("no token");
         let failure = soon(way.attach(&token)).await.expect_err("refused");
         assert!(failure.is(Kind::BadToken), "{name}: {failure}");
         assert!(!failure.to_string().contains("no token\n"));

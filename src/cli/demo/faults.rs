@@ -1,16 +1,15 @@
 //! What goes wrong in the demo.
 
 use crate::cli::exit::{Failure, failed};
-use crate::devgcs;
-use crate::fault;
+use devgcs;
 
 /// What goes wrong, and where.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Faults {
     /// The connections from the client to the daemon.
-    pub(super) client: fault::Plan,
+    pub(super) client: gcsd_fault::Plan,
     /// The connections from the daemon to Cloud Storage.
-    pub(super) daemon: fault::Plan,
+    pub(super) daemon: gcsd_fault::Plan,
     /// Cloud Storage.
     pub(super) gcs: devgcs::faults::Plan,
 }
@@ -55,7 +54,7 @@ impl Faults {
     /// `seed`.
     pub(super) fn asked(
         seed: u64,
-        connections: Option<&fault::Plan>,
+        connections: Option<&gcsd_fault::Plan>,
         gcs: Option<&devgcs::faults::Plan>,
     ) -> Self {
         let mut faults = Self {
@@ -94,7 +93,7 @@ mod tests {
             }
         }
         assert!(!Faults::default().any());
-        let plan: fault::Plan = "refuse on 0".parse().expect("a plan");
+        let plan: gcsd_fault::Plan = "refuse on 0".parse().expect("a plan");
         let faults = Faults::asked(7, Some(&plan), None);
         assert_eq!((faults.client.seed, faults.daemon.seed), (7, 7));
         assert_eq!(faults.gcs, devgcs::faults::Plan::default());

@@ -20,13 +20,12 @@ use super::gs_url::GsUrl;
 use super::stop::Signals;
 use super::upload::Metered;
 use super::{progress, recovered, units};
-use crate::client::{
+use devgcs;
+use gcsd_client::{
     Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
 };
-use crate::devgcs;
-use crate::fault;
-use crate::wire::object::ObjectRef;
-use crate::wire::start_upload;
+use gcsd_wire::object::ObjectRef;
+use gcsd_wire::start_upload;
 
 /// How many bytes are generated if nobody says otherwise.
 const SIZE: u64 = 256 << 20;
@@ -58,7 +57,7 @@ pub(super) struct DemoArgs {
     /// 'off', or a plan for the connections from client to daemon and from there to Cloud Storage, instead of one made
     /// from the seed. docs/faults.md has the words
     #[arg(long, value_name = "PLAN", env = "GCSD_FAULTS")]
-    faults: Option<fault::Plan>,
+    faults: Option<gcsd_fault::Plan>,
     /// A plan for Cloud Storage's own faults, such as "return-503 on write p 0.3", instead of one made from the seed
     #[arg(long, value_name = "PLAN", env = "GCSD_DEVGCS_FAULTS")]
     devgcs_faults: Option<devgcs::faults::Plan>,

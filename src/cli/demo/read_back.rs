@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::client::{Daemons, Error};
-use crate::types::{Crc32c, ObjectInfo};
-use crate::wire::object::ObjectRef;
-use crate::wire::read_at::{self, Range};
-use crate::wire::{Retry, stat_object};
+use gcsd_client::{Daemons, Error};
+use gcsd_types::{Crc32c, ObjectInfo};
+use gcsd_wire::object::ObjectRef;
+use gcsd_wire::read_at::{self, Range};
+use gcsd_wire::{Retry, stat_object};
 
 /// How often it is tried again.
 const TRIES: u32 = 100;

@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 
 use super::faults::Faults;
 use crate::cli::exit::{Exit, Failure, failed};
-use crate::devgcs::{self, DevGcs, Storage};
-use crate::fault::{FaultyConnector, Plan};
-use crate::gcs::{self, CredentialsSource, Gcs};
-use crate::net::TcpConnector;
 use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
-use crate::wire::DEFAULT_MAX_ARGS;
+use devgcs::{self, DevGcs, Storage};
+use gcsd_fault::{FaultyConnector, Plan};
+use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_net::TcpConnector;
+use gcsd_wire::DEFAULT_MAX_ARGS;
 
 /// The bucket that is uploaded to.
 pub(super) const BUCKET: &str = "demo";
@@ -54,9 +54,9 @@ impl Scene {
             ..devgcs::Config::default()
         };
         let devgcs = DevGcs::start(any, config).await.map_err(failed)?;
-        let config = gcs::Config {
+        let config = gcsd_gcs::Config {
             credentials: CredentialsSource::Anonymous,
-            ..gcs::Config::new(devgcs.endpoint().parse().map_err(failed)?)
+            ..gcsd_gcs::Config::new(devgcs.endpoint().parse().map_err(failed)?)
         };
         let limits = Limits {
             max_args: DEFAULT_MAX_ARGS,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use gcsd::client::Aborted;
-use gcsd::fault::Direction;
+use gcsd_client::Aborted;
+use gcsd_fault::Direction;
 use tokio::time::timeout;
 
 use super::conversation::{Part, Segment};

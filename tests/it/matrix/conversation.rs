@@ -1,9 +1,9 @@
 //! A recorded conversation, taken apart: which byte of which connection belongs to what.
 
-use gcsd::fault::Direction;
-use gcsd::wire::check::CHECK_LEN;
-use gcsd::wire::head::HEAD_LEN;
-use gcsd::wire::{Opcode, ReplyHead, Request, RequestHead};
+use gcsd_fault::Direction;
+use gcsd_wire::check::CHECK_LEN;
+use gcsd_wire::head::HEAD_LEN;
+use gcsd_wire::{Opcode, ReplyHead, Request, RequestHead};
 
 use crate::support::tap::Recorded;
 

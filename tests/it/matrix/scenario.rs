@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use gcsd::client::{Aborted, ReliableUpload, ReliableWriter};
-use gcsd::net::SharedConnector;
+use gcsd_client::{Aborted, ReliableUpload, ReliableWriter};
+use gcsd_net::SharedConnector;
 
 use super::conversation::{Part, Segment, of_frames, of_http, of_records};
 use crate::support::daemon::pattern;
@@ -136,7 +136,7 @@ impl Scenario {
         };
         let segments = Box::pin(clean.record()).await;
         let find = |read: bool, part| {
-            let is = |segment: &&Segment| (segment.direction == gcsd::fault::Direction::Read) == read;
+            let is = |segment: &&Segment| (segment.direction == gcsd_fault::Direction::Read) == read;
             let mut of = segments.iter().filter(is).filter(|segment| segment.part == part);
             of.next_back().expect("there is one").clone()
         };

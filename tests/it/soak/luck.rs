@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::WriterOptions;
-use gcsd::fault::Random;
+use gcsd_client::WriterOptions;
+use gcsd_fault::Random;
 
 use crate::support::daemon::pattern;
 use crate::support::stage::{impatient, roomy};

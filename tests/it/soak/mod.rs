@@ -8,8 +8,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{Aborted, ReliableUpload, ReliableWriter, UploadError};
-use gcsd::devgcs::SessionPhase;
+use devgcs::SessionPhase;
+use gcsd_client::{Aborted, ReliableUpload, ReliableWriter, UploadError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{sleep, timeout};
 
@@ -47,8 +47,7 @@ async fn upload(seed: u64) -> Outcome {
     };
     // What was dropped may still be on its way.
     if outcome.luck.end == End::Drop {
-        let still =
-            |inspect: &gcsd::devgcs::Inspect| inspect.sessions.iter().all(|session| session.writing == 0);
+        let still = |inspect: &devgcs::Inspect| inspect.sessions.iter().all(|session| session.writing == 0);
         if !stage.devgcs().wait_for(PATIENCE, still).await {
             outcome
                 .problems

@@ -4,15 +4,15 @@ mod multipart;
 
 use super::pieces::{abort, data, end};
 use bytes::Bytes;
-use gcsd::types::{
+use gcsd_types::{
     BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Crc32c, Destination, EncryptionKey,
     ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, Rewritten,
 };
-use gcsd::wire::args::Empty;
-use gcsd::wire::head::{CHECKED, CLOSING, MORE, STREAMED};
-use gcsd::wire::object::Described;
-use gcsd::wire::progress::Progress;
-use gcsd::wire::{
+use gcsd_wire::args::Empty;
+use gcsd_wire::head::{CHECKED, CLOSING, MORE, STREAMED};
+use gcsd_wire::object::Described;
+use gcsd_wire::progress::Progress;
+use gcsd_wire::{
     ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
     cancel_upload, compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects,
     move_object, page, patch_object, ping, put_object, read_at, rewrite_object, start_upload, stat_bucket,

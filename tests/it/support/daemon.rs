@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::devgcs::{self, DevGcs};
-use gcsd::gcs::{self, CredentialsSource, Gcs};
-use gcsd::net::{SharedConnector, TcpConnector};
+use devgcs::{self, DevGcs};
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
-use gcsd::types::{Destination, ObjectRef};
-use gcsd::wire::{
+use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_net::{SharedConnector, TcpConnector};
+use gcsd_types::{Destination, ObjectRef};
+use gcsd_wire::{
     self, ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,7 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Limits {
-                max_args: wire::DEFAULT_MAX_ARGS,
+                max_args: gcsd_wire::DEFAULT_MAX_ARGS,
                 max_in_flight: 64,
                 max_uploads: 1024,
                 drain_cap: 1 << 20,
@@ -84,7 +84,7 @@ impl Daemon {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let devgcs = DevGcs::start(any, options.devgcs).await.expect("devgcs starts");
         let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
-        let mut config = gcs::Config::new(endpoint.parse().expect("an endpoint"));
+        let mut config = gcsd_gcs::Config::new(endpoint.parse().expect("an endpoint"));
         config.ca_file = devgcs.ca_file().map(Into::into);
         config.credentials = CredentialsSource::Anonymous;
         config.stall_timeout = options.limits.gcs_timeout;
@@ -186,7 +186,7 @@ impl Frame {
     }
 
     /// The progress that a successful reply tells.
-    pub(crate) fn progress(&self) -> wire::progress::Progress {
+    pub(crate) fn progress(&self) -> gcsd_wire::progress::Progress {
         match self.ok() {
             Reply::WriteAt(progress) | Reply::QueryUpload(progress) | Reply::FinishUpload(progress) => {
                 progress
@@ -232,7 +232,8 @@ impl Client {
 
     /// Sends the head and args of a request whose body comes in pieces. Returns its sequence.
     pub(crate) async fn begin_streamed(&mut self, upload: u32, request: &Request) -> u64 {
-        self.head_and_args(upload, request, wire::head::STREAMED, 0).await
+        self.head_and_args(upload, request, gcsd_wire::head::STREAMED, 0)
+            .await
     }
 
     async fn head_and_args(&mut self, upload: u32, request: &Request, flags: u16, body_len: u64) -> u64 {
@@ -301,7 +302,7 @@ impl Client {
     /// The next frame, or `None` at the end of the stream.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         timeout(PATIENCE, async {
-            let mut head = [0; wire::HEAD_LEN];
+            let mut head = [0; gcsd_wire::HEAD_LEN];
             if let Err(error) = self.stream.read_exact(&mut head).await {
                 eprintln!("no further frame: {error}");
                 return None;
@@ -341,15 +342,15 @@ impl Client {
     pub(crate) async fn lives(&mut self) {
         let echo = Bytes::from_static(b"alive?");
         let reply = self
-            .call(0, Request::Ping(wire::ping::Args { echo: echo.clone() }))
+            .call(0, Request::Ping(gcsd_wire::ping::Args { echo: echo.clone() }))
             .await;
-        assert_eq!(reply.ok(), Reply::Ping(wire::ping::Args { echo }));
+        assert_eq!(reply.ok(), Reply::Ping(gcsd_wire::ping::Args { echo }));
     }
 }
 
 /// A StartUpload of `object`.
 pub(crate) fn start_upload(object: &str) -> Request {
-    Request::StartUpload(wire::start_upload::Args::new(
+    Request::StartUpload(gcsd_wire::start_upload::Args::new(
         BUCKET.parse().expect("a name"),
         object.parse().expect("a name"),
     ))
@@ -357,7 +358,7 @@ pub(crate) fn start_upload(object: &str) -> Request {
 
 /// A WriteAt.
 pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
-    Request::WriteAt(wire::write_at::Args {
+    Request::WriteAt(gcsd_wire::write_at::Args {
         offset,
         total,
         object_crc32c: None,
@@ -365,9 +366,9 @@ pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
 }
 
 /// A PutObject.
-pub(crate) fn put_object(object: &str) -> wire::put_object::Args {
-    wire::put_object::Args {
-        destination: gcsd::types::Destination::new(
+pub(crate) fn put_object(object: &str) -> gcsd_wire::put_object::Args {
+    gcsd_wire::put_object::Args {
+        destination: gcsd_types::Destination::new(
             BUCKET.parse().expect("a name"),
             object.parse().expect("a name"),
         ),
@@ -377,7 +378,7 @@ pub(crate) fn put_object(object: &str) -> wire::put_object::Args {
 
 /// A FinishUpload.
 pub(crate) fn finish_upload(total: u64) -> Request {
-    Request::FinishUpload(wire::finish_upload::Args {
+    Request::FinishUpload(gcsd_wire::finish_upload::Args {
         total,
         object_crc32c: None,
     })
@@ -385,7 +386,7 @@ pub(crate) fn finish_upload(total: u64) -> Request {
 
 /// An AttachUpload.
 pub(crate) fn attach(token: &str) -> Request {
-    Request::AttachUpload(wire::attach_upload::Args {
+    Request::AttachUpload(gcsd_wire::attach_upload::Args {
         token: token.to_owned(),
         key: None,
     })
@@ -393,12 +394,12 @@ pub(crate) fn attach(token: &str) -> Request {
 
 /// A QueryUpload.
 pub(crate) fn query_upload() -> Request {
-    Request::QueryUpload(wire::args::Empty)
+    Request::QueryUpload(gcsd_wire::args::Empty)
 }
 
 /// A CancelUpload.
 pub(crate) fn cancel_upload() -> Request {
-    Request::CancelUpload(wire::args::Empty)
+    Request::CancelUpload(gcsd_wire::args::Empty)
 }
 
 /// An object, as StatObject and ReadAt name it.

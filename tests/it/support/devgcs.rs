@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gcsd::devgcs::{Config, DevGcs};
+use devgcs::{Config, DevGcs};
 
 use super::http::{Answer, Client, request};
 

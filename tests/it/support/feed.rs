@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use gcsd::gcs::{Source, SourceError};
-use gcsd::types::Crc32c;
+use gcsd_gcs::{Source, SourceError};
+use gcsd_types::Crc32c;
 use tokio::sync::mpsc;
 
 /// A source that gives what [`Feeder`] sends, and ends when that is dropped.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcsd::gcs::{Config, CredentialsSource, Endpoint, Gcs, ObjectRef, SessionUri};
-use gcsd::net::TcpConnector;
+use gcsd_gcs::{Config, CredentialsSource, Endpoint, Gcs, ObjectRef, SessionUri};
+use gcsd_net::TcpConnector;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;

@@ -1,7 +1,7 @@
 //! Bodies in pieces, as bytes.
 
-use gcsd::types::Crc32c;
-use gcsd::wire::PieceHead;
+use gcsd_types::Crc32c;
+use gcsd_wire::PieceHead;
 
 /// A piece of data.
 pub(crate) fn data(bytes: &[u8]) -> Vec<u8> {

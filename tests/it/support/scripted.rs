@@ -1,13 +1,13 @@
 //! The daemon's end of a connection, played by a test.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use gcsd::client::{Connection, Error, Options, Reason};
-use gcsd::net::BoxStream;
-use gcsd::types::Crc32c;
-use gcsd::wire::codec::RequestCodec;
-use gcsd::wire::head::{CHECKED, CLOSING, MORE};
-use gcsd::wire::progress::Progress;
-use gcsd::wire::{
+use gcsd_client::{Connection, Error, Options, Reason};
+use gcsd_net::BoxStream;
+use gcsd_types::Crc32c;
+use gcsd_wire::codec::RequestCodec;
+use gcsd_wire::head::{CHECKED, CLOSING, MORE};
+use gcsd_wire::progress::Progress;
+use gcsd_wire::{
     self, ErrorReply, Opcode, ReplyHead, Request, RequestHead, Status, WireArgs as _, ping, write_at,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -89,7 +89,7 @@ impl Daemon {
     }
 
     /// Sends a frame of a successful reply.
-    pub(crate) async fn reply(&mut self, sequence: u64, flags: u16, reply: wire::Reply, body: &[u8]) {
+    pub(crate) async fn reply(&mut self, sequence: u64, flags: u16, reply: gcsd_wire::Reply, body: &[u8]) {
         let head = ReplyHead {
             opcode: reply.opcode() as u8,
             flags: flags | CHECKED,
@@ -150,7 +150,7 @@ pub(crate) fn head(
     status: Status,
     args_len: usize,
     body_len: usize,
-) -> [u8; wire::HEAD_LEN] {
+) -> [u8; gcsd_wire::HEAD_LEN] {
     assert_eq!(flags & !(MORE | CLOSING), 0);
     ReplyHead {
         opcode,
@@ -181,8 +181,8 @@ pub(crate) fn bytes(len: usize) -> Bytes {
 }
 
 /// The reply to a ping.
-pub(crate) fn pong(echo: &'static [u8]) -> wire::Reply {
-    wire::Reply::Ping(ping::Args {
+pub(crate) fn pong(echo: &'static [u8]) -> gcsd_wire::Reply {
+    gcsd_wire::Reply::Ping(ping::Args {
         echo: Bytes::from_static(echo),
     })
 }
@@ -196,8 +196,8 @@ pub(crate) fn at(offset: u64) -> write_at::Args {
 }
 
 /// The reply to a WriteAt of an upload's first bytes.
-pub(crate) fn written(received: &[u8]) -> wire::Reply {
-    wire::Reply::WriteAt(Progress {
+pub(crate) fn written(received: &[u8]) -> gcsd_wire::Reply {
+    gcsd_wire::Reply::WriteAt(Progress {
         committed: received.len() as u64,
         received: received.len() as u64,
         received_crc32c: Crc32c::of(received),
@@ -214,11 +214,11 @@ pub(crate) fn lost<T: std::fmt::Debug>(result: Result<T, Error>) -> (Reason, boo
 }
 
 /// What a daemon answers to a Hello.
-pub(crate) fn welcome() -> wire::Reply {
-    wire::Reply::Hello(wire::hello::Reply {
-        version: wire::VERSION,
+pub(crate) fn welcome() -> gcsd_wire::Reply {
+    gcsd_wire::Reply::Hello(gcsd_wire::hello::Reply {
+        version: gcsd_wire::VERSION,
         features: 0,
-        max_args: wire::DEFAULT_MAX_ARGS,
+        max_args: gcsd_wire::DEFAULT_MAX_ARGS,
         max_in_flight: 64,
         max_uploads: 64,
         alignment: 262_144,

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::client::{
+use devgcs::{self, SessionPhase};
+use gcsd_client::{
     Aborted, Address, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
 };
-use gcsd::devgcs::{self, SessionPhase};
-use gcsd::gcs::{self, CredentialsSource, Gcs};
-use gcsd::net::SharedConnector;
-use gcsd::types::{Crc32c, ObjectInfo};
+use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_net::SharedConnector;
+use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
@@ -151,7 +151,7 @@ impl Stage {
     }
 
     pub(crate) fn straight(&self, object: NewObject) -> Way {
-        let mut config = gcs::Config::new(self.devgcs().endpoint().parse().expect("an endpoint"));
+        let mut config = gcsd_gcs::Config::new(self.devgcs().endpoint().parse().expect("an endpoint"));
         config.credentials = CredentialsSource::Anonymous;
         config.ca_file = self.devgcs().ca_file().map(Into::into);
         config.connect_timeout = self.patience.gcs;
@@ -326,7 +326,7 @@ pub(crate) fn sized(name: &str, size: Option<usize>) -> NewObject {
 }
 
 /// A connector under a plan in text.
-pub(crate) fn faulty(plan: &str) -> Arc<gcsd::fault::FaultyConnector> {
+pub(crate) fn faulty(plan: &str) -> Arc<gcsd_fault::FaultyConnector> {
     let plan = plan.parse().unwrap_or_else(|error| panic!("{plan}: {error}"));
-    Arc::new(gcsd::fault::FaultyConnector::new(tcp(), plan))
+    Arc::new(gcsd_fault::FaultyConnector::new(tcp(), plan))
 }

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use gcsd::client::striped::Route;
-use gcsd::client::{
+use devgcs::DevGcs;
+use gcsd_client::striped::Route;
+use gcsd_client::{
     DaemonRoute, Keep, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload, Via,
 };
-use gcsd::devgcs::DevGcs;
-use gcsd::net::SharedConnector;
-use gcsd::types::{Crc32c, ObjectQuery};
+use gcsd_net::SharedConnector;
+use gcsd_types::{Crc32c, ObjectQuery};
 
 use super::daemon::{BUCKET, Daemon};
 use super::uploads::{daemons, gcs, retries, tcp};

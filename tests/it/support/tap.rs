@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use gcsd::net::{BoxStream, Connecting, Connector, SharedConnector, Stream};
+use gcsd_net::{BoxStream, Connecting, Connector, SharedConnector, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Hears what passes over connections, which are numbered from 0 in the order in which they are asked for.

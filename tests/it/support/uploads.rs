@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcsd::client::{
+use devgcs::DevGcs;
+use gcsd_client::{
     Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
     UnreliableWriter, ViaDaemon, WriterOptions,
 };
-use gcsd::devgcs::DevGcs;
-use gcsd::gcs::{self, CredentialsSource, Gcs};
-use gcsd::net::{SharedConnector, TcpConnector};
+use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_net::{SharedConnector, TcpConnector};
 
 use super::daemon::{BUCKET, PATIENCE};
 
@@ -49,7 +49,7 @@ pub(crate) fn direct(devgcs: &DevGcs, connector: SharedConnector, object: NewObj
 
 /// GCS's API at `devgcs`.
 pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
-    let mut config = gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
+    let mut config = gcsd_gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
     config.credentials = CredentialsSource::Anonymous;
     config.stall_timeout = PATIENCE;
     config.source_timeout = PATIENCE;
@@ -88,8 +88,8 @@ pub(crate) enum Way {
 /// A writer of either way.
 #[derive(Debug)]
 pub(crate) enum WayWriter {
-    Daemon(gcsd::client::DaemonWriter),
-    Direct(gcsd::client::DirectWriter),
+    Daemon(gcsd_client::DaemonWriter),
+    Direct(gcsd_client::DirectWriter),
 }
 
 impl OpenUpload for Way {
@@ -136,7 +136,7 @@ impl UnreliableWriter for WayWriter {
     async fn write_at(
         &mut self,
         offset: u64,
-        body: gcsd::client::Body,
+        body: gcsd_client::Body,
         last: Option<Last>,
     ) -> Result<Progress, Failure> {
         either!(self, writer => writer.write_at(offset, body, last))
@@ -150,7 +150,7 @@ impl UnreliableWriter for WayWriter {
         either!(self, writer => writer.finish(last))
     }
 
-    async fn cancel(&mut self) -> Result<gcsd::client::Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Failure> {
         either!(self, writer => writer.cancel())
     }
 }

@@ -1,9 +1,9 @@
 //! The vectors of multipart uploads.
 
 use bytes::Bytes;
-use gcsd::types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart};
-use gcsd::wire::multipart::encode_parts;
-use gcsd::wire::{
+use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart};
+use gcsd_wire::multipart::encode_parts;
+use gcsd_wire::{
     Reply, Request, abort_multipart, complete_multipart, list_parts, start_multipart, upload_part,
 };
 

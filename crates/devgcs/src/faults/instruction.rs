@@ -1,0 +1,264 @@
+//! What GCS does wrong with a call, as values and as words.
+
+use std::fmt;
+use std::time::Duration;
+
+use gcsd_fault::words;
+
+/// A number of KiB, the unit of these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kib(pub u64);
+
+impl Kib {
+    /// The number of bytes.
+    pub fn bytes(self) -> u64 {
+        self.0.saturating_mul(1024)
+    }
+}
+
+/// One thing that goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The call is answered with this status.
+    Return {
+        /// The status, from 400 to 599.
+        status: u16,
+        /// When.
+        when: When,
+    },
+    /// The connection is cut with an RST, without an answer.
+    Reset {
+        /// When.
+        when: When,
+    },
+    /// The connection is closed, without an answer.
+    Close {
+        /// When.
+        when: When,
+    },
+    /// The call stands still, and then goes on.
+    Stall {
+        /// How long; `None` is for good, which is an hour, and then the connection is closed.
+        duration: Option<Duration>,
+        /// When.
+        when: When,
+    },
+    /// The connection is closed within the answer's body.
+    Break {
+        /// How much of the body is sent; `None` is 4 bytes.
+        after: Option<Kib>,
+    },
+    /// The answer that shows the finished object ends after this many bytes of its body, as if that were all.
+    Shorten {
+        /// Bytes of the body that are sent.
+        bytes: u64,
+    },
+    /// A byte of the object's bytes is another one than was stored.
+    Corrupt,
+    /// The body is read to its end, and persisted only up to here.
+    Persist {
+        /// An offset in the object; whole multiples of 256 KiB below it count.
+        until: Amount,
+    },
+    /// What the call persisted last is not reported before a query has been answered without it.
+    Hide {
+        /// How much of it.
+        amount: Amount,
+    },
+    /// A 308 says nothing of what is persisted.
+    NoRange,
+    /// The session ends, for good, with this answer.
+    LoseSession {
+        /// The status, from 400 to 599.
+        status: u16,
+    },
+    /// A 308 reports less than what is persisted, which GCS must not.
+    ReportLess {
+        /// By how much.
+        by: Kib,
+    },
+    /// A 308 reports more than what is persisted, which GCS must not.
+    ReportMore {
+        /// By how much.
+        by: Kib,
+    },
+}
+
+/// When in the course of a call something goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before anything is done, the body unread.
+    AtOnce,
+    /// When the upload's bytes, or the bytes of the object that is read, have come so far. A call that does
+    /// not come by there is spared.
+    After(Kib),
+    /// At a random multiple of 256 KiB among the bytes that the call brings.
+    AfterSome,
+    /// When the whole body has been read: of the last multiple of 256 KiB on, nothing is persisted yet.
+    AfterBody,
+    /// When all is done, instead of the answer or before it.
+    AfterAll,
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// This one.
+    Exactly(Kib),
+    /// A random multiple of 256 KiB, as large as the call can make it.
+    Some,
+}
+
+impl Fault {
+    /// The word that it is counted under.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Return { .. } => "return",
+            Self::Reset { .. } => "reset",
+            Self::Close { .. } => "close",
+            Self::Stall { .. } => "stall",
+            Self::Break { .. } => "break",
+            Self::Shorten { .. } => "shorten",
+            Self::Corrupt => "corrupt",
+            Self::Persist { .. } => "persist",
+            Self::Hide { .. } => "hide",
+            Self::NoRange => "no-range",
+            Self::LoseSession { .. } => "lose-session",
+            Self::ReportLess { .. } => "report-less",
+            Self::ReportMore { .. } => "report-more",
+        }
+    }
+
+    /// When it happens, if the fault leaves that open.
+    pub(super) fn when(&self) -> Option<When> {
+        match self {
+            Self::Return { when, .. }
+            | Self::Reset { when }
+            | Self::Close { when }
+            | Self::Stall { when, .. } => Some(*when),
+            _ => None,
+        }
+    }
+
+    /// Reads one word.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "return-broken-stream" => return Some(Self::Break { after: None }),
+            "return-corrupted-data" => return Some(Self::Corrupt),
+            "no-range" => return Some(Self::NoRange),
+            "stall-at-256KiB" => return Self::parse("stall-always-after-256K"),
+            _ => {}
+        }
+        if let Some(bytes) = word.strip_prefix("return-broken-stream-final-chunk-after-") {
+            let bytes = words::number(bytes.strip_suffix('B')?)?;
+            Some(Self::Shorten { bytes })
+        } else if let Some(text) = word.strip_prefix("return-broken-stream-after-") {
+            let after = Some(kib(text)?);
+            Some(Self::Break { after })
+        } else if let Some(text) = word.strip_prefix("persist-") {
+            amount(text).map(|until| Self::Persist { until })
+        } else if let Some(text) = word.strip_prefix("hide-") {
+            amount(text).map(|amount| Self::Hide { amount })
+        } else if let Some(text) = word.strip_prefix("lose-session-") {
+            status(text).map(|status| Self::LoseSession { status })
+        } else if let Some(text) = word.strip_prefix("report-") {
+            match text.split_once('-')? {
+                (by, "less") => kib(by).map(|by| Self::ReportLess { by }),
+                (by, "more") => kib(by).map(|by| Self::ReportMore { by }),
+                _ => None,
+            }
+        } else {
+            Self::parse_timed(word)
+        }
+    }
+
+    /// Reads a word that says when.
+    fn parse_timed(word: &str) -> Option<Self> {
+        let (what, when) = match word.split_once("-after-") {
+            None => (word, When::AtOnce),
+            Some((what, "some")) => (what, When::AfterSome),
+            Some((what, "body")) => (what, When::AfterBody),
+            Some((what, "all")) => (what, When::AfterAll),
+            Some((what, offset)) => (what, When::After(kib(offset)?)),
+        };
+        match what {
+            "return-reset-connection" => Some(Self::Reset { when }),
+            "close-connection" => Some(Self::Close { when }),
+            "stall-always" => Some(Self::Stall { duration: None, when }),
+            _ if what.starts_with("stall-for-") => {
+                let duration = Some(words::duration(what.strip_prefix("stall-for-")?)?);
+                Some(Self::Stall { duration, when })
+            }
+            _ => status(what.strip_prefix("return-")?).map(|status| Self::Return { status, when }),
+        }
+    }
+}
+
+fn status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|status| (400..600).contains(status))
+}
+
+fn amount(text: &str) -> Option<Amount> {
+    match text {
+        "some" => Some(Amount::Some),
+        bytes => kib(bytes).map(Amount::Exactly),
+    }
+}
+
+fn kib(text: &str) -> Option<Kib> {
+    let kib = words::number(text.strip_suffix('K')?)?;
+    kib.checked_mul(1024).map(|_| Kib(kib))
+}
+
+/// The word that is read back to the same fault.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Return { status, when } => write!(f, "return-{status}{when}"),
+            Self::Reset { when } => write!(f, "return-reset-connection{when}"),
+            Self::Close { when } => write!(f, "close-connection{when}"),
+            Self::Stall { duration: None, when } => write!(f, "stall-always{when}"),
+            Self::Stall {
+                duration: Some(duration),
+                when,
+            } => write!(f, "stall-for-{}{when}", words::Text(*duration)),
+            Self::Break { after: None } => f.write_str("return-broken-stream"),
+            Self::Break { after: Some(after) } => write!(f, "return-broken-stream-after-{after}"),
+            Self::Shorten { bytes } => write!(f, "return-broken-stream-final-chunk-after-{bytes}B"),
+            Self::Corrupt => f.write_str("return-corrupted-data"),
+            Self::Persist { until } => write!(f, "persist-{until}"),
+            Self::Hide { amount } => write!(f, "hide-{amount}"),
+            Self::NoRange => f.write_str("no-range"),
+            Self::LoseSession { status } => write!(f, "lose-session-{status}"),
+            Self::ReportLess { by } => write!(f, "report-{by}-less"),
+            Self::ReportMore { by } => write!(f, "report-{by}-more"),
+        }
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtOnce => Ok(()),
+            Self::After(offset) => write!(f, "-after-{offset}"),
+            Self::AfterSome => f.write_str("-after-some"),
+            Self::AfterBody => f.write_str("-after-body"),
+            Self::AfterAll => f.write_str("-after-all"),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(kib) => kib.fmt(f),
+            Self::Some => f.write_str("some"),
+        }
+    }
+}
+
+impl fmt::Display for Kib {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}K", self.0)
+    }
+}

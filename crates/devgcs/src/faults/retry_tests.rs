@@ -1,0 +1,214 @@
+//! The Retry Test API of Google's storage-testbench: a list of faults per method, kept under an id that a
+//! client sends with all its requests
+//! (<https://github.com/googleapis/storage-testbench#retry-test-api>).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use http::{Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::draw::unknown;
+use super::instruction::Fault;
+use super::plan::instruction;
+use crate::body::ResponseBody;
+use crate::call::Call;
+use crate::error::Error;
+use crate::inspect::CallKind;
+use crate::lock::locked;
+use crate::service::Service;
+use crate::{json as document, random};
+
+/// Tests that are kept at once; the oldest are forgotten first.
+const MAX_TESTS: usize = 1000;
+
+/// Every test that was created and not deleted.
+#[derive(Debug, Default)]
+pub(crate) struct RetryTests(Mutex<Tests>);
+
+#[derive(Debug, Default)]
+struct Tests {
+    by_id: BTreeMap<String, Test>,
+    /// The keys, oldest first.
+    order: VecDeque<String>,
+}
+
+#[derive(Debug, Default)]
+struct Test {
+    /// By method, as the words were written.
+    instructions: BTreeMap<&'static str, VecDeque<String>>,
+}
+
+/// The first instruction of a test for a method.
+#[derive(Debug)]
+pub(super) struct Due {
+    id: String,
+    method: &'static str,
+    word: String,
+}
+
+impl RetryTests {
+    /// What a call of `kind` meets under test `id`: 404 where there is no such test.
+    pub(super) fn due(&self, id: &str, kind: CallKind) -> Result<Option<(Vec<Fault>, Due)>, Error> {
+        let tests = locked(&self.0);
+        let test = tests.by_id.get(id).ok_or_else(|| not_found(id))?;
+        let Some(method) = method(kind) else {
+            return Ok(None);
+        };
+        let Some(word) = test.instructions.get(method).and_then(VecDeque::front) else {
+            return Ok(None);
+        };
+        let faults = instruction(word).ok_or_else(|| unknown(word))?;
+        let (id, word) = (id.to_owned(), word.clone());
+        Ok(Some((faults, Due { id, method, word })))
+    }
+
+    /// An instruction has been carried out: the next one comes first.
+    pub(super) fn done(&self, due: &Due) {
+        let mut tests = locked(&self.0);
+        let words = tests
+            .by_id
+            .get_mut(&due.id)
+            .and_then(|test| test.instructions.get_mut(due.method));
+        if let Some(words) = words
+            && words.front() == Some(&due.word)
+        {
+            words.pop_front();
+        }
+    }
+
+    fn create(&self, body: &Map<String, Value>) -> Result<Value, Error> {
+        if !matches!(body.get("transport").and_then(Value::as_str), None | Some("HTTP")) {
+            return Err(Error::invalid("This server speaks HTTP only."));
+        }
+        let by_method = body.get("instructions").and_then(Value::as_object);
+        let by_method = by_method.ok_or_else(|| Error::required("instructions"))?;
+        let mut test = Test::default();
+        for (name, words) in by_method {
+            let method = METHODS.iter().find(|(_, method)| method == name);
+            let (_, method) =
+                method.ok_or_else(|| Error::invalid(format!("No fault can be injected into '{name}'.")))?;
+            let words = words.as_array().ok_or_else(|| Error::required("instructions"))?;
+            for word in words {
+                let word = word.as_str().unwrap_or_default();
+                instruction(word).ok_or_else(|| unknown(word))?;
+                test.instructions
+                    .entry(method)
+                    .or_default()
+                    .push_back(word.to_owned());
+            }
+        }
+        let id = random::hex_id()?;
+        let shown = test.show(&id);
+        let mut tests = locked(&self.0);
+        if tests.order.len() >= MAX_TESTS
+            && let Some(oldest) = tests.order.pop_front()
+        {
+            tests.by_id.remove(&oldest);
+        }
+        tests.order.push_back(id.clone());
+        tests.by_id.insert(id, test);
+        Ok(shown)
+    }
+
+    fn get(&self, id: &str) -> Result<Value, Error> {
+        let tests = locked(&self.0);
+        tests
+            .by_id
+            .get(id)
+            .map(|test| test.show(id))
+            .ok_or_else(|| not_found(id))
+    }
+
+    fn list(&self) -> Value {
+        let tests = locked(&self.0);
+        let all: Vec<Value> = tests.by_id.iter().map(|(id, test)| test.show(id)).collect();
+        json!({ "retry_test": all })
+    }
+
+    fn delete(&self, id: &str) -> Result<(), Error> {
+        let mut tests = locked(&self.0);
+        tests.by_id.remove(id).ok_or_else(|| not_found(id))?;
+        tests.order.retain(|known| known != id);
+        Ok(())
+    }
+}
+
+impl Test {
+    fn show(&self, id: &str) -> Value {
+        json!({
+            "id": id,
+            "instructions": self.instructions,
+            "completed": self.instructions.values().all(VecDeque::is_empty),
+            "transport": "HTTP",
+        })
+    }
+}
+
+/// Answers a request to the Retry Test API, if `path` is of it.
+pub(crate) async fn serve(
+    service: &Arc<Service>,
+    call: &mut Call,
+    path: &str,
+) -> Option<Result<Response<ResponseBody>, Error>> {
+    let tests = &service.faults.tests;
+    let id = path.strip_prefix("/retry_test/");
+    let answer = match (&call.method, path, id) {
+        (&Method::POST, "/retry_test", _) => match document::object(&mut call.body).await {
+            Ok(body) => tests.create(&body),
+            Err(error) => Err(error),
+        },
+        (&Method::GET, "/retry_tests", _) => Ok(tests.list()),
+        (&Method::GET, _, Some(id)) => tests.get(id),
+        (&Method::DELETE, _, Some(id)) => tests.delete(id).map(|()| json!({})),
+        _ => return None,
+    };
+    Some(answer.map(|value| document::response(StatusCode::OK, &value)))
+}
+
+fn not_found(id: &str) -> Error {
+    let id: String = id.chars().take(80).collect();
+    Error::new(
+        StatusCode::NOT_FOUND,
+        "notFound",
+        format!("Retry Test {id} does not exist."),
+    )
+}
+
+fn method(kind: CallKind) -> Option<&'static str> {
+    METHODS
+        .iter()
+        .find(|(kinds, _)| kinds.contains(&kind))
+        .map(|(_, method)| *method)
+}
+
+/// The testbench's names of methods, and the calls that each is.
+const METHODS: [(&[CallKind], &str); 15] = [
+    (&[CallKind::InsertBucket], "storage.buckets.insert"),
+    (&[CallKind::GetBucket], "storage.buckets.get"),
+    (&[CallKind::ListBuckets], "storage.buckets.list"),
+    (&[CallKind::PatchBucket], "storage.buckets.patch"),
+    (&[CallKind::PatchBucket], "storage.buckets.update"),
+    (&[CallKind::DeleteBucket], "storage.buckets.delete"),
+    (
+        &[
+            CallKind::StartUpload,
+            CallKind::WriteUpload,
+            CallKind::QueryUpload,
+            CallKind::FinishUpload,
+            CallKind::InsertObject,
+        ],
+        "storage.objects.insert",
+    ),
+    (
+        &[CallKind::GetObject, CallKind::ReadObject],
+        "storage.objects.get",
+    ),
+    (&[CallKind::ListObjects], "storage.objects.list"),
+    (&[CallKind::PatchObject], "storage.objects.patch"),
+    (&[CallKind::UpdateObject], "storage.objects.update"),
+    (&[CallKind::DeleteObject], "storage.objects.delete"),
+    (&[CallKind::ComposeObject], "storage.objects.compose"),
+    (&[CallKind::RewriteObject], "storage.objects.rewrite"),
+    (&[CallKind::CopyObject], "storage.objects.copy"),
+];

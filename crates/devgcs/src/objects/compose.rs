@@ -1,0 +1,153 @@
+//! Composing an object of up to 32 others.
+
+use std::sync::Arc;
+
+use http::Response;
+use serde_json::{Map, Value};
+
+use super::answer;
+use crate::body::ResponseBody;
+use crate::call::Call;
+use crate::encryption;
+use crate::error::Error;
+use crate::json;
+use crate::metadata::{Expected, Metadata};
+use crate::names;
+use crate::preconditions;
+use crate::resource::Object;
+use crate::service::{Draft, Service};
+use crate::storage::Digests;
+use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
+
+/// The most objects that one call composes.
+const MAX_SOURCES: usize = 32;
+
+/// An object to compose from.
+struct Source {
+    name: String,
+    generation: Option<u64>,
+    if_generation_match: Option<u64>,
+}
+
+/// `POST /storage/v1/b/BUCKET/o/OBJECT/compose`.
+pub(crate) async fn compose(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let request = json::object(&mut call.body).await?;
+    let name = names::object(&name)?;
+    let sources = sources(&request)?;
+    let empty = Map::new();
+    let destination = request
+        .get("destination")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    let mut metadata = Metadata::default();
+    metadata.merge(destination)?;
+    let mut expected = Expected::default();
+    expected.merge_resource(destination)?;
+    let conditions = preconditions::from_query(&call.query)?;
+    let key_sha256 = encryption::key(&call.headers)?;
+    let keeper = Arc::clone(service);
+    // The bytes are joined before the turn, which would keep every other change waiting.
+    let compose = move || {
+        let found: Vec<Arc<Object>> = sources
+            .iter()
+            .map(|source| find(&keeper, &bucket, source))
+            .collect::<Result<_, _>>()?;
+        for object in &found {
+            encryption::unlock(object, key_sha256.as_deref())?;
+        }
+        preconditions::check(&conditions, keeper.live(&bucket, &name)?.as_deref())?;
+        let digests = digests(&found)?;
+        expected.check(digests.crc32c, None)?;
+        let content = keeper.keep.join(found.iter().map(|object| &object.content))?;
+        let draft = Draft {
+            bucket,
+            name,
+            metadata,
+            digests,
+            component_count: Some(
+                found
+                    .iter()
+                    .map(|object| object.component_count.unwrap_or(1))
+                    .sum(),
+            ),
+            key_sha256,
+            content,
+        };
+        let published = keeper.turn().publish(&draft, &conditions);
+        published.inspect_err(|_| keeper.remove_content(&draft.content))
+    };
+    let object = service.keep.run(compose).await?;
+    answer(call, &object)
+}
+
+fn sources(request: &Map<String, Value>) -> Result<Vec<Source>, Error> {
+    let listed = request.get("sourceObjects").and_then(Value::as_array);
+    let listed = listed
+        .filter(|listed| (1..=MAX_SOURCES).contains(&listed.len()))
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "The number of source components provided must be between 1 and {MAX_SOURCES}."
+            ))
+        })?;
+    listed.iter().map(source).collect()
+}
+
+fn source(value: &Value) -> Result<Source, Error> {
+    let name = value.get("name").and_then(Value::as_str);
+    let conditions = value.get("objectPreconditions");
+    Ok(Source {
+        name: name
+            .ok_or_else(|| Error::required("sourceObjects.name"))?
+            .to_owned(),
+        generation: number(value.get("generation"))?,
+        if_generation_match: number(conditions.and_then(|conditions| conditions.get("ifGenerationMatch")))?,
+    })
+}
+
+/// Numbers of 64 bits come as text; some clients send them as numbers.
+fn number(value: Option<&Value>) -> Result<Option<u64>, Error> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Error::invalid("Invalid generation.")),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| Error::invalid("Invalid generation.")),
+    }
+}
+
+fn find(service: &Service, bucket: &str, source: &Source) -> Result<Arc<Object>, Error> {
+    let object = service.find(bucket, &source.name, source.generation)?;
+    let conditions = Preconditions {
+        if_generation_match: source.if_generation_match,
+        ..Preconditions::default()
+    };
+    preconditions::check(&conditions, Some(&object))?;
+    Ok(object)
+}
+
+/// Size and CRC32C follow from those of the parts; an MD5 does not.
+fn digests(parts: &[Arc<Object>]) -> Result<Digests, Error> {
+    let (mut size, mut crc32c) = (0_u64, Crc32c::default());
+    for part in parts {
+        let too_large = || Error::invalid("The composed object would have more than 5 TiB.");
+        size = size
+            .checked_add(part.size)
+            .filter(|size| *size <= MAX_OBJECT_SIZE)
+            .ok_or_else(too_large)?;
+        crc32c = crc32c.combine(part.crc32c(), part.size).ok_or_else(too_large)?;
+    }
+    Ok(Digests {
+        size,
+        crc32c,
+        md5: None,
+    })
+}

@@ -1,0 +1,54 @@
+//! Listing a bucket.
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json as document};
+
+use crate::body::ResponseBody;
+use crate::call::Call;
+use crate::error::Error;
+use crate::glob::Glob;
+use crate::json;
+use crate::service::{Cursor, Listing, Service};
+
+/// Objects and prefixes on one page.
+const MAX_PAGE: u64 = 1000;
+
+/// `GET /storage/v1/b/BUCKET/o`.
+pub(crate) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Response<ResponseBody>, Error> {
+    let query = &call.query;
+    let text = |key: &str| query.get(key).filter(|text| !text.is_empty()).map(str::to_owned);
+    let limit = query.number("maxResults")?.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+    let after = match query.get("pageToken").filter(|token| !token.is_empty()) {
+        None => None,
+        Some(token) => Some(Cursor::from_token(token).ok_or_else(|| Error::invalid("Invalid pageToken."))?),
+    };
+    let listing = Listing {
+        prefix: text("prefix").unwrap_or_default(),
+        delimiter: text("delimiter"),
+        include_trailing: query.flag("includeTrailingDelimiter"),
+        start: text("startOffset"),
+        end: text("endOffset"),
+        versions: query.flag("versions"),
+        glob: text("matchGlob")
+            .map(|pattern| Glob::parse(&pattern))
+            .transpose()?,
+        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        after,
+    };
+    let page = service.list(bucket, &listing)?;
+    let mut answer = document!({ "kind": "storage#objects" });
+    if !page.objects.is_empty() {
+        answer["items"] = page
+            .objects
+            .iter()
+            .map(|object| object.resource(&call.base))
+            .collect();
+    }
+    if !page.prefixes.is_empty() {
+        answer["prefixes"] = page.prefixes.into_iter().map(Value::from).collect();
+    }
+    if let Some(next) = page.next {
+        answer["nextPageToken"] = next.to_token().into();
+    }
+    Ok(json::response(StatusCode::OK, &answer))
+}

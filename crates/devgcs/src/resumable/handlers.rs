@@ -1,0 +1,286 @@
+//! The five calls of a session.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::progress::{Batch, End, Intake, Phase, Plan};
+use super::range::ContentRange;
+use super::session::{Intent, Session};
+use crate::body::ResponseBody;
+use crate::call::Call;
+use crate::encryption;
+use crate::error::Error;
+use crate::inspect::CallKind;
+use crate::json;
+use crate::metadata::{Expected, Metadata};
+use crate::preconditions;
+use crate::resource::{Object, encode};
+use crate::service::Service;
+use crate::time::Time;
+use crate::{names, random};
+use gcsd_types::MAX_OBJECT_SIZE;
+
+/// `POST /upload/storage/v1/b/BUCKET/o?uploadType=resumable`: starts a session.
+pub(crate) async fn start(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: &str,
+) -> Result<Response<ResponseBody>, Error> {
+    let resource = json::object(&mut call.body).await?;
+    let name = names::object_to_insert(&call.query, &resource)?;
+    let mut metadata = Metadata::default();
+    metadata.merge(&resource)?;
+    if metadata.content_type.is_none() {
+        metadata.content_type = call.header("x-upload-content-type").map(str::to_owned);
+    }
+    let mut expected = Expected::default();
+    expected.merge_resource(&resource)?;
+    expected.merge_headers(&call.headers)?;
+    let path = format!(
+        "/upload/storage/v1/b/{}/o?uploadType=resumable&name={}&",
+        encode(bucket),
+        encode(&name)
+    );
+    let intent = Intent {
+        bucket: bucket.to_owned(),
+        name,
+        metadata,
+        expected,
+        declared: declared(call)?,
+        conditions: preconditions::from_query(&call.query)?,
+        created: Time::now(),
+        key_sha256: encryption::key(&call.headers)?,
+    };
+    open(service, call, intent, &path, StatusCode::OK).await
+}
+
+/// The size that a start declares.
+pub(crate) fn declared(call: &Call) -> Result<Option<u64>, Error> {
+    let size = |text: &str| text.parse().ok().filter(|size| *size <= MAX_OBJECT_SIZE);
+    let declared = call.header("x-upload-content-length");
+    declared
+        .map(|text| {
+            size(text).ok_or_else(|| {
+                Error::invalid(format!(
+                    "Invalid value '{text}' for the header X-Upload-Content-Length."
+                ))
+            })
+        })
+        .transpose()
+}
+
+/// Opens a session, and tells where it is: at `path`, which ends in `?` or `&`.
+pub(crate) async fn open(
+    service: &Arc<Service>,
+    call: &Call,
+    intent: Intent,
+    path: &str,
+    status: StatusCode,
+) -> Result<Response<ResponseBody>, Error> {
+    service.want_bucket(&intent.bucket).await?;
+    let live = service.live(&intent.bucket, &intent.name)?;
+    preconditions::check(&intent.conditions, live.as_deref())?;
+    let id = random::secret()?;
+    let location = format!("{}{path}upload_id={id}", call.base);
+    let location = HeaderValue::from_str(&location).map_err(|_| Error::invalid("Invalid Host header."))?;
+    let opener = Arc::clone(service);
+    service.keep.run(move || opener.open_session(&id, intent)).await?;
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// Which call a request to a session is.
+pub(crate) fn classify(method: &Method, headers: &HeaderMap) -> CallKind {
+    if *method == Method::DELETE {
+        return CallKind::CancelUpload;
+    }
+    match content_range(headers) {
+        Ok(ContentRange::Query) => CallKind::QueryUpload,
+        Ok(ContentRange::Finish { .. }) => CallKind::FinishUpload,
+        _ => CallKind::WriteUpload,
+    }
+}
+
+/// Whether a request says that the object ends with it.
+pub(crate) fn is_last(headers: &HeaderMap) -> bool {
+    match content_range(headers) {
+        Ok(ContentRange::Part { end, total, .. }) => total == Some(end),
+        Ok(ContentRange::Query) | Err(_) => false,
+        Ok(ContentRange::Finish { .. } | ContentRange::Rest { .. } | ContentRange::Whole) => true,
+    }
+}
+
+/// Where a session stands after a request to it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    phase: Phase,
+    persisted: u64,
+}
+
+/// Any request to a session of the JSON API.
+pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
+    let standing = advance(service, call).await?;
+    answer(call, standing, |call, object| {
+        let key = encryption::key(&call.headers).ok().flatten();
+        let resource = match key == object.key_sha256 {
+            true => object.whole_resource(&call.base),
+            false => object.resource(&call.base),
+        };
+        json::response(StatusCode::OK, &resource)
+    })
+}
+
+/// Does what a request asks of its session, and returns where the session stands then.
+pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<Standing, Error> {
+    let session = service.session(call.query.get("upload_id").unwrap_or_default())?;
+    let phase = match call.method {
+        Method::DELETE => {
+            let (keeper, session) = (Arc::clone(service), Arc::clone(&session));
+            service.keep.run(move || Ok(session.cancel(&keeper))).await?
+        }
+        Method::PUT | Method::POST => {
+            let before = session.persisted();
+            let written = write(service, call, &session).await;
+            let fresh = session.persisted() - before;
+            if let Some(hidden) = call.injected.hide(service, fresh) {
+                session.hide(hidden);
+            }
+            written?
+        }
+        _ => return Err(Error::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")),
+    };
+    let persisted = session.reported();
+    if classify(&call.method, &call.headers) == CallKind::QueryUpload {
+        session.hide(0);
+    }
+    Ok(Standing { phase, persisted })
+}
+
+async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) -> Result<Phase, Error> {
+    let has_length =
+        call.headers.contains_key(CONTENT_LENGTH) || call.headers.contains_key(TRANSFER_ENCODING);
+    if !has_length {
+        return Err(Error::text(StatusCode::LENGTH_REQUIRED, "Length Required"));
+    }
+    match session.phase() {
+        Phase::Open => {}
+        ended => return Ok(ended),
+    }
+    let range = content_range(&call.headers)?;
+    // GCS has forgotten the key of the request before. Whether a query needs it, is not known.
+    let key = encryption::key(&call.headers)?;
+    if key != session.intent.key_sha256 && (key.is_some() || range != ContentRange::Query) {
+        return Err(encryption::another_key());
+    }
+    session.expect(&call.headers)?;
+    match session.plan(range, call.body.length())? {
+        Plan::Report => Ok(session.phase()),
+        Plan::Finish { total } => finish(service, session, total, Batch::empty(total)).await,
+        Plan::Receive(intake) => {
+            session.hide(0);
+            session.writing.fetch_add(1, Ordering::Relaxed);
+            let _counted = Counted(session);
+            receive(service, call, session, intake).await
+        }
+    }
+}
+
+/// A request whose body is being read; one that ends in any way stops counting.
+struct Counted<'a>(&'a Session);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.writing.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads the body into the session. What is dropped midway has persisted what it persisted.
+async fn receive(
+    service: &Arc<Service>,
+    call: &mut Call,
+    session: &Arc<Session>,
+    mut intake: Intake,
+) -> Result<Phase, Error> {
+    let mut course = call.injected.course(session.persisted(), intake.known_end());
+    course.reached(service, call, intake.start()).await?;
+    while let Some(bytes) = call.body.next().await? {
+        session.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        intake.push(bytes)?;
+        if let Some(batch) = intake.take_whole() {
+            let batch = course.keep(service, call, batch);
+            let (keeper, session) = (Arc::clone(service), Arc::clone(session));
+            service.keep.run(move || session.append(&keeper, batch)).await?;
+        }
+        course.reached(service, call, intake.position()).await?;
+    }
+    course.ended(service, call).await?;
+    match intake.end()? {
+        End::Finish { total, tail } if course.may_finish(service, call, total) => {
+            finish(service, session, total, tail).await
+        }
+        End::Report | End::Finish { .. } => Ok(session.phase()),
+    }
+}
+
+async fn finish(
+    service: &Arc<Service>,
+    session: &Arc<Session>,
+    total: u64,
+    tail: Batch,
+) -> Result<Phase, Error> {
+    let (keeper, session) = (Arc::clone(service), Arc::clone(session));
+    service
+        .keep
+        .run(move || session.finish(&keeper, total, tail))
+        .await
+}
+
+/// The answer that says where the session stands; `finished` makes the one that shows the object.
+pub(crate) fn answer(
+    call: &Call,
+    standing: Standing,
+    finished: impl FnOnce(&Call, &Object) -> Response<ResponseBody>,
+) -> Result<Response<ResponseBody>, Error> {
+    match standing.phase {
+        Phase::Ended(error) => Err(error),
+        Phase::Finished(object) => Ok(finished(call, &object)),
+        Phase::Open => Ok(incomplete(call, standing.persisted)),
+    }
+}
+
+/// 308, which some HTTP stacks would follow: those ask for a 200 that says 308 in a header.
+fn incomplete(call: &Call, persisted: u64) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    if persisted > 0
+        && let Ok(range) = HeaderValue::try_from(format!("bytes=0-{}", persisted - 1))
+    {
+        response.headers_mut().insert(RANGE, range);
+    }
+    if call
+        .header("x-guploader-no-308")
+        .is_some_and(|value| value.eq_ignore_ascii_case("yes"))
+    {
+        let code = HeaderValue::from_static("308");
+        response.headers_mut().insert("x-http-status-code-override", code);
+    } else {
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    }
+    response
+}
+
+fn content_range(headers: &HeaderMap) -> Result<ContentRange, Error> {
+    match headers.get(CONTENT_RANGE) {
+        None => Ok(ContentRange::Whole),
+        Some(value) => value.to_str().ok().and_then(ContentRange::parse).ok_or_else(|| {
+            Error::text(
+                StatusCode::BAD_REQUEST,
+                "Invalid request.  Failed to parse Content-Range header.",
+            )
+        }),
+    }
+}

@@ -1,0 +1,96 @@
+//! Buckets come and go.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::Service;
+use crate::error::Error;
+use crate::lock::locked;
+use crate::names;
+use crate::resource::BucketRecord;
+use crate::time::Time;
+
+impl Service {
+    /// Creates a bucket. May block.
+    pub(crate) fn insert_bucket(&self, record: BucketRecord) -> Result<BucketRecord, Error> {
+        names::bucket(&record.name)?;
+        let _turn = self.turn();
+        if self.bucket(&record.name).is_ok() {
+            return Err(Error::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Your previous request to create the named bucket succeeded and you already own it.",
+            ));
+        }
+        if let Some(directory) = self.keep.directory() {
+            directory.save_bucket(&record.name, &record)?;
+        }
+        locked(&self.index).insert_bucket(record.clone());
+        Ok(record)
+    }
+
+    /// What a bucket says of itself.
+    pub(crate) fn bucket(&self, name: &str) -> Result<BucketRecord, Error> {
+        Ok(locked(&self.index).bucket(name)?.record.clone())
+    }
+
+    /// The buckets in the order of their names.
+    pub(crate) fn buckets(&self) -> Vec<BucketRecord> {
+        let index = locked(&self.index);
+        index.buckets().map(|bucket| bucket.record.clone()).collect()
+    }
+
+    /// Changes what a bucket says of itself. May block.
+    pub(crate) fn update_bucket(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BucketRecord) -> Result<(), Error>,
+    ) -> Result<BucketRecord, Error> {
+        let _turn = self.turn();
+        let mut record = self.bucket(name)?;
+        change(&mut record)?;
+        record.metageneration += 1;
+        record.updated = Time::now();
+        if let Some(directory) = self.keep.directory() {
+            directory.save_bucket(name, &record)?;
+        }
+        locked(&self.index).bucket_mut(name)?.record = record.clone();
+        Ok(record)
+    }
+
+    /// Removes an empty bucket, if `allowed` says so. May block.
+    pub(crate) fn delete_bucket(
+        &self,
+        name: &str,
+        allowed: impl FnOnce(&BucketRecord) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let _turn = self.turn();
+        allowed(&self.bucket(name)?)?;
+        if !locked(&self.index).bucket(name)?.objects.is_empty() {
+            return Err(Error::new(
+                StatusCode::CONFLICT,
+                "notEmpty",
+                "The bucket you tried to delete is not empty.",
+            ));
+        }
+        if let Some(directory) = self.keep.directory() {
+            directory.remove_bucket(name)?;
+        }
+        locked(&self.index).remove_bucket(name);
+        Ok(())
+    }
+
+    /// Makes sure that a bucket is there that a request wants to write to, where the configuration says
+    /// that this is enough to create it.
+    pub(crate) async fn want_bucket(self: &Arc<Self>, name: &str) -> Result<(), Error> {
+        if self.auto_create_buckets && self.bucket(name).is_err() {
+            let (keeper, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));
+            match self.keep.run(move || keeper.insert_bucket(record)).await {
+                Err(error) if error.status() != StatusCode::CONFLICT => return Err(error),
+                _ => {}
+            }
+        }
+        self.bucket(name).map(drop)
+    }
+}

@@ -1,0 +1,305 @@
+//! Objects in the XML API: PUT, GET, HEAD, DELETE, copy, and the start of a session.
+
+use std::sync::Arc;
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
+    ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH,
+};
+use http::{HeaderMap, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::document::Element;
+use super::{answer, empty};
+use crate::body::ResponseBody;
+use crate::call::Call;
+use crate::encryption;
+use crate::error::Error;
+use crate::ingest::Ingest;
+use crate::media::{self, set};
+use crate::metadata::{Expected, Metadata};
+use crate::names;
+use crate::objects::Upload;
+use crate::preconditions;
+use crate::resource::{Object, base64, encode};
+use crate::resumable;
+use crate::service::{Draft, Service};
+use crate::storage::Digests;
+use gcsd_types::Preconditions;
+
+/// The prefix of the client's own metadata.
+const CUSTOM: &str = "x-goog-meta-";
+
+/// `PUT /BUCKET/OBJECT`.
+pub(super) async fn insert(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    service.want_bucket(&bucket).await?;
+    let upload = Upload {
+        key_sha256: encryption::key(&call.headers)?,
+        bucket,
+        name: names::object(&name)?,
+        metadata: metadata(&call.headers)?,
+        expected: expected(&call.headers)?,
+        conditions: conditions(&call.headers)?,
+    };
+    upload.admit(service)?;
+    let ingest = Ingest::body(service, &mut call.body).await?;
+    Ok(stored(&*upload.publish(ingest).await?))
+}
+
+/// `PUT /BUCKET/OBJECT` with `x-goog-copy-source`.
+pub(super) async fn copy(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let invalid = || Error::invalid("Invalid x-goog-copy-source header.");
+    let source = call.header("x-goog-copy-source").ok_or_else(invalid)?;
+    let source = percent_decode_str(source.trim_start_matches('/'))
+        .decode_utf8()
+        .map_err(|_| invalid())?;
+    let (from_bucket, from_name) = source.split_once('/').ok_or_else(invalid)?;
+    let (from_bucket, from_name) = (from_bucket.to_owned(), from_name.to_owned());
+    let generation = number(&call.headers, "x-goog-copy-source-generation")?;
+    let replaced = match call.header("x-goog-metadata-directive") {
+        Some("REPLACE") => Some(metadata(&call.headers)?),
+        _ => None,
+    };
+    let source_conditions = Preconditions {
+        if_generation_match: number(&call.headers, "x-goog-copy-source-if-generation-match")?,
+        if_metageneration_match: number(&call.headers, "x-goog-copy-source-if-metageneration-match")?,
+        ..Preconditions::default()
+    };
+    let conditions = conditions(&call.headers)?;
+    names::object(&name)?;
+    let object = service
+        .change(move |turn| {
+            let source = turn.service().find(&from_bucket, &from_name, generation)?;
+            preconditions::check(&source_conditions, Some(&source))?;
+            encryption::unlock(&source, None)?;
+            let draft = Draft {
+                bucket,
+                name,
+                metadata: replaced.unwrap_or_else(|| source.metadata.clone()),
+                digests: Digests {
+                    size: source.size,
+                    crc32c: source.crc32c(),
+                    md5: source.md5,
+                },
+                component_count: source.component_count,
+                key_sha256: None,
+                content: turn.service().keep.duplicate(&source.content)?,
+            };
+            turn.publish(&draft, &conditions)
+                .inspect_err(|_| turn.service().remove_content(&draft.content))
+        })
+        .await?;
+    let document = Element::new("CopyObjectResult")
+        .text("LastModified", object.updated.rfc3339())
+        .text("ETag", etag(&object));
+    let mut response = answer(StatusCode::OK, document);
+    identify(response.headers_mut(), &object);
+    Ok(response)
+}
+
+/// `GET /BUCKET/OBJECT`.
+pub(super) fn read(
+    service: &Service,
+    call: &Call,
+    bucket: &str,
+    name: &str,
+) -> Result<Response<ResponseBody>, Error> {
+    let object = find(service, call, bucket, name)?;
+    let mut response = media::bytes(service, &call.headers, &object)?;
+    if response.status().is_success() {
+        describe(response.headers_mut(), &object);
+    }
+    Ok(response)
+}
+
+/// `HEAD /BUCKET/OBJECT`.
+pub(super) fn head(
+    service: &Service,
+    call: &Call,
+    bucket: &str,
+    name: &str,
+) -> Result<Response<ResponseBody>, Error> {
+    let object = find(service, call, bucket, name)?;
+    let mut response = empty(StatusCode::OK);
+    media::describe(response.headers_mut(), &object);
+    describe(response.headers_mut(), &object);
+    set(response.headers_mut(), CONTENT_LENGTH, &object.size.to_string());
+    Ok(response)
+}
+
+/// `DELETE /BUCKET/OBJECT`.
+pub(super) async fn delete(
+    service: &Arc<Service>,
+    call: &Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let generation = call.query.number("generation")?;
+    let conditions = conditions(&call.headers)?;
+    service
+        .change(move |turn| turn.delete(&bucket, &name, generation, &conditions))
+        .await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// `POST /BUCKET/OBJECT` with `x-goog-resumable: start`.
+pub(super) async fn start_session(
+    service: &Arc<Service>,
+    call: &mut Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let path = format!("/{}/{}?", encode(&bucket), encode(&name));
+    let intent = resumable::Intent {
+        key_sha256: encryption::key(&call.headers)?,
+        bucket,
+        name: names::object(&name)?,
+        metadata: metadata(&call.headers)?,
+        expected: expected(&call.headers)?,
+        declared: resumable::declared(call)?,
+        conditions: conditions(&call.headers)?,
+        created: crate::time::Time::now(),
+    };
+    resumable::open(service, call, intent, &path, StatusCode::CREATED).await
+}
+
+/// The answer that tells of an object that was stored.
+pub(super) fn stored(object: &Object) -> Response<ResponseBody> {
+    let mut response = empty(StatusCode::OK);
+    identify(response.headers_mut(), object);
+    response
+}
+
+fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<Object>, Error> {
+    let object = service.find(bucket, name, call.query.number("generation")?)?;
+    preconditions::check(&conditions(&call.headers)?, Some(&object))?;
+    let names_it = |list: &str| {
+        list.split(',')
+            .any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == etag(&object)))
+    };
+    if call.header(IF_MATCH.as_str()).is_some_and(|list| !names_it(list)) {
+        return Err(Error::condition_not_met());
+    }
+    if call.header(IF_NONE_MATCH.as_str()).is_some_and(names_it) {
+        return Err(Error::not_modified());
+    }
+    Ok(object)
+}
+
+/// The entity tag of the XML API: the MD5 where there is one.
+pub(super) fn etag(object: &Object) -> String {
+    match &object.md5 {
+        Some(md5) => format!("\"{}\"", crate::random::hex(md5)),
+        None => format!("\"-{}\"", object.etag()),
+    }
+}
+
+/// What every answer about an object says.
+fn identify(headers: &mut HeaderMap, object: &Object) {
+    set(headers, ETAG, &etag(object));
+    headers.remove("x-goog-hash");
+    let mut hashes = vec![format!("crc32c={}", object.crc32c().to_base64())];
+    hashes.extend(object.md5.as_ref().map(|md5| format!("md5={}", base64(md5))));
+    for hash in hashes {
+        if let Ok(value) = hash.parse() {
+            headers.append(HeaderName::from_static("x-goog-hash"), value);
+        }
+    }
+    for (name, value) in [
+        ("x-goog-generation", object.generation.to_string()),
+        ("x-goog-metageneration", object.metageneration.to_string()),
+        ("x-goog-stored-content-length", object.size.to_string()),
+    ] {
+        set(headers, HeaderName::from_static(name), &value);
+    }
+    let encoding = object.metadata.content_encoding.as_deref().unwrap_or("identity");
+    set(
+        headers,
+        HeaderName::from_static("x-goog-stored-content-encoding"),
+        encoding,
+    );
+}
+
+fn describe(headers: &mut HeaderMap, object: &Object) {
+    identify(headers, object);
+    if let Some(count) = object.component_count {
+        set(
+            headers,
+            HeaderName::from_static("x-goog-component-count"),
+            &count.to_string(),
+        );
+    }
+    for (key, value) in &object.metadata.custom {
+        if let Ok(name) = HeaderName::try_from(format!("{CUSTOM}{key}")) {
+            set(headers, name, value);
+        }
+    }
+}
+
+/// The metadata that a request's headers give the object.
+pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut resource = Map::new();
+    for (key, header) in [
+        ("contentType", CONTENT_TYPE.as_str()),
+        ("contentEncoding", CONTENT_ENCODING.as_str()),
+        ("contentDisposition", CONTENT_DISPOSITION.as_str()),
+        ("contentLanguage", CONTENT_LANGUAGE.as_str()),
+        ("cacheControl", CACHE_CONTROL.as_str()),
+        ("storageClass", "x-goog-storage-class"),
+        ("customTime", "x-goog-custom-time"),
+    ] {
+        if let Some(value) = text(header) {
+            resource.insert(key.to_owned(), value.into());
+        }
+    }
+    let custom: Map<String, Value> = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().strip_prefix(CUSTOM)?, value.to_str().ok()?)))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
+    if !custom.is_empty() {
+        resource.insert("metadata".to_owned(), custom.into());
+    }
+    let mut metadata = Metadata::default();
+    metadata.merge(&resource)?;
+    Ok(metadata)
+}
+
+/// The checksums that a request's headers state.
+pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Error> {
+    let mut expected = Expected::default();
+    expected.merge_headers(headers)?;
+    expected.merge_content_md5(headers)?;
+    Ok(expected)
+}
+
+/// The preconditions that a request's headers state.
+pub(super) fn conditions(headers: &HeaderMap) -> Result<Preconditions, Error> {
+    Ok(Preconditions {
+        if_generation_match: number(headers, "x-goog-if-generation-match")?,
+        if_metageneration_match: number(headers, "x-goog-if-metageneration-match")?,
+        ..Preconditions::default()
+    })
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Error> {
+    let value = headers.get(name);
+    value
+        .map(|value| {
+            let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            number.ok_or_else(|| Error::invalid(format!("Invalid value for the header {name}.")))
+        })
+        .transpose()
+}

@@ -1,0 +1,243 @@
+//! One connection to a daemon.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::address::Address;
+use super::body::Body;
+use super::error::{Error, Reason, RequestError};
+use super::in_flight::{Attention, InFlight, Waiter, Whole};
+use super::options::Options;
+use super::{receiving, sending};
+use gcsd_net::{BoxStream, Connector};
+use gcsd_wire::check::CHECK_LEN;
+use gcsd_wire::head::{CHECKED, STREAMED};
+use gcsd_wire::{MAX_BODY_LEN, Opcode, RequestHead, VERSION, WireArgs, hello};
+
+/// A successful reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// Its args.
+    pub args: T,
+    /// Its body: GCS's JSON, where the reply has any.
+    pub json: Bytes,
+}
+
+/// A connection to a daemon, on which any number of requests can be in flight. Clones share it.
+///
+/// Requests are sent in the order in which their futures are first polled; replies come in any order. A
+/// request waits for its turn while [`Options::max_in_flight`] others are in flight, and behind the body
+/// that is being sent.
+///
+/// When the connection is over, every request on it fails with [`Error::Connection`], which says why and
+/// whether the request had left. It does not come back: open another one. Dropping the last clone ends
+/// it at once.
+///
+/// # Cancellation safety
+///
+/// Dropping the future of a request before its turn means that it is not sent. Dropping it later gives
+/// up the reply only, and the daemon carries the request out, except in the middle of a body: a frame
+/// that was begun cannot be taken back, so the connection ends (the daemon cuts the PUT, and the upload
+/// can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
+/// taken back, and is: the connection lives.
+///
+/// # Early replies
+///
+/// The daemon can refuse a WriteAt before it has all of the body. The error is returned at once. If the
+/// reply says that the daemon reads no further (`closing`), sending stops there and the connection takes
+/// no more requests. If not, the rest is at most the daemon's drain cap: it is sent, because that is
+/// cheaper than another connection, and the daemon throws it away. A body without a length is taken back
+/// instead.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    in_flight: Arc<InFlight>,
+    permits: Arc<Semaphore>,
+    max_args: u32,
+    upload: AtomicU32,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("over", &self.handle.in_flight.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the sending task when the caller goes away.
+pub(super) struct Interest(Arc<Attention>);
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+impl Connection {
+    /// Connects to the daemon at `address`, and says Hello if there is a secret to tell.
+    pub async fn open(
+        connector: &dyn Connector,
+        address: &Address,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let connecting = connector.connect(&address.host, address.port);
+        let stream = tokio::time::timeout(options.connect_timeout, connecting)
+            .await
+            .unwrap_or_else(|_| {
+                let late = format!("no answer within {:?}", options.connect_timeout);
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
+            })
+            .map_err(|error| {
+                let (address, error) = (address.clone(), Arc::new(error));
+                Reason::Connect { address, error }.lost(false)
+            })?;
+        let connection = Self::over(stream, options);
+        if let Some(secret) = &options.secret {
+            connection.hello(&Self::greeting(secret.clone())).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Whether it takes no more requests.
+    pub fn is_over(&self) -> bool {
+        self.handle.in_flight.reason().is_some()
+    }
+
+    /// A connection over a stream that is connected already. Nothing is sent on it by itself.
+    pub fn over(stream: BoxStream, options: &Options) -> Self {
+        let (read_half, write_half) = tokio::io::split(stream);
+        let (requests, outgoing) = mpsc::unbounded_channel();
+        let in_flight = Arc::new(InFlight::new(requests));
+        let sending = tokio::spawn(sending::run(write_half, outgoing, in_flight.clone()));
+        let receiving = tokio::spawn(receiving::run(read_half, in_flight.clone(), options.stall));
+        Self {
+            handle: Arc::new(Handle {
+                in_flight,
+                permits: Arc::new(Semaphore::new(options.max_in_flight.max(1))),
+                max_args: options.max_args,
+                upload: AtomicU32::new(0),
+                tasks: [sending.abort_handle(), receiving.abort_handle()],
+            }),
+        }
+    }
+
+    /// What this crate says in a Hello.
+    pub fn greeting(secret: Bytes) -> hello::Args {
+        hello::Args {
+            min_version: VERSION,
+            max_version: VERSION,
+            features: 0,
+            secret,
+        }
+    }
+
+    /// An upload id that this connection has not given out before.
+    pub fn new_upload(&self) -> u32 {
+        let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
+        // After 2^32 - 1 of them they come again; 0 is no id.
+        last.wrapping_add(1).max(1)
+    }
+
+    /// Why the connection takes no further request; `None` while it does.
+    pub fn reason(&self) -> Option<Reason> {
+        self.handle.in_flight.reason()
+    }
+
+    /// Sends what is waiting, says that no more is coming, and waits for the replies that are due.
+    ///
+    /// Other clones can make no further request. Dropping the future changes nothing of that.
+    pub async fn close(&self) {
+        self.handle.in_flight.finish();
+        self.handle.in_flight.ended.cancelled().await;
+    }
+
+    /// Returns when the connection is over and nothing is in flight any more.
+    pub async fn ended(&self) {
+        self.handle.in_flight.ended.cancelled().await;
+    }
+
+    /// The error of a request that was in flight when the connection ended.
+    pub(super) fn lost(&self) -> Error {
+        self.reason().unwrap_or(Reason::Closed).lost(true)
+    }
+
+    /// Sends a request and waits for its reply.
+    pub(super) async fn call(
+        &self,
+        opcode: Opcode,
+        upload: u32,
+        args: &impl WireArgs,
+        body: Body,
+    ) -> Result<Whole, Error> {
+        let (waiter, answer) = oneshot::channel();
+        let _interest = self
+            .enqueue(opcode, upload, args, body, Waiter::Whole(waiter))
+            .await?;
+        answer.await.unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    /// Puts a request into the line as soon as it may be in flight.
+    pub(super) async fn enqueue(
+        &self,
+        opcode: Opcode,
+        upload: u32,
+        args: &impl WireArgs,
+        body: Body,
+        waiter: Waiter,
+    ) -> Result<Interest, Error> {
+        let args = args.to_bytes();
+        let args_len = args.len() + CHECK_LEN;
+        let max = self.handle.max_args;
+        if !u32::try_from(args_len).is_ok_and(|len| len <= max) {
+            return Err(Error::Request(RequestError::ArgsTooLarge { len: args_len, max }));
+        }
+        let (flags, len) = body.len.map_or((STREAMED, 0), |len| (0, len));
+        let body_len = u64::try_from(len)
+            .ok()
+            .filter(|len| *len <= MAX_BODY_LEN)
+            .ok_or(Error::Request(RequestError::BodyTooLarge(len)))?;
+        let permits = self.handle.permits.clone();
+        let permit = tokio::select! {
+            biased;
+            permit = permits.acquire_owned() => permit.ok(),
+            () = self.handle.in_flight.over.cancelled() => None,
+        };
+        let Some(permit) = permit else {
+            return Err(self.reason().unwrap_or(Reason::Closed).lost(false));
+        };
+        let front = |sequence| {
+            let head = RequestHead {
+                opcode: opcode as u8,
+                flags: flags | CHECKED,
+                sequence,
+                upload,
+                args_len: 0,
+                body_len,
+            };
+            head.front(&args)
+        };
+        let attention = self
+            .handle
+            .in_flight
+            .enqueue(opcode, front, body, waiter, permit)?;
+        Ok(Interest(attention))
+    }
+}

@@ -1,0 +1,79 @@
+//! Several daemons that are as good as one: whichever can be reached.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::connection::Connection;
+use super::{Address, Error, Options, RequestError};
+use gcsd_net::SharedConnector;
+
+/// The daemons of a list, asked in turn.
+///
+/// They share a token key, so that an upload that one of them began can be gone on with through any other.
+#[derive(Debug, Clone)]
+pub struct Daemons {
+    connector: SharedConnector,
+    addresses: Vec<Address>,
+    /// Which address comes next.
+    next: usize,
+    options: Options,
+    /// Connections that nobody uses at the moment, for all clones.
+    spare: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Daemons {
+    /// The daemons at `addresses`, the first of which is asked first.
+    pub fn new(connector: SharedConnector, addresses: Vec<Address>, options: Options) -> Self {
+        Self {
+            connector,
+            addresses,
+            next: 0,
+            options,
+            spare: Arc::default(),
+        }
+    }
+
+    /// The same daemons, of which the one `steps` behind the next is asked first.
+    #[must_use]
+    pub fn from(&self, steps: usize) -> Self {
+        let len = self.addresses.len().max(1);
+        Self {
+            next: (self.next + steps % len) % len,
+            ..self.clone()
+        }
+    }
+
+    /// Takes back a connection on which nothing is in flight, for whoever connects next.
+    pub fn keep(&self, connection: Connection) {
+        if !connection.is_over() {
+            self.spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+    }
+
+    fn spare(&self) -> Option<Connection> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| spare.pop()).find(|connection| !connection.is_over())
+    }
+
+    /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on; or
+    /// gives a connection that was [kept](Self::keep).
+    ///
+    /// Each is asked once; the error is that of the last.
+    pub async fn connect(&mut self) -> Result<Connection, Error> {
+        if let Some(connection) = self.spare() {
+            return Ok(connection);
+        }
+        let mut last = Error::Request(RequestError::NoDaemon);
+        for _ in 0..self.addresses.len() {
+            let address = &self.addresses[self.next % self.addresses.len()];
+            self.next = (self.next + 1) % self.addresses.len();
+            match Connection::open(&*self.connector, address, &self.options).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}

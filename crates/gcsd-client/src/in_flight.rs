@@ -1,0 +1,385 @@
+//! The requests of a connection that have no reply yet, and whether the connection is still of use.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::body::Body;
+use super::error::{Error, Reason};
+use gcsd_wire::{self, Opcode};
+
+/// How long a daemon may take to close a connection that has nothing left to say, or to send its last
+/// replies when the socket refuses to be written to.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A whole reply: its args and its body.
+pub(super) type Whole = (gcsd_wire::Reply, Bytes);
+
+/// What a reply in several frames consists of, as it comes.
+#[derive(Debug)]
+pub(super) enum ReadEvent {
+    /// The args of the first frame, where they say what is coming, or of the last one.
+    Args(gcsd_wire::Reply),
+    Bytes(Bytes),
+}
+
+/// Who waits for a reply.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    Whole(oneshot::Sender<Result<Whole, Error>>),
+    Read(mpsc::Sender<Result<ReadEvent, Error>>),
+    /// Nobody any more; the reply must still be read past.
+    Nobody,
+}
+
+/// A request on its way to the sending task.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) sequence: u64,
+    /// Head and args.
+    pub(super) front: Bytes,
+    pub(super) body: Body,
+    pub(super) attention: Arc<Attention>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    opcode: Opcode,
+    /// Whether the sending task took it: bytes of it may have left.
+    sent: bool,
+    waiter: Waiter,
+    attention: Arc<Attention>,
+    /// Held until the reply, not until the caller loses interest.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How the caller and the receiving task tell the sending task what a request is worth.
+#[derive(Debug, Default)]
+pub(super) struct Attention {
+    state: AtomicU8,
+    changed: Notify,
+}
+
+const WAITING: u8 = 0;
+/// The reply is there; the daemon reads the rest of the body and throws it away.
+const ANSWERED: u8 = 1;
+/// The reply is there, and says that the daemon reads no more.
+const REFUSED: u8 = 2;
+/// The caller went away.
+const ABANDONED: u8 = 3;
+
+impl Attention {
+    pub(super) fn answered(&self, closing: bool) {
+        let state = if closing { REFUSED } else { ANSWERED };
+        self.state.store(state, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// The caller went away; of no consequence once the reply is there.
+    pub(super) fn abandon(&self) {
+        let change = self
+            .state
+            .compare_exchange(WAITING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
+        if change.is_ok() {
+            self.changed.notify_one();
+        }
+    }
+
+    pub(super) fn abandoned(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ABANDONED
+    }
+
+    /// The daemon reads no more of the request, nor of any other.
+    pub(super) fn refused(&self) -> bool {
+        self.state.load(Ordering::Acquire) == REFUSED
+    }
+
+    /// Nobody wants the body of the request any more: there is a reply, or the caller went away.
+    pub(super) fn unwanted(&self) -> bool {
+        self.state.load(Ordering::Acquire) != WAITING
+    }
+
+    /// Returns once the body is [unwanted](Self::unwanted).
+    pub(super) async fn lapse(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.unwanted() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Returns once no more bytes of the request should be sent.
+    pub(super) async fn stop(&self) {
+        loop {
+            let changed = self.changed.notified();
+            match self.state.load(Ordering::Acquire) {
+                REFUSED | ABANDONED => return,
+                _ => changed.await,
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    next: u64,
+    pending: HashMap<u64, Pending>,
+    /// Why no further request is taken.
+    over: Option<Reason>,
+    requests: Option<mpsc::UnboundedSender<Outgoing>>,
+}
+
+/// What callers and the two tasks of a connection share.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    state: Mutex<State>,
+    /// Set when no further request is taken.
+    pub(super) over: CancellationToken,
+    /// Set when nothing is in flight any more and never will be.
+    pub(super) ended: CancellationToken,
+    /// Tells the receiving task to look at [`patience`](Self::patience) again.
+    pub(super) news: Notify,
+    pub(super) clock: Clock,
+}
+
+impl InFlight {
+    /// `requests` leads to the sending task. It is bounded by the permits of the requests in it.
+    pub(super) fn new(requests: mpsc::UnboundedSender<Outgoing>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                next: 1,
+                pending: HashMap::new(),
+                over: None,
+                requests: Some(requests),
+            }),
+            over: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            news: Notify::new(),
+            clock: Clock::new(),
+        }
+    }
+
+    /// Gives a request its sequence and hands it to the sending task.
+    ///
+    /// `front` makes head and args of the sequence.
+    pub(super) fn enqueue(
+        &self,
+        opcode: Opcode,
+        front: impl FnOnce(u64) -> Bytes,
+        body: Body,
+        waiter: Waiter,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Arc<Attention>, Error> {
+        let attention = Arc::new(Attention::default());
+        let mut state = self.lock();
+        let Some(requests) = state.requests.clone() else {
+            let reason = state.over.clone().unwrap_or(Reason::ClosedHere);
+            return Err(reason.lost(false));
+        };
+        let sequence = state.next;
+        state.next += 1;
+        if state.pending.is_empty() {
+            self.clock.touch();
+        }
+        let pending = Pending {
+            opcode,
+            sent: false,
+            waiter,
+            attention: attention.clone(),
+            _permit: permit,
+        };
+        state.pending.insert(sequence, pending);
+        let outgoing = Outgoing {
+            sequence,
+            front: front(sequence),
+            body,
+            attention: attention.clone(),
+        };
+        if requests.send(outgoing).is_err() {
+            state.pending.remove(&sequence);
+            return Err(Reason::ClosedHere.lost(false));
+        }
+        Ok(attention)
+    }
+
+    /// The sending task is about to send a request. If `false`, it must not.
+    pub(super) fn take(&self, request: &Outgoing) -> bool {
+        let mut state = self.lock();
+        if request.attention.abandoned() {
+            state.pending.remove(&request.sequence);
+            return false;
+        }
+        match state.pending.get_mut(&request.sequence) {
+            Some(pending) => {
+                pending.sent = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The opcode that a frame with this sequence must have.
+    pub(super) fn opcode(&self, sequence: u64) -> Option<Opcode> {
+        let state = self.lock();
+        let pending = state.pending.get(&sequence)?;
+        pending.sent.then_some(pending.opcode)
+    }
+
+    /// Where the frames of a read go; `None` where nobody wants them.
+    pub(super) fn reader(&self, sequence: u64) -> Option<mpsc::Sender<Result<ReadEvent, Error>>> {
+        match &self.lock().pending.get(&sequence)?.waiter {
+            Waiter::Read(events) => Some(events.clone()),
+            _ => None,
+        }
+    }
+
+    /// The last frame of a reply is there: forgets the request, and says who waits.
+    pub(super) fn answered(&self, sequence: u64, closing: bool) -> Waiter {
+        match self.lock().pending.remove(&sequence) {
+            Some(pending) => {
+                pending.attention.answered(closing);
+                pending.waiter
+            }
+            None => Waiter::Nobody,
+        }
+    }
+
+    /// The body of a request could not be read: tells the caller, and takes no further request.
+    pub(super) fn source_failed(&self, sequence: u64, error: std::io::Error) {
+        self.body_failed(sequence, error);
+        self.close(Reason::SourceFailed);
+    }
+
+    /// The body of a request could not be read, and was taken back: tells the caller.
+    pub(super) fn body_failed(&self, sequence: u64, error: std::io::Error) {
+        let waiter = match self.lock().pending.get_mut(&sequence) {
+            Some(pending) => std::mem::replace(&mut pending.waiter, Waiter::Nobody),
+            None => Waiter::Nobody,
+        };
+        if let Waiter::Whole(waiter) = waiter {
+            // A caller that went away needs no answer.
+            let _gone = waiter.send(Err(Error::Source(Arc::new(error))));
+        }
+    }
+
+    /// Takes no further request, and fails those that were not sent. The first reason stays.
+    pub(super) fn close(&self, reason: Reason) {
+        let mut state = self.lock();
+        state.over.get_or_insert(reason.clone());
+        state.requests = None;
+        let unsent: Vec<u64> = state
+            .pending
+            .iter()
+            .filter(|(_, pending)| !pending.sent)
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        for pending in unsent
+            .iter()
+            .filter_map(|sequence| state.pending.remove(sequence))
+        {
+            pending.waiter.fail(reason.clone().lost(false));
+        }
+        self.over.cancel();
+        self.news.notify_one();
+    }
+
+    /// Takes no further request; those that are there are still sent.
+    pub(super) fn finish(&self) {
+        let mut state = self.lock();
+        state.over.get_or_insert(Reason::ClosedHere);
+        state.requests = None;
+        self.news.notify_one();
+    }
+
+    /// The connection is over: everything in flight fails. The first reason stays.
+    pub(super) fn end(&self, reason: Reason) {
+        self.close(reason);
+        let mut state = self.lock();
+        let reason = state.over.clone().unwrap_or(Reason::Closed);
+        for (_, pending) in state.pending.drain() {
+            // Lets go of a body that is being sent.
+            pending.attention.answered(true);
+            pending.waiter.fail(reason.clone().lost(true));
+        }
+        self.ended.cancel();
+    }
+
+    /// Why no further request is taken; `None` while the connection is of use.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.lock().over.clone()
+    }
+
+    /// How long the daemon may be still from now on; `None` while nothing is due from it.
+    pub(super) fn patience(&self, stall: Duration) -> Option<Duration> {
+        if self.clock.held.load(Ordering::Relaxed) {
+            return None;
+        }
+        let state = self.lock();
+        let busy = !state.pending.is_empty() || self.clock.writing.load(Ordering::Relaxed);
+        match (&state.over, busy) {
+            (Some(Reason::Broken(_)), _) | (Some(_), false) => Some(stall.min(LAST_WORDS)),
+            (_, true) => Some(stall),
+            (None, false) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter {
+    fn fail(self, error: Error) {
+        match self {
+            Self::Whole(waiter) => {
+                // A caller that went away needs no answer.
+                let _gone = waiter.send(Err(error));
+            }
+            // The channel may be full: that it ends says it, and the reader asks for the reason.
+            Self::Read(_) | Self::Nobody => {}
+        }
+    }
+}
+
+/// When something last moved on the connection.
+#[derive(Debug)]
+pub(super) struct Clock {
+    start: Instant,
+    moved_ms: AtomicU64,
+    /// Bytes of a body are on their way into the socket.
+    pub(super) writing: AtomicBool,
+    /// It is this side that is slow: the daemon is not to blame.
+    pub(super) held: AtomicBool,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            moved_ms: AtomicU64::new(0),
+            writing: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+        }
+    }
+
+    /// Something moved.
+    pub(super) fn touch(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// How long nothing has moved.
+    pub(super) fn still(&self) -> Duration {
+        self.start
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.moved_ms.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,60 @@
+//! The client library: a connection to a daemon, and what is built on it.
+//!
+//! [`Connection`] speaks the wire and recovers from nothing: each request becomes one reply or one
+//! [`Error`], and the error says what to do next ([`Error::retry`]). [`ReliableWriter`] and
+//! [`ReliableUpload`] recover from all that can be recovered from; they work over an
+//! [`UnreliableWriter`], through a daemon ([`ViaDaemon`]) or straight to GCS ([`Direct`]). [`ReliableReader`] and
+//! [`ReliableRequests`] do the same for reading and for requests on objects, through a daemon.
+//!
+//! ```text
+//!  callers ──requests──▶ sending task ──▶ socket ──▶ daemon
+//!     ▲                       ▲ stop                    │
+//!     └──replies by sequence── receiving task ◀─────────┘
+//! ```
+//!
+//! Both tasks end when the connection is over or the last [`Connection`] handle is dropped. Whichever
+//! sees the end first says why, and every caller learns it.
+
+mod address;
+mod body;
+mod connection;
+mod daemons;
+#[cfg(feature = "direct")]
+mod direct;
+mod error;
+mod failure;
+mod file_body;
+mod in_flight;
+mod object_reader;
+mod options;
+mod receiving;
+pub mod reliable;
+mod requests;
+mod sending;
+pub mod striped;
+mod via_daemon;
+mod writer;
+
+pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use body::{Body, BodySource, NextPiece, ReaderBody};
+pub use connection::{Connection, Reply};
+pub use daemons::Daemons;
+#[cfg(feature = "direct")]
+pub use direct::{Direct, DirectPart, DirectWriter};
+pub use error::one_line;
+pub use error::{DaemonError, Error, Lost, Reason, RequestError};
+pub use failure::Failure;
+pub use file_body::FileBody;
+pub use object_reader::ObjectReader;
+pub use options::Options;
+pub use reliable::{
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
+    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,
+    Rereadable, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+};
+pub use striped::{
+    DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
+    StripedOptionsError, StripedUpload, Via,
+};
+pub use via_daemon::{DaemonWriter, ViaDaemon};
+pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

@@ -1,0 +1,105 @@
+//! The bytes of an object, as a ReadAt gives them.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::connection::Connection;
+use super::error::{Error, Reason};
+use super::in_flight::ReadEvent;
+use gcsd_types::Crc32c;
+use gcsd_wire::read_at::{End, Reply, Start};
+
+/// A read under way.
+///
+/// What is not taken stalls the connection, and with it the daemon and GCS: nothing piles up. It also
+/// holds back the replies to all other requests on the connection, so a read that may be slow wants a
+/// connection of its own.
+///
+/// Dropping it before the end reads past what is left, if that is less than 1 MiB; otherwise the
+/// connection ends, and what else is in flight on it fails.
+#[derive(Debug)]
+pub struct ObjectReader {
+    start: Start,
+    events: mpsc::Receiver<Result<ReadEvent, Error>>,
+    connection: Connection,
+    crc32c: Crc32c,
+    end: Option<End>,
+    failed: Option<Error>,
+}
+
+impl ObjectReader {
+    /// Waits for the first frame.
+    pub(super) async fn begin(
+        connection: Connection,
+        mut events: mpsc::Receiver<Result<ReadEvent, Error>>,
+    ) -> Result<Self, Error> {
+        let start = match events.recv().await {
+            Some(Ok(ReadEvent::Args(gcsd_wire::Reply::ReadAt(Reply::Start(start))))) => start,
+            Some(Ok(_)) => return Err(Reason::Protocol("a read without its start".into()).lost(true)),
+            Some(Err(error)) => return Err(error),
+            None => return Err(connection.lost()),
+        };
+        Ok(Self {
+            start,
+            events,
+            connection,
+            crc32c: Crc32c::default(),
+            end: None,
+            failed: None,
+        })
+    }
+
+    /// What the daemon said before the first byte: the object, and which of its bytes come.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The next bytes; `None` once all have come and have the checksum that the daemon gave.
+    ///
+    /// The bytes are slices of what was read from the socket, at most 256 KiB each. After an error, the
+    /// bytes that came before it are those of the object's generation, but the read is incomplete; the
+    /// error stays.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let error = match self.events.recv().await {
+            Some(Ok(ReadEvent::Bytes(bytes))) => {
+                self.crc32c = self.crc32c.append(&bytes);
+                return Ok(Some(bytes));
+            }
+            Some(Ok(ReadEvent::Args(gcsd_wire::Reply::ReadAt(Reply::End(end))))) => {
+                if end.crc32c == self.crc32c {
+                    self.end = Some(end);
+                    return Ok(None);
+                }
+                Error::Damaged {
+                    expected: end.crc32c,
+                    found: self.crc32c,
+                }
+            }
+            Some(Ok(ReadEvent::Args(_))) => Reason::Protocol("a read that starts twice".into()).lost(true),
+            Some(Err(error)) => error,
+            None => self.connection.lost(),
+        };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// The checksum of the bytes that came so far.
+    pub fn crc32c(&self) -> Crc32c {
+        self.crc32c
+    }
+
+    /// What the daemon said after the last byte, once it has.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+}

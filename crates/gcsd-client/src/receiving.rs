@@ -1,0 +1,365 @@
+//! The task that reads replies from the socket and gives them to whoever waits.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio_util::codec::Decoder as _;
+
+use super::error::{DaemonError, Error, Reason};
+use super::in_flight::{InFlight, ReadEvent, Waiter};
+use gcsd_wire::codec::FrameError;
+use gcsd_wire::{ErrorReply, Opcode, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
+
+/// How much room there is for one read of the socket, in bytes.
+const READ_LEN: usize = 256 * 1024;
+
+/// The largest args of a reply that are accepted, in bytes: a token and names are far below it.
+const MAX_ARGS: u32 = 1024 * 1024;
+
+/// The largest body of a reply that is held, in bytes: the JSON resource of an object.
+const MAX_BODY: u64 = 4 * 1024 * 1024;
+
+/// How much of an abandoned read is read past to keep the connection, in bytes.
+const SKIPPED: u64 = 1024 * 1024;
+
+/// Hands out replies until the connection is over, then fails what is still in flight.
+pub(super) async fn run<R: AsyncRead + Unpin>(half: R, in_flight: Arc<InFlight>, stall: Duration) {
+    let mut receiver = Receiver {
+        socket: Socket {
+            half,
+            buffer: BytesMut::new(),
+            in_flight,
+            stall,
+        },
+        codec: ReplyCodec { max_args: MAX_ARGS },
+        reads: HashMap::new(),
+    };
+    let Err(reason) = receiver.replies().await;
+    // Before the readers of `reads` are let go: they ask why.
+    receiver.socket.in_flight.end(reason);
+}
+
+struct Receiver<R> {
+    socket: Socket<R>,
+    codec: ReplyCodec,
+    /// Reads whose first frame has come.
+    reads: HashMap<u64, Read>,
+}
+
+/// A read under way.
+struct Read {
+    /// Where it goes; `None` once the caller went away.
+    events: Option<mpsc::Sender<Result<ReadEvent, Error>>>,
+    /// Bytes that are still to come, where the daemon said how many.
+    rest: Option<u64>,
+    /// Bytes that came.
+    came: u64,
+}
+
+impl<R: AsyncRead + Unpin> Receiver<R> {
+    async fn replies(&mut self) -> Result<Infallible, Reason> {
+        loop {
+            let frame = self.frame().await?;
+            let head = frame.head;
+            if head.sequence == 0 {
+                // What was sent before is still answered, then the daemon closes.
+                let error = Box::new(daemon_error(None, &frame)?);
+                self.socket.skip(head.body_len).await?;
+                self.socket.in_flight.close(Reason::NotUnderstood(error));
+                continue;
+            }
+            let Some(opcode) = self.socket.in_flight.opcode(head.sequence) else {
+                return Err(protocol("a reply to a request that was not made"));
+            };
+            if head.opcode != opcode as u8 {
+                return Err(protocol("a reply with another opcode than its request"));
+            }
+            if head.closing() && !head.more() {
+                // Before the caller has its answer, who would otherwise go on with this connection.
+                self.socket.in_flight.close(Reason::Closing(head.status));
+            }
+            if !head.status.is_ok() {
+                let error = Error::Daemon(Box::new(daemon_error(Some(opcode), &frame)?));
+                self.failed(&frame, error).await?;
+            } else {
+                let reply = Reply::decode(opcode, frame.args)
+                    .map_err(|error| Reason::Protocol(format!("the reply of {}: {error}", opcode.name())))?;
+                match Part::of(&reply) {
+                    Part::Whole => self.whole(head, reply).await?,
+                    part => self.read_frame(head, part, reply).await?,
+                }
+            }
+        }
+    }
+
+    /// The next frame, without its body.
+    async fn frame(&mut self) -> Result<ReplyFrame, Reason> {
+        loop {
+            match self.codec.decode(&mut self.socket.buffer) {
+                // A request whose head was damaged so that it seemed unchecked is answered unchecked.
+                Ok(Some(frame)) if frame.head.sequence != 0 && !frame.head.checked() => {
+                    return Err(Reason::Damaged);
+                }
+                Ok(Some(frame)) => return Ok(frame),
+                Err(FrameError::Damaged) => return Err(Reason::Damaged),
+                Ok(None) => {}
+                Err(FrameError::Io(error)) => return Err(Reason::Broken(Arc::new(error))),
+                Err(error) => return Err(Reason::Protocol(error.to_string())),
+            }
+            if !self.socket.fill().await? {
+                return Err(if self.socket.buffer.is_empty() {
+                    Reason::Closed
+                } else {
+                    Reason::Truncated
+                });
+            }
+        }
+    }
+
+    /// A reply of one frame.
+    async fn whole(&mut self, head: ReplyHead, reply: Reply) -> Result<(), Reason> {
+        if head.more() {
+            return Err(protocol("a reply of several frames where one is due"));
+        }
+        if head.body_len > MAX_BODY {
+            return Err(protocol("a reply whose body is too large to be one"));
+        }
+        let body = self.socket.body(head.body_len).await?;
+        if let Waiter::Whole(waiter) = self.socket.in_flight.answered(head.sequence, head.closing()) {
+            // A caller that went away needs no answer.
+            let _gone = waiter.send(Ok((reply, body)));
+        }
+        Ok(())
+    }
+
+    /// A request failed, perhaps in the middle of its reply.
+    async fn failed(&mut self, frame: &ReplyFrame, error: Error) -> Result<(), Reason> {
+        if frame.head.more() {
+            return Err(protocol("an error with more frames behind it"));
+        }
+        // Errors have no body; one of a later version would be read past.
+        self.socket.skip(frame.head.body_len).await?;
+        self.reads.remove(&frame.head.sequence);
+        let closing = frame.head.closing();
+        match self.socket.in_flight.answered(frame.head.sequence, closing) {
+            Waiter::Whole(waiter) => {
+                // A caller that went away needs no answer.
+                let _gone = waiter.send(Err(error));
+            }
+            Waiter::Read(events) => {
+                self.socket.give(&events, Err(error)).await;
+            }
+            Waiter::Nobody => {}
+        }
+        Ok(())
+    }
+
+    /// A frame of a reply in several frames that goes well.
+    async fn read_frame(&mut self, head: ReplyHead, part: Part, reply: Reply) -> Result<(), Reason> {
+        // A list has no frame that says what is coming.
+        if matches!(reply, Reply::ListObjects(_) | Reply::ListBuckets(_))
+            && !self.reads.contains_key(&head.sequence)
+        {
+            self.begin(head.sequence, None);
+        }
+        let begun = self.reads.contains_key(&head.sequence);
+        match part {
+            Part::Start(len) if !begun && head.more() && head.body_len == 0 => {
+                self.begin(head.sequence, len);
+                let Some(read) = self.reads.get_mut(&head.sequence) else {
+                    return Ok(());
+                };
+                self.socket.pass(read, ReadEvent::Args(reply)).await
+            }
+            Part::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
+            Part::End(sent) if begun && !head.more() && head.body_len == 0 => {
+                let Some(mut read) = self.reads.remove(&head.sequence) else {
+                    return Err(protocol("the end of a read that was not begun"));
+                };
+                if sent != read.came || read.rest.is_some_and(|rest| rest != 0) {
+                    return Err(protocol("a read that ends with another length than it said"));
+                }
+                self.socket.in_flight.answered(head.sequence, head.closing());
+                read.rest = Some(0);
+                self.socket.pass(&mut read, ReadEvent::Args(reply)).await
+            }
+            _ => Err(protocol("a frame out of its place in a reply of several")),
+        }
+    }
+
+    fn begin(&mut self, sequence: u64, len: Option<u64>) {
+        let read = Read {
+            events: self.socket.in_flight.reader(sequence),
+            rest: len,
+            came: 0,
+        };
+        self.reads.insert(sequence, read);
+    }
+
+    /// The body of a piece, handed on as it comes.
+    async fn piece(&mut self, sequence: u64, len: u64) -> Result<(), Reason> {
+        let Some(read) = self.reads.get_mut(&sequence) else {
+            return Err(protocol("a piece of a read that was not begun"));
+        };
+        if len == 0 || read.rest.is_some_and(|rest| len > rest) {
+            return Err(protocol("a read that gives more or fewer bytes than it said"));
+        }
+        let mut left = len;
+        while left > 0 {
+            let bytes = self.socket.some(left).await?;
+            let count = bytes.len() as u64;
+            left -= count;
+            read.came = read.came.saturating_add(count);
+            read.rest = read.rest.map(|rest| rest.saturating_sub(count));
+            self.socket.pass(read, ReadEvent::Bytes(bytes)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The place of a frame in its reply.
+enum Part {
+    /// It is the whole reply.
+    Whole,
+    /// It says what is coming, and how many bytes, where that is known.
+    Start(Option<u64>),
+    /// It is bytes.
+    Piece,
+    /// It says what came, and how many bytes.
+    End(u64),
+}
+
+impl Part {
+    fn of(reply: &Reply) -> Self {
+        match reply {
+            Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
+            Reply::ReadAt(read_at::Reply::Piece)
+            | Reply::ListObjects(page::Reply::Piece)
+            | Reply::ListBuckets(page::Reply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::Reply::End(end)) | Reply::ListBuckets(page::Reply::End(end)) => {
+                Self::End(end.sent)
+            }
+            _ => Self::Whole,
+        }
+    }
+}
+
+/// The socket and what has been read of it.
+struct Socket<R> {
+    half: R,
+    buffer: BytesMut,
+    in_flight: Arc<InFlight>,
+    stall: Duration,
+}
+
+impl<R: AsyncRead + Unpin> Socket<R> {
+    /// Reads once; `false` at the end of the stream.
+    ///
+    /// Fails when nothing moves for too long though something is due.
+    async fn fill(&mut self) -> Result<bool, Reason> {
+        self.buffer.reserve(READ_LEN);
+        let clock = &self.in_flight.clock;
+        loop {
+            let patience = self.in_flight.patience(self.stall);
+            let left = patience.map(|bound| bound.saturating_sub(clock.still()));
+            if left == Some(Duration::ZERO) {
+                return Err(Reason::Stalled(patience.unwrap_or(self.stall)));
+            }
+            tokio::select! {
+                biased;
+                read = self.half.read_buf(&mut self.buffer) => {
+                    let count = read.map_err(|error| Reason::Broken(Arc::new(error)))?;
+                    clock.touch();
+                    return Ok(count > 0);
+                }
+                () = self.in_flight.news.notified() => {}
+                () = tokio::time::sleep(left.unwrap_or(self.stall)) => {}
+            }
+        }
+    }
+
+    /// At least one byte of a body of which `left` are to come, and at most all of them.
+    async fn some(&mut self, left: u64) -> Result<Bytes, Reason> {
+        if self.buffer.is_empty() && !self.fill().await? {
+            return Err(Reason::Truncated);
+        }
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+        Ok(self.buffer.split_to(count).freeze())
+    }
+
+    /// A body of `len` bytes, whole. `len` is small.
+    async fn body(&mut self, len: u64) -> Result<Bytes, Reason> {
+        let len = usize::try_from(len).map_err(|_| protocol("a reply whose body is too large to be one"))?;
+        while self.buffer.len() < len {
+            if !self.fill().await? {
+                return Err(Reason::Truncated);
+            }
+        }
+        // Copied out: as a slice it would keep a buffer of bulk bytes alive.
+        Ok(Bytes::copy_from_slice(&self.buffer.split_to(len)))
+    }
+
+    /// Reads past `len` bytes.
+    async fn skip(&mut self, len: u64) -> Result<(), Reason> {
+        if len > MAX_BODY {
+            return Err(protocol("an error with a body"));
+        }
+        let mut left = len;
+        while left > 0 {
+            left -= self.some(left).await?.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Hands an event to the reader of `read`, as soon as it has room: until then the socket waits.
+    ///
+    /// Fails where the reader went away and too much is still to come.
+    async fn pass(&mut self, read: &mut Read, event: ReadEvent) -> Result<(), Reason> {
+        if let Some(events) = &read.events
+            && !self.give(events, Ok(event)).await
+        {
+            read.events = None;
+        }
+        if read.events.is_none() && read.rest.is_none_or(|rest| rest > SKIPPED) {
+            return Err(Reason::Abandoned);
+        }
+        Ok(())
+    }
+
+    /// Waits until `events` has room. `false` if nobody listens.
+    async fn give(
+        &mut self,
+        events: &mpsc::Sender<Result<ReadEvent, Error>>,
+        event: Result<ReadEvent, Error>,
+    ) -> bool {
+        let given = events.send(event).await.is_ok();
+        // The wait was the reader's doing.
+        self.in_flight.clock.touch();
+        given
+    }
+}
+
+/// What the daemon says of a failure.
+fn daemon_error(opcode: Option<Opcode>, frame: &ReplyFrame) -> Result<DaemonError, Reason> {
+    if frame.head.status.is_ok() {
+        return Err(protocol("a success that belongs to no request"));
+    }
+    let reply = ErrorReply::decode(frame.args.clone())
+        .map_err(|error| Reason::Protocol(format!("the args of an error: {error}")))?;
+    Ok(DaemonError {
+        opcode,
+        status: frame.head.status,
+        http_status: frame.head.http_status,
+        reply,
+    })
+}
+
+fn protocol(what: &str) -> Reason {
+    Reason::Protocol(what.to_owned())
+}

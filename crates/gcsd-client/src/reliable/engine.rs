@@ -1,0 +1,357 @@
+//! The task: the one owner of the upload, its writer and its bytes.
+//!
+//! It asks [`Recovery`] what comes next, does it, and tells the outcome. Nothing else touches the upload.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Failure, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
+use super::abort::{self, Aborted};
+use super::backoff::{Backoff, Verdict};
+use super::checkpoint::Checkpoint;
+use super::error::UploadError;
+use super::options::RetryPolicy;
+use super::recovery::{Reaction, Recovery, Stage, Step};
+use super::report::Report;
+use super::supply::Supply;
+use gcsd_types::{Crc32c, ObjectInfo};
+use gcsd_wire::Retry;
+
+/// What the task leaves behind.
+pub(super) struct Ended {
+    pub(super) result: Result<ObjectInfo, UploadError>,
+    /// Tells GCS to throw the upload away. Does nothing until it is polled.
+    pub(super) cancel: Pin<Box<dyn Future<Output = Aborted> + Send>>,
+}
+
+/// The upload in the task's hands.
+pub(super) struct Held<W> {
+    pub(super) token: Token,
+    /// `None` while there is no connection, and during a request: what was cut is not used again.
+    pub(super) writer: Option<W>,
+}
+
+/// Drives one upload to its end.
+pub(super) struct Engine<U: OpenUpload, S> {
+    pub(super) open: U,
+    pub(super) supply: S,
+    pub(super) policy: RetryPolicy,
+    pub(super) recovery: Recovery,
+    pub(super) held: Option<Held<U::Writer>>,
+    /// Uploads that were given up, and that GCS could not be told of.
+    pub(super) discarded: Vec<Token>,
+    pub(super) reports: watch::Sender<Report>,
+    pub(super) stop: CancellationToken,
+}
+
+impl<U: OpenUpload, S: Supply> Engine<U, S> {
+    /// Runs until the object is there and verified, nothing helps any more, or it is stopped.
+    pub(super) async fn run(mut self) -> Ended {
+        let mut backoff = Backoff::new(&self.policy, self.policy.budget);
+        let result = self.drive(&mut backoff).await;
+        let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
+            // To attach once more would take the upload from whoever goes on with it.
+            Err(UploadError::TakenOver(failure)) => {
+                let failure = Some(failure.clone());
+                Box::pin(ready(Aborted::Unknown { failure }))
+            }
+            _ => Box::pin(abort::cancel(self.open, self.held, self.discarded, self.policy)),
+        };
+        Ended { result, cancel }
+    }
+
+    async fn drive(&mut self, backoff: &mut Backoff) -> Result<ObjectInfo, UploadError> {
+        self.publish();
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(UploadError::Stopped);
+            }
+            self.supply.absorb();
+            let view = self.supply.view();
+            let step = self.recovery.next(self.stage(), &view, self.supply.sizes())?;
+            let outcome = match step {
+                Step::Wait => {
+                    backoff.idle(Instant::now());
+                    if !until(&self.stop, self.supply.more()).await? {
+                        return Err(UploadError::Stopped);
+                    }
+                    backoff.busy(Instant::now());
+                    continue;
+                }
+                Step::Verify(object) => {
+                    let crc32c = self.whole().await?;
+                    match self.recovery.verify(object, view.end, crc32c)? {
+                        Some(object) => return Ok(object),
+                        None => continue,
+                    }
+                }
+                Step::Start => self.start().await?,
+                Step::Attach => self.attach().await?,
+                Step::Query => self.request(Request::Query).await?,
+                Step::Finish => {
+                    let crc32c = self.whole().await?;
+                    self.check_source()?;
+                    let total = view.end;
+                    self.request(Request::Finish(Last { total, crc32c })).await?
+                }
+                Step::Write { offset, len, last } => {
+                    let last = match last {
+                        true => Some(Last {
+                            total: view.end,
+                            crc32c: self.whole().await?,
+                        }),
+                        false => None,
+                    };
+                    self.request(Request::Write { offset, len, last }).await?
+                }
+            };
+            if outcome.progressed {
+                backoff.progressed();
+            }
+            if let Some(failure) = outcome.failure {
+                self.wait(backoff, failure).await?;
+            }
+            self.supply.let_go(self.recovery.released());
+            self.publish();
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match &self.held {
+            None => Stage::Nothing,
+            Some(Held { writer: None, .. }) => Stage::Away,
+            Some(Held { writer: Some(_), .. }) => Stage::Here,
+        }
+    }
+
+    /// The checksum of the whole object.
+    async fn whole(&mut self) -> Result<Crc32c, UploadError> {
+        let whole = until(&self.stop, self.supply.whole()).await?;
+        whole.map_err(|error| UploadError::source(&error))
+    }
+
+    /// That the source still has the bytes that were sent.
+    fn check_source(&mut self) -> Result<(), UploadError> {
+        self.supply.check().map_err(|error| UploadError::source(&error))
+    }
+
+    /// Starts an upload. This is not cut at once: an upload that starts unseen could not be cancelled.
+    async fn start(&mut self) -> Result<Outcome, UploadError> {
+        let patience = async {
+            self.stop.cancelled().await;
+            sleep(self.policy.abort_budget).await;
+        };
+        let started = tokio::select! {
+            biased;
+            started = self.open.start() => started,
+            () = patience => return Err(UploadError::Stopped),
+        };
+        Ok(match started {
+            Ok((writer, token)) => {
+                self.held = Some(Held {
+                    token,
+                    writer: Some(writer),
+                });
+                self.recovery.started();
+                Outcome::done(true)
+            }
+            Err(failure) => Outcome::failed(failure),
+        })
+    }
+
+    async fn attach(&mut self) -> Result<Outcome, UploadError> {
+        let Some(held) = &mut self.held else {
+            return Ok(Outcome::done(false));
+        };
+        match until(&self.stop, self.open.attach(&held.token)).await? {
+            Ok(writer) => {
+                held.writer = Some(writer);
+                self.recovery.attached();
+                Ok(Outcome::done(false))
+            }
+            Err(failure) => Ok(Outcome::failed(failure)),
+        }
+    }
+
+    /// One request on the upload.
+    async fn request(&mut self, request: Request) -> Result<Outcome, UploadError> {
+        let Some(mut writer) = self.held.as_mut().and_then(|held| held.writer.take()) else {
+            return Ok(Outcome::done(false));
+        };
+        let answer = match request {
+            Request::Query => until(&self.stop, writer.query()).await?,
+            Request::Finish(last) => until(&self.stop, writer.finish(last)).await?,
+            Request::Write { offset, len, last } => {
+                let body = until(&self.stop, self.supply.body(offset, len)).await?;
+                let body = body.map_err(|error| UploadError::source(&error))?;
+                self.recovery.sending(offset + len);
+                until(&self.stop, writer.write_at(offset, body, last)).await?
+            }
+        };
+        let damaged = match (&answer, request) {
+            // A finished object is judged as a whole: what was damaged may have been there already.
+            (Ok(progress), Request::Write { offset, len, .. }) if progress.object.is_none() => {
+                self.damaged(progress, offset, len)
+            }
+            _ => None,
+        };
+        if let Some(damaged) = damaged {
+            return self.discard(writer, damaged).await;
+        }
+        if let Some(held) = &mut self.held {
+            held.writer = Some(writer);
+        }
+        let progress = match answer {
+            Ok(progress) => progress,
+            Err(failure) => {
+                // What failed because the source changed is told as that.
+                self.check_source()?;
+                return Ok(Outcome::failed(failure));
+            }
+        };
+        if progress.object.is_some() {
+            let resource = self
+                .held
+                .as_ref()
+                .and_then(|held| held.writer.as_ref()?.resource());
+            self.reports.send_modify(|report| report.resource = resource);
+        }
+        let progressed = self.recovery.succeeded(&progress)?;
+        // A query that tells nothing new is an answer, and a write that changes nothing is not.
+        let failure = (!progressed && !matches!(request, Request::Query)).then(|| {
+            let text = "the request is said to have succeeded, and nothing more is committed";
+            Failure::local("no_progress", Retry::Query, text)
+        });
+        Ok(Outcome { progressed, failure })
+    }
+
+    /// Whether other bytes were received than were sent.
+    fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Failure> {
+        let sent = self.supply.sum(offset, len);
+        let received = Some(progress.received_crc32c);
+        // What an early answer left out was not received, and nothing is known of it.
+        if progress.received < len || sent == received {
+            return None;
+        }
+        let sum = |sum: Option<Crc32c>| sum.map_or("unknown".to_owned(), |sum| sum.to_string());
+        let text = format!(
+            "bytes {offset} to {} arrived with crc32c {} and were sent with {}: they were damaged on the way",
+            offset + len,
+            sum(received),
+            sum(sent)
+        );
+        Some(Failure::local("damaged", Retry::Restart, text))
+    }
+
+    /// Gives up an upload that holds damaged bytes: what GCS has persisted cannot be written again.
+    async fn discard(&mut self, mut writer: U::Writer, damaged: Failure) -> Result<Outcome, UploadError> {
+        // Only to be tidy: nobody will ever finish it, and GCS forgets it after a week.
+        let cancelled = until(&self.stop, writer.cancel()).await?;
+        if cancelled.is_err()
+            && let Some(held) = &self.held
+        {
+            self.discarded.push(held.token.clone());
+        }
+        Ok(Outcome::failed(damaged))
+    }
+
+    /// Draws the consequences of a failure, and waits before the next try.
+    async fn wait(&mut self, backoff: &mut Backoff, failure: Failure) -> Result<(), UploadError> {
+        let before = self.recovery.committed();
+        let view = self.supply.view();
+        let reaction = self.recovery.failed(self.stage(), &failure, &view)?;
+        match reaction {
+            Reaction::Again => {}
+            Reaction::Reconnect => {
+                if let Some(held) = &mut self.held {
+                    held.writer = None;
+                }
+            }
+            Reaction::Restart => self.held = None,
+        }
+        let progressed = reaction != Reaction::Restart && self.recovery.committed() > before;
+        if progressed {
+            backoff.progressed();
+        }
+        let verdict = match progressed && self.recovery.is_settled() {
+            // GCS took a part of it, and says how much: there is nothing to wait for.
+            true => Verdict::Wait(Duration::ZERO),
+            false => backoff.failed(Instant::now(), failure.retry_after),
+        };
+        match verdict {
+            Verdict::Wait(delay) => {
+                self.reports
+                    .send_modify(|report| report.count(&failure, reaction));
+                until(&self.stop, sleep(delay)).await
+            }
+            Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
+                failure,
+                tries,
+                spent,
+            }),
+        }
+    }
+
+    /// Lets everybody who watches know where the upload stands.
+    fn publish(&self) {
+        let committed = self.recovery.committed();
+        let checkpoint = self.held.as_ref().map(|held| {
+            let (offset, crc32c) = self.supply.resume_point(committed);
+            Checkpoint {
+                token: held.token.clone(),
+                offset,
+                crc32c,
+            }
+        });
+        self.reports.send_if_modified(|report| {
+            let changed = report.committed != committed || report.checkpoint != checkpoint;
+            report.committed = committed;
+            report.checkpoint = checkpoint;
+            changed
+        });
+    }
+}
+
+/// Does `work`, unless the task is stopped: then it is dropped where it stands.
+async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Result<T, UploadError> {
+    stop.run_until_cancelled(work).await.ok_or(UploadError::Stopped)
+}
+
+/// A request on an open upload.
+#[derive(Debug, Clone, Copy)]
+enum Request {
+    Query,
+    Finish(Last),
+    Write {
+        offset: u64,
+        len: u64,
+        last: Option<Last>,
+    },
+}
+
+/// What came of a step.
+struct Outcome {
+    progressed: bool,
+    failure: Option<Failure>,
+}
+
+impl Outcome {
+    fn done(progressed: bool) -> Self {
+        Self {
+            progressed,
+            failure: None,
+        }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        Self {
+            progressed: false,
+            failure: Some(failure),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A writer that survives whatever can be survived, over writers that survive nothing.
+//!
+//! Bytes go in by [`write_bytes`](ReliableWriter::write_bytes) (taken over, never copied) or `AsyncWrite` (copied
+//! once), and one of two ends is said: [`complete`](ReliableWriter::complete) or
+//! [`abort`](ReliableWriter::abort). What can be read again, such as a file, goes up as a [`ReliableUpload`] and is
+//! not held at all.
+//!
+//! Beside it, [`ReliableReader`] goes on with a read where it broke, and [`ReliableRequests`] makes requests on objects
+//! again.
+//!
+//! # Lifecycle of an upload
+//!
+//! ```text
+//!               new                         resumed
+//!                |                             |
+//!                v                             v
+//!   +--------> start                +------> attach <-------------+
+//!   |            |                  |          |                  |
+//!   |            v                  |          v                  | reconnect
+//!   |  +----> settled <---------------------- query <--+          |
+//!   |  |         |                  |                  |          |
+//!   |  | same,   | write, finish    |                  | query    |
+//!   |  | part    v                  |                  |          |
+//!   |  +----- request ----------------------------------+---------+
+//!   |            |  |
+//!   +-- restart -+  +--> finished --> verified --> ObjectInfo
+//!     (byte 0 is         |
+//!      still there)      +--> does not verify: asked for once more, then an error
+//!
+//!   any of them --> never, budget spent, ahead, regress  --> UploadError
+//!   any of them --> abort --> cancelled / already finished / unknown
+//!   any of them --> drop  --> nothing is finished; GCS keeps what it has for a week
+//! ```
+//!
+//! # Who owns what
+//!
+//! ```text
+//!   ReliableWriter --- chunks, each with its room ---> engine (one task)
+//!     ^     ^                                            owns: Intake (bytes not committed)
+//!     |     +---- report: committed, checkpoint ---------      Recovery (what GCS said)
+//!     +---------- the result, when it ends ---------------     the unreliable writer
+//! ```
+//!
+//! The engine does one thing at a time, and only it touches the upload. `Recovery` is a pure
+//! function of what was answered; `Backoff` decides when. The task ends with a result, when it
+//! is stopped, or when its [`ReliableWriter`] is dropped.
+//!
+//! # What is verified
+//!
+//! The checksum of each body as the other side received it is compared with that of the bytes that were written; the
+//! checksum of the whole object goes with the request that finishes it, so that GCS makes no other object; and the
+//! object that is there is compared with both size and checksum on every path, a lost last reply and a resumed upload
+//! included.
+
+mod abort;
+pub(crate) mod backoff;
+mod checkpoint;
+mod engine;
+mod error;
+mod intake;
+mod listing;
+mod options;
+mod plan;
+mod reader;
+mod recovery;
+mod report;
+mod requests;
+mod retained;
+mod source;
+mod supply;
+mod upload;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use abort::Aborted;
+pub use checkpoint::Checkpoint;
+pub use error::UploadError;
+pub use listing::{BucketPages, ListedObject, ObjectPage, ObjectPages};
+pub use options::{OptionsError, RetryPolicy, WriterOptions};
+pub use reader::{ReadError, ReliableReader};
+pub use report::Report;
+pub use requests::{GivenUp, ReliableRequests};
+pub use source::{FileSource, Rereadable, SourceChanged};
+pub use upload::ReliableUpload;
+pub use writer::ReliableWriter;

@@ -1,0 +1,288 @@
+//! What to do next: the recovery as a pure state machine. No I/O, no clock.
+//!
+//! It is told what GCS answered and how requests failed, and says which request comes next. What can be derived
+//! it does not hold: whether an upload is open is what the task has in its hands ([`Stage`]), what can be sent is
+//! what the producer has brought ([`View`]).
+//!
+//! | after a failure of class | |
+//! | --- | --- |
+//! | `never` | the end; after `fenced`, somebody else goes on |
+//! | `same` | the same request again |
+//! | `query` | a query, then on from what is committed |
+//! | `restart` | a new upload from byte 0, if byte 0 is still there |
+//! | `reconnect` | attach by token, on another connection; then as `query` |
+
+use super::super::{Failure, Progress};
+use super::error::UploadError;
+use super::plan::{Plan, Sizes, View, plan};
+use gcsd_types::{Crc32c, ObjectInfo};
+use gcsd_wire::{Kind, Retry};
+
+/// What the task has in its hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// No upload.
+    Nothing,
+    /// A token.
+    Away,
+    /// A token, and a writer that uses it.
+    Here,
+}
+
+/// The next request, or what comes in place of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Start,
+    Attach,
+    Query,
+    Write {
+        offset: u64,
+        len: u64,
+        last: bool,
+    },
+    Finish,
+    /// The producer must bring more.
+    Wait,
+    /// The object is there: compare it with what was written.
+    Verify(ObjectInfo),
+}
+
+/// What becomes of the upload in the task's hands after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// It stays.
+    Again,
+    /// The writer is of no more use.
+    Reconnect,
+    /// The token is of no more use.
+    Restart,
+}
+
+/// What is known of the upload at GCS.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Recovery {
+    /// The last that GCS reported.
+    committed: u64,
+    /// Nothing more can be committed than that, and writing can go on from there.
+    settled: bool,
+    /// The end of what was ever sent into this upload, which GCS cannot be ahead of; `None` where another process sent.
+    sent: Option<u64>,
+    finished: Option<ObjectInfo>,
+    /// The object did not verify: GCS is asked once more, lest a damaged reply condemn a good object.
+    doubted: bool,
+    restarts: u32,
+    max_restarts: u32,
+}
+
+impl Recovery {
+    /// Of an upload that has not been started.
+    pub(super) fn new(max_restarts: u32) -> Self {
+        Self {
+            committed: 0,
+            settled: true,
+            sent: Some(0),
+            finished: None,
+            doubted: false,
+            restarts: 0,
+            max_restarts,
+        }
+    }
+
+    /// Of one that another process started, and of which GCS had reported `committed`.
+    pub(super) fn resumed(committed: u64, max_restarts: u32) -> Self {
+        Self {
+            committed,
+            settled: false,
+            sent: None,
+            ..Self::new(max_restarts)
+        }
+    }
+
+    pub(super) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Up to where no byte is needed any more.
+    pub(super) fn released(&self) -> u64 {
+        match self.finished {
+            // Its producer may have to come that far yet, only to be compared.
+            Some(object) if self.sent.is_none() => object.size.max(self.committed),
+            _ => self.committed,
+        }
+    }
+
+    /// Whether writing can go on from [`committed`](Self::committed).
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// What comes next.
+    pub(super) fn next(&self, stage: Stage, view: &View, sizes: Sizes) -> Result<Step, UploadError> {
+        let size = view.end;
+        if let Some(declared) = view.declared.filter(|declared| match view.ended {
+            true => size != *declared,
+            false => size > *declared,
+        }) {
+            return Err(UploadError::Size { size, declared });
+        }
+        match stage {
+            Stage::Nothing => return Ok(Step::Start),
+            // What is finished needs no writer.
+            Stage::Away if self.finished.is_none() => return Ok(Step::Attach),
+            Stage::Away | Stage::Here => {}
+        }
+        match self.finished {
+            Some(object) if view.ended => return Ok(Step::Verify(object)),
+            // Ours, once the producer has caught up with the process before.
+            Some(_) if self.sent.is_none() => return Ok(Step::Wait),
+            Some(object) => return Err(UploadError::FinishedElsewhere { object }),
+            None if !self.settled => return Ok(Step::Query),
+            None => {}
+        }
+        let offset = self.committed;
+        if offset < view.from {
+            // It was finished, and is not any more.
+            let (before, now) = (view.from, offset);
+            return Err(UploadError::Regress { before, now });
+        }
+        if offset > view.end {
+            let (committed, sent) = (offset, view.end);
+            return match view.ended {
+                true => Err(UploadError::Ahead { committed, sent }),
+                // A producer that begins before what is committed.
+                false => Ok(Step::Wait),
+            };
+        }
+        Ok(match plan(offset, view, sizes) {
+            Plan::Wait => Step::Wait,
+            Plan::Write { len, last } => Step::Write { offset, len, last },
+            Plan::Finish => Step::Finish,
+        })
+    }
+
+    /// There is a new upload, or will be: nothing is known of it, since there is nothing.
+    pub(super) fn started(&mut self) {
+        self.committed = 0;
+        self.settled = true;
+        self.sent = Some(0);
+        self.finished = None;
+        self.doubted = false;
+    }
+
+    /// A writer attached to the upload: what arrived meanwhile is unknown.
+    pub(super) fn attached(&mut self) {
+        self.settled = false;
+    }
+
+    /// Bytes up to `end` are about to be sent.
+    pub(super) fn sending(&mut self, end: u64) {
+        self.sent = self.sent.map(|sent| sent.max(end));
+    }
+
+    /// A request succeeded. Says whether more is committed than before.
+    pub(super) fn succeeded(&mut self, progress: &Progress) -> Result<bool, UploadError> {
+        if let Some(object) = progress.object {
+            self.finished = Some(object);
+            return Ok(true);
+        }
+        let before = self.committed;
+        let grown = self.learn(progress.committed)?;
+        if progress.committed < before {
+            let now = progress.committed;
+            return Err(UploadError::Regress { before, now });
+        }
+        self.settled = true;
+        Ok(grown)
+    }
+
+    /// GCS reported `committed`, now or earlier.
+    fn learn(&mut self, committed: u64) -> Result<bool, UploadError> {
+        if let Some(sent) = self.sent.filter(|sent| committed > *sent) {
+            return Err(UploadError::Ahead { committed, sent });
+        }
+        let grown = committed > self.committed;
+        self.committed = self.committed.max(committed);
+        Ok(grown)
+    }
+
+    /// A request failed. `stage` is what there was while it ran.
+    pub(super) fn failed(
+        &mut self,
+        stage: Stage,
+        failure: &Failure,
+        view: &View,
+    ) -> Result<Reaction, UploadError> {
+        if failure.is(Kind::Fenced) {
+            return Err(UploadError::TakenOver(failure.clone()));
+        }
+        if failure.retry == Retry::Never {
+            return Err(UploadError::Refused(failure.clone()));
+        }
+        if stage == Stage::Nothing {
+            // There is nothing yet that could be in doubt.
+            return Ok(Reaction::Again);
+        }
+        if let Some(committed) = failure.committed {
+            self.learn(committed)?;
+        }
+        match failure.retry {
+            Retry::Never | Retry::Same => Ok(Reaction::Again),
+            Retry::Query => {
+                // Only this one says what GCS holds after the request.
+                self.settled = failure.is(Kind::Incomplete) && failure.committed.is_some();
+                Ok(Reaction::Again)
+            }
+            Retry::Reconnect => {
+                self.settled = false;
+                Ok(Reaction::Reconnect)
+            }
+            Retry::Restart => self.restart(failure, view),
+        }
+    }
+
+    /// Only a new upload from byte 0 helps.
+    fn restart(&mut self, failure: &Failure, view: &View) -> Result<Reaction, UploadError> {
+        let failure = failure.clone();
+        if view.from > 0 {
+            let released = view.from;
+            return Err(UploadError::CannotRestart { failure, released });
+        }
+        if self.restarts >= self.max_restarts {
+            let restarts = self.restarts;
+            return Err(UploadError::TooManyRestarts { failure, restarts });
+        }
+        self.restarts += 1;
+        self.started();
+        Ok(Reaction::Restart)
+    }
+
+    /// Compares the object with what was written. `None` where GCS must be asked once more.
+    pub(super) fn verify(
+        &mut self,
+        object: ObjectInfo,
+        size: u64,
+        crc32c: Crc32c,
+    ) -> Result<Option<ObjectInfo>, UploadError> {
+        if object.size == size && object.crc32c == Some(crc32c) {
+            return Ok(Some(object));
+        }
+        if !self.doubted {
+            self.doubted = true;
+            self.finished = None;
+            self.settled = false;
+            return Ok(None);
+        }
+        Err(match object.crc32c {
+            None if object.size == size => UploadError::Unverified { object },
+            _ => UploadError::Mismatch { object, size, crc32c },
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "recovery_model.rs"]
+mod model;

@@ -1,0 +1,173 @@
+//! An upload that runs by itself, seen from outside.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{OpenUpload, Token};
+use super::abort::{self, Aborted};
+use super::checkpoint::Checkpoint;
+use super::engine::{Ended, Engine, Held};
+use super::error::UploadError;
+use super::options::RetryPolicy;
+use super::recovery::Recovery;
+use super::report::Report;
+use super::source::{Reread, Rereadable};
+use super::supply::Supply;
+use gcsd_types::{Crc32c, ObjectInfo};
+
+/// An upload whose bytes come from a source that can be read again, or from a
+/// [`ReliableWriter`](super::ReliableWriter).
+///
+/// It goes on in a task of its own. Dropping it ends that task where it stands: the object is not finished, unless
+/// the request that finishes it was under way, and what is committed stays at GCS for a week, for whoever has a
+/// [`Checkpoint`].
+pub struct ReliableUpload {
+    task: JoinHandle<Ended>,
+    ended: Option<Ended>,
+    reports: watch::Receiver<Report>,
+    stop: CancellationToken,
+}
+
+impl ReliableUpload {
+    /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
+    pub fn start<U: OpenUpload>(open: U, source: impl Rereadable + Sync, retries: RetryPolicy) -> Self {
+        let supply = Reread::new(source, 0, Crc32c::default(), open.size()).at_once(open.at_once());
+        let recovery = Recovery::new(retries.max_restarts);
+        Self::spawn(open, supply, recovery, None, retries)
+    }
+
+    /// Goes on with an upload that another process began with the same `source`.
+    pub fn resume<U: OpenUpload>(
+        open: U,
+        source: impl Rereadable + Sync,
+        checkpoint: Checkpoint,
+        retries: RetryPolicy,
+    ) -> Self {
+        let Checkpoint {
+            token,
+            offset,
+            crc32c,
+        } = checkpoint;
+        let supply = Reread::new(source, offset, crc32c, open.size()).at_once(open.at_once());
+        let recovery = Recovery::resumed(offset, retries.max_restarts);
+        Self::spawn(open, supply, recovery, Some(token), retries)
+    }
+
+    pub(super) fn spawn<U: OpenUpload>(
+        open: U,
+        supply: impl Supply,
+        recovery: Recovery,
+        token: Option<Token>,
+        policy: RetryPolicy,
+    ) -> Self {
+        let (reports, seen) = watch::channel(Report::default());
+        let stop = CancellationToken::new();
+        let engine = Engine {
+            open,
+            supply,
+            policy,
+            recovery,
+            held: token.map(|token| Held { token, writer: None }),
+            discarded: Vec::new(),
+            reports,
+            stop: stop.clone(),
+        };
+        Self {
+            task: tokio::spawn(engine.run()),
+            ended: None,
+            reports: seen,
+            stop,
+        }
+    }
+
+    /// Waits until the object is there, and compares it with what was sent: an object that is returned has the
+    /// size and the checksum of the bytes.
+    ///
+    /// Dropping the future drops the upload. [`wait`](Self::wait) does not.
+    pub async fn complete(mut self) -> Result<ObjectInfo, UploadError> {
+        self.wait().await
+    }
+
+    /// As [`complete`](Self::complete), by reference. Cancel safe.
+    pub async fn wait(&mut self) -> Result<ObjectInfo, UploadError> {
+        std::future::poll_fn(|cx| self.poll_result(cx)).await
+    }
+
+    /// Ends the upload: returns when the task has ended and GCS was told to throw away what it holds.
+    pub async fn abort(mut self) -> Aborted {
+        self.stop.cancel();
+        let result = self.wait().await;
+        match (result, self.ended.take()) {
+            (Ok(ObjectInfo { generation, .. }), _) => Aborted::AlreadyFinished { generation },
+            (Err(_), Some(ended)) => ended.cancel.await,
+            (Err(_), None) => Aborted::Unknown { failure: None },
+        }
+    }
+
+    /// Throws away an upload that another process began.
+    pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
+        let held = Held { token, writer: None };
+        abort::cancel(open, Some(held), Vec::new(), retries).await
+    }
+
+    /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.
+    pub(crate) async fn halt(&mut self) -> Result<ObjectInfo, UploadError> {
+        self.stop.cancel();
+        self.wait().await
+    }
+
+    /// Where the upload stands; the receiver tells of each change.
+    pub fn reports(&self) -> watch::Receiver<Report> {
+        self.reports.clone()
+    }
+
+    /// Waits until the upload has started, and gives what brings it back in another process.
+    ///
+    /// It changes when the upload has to begin again ([`Report::restarts`]): [`reports`](Self::reports) tell.
+    pub async fn token(&mut self) -> Result<Token, UploadError> {
+        let started = self.reports.wait_for(|report| report.checkpoint.is_some()).await;
+        let token = started
+            .ok()
+            .and_then(|report| Some(report.checkpoint.as_ref()?.token.clone()));
+        match token {
+            Some(token) => Ok(token),
+            // The task ended before there was one.
+            None => Err(self.wait().await.err().unwrap_or(UploadError::Stopped)),
+        }
+    }
+
+    /// What became of the upload, once it has ended.
+    pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<ObjectInfo, UploadError>> {
+        if let Some(ended) = &self.ended {
+            return Poll::Ready(ended.result.clone());
+        }
+        // The task is lost only with its runtime: nothing in it panics.
+        let ended = ready!(Pin::new(&mut self.task).poll(cx)).unwrap_or_else(|_lost| Ended {
+            result: Err(UploadError::Stopped),
+            cancel: Box::pin(std::future::ready(Aborted::Unknown { failure: None })),
+        });
+        let result = ended.result.clone();
+        self.ended = Some(ended);
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for ReliableUpload {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for ReliableUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReliableUpload")
+            .field("report", &*self.reports.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::super::{NewObject, ViaDaemon};
+use super::super::multipart_part::DaemonPart;
+use super::*;
+use gcsd_types::{self, MultipartRef, ObjectQuery, Page};
+use gcsd_wire::Retry;
+
+#[test]
+fn the_checksum_of_pieces_is_that_of_the_whole() {
+    let bytes: Vec<u8> = (0..=255)
+        .cycle()
+        .take(100_000)
+        .map(|byte: u8| byte.wrapping_mul(167))
+        .collect();
+    let mut seed = 4743_u64;
+    let mut random = |end: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).expect("small") % end
+    };
+    for pieces in [1, 2, 5, 33, 1024] {
+        let mut cuts: Vec<usize> = (1..pieces).map(|_| random(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let contents: Vec<_> = cuts
+            .windows(2)
+            .map(|cut| Content {
+                size: (cut[1] - cut[0]) as u64,
+                crc32c: Crc32c::of(&bytes[cut[0]..cut[1]]),
+                parts: 1,
+            })
+            .collect();
+        let whole = Content {
+            size: bytes.len() as u64,
+            crc32c: Crc32c::of(&bytes),
+            parts: pieces,
+        };
+        assert_eq!(Content::of(&contents), whole, "{cuts:?}");
+    }
+    assert_eq!(Content::of([]), Content::default());
+}
+
+/// A GCS with one object, which it describes as it is told to.
+#[derive(Debug, Clone, Default)]
+struct Fake {
+    /// What the next looks show, the last of them for good.
+    looks: Arc<Mutex<Vec<Option<ObjectInfo>>>>,
+    deleted: Arc<Mutex<Vec<Option<u64>>>>,
+}
+
+impl Route for Fake {
+    type Uploads = ViaDaemon;
+
+    fn uploads(&self, _lane: usize, _object: NewObject) -> ViaDaemon {
+        unreachable!("nothing is uploaded")
+    }
+
+    type Parts = DaemonPart;
+
+    fn part(&self, _lane: usize, _upload: MultipartRef, _number: u32) -> DaemonPart {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Failure> {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn complete_multipart(
+        &self,
+        _upload: &MultipartRef,
+        _parts: &[gcsd_types::Part],
+    ) -> Result<Option<u64>, Failure> {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Failure> {
+        unreachable!("nothing is uploaded")
+    }
+
+    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<Described, Failure> {
+        unreachable!("nothing is composed")
+    }
+
+    async fn stat(&self, _object: &ObjectRef) -> Result<Described, Failure> {
+        let mut looks = self.looks.lock().expect("not poisoned");
+        let seen = match looks.len() {
+            1 => looks[0],
+            _ => looks.remove(0),
+        };
+        let none = || Failure::of(Kind::NotFound, Retry::Never, "not there");
+        seen.map(described).ok_or_else(none)
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+        self.deleted.lock().expect("not poisoned").push(object.generation);
+        Ok(())
+    }
+
+    async fn list(&self, _query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+        unreachable!("nothing is listed")
+    }
+}
+
+fn described(info: ObjectInfo) -> Described {
+    let json = Bytes::new();
+    Described { info, json }
+}
+
+fn info(generation: u64, size: u64, crc32c: Option<u32>) -> ObjectInfo {
+    ObjectInfo {
+        generation,
+        size,
+        crc32c: crc32c.map(Crc32c),
+        ..ObjectInfo::default()
+    }
+}
+
+/// Verifies what was made, while GCS shows `looks`.
+async fn verify(
+    made: ObjectInfo,
+    looks: &[Option<ObjectInfo>],
+) -> (Result<ObjectInfo, StripedError>, Vec<Option<u64>>) {
+    let fake = Fake {
+        looks: Arc::new(Mutex::new(looks.to_vec())),
+        ..Fake::default()
+    };
+    let retries = RetryPolicy {
+        budget: Duration::ZERO,
+        ..RetryPolicy::default()
+    };
+    let assembly = Assembly {
+        route: fake.clone(),
+        retries,
+        board: Arc::new(Board::new(1)),
+        stop: CancellationToken::new(),
+    };
+    let destination = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let whole = Content {
+        size: 10,
+        crc32c: Crc32c(7),
+        parts: 2,
+    };
+    let verified = assembly.verify(&destination, described(made), whole).await;
+    let deleted = fake.deleted.lock().expect("not poisoned").clone();
+    (verified.map(|object| object.info), deleted)
+}
+
+#[tokio::test]
+async fn a_wrong_object_is_deleted_and_a_damaged_reply_condemns_no_good_one() {
+    let good = info(3, 10, Some(7));
+    assert_eq!(verify(good, &[None]).await, (Ok(good), vec![]));
+    for damaged in [info(3, 10, Some(8)), info(3, 11, Some(7)), info(3, 10, None)] {
+        assert_eq!(verify(damaged, &[Some(good)]).await, (Ok(good), vec![]));
+    }
+    // Even the generation was damaged.
+    assert_eq!(
+        verify(info(4, 10, Some(8)), &[None, Some(good)]).await,
+        (Ok(good), vec![])
+    );
+    for wrong in [info(3, 10, Some(8)), info(3, 11, Some(7))] {
+        let (result, deleted) = verify(wrong, &[Some(wrong)]).await;
+        assert_eq!(
+            result,
+            Err(StripedError::Mismatch {
+                object: wrong,
+                size: 10,
+                crc32c: Crc32c(7),
+                deleted: true
+            })
+        );
+        assert_eq!(deleted, [Some(3)]);
+    }
+    let bare = info(3, 10, None);
+    let unverified = Err(StripedError::Unverified { object: bare });
+    assert_eq!(verify(bare, &[Some(bare)]).await, (unverified, vec![]));
+}

@@ -1,0 +1,197 @@
+//! What lets another process go on with a striped upload, or clear up behind it.
+
+use std::future::Future;
+use std::io;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::super::Token;
+use super::layout::Layout;
+use super::names::is_id;
+use super::options::{StripedOptionsError, Via};
+use gcsd_types::Crc32c;
+
+/// Where a striped upload stands. It holds tokens, which are credentials: keep it where nobody else reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripedCheckpoint {
+    /// Random, and in the name of each temporary object.
+    pub(super) id: String,
+    /// What their names begin with, where that was asked for.
+    pub(super) prefix: Option<String>,
+    pub(super) via: Via,
+    /// GCS's name for the multipart upload, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) multipart: Option<String>,
+    /// How many processes have had this upload before. Each calls its parts otherwise, lest one that is not quite dead
+    /// overwrite what another made.
+    pub(super) run: u32,
+    pub(super) size: u64,
+    pub(super) part_size: u64,
+    pub(super) parts: Vec<Part>,
+    /// From just before the object is composed: the generation that it replaces, 0 for none.
+    pub(super) replaces: Option<u64>,
+}
+
+/// What is known of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Part {
+    /// Nothing of it is at GCS, as far as is known.
+    Waiting,
+    /// An upload is open.
+    Open {
+        run: u32,
+        #[serde(serialize_with = "expose", deserialize_with = "token")]
+        token: Token,
+    },
+    /// The temporary object is there, and is as it should be.
+    Done { run: u32, generation: u64, crc32c: u32 },
+    /// The part of a multipart upload is there, and is as it should be.
+    Sent { etag: String, crc32c: u32 },
+}
+
+fn expose<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(token.expose())
+}
+
+fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
+    String::deserialize(from).map(Token::new)
+}
+
+impl Part {
+    pub(super) fn done(run: u32, generation: u64, crc32c: Crc32c) -> Self {
+        Self::Done {
+            run,
+            generation,
+            crc32c: crc32c.0,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Sent { .. })
+    }
+}
+
+impl StripedCheckpoint {
+    pub(super) fn new(id: String, prefix: Option<String>, via: Via, layout: Layout) -> Self {
+        let parts = usize::try_from(layout.parts()).unwrap_or(usize::MAX);
+        Self {
+            id,
+            prefix,
+            via,
+            multipart: None,
+            run: 0,
+            size: layout.size,
+            part_size: layout.part_size,
+            parts: vec![Part::Waiting; parts],
+            replaces: None,
+        }
+    }
+
+    /// How many parts there are, and how many of them are finished.
+    pub fn parts(&self) -> (usize, usize) {
+        let done = self.parts.iter().filter(|part| part.is_done()).count();
+        (self.parts.len(), done)
+    }
+
+    /// Bytes of a part; the last may have fewer.
+    pub fn part_size(&self) -> u64 {
+        self.part_size
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            size: self.size,
+            part_size: self.part_size,
+        }
+    }
+
+    /// The same, as the next process has it.
+    pub(super) fn taken_over(mut self) -> Result<Self, StripedOptionsError> {
+        let fits = self.part_size > 0
+            && self.layout().parts() <= self.via.max_parts()
+            && u64::try_from(self.parts.len()).is_ok_and(|parts| parts == self.layout().parts());
+        if !fits || !is_id(&self.id) {
+            return Err(StripedOptionsError::Checkpoint("it is damaged"));
+        }
+        self.run = self
+            .run
+            .checked_add(1)
+            .ok_or(StripedOptionsError::Checkpoint("it is damaged"))?;
+        Ok(self)
+    }
+}
+
+/// Where a striped upload keeps its checkpoint.
+///
+/// It is kept before the first part begins, whenever a part begins or ends, and before the object is composed; the
+/// upload does not go on before that is done.
+pub trait Keep: Send + Sync + 'static {
+    /// Keeps `checkpoint` in place of the one before. An error ends the upload.
+    fn keep(&mut self, checkpoint: &StripedCheckpoint) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Keeps nothing.
+impl Keep for () {
+    async fn keep(&mut self, _checkpoint: &StripedCheckpoint) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps it where there is a place.
+impl<K: Keep> Keep for Option<K> {
+    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+        match self {
+            Some(keep) => keep.keep(checkpoint).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_read_back_and_shows_no_token() {
+        let layout = Layout {
+            size: 25,
+            part_size: 10,
+        };
+        let mut checkpoint = StripedCheckpoint::new("0".repeat(32), None, Via::Compose, layout);
+        checkpoint.parts[0] = Part::done(0, 7, Crc32c(9));
+        checkpoint.parts[1] = Part::Open {
+            run: 0,
+            token: Token::new("secret"),
+        };
+        assert_eq!(checkpoint.parts(), (3, 1));
+        assert!(!format!("{checkpoint:?}").contains("secret"));
+        let text = serde_json::to_string(&checkpoint).expect("JSON");
+        assert!(text.contains("secret"));
+        let read: StripedCheckpoint = serde_json::from_str(&text).expect("the same");
+        assert_eq!(read, checkpoint);
+        let next = read.clone().taken_over().expect("a good one");
+        assert_eq!((next.run, next.parts), (1, checkpoint.parts));
+        for damaged in [
+            StripedCheckpoint {
+                part_size: 0,
+                ..read.clone()
+            },
+            StripedCheckpoint {
+                part_size: 1,
+                ..read.clone()
+            },
+            StripedCheckpoint {
+                id: "../x".into(),
+                ..read.clone()
+            },
+            StripedCheckpoint {
+                run: u32::MAX,
+                ..read.clone()
+            },
+        ] {
+            assert!(damaged.taken_over().is_err());
+        }
+    }
+}

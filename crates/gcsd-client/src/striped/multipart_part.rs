@@ -1,0 +1,161 @@
+//! A part of a multipart upload, as an upload of its own: all in one request, and from its first byte again where that
+//! fails.
+
+use bytes::Bytes;
+
+use super::super::writer::{Cancelled, Progress};
+use super::super::{Body, Connection, Daemons, Failure, Last, OpenUpload, Token, UnreliableWriter};
+use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
+use gcsd_wire::{Kind, Retry, upload_part};
+
+/// What stands for a token: a part needs none, it is named by its number.
+pub(crate) const NO_TOKEN: &str = "part";
+
+/// Part `number` of an upload.
+#[derive(Debug, Clone)]
+pub struct Named {
+    pub(crate) of: MultipartRef,
+    pub(crate) number: u32,
+}
+
+/// A part through a daemon.
+#[derive(Debug, Clone)]
+pub struct DaemonPart {
+    daemons: Daemons,
+    part: Named,
+}
+
+impl DaemonPart {
+    pub(super) fn new(daemons: Daemons, of: MultipartRef, number: u32) -> Self {
+        let part = Named { of, number };
+        Self { daemons, part }
+    }
+}
+
+impl OpenUpload for DaemonPart {
+    type Writer = PartWriter<Connection>;
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn at_once(&self) -> bool {
+        true
+    }
+
+    async fn start(&mut self) -> Result<(Self::Writer, Token), Failure> {
+        let token = Token::new(NO_TOKEN);
+        Ok((self.attach(&token).await?, token))
+    }
+
+    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Failure> {
+        let way = self.daemons.connect().await?;
+        Ok(PartWriter::new(way, self.part.clone()))
+    }
+}
+
+/// What GCS holds of a part that was uploaded.
+pub struct Stored {
+    pub(crate) received: u64,
+    pub(crate) received_crc32c: Crc32c,
+    pub(crate) etag: String,
+}
+
+/// The one request, either way.
+pub trait UploadOne: Send + Sync + 'static {
+    /// Makes it.
+    fn upload_one(
+        &self,
+        part: &Named,
+        crc32c: Crc32c,
+        body: Body,
+    ) -> impl Future<Output = Result<Stored, Failure>> + Send;
+}
+
+impl UploadOne for Connection {
+    async fn upload_one(&self, part: &Named, crc32c: Crc32c, body: Body) -> Result<Stored, Failure> {
+        let args = upload_part::Args {
+            of: part.of.clone(),
+            part_number: part.number,
+            part_crc32c: Some(crc32c),
+        };
+        let reply = self.upload_part(&args, body).await.map_err(Failure::from);
+        let reply = reply.map_err(|mut failure| {
+            if self.is_over() && failure.retry != Retry::Never {
+                failure.retry = Retry::Reconnect;
+            }
+            failure
+        })?;
+        Ok(Stored {
+            received: reply.args.received,
+            received_crc32c: reply.args.received_crc32c,
+            etag: reply.args.etag,
+        })
+    }
+}
+
+/// One part, on its way.
+#[derive(Debug)]
+pub struct PartWriter<W> {
+    way: W,
+    part: Named,
+    /// What it became.
+    stored: Option<(ObjectInfo, Bytes)>,
+}
+
+impl<W> PartWriter<W> {
+    pub(crate) fn new(way: W, part: Named) -> Self {
+        Self {
+            way,
+            part,
+            stored: None,
+        }
+    }
+}
+
+impl<W: UploadOne> UnreliableWriter for PartWriter<W> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+        let (0, Some(Last { total, crc32c })) = (offset, last) else {
+            let text = "a part goes in one request";
+            return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
+        };
+        let stored = self.way.upload_one(&self.part, crc32c, body).await?;
+        // GCS was told the checksum, and keeps no part that differs.
+        let info = ObjectInfo {
+            size: total,
+            crc32c: Some(crc32c),
+            ..ObjectInfo::default()
+        };
+        self.stored = Some((info, stored.etag.into()));
+        Ok(Progress {
+            received: stored.received,
+            received_crc32c: stored.received_crc32c,
+            object: Some(info),
+            ..Progress::of(total)
+        })
+    }
+
+    /// What is not stored whole is not stored at all.
+    async fn query(&mut self) -> Result<Progress, Failure> {
+        Ok(match &self.stored {
+            Some((info, _)) => Progress {
+                object: Some(*info),
+                ..Progress::of(info.size)
+            },
+            None => Progress::of(0),
+        })
+    }
+
+    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+        self.write_at(0, Body::empty(), Some(last)).await
+    }
+
+    /// A part goes with its upload, not alone.
+    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+        Ok(Cancelled::Cancelled)
+    }
+
+    fn resource(&self) -> Option<Bytes> {
+        self.stored.as_ref().map(|(_, etag)| etag.clone())
+    }
+}

@@ -1,0 +1,104 @@
+//! How an upload is striped.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::RetryPolicy;
+use super::names::NoRandom;
+use gcsd_types::{MAX_PARTS, NameError};
+
+/// How parts become the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// They are temporary objects, which are composed.
+    #[default]
+    Compose,
+    /// They are parts of a multipart upload of the XML API: there are no temporary objects, and no preconditions.
+    Multipart,
+}
+
+impl Via {
+    /// The most parts of one object.
+    pub fn max_parts(self) -> u64 {
+        match self {
+            // Two steps compose them.
+            Self::Compose => 1024,
+            Self::Multipart => MAX_PARTS.into(),
+        }
+    }
+
+    /// The fewest bytes of a part that is not the last
+    /// (<https://cloud.google.com/storage/quotas#requests>).
+    pub fn least_part(self) -> u64 {
+        match self {
+            Self::Compose => 1,
+            Self::Multipart => 5 << 20,
+        }
+    }
+}
+
+/// The settings of a [`StripedUpload`](super::StripedUpload).
+#[derive(Debug, Clone)]
+pub struct StripedOptions {
+    /// How many parts are under way at once, each on a connection of its own: 1 to 64.
+    pub connections: usize,
+    /// How parts become the object.
+    pub via: Via,
+    /// Bytes of a part. There may be at most 1,024 parts, or 10,000 of a multipart upload, whose parts need 5 MiB at
+    /// least. As many parts as connections where absent.
+    pub part_size: Option<u64>,
+    /// What the names of temporary objects begin with, in the object's bucket. Where absent, the object's own name.
+    pub part_prefix: Option<String>,
+    /// When to try again, and when to give up: for each part, and for each request beside them.
+    pub retries: RetryPolicy,
+}
+
+impl StripedOptions {
+    /// The most parts at once.
+    pub const MAX_CONNECTIONS: usize = 64;
+}
+
+impl Default for StripedOptions {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            via: Via::Compose,
+            part_size: None,
+            part_prefix: None,
+            retries: RetryPolicy::default(),
+        }
+    }
+}
+
+/// An upload that cannot be striped as it was asked for. Nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StripedOptionsError {
+    /// Too few or too many connections.
+    #[error("{0} connections: it must be 1 to {max}", max = StripedOptions::MAX_CONNECTIONS)]
+    Connections(usize),
+    /// The parts are too small: for GCS, or for so many bytes.
+    #[error("parts of {part_size} bytes would be {parts} parts: they need {least} bytes at least")]
+    Parts {
+        /// What was asked for.
+        part_size: u64,
+        /// What comes of that.
+        parts: u64,
+        /// What works.
+        least: u64,
+    },
+    /// GCS composes under `if_generation_match` and `if_metageneration_match` only.
+    #[error("a composed object knows the preconditions if-generation-match and if-metageneration-match only")]
+    Precondition,
+    /// A multipart upload knows no preconditions.
+    #[error("a multipart upload knows no preconditions: compose the object")]
+    AnyPrecondition,
+    /// The parts cannot be named.
+    #[error("the temporary objects cannot be named: {0}")]
+    Name(#[from] NameError),
+    /// There is nothing to name them by.
+    #[error("{0}")]
+    Random(#[from] NoRandom),
+    /// The checkpoint is not one of this source.
+    #[error("the checkpoint does not fit: {0}")]
+    Checkpoint(&'static str),
+}

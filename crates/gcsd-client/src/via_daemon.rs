@@ -1,0 +1,149 @@
+//! Through a daemon, or whichever of several can be reached.
+
+use bytes::Bytes;
+
+use super::connection::{Connection, Reply};
+use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+use super::{Address, Body, Daemons, Error, Failure, Options};
+use gcsd_net::SharedConnector;
+use gcsd_wire::{Retry, attach_upload, finish_upload, write_at};
+
+/// Uploads of one object through daemons that share a token key.
+///
+/// Each upload has a connection of its own. Where that is over, the next daemon of the list is asked, so that a
+/// daemon that stops is left in the middle of an upload.
+#[derive(Debug, Clone)]
+pub struct ViaDaemon {
+    daemons: Daemons,
+    object: NewObject,
+}
+
+impl ViaDaemon {
+    /// Uploads of `object` through the daemons at `addresses`, the first of which is asked first.
+    pub fn new(
+        connector: SharedConnector,
+        addresses: Vec<Address>,
+        options: Options,
+        object: NewObject,
+    ) -> Self {
+        Self::through(Daemons::new(connector, addresses, options), object)
+    }
+
+    /// Uploads of `object` through `daemons`.
+    pub fn through(daemons: Daemons, object: NewObject) -> Self {
+        Self { daemons, object }
+    }
+}
+
+impl OpenUpload for ViaDaemon {
+    type Writer = DaemonWriter;
+
+    fn size(&self) -> Option<u64> {
+        self.object.size
+    }
+
+    async fn start(&mut self) -> Result<(DaemonWriter, Token), Failure> {
+        let connection = self.daemons.connect().await?;
+        let upload = connection.new_upload();
+        let started = connection.start_upload(upload, &self.object).await?;
+        Ok((
+            DaemonWriter::new(connection, upload),
+            Token::new(started.args.token),
+        ))
+    }
+
+    async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Failure> {
+        let connection = self.daemons.connect().await?;
+        let upload = connection.new_upload();
+        let args = attach_upload::Args {
+            token: token.expose().to_owned(),
+            key: self.object.key.clone(),
+        };
+        connection.attach_upload_with(upload, &args).await?;
+        Ok(DaemonWriter::new(connection, upload))
+    }
+}
+
+/// One upload, on a connection of its own.
+#[derive(Debug)]
+pub struct DaemonWriter {
+    connection: Connection,
+    upload: u32,
+    resource: Option<Bytes>,
+}
+
+impl DaemonWriter {
+    fn new(connection: Connection, upload: u32) -> Self {
+        Self {
+            connection,
+            upload,
+            resource: None,
+        }
+    }
+
+    /// Keeps what a reply says of the finished object.
+    fn answered(&mut self, reply: Result<Reply<Progress>, Error>) -> Result<Progress, Failure> {
+        let reply = reply.map_err(|error| self.failed(error))?;
+        if reply.args.object.is_some() {
+            self.resource = Some(reply.json);
+        }
+        Ok(reply.args)
+    }
+
+    /// A failure that took the connection with it, as a refused body does that is too long to be skipped, asks for
+    /// another one at once.
+    fn failed(&self, error: Error) -> Failure {
+        let mut failure = Failure::from(error);
+        if self.connection.is_over() && matches!(failure.retry, Retry::Same | Retry::Query) {
+            failure.retry = Retry::Reconnect;
+        }
+        failure
+    }
+}
+
+impl UnreliableWriter for DaemonWriter {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+        let args = write_at::Args {
+            offset,
+            total: last.map(|last| last.total),
+            object_crc32c: last.map(|last| last.crc32c),
+        };
+        let reply = self.connection.write_at(self.upload, &args, body).await;
+        self.answered(reply)
+    }
+
+    async fn query(&mut self) -> Result<Progress, Failure> {
+        let reply = self.connection.query_upload(self.upload).await;
+        self.answered(reply)
+    }
+
+    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+        let args = finish_upload::Args {
+            total: last.total,
+            object_crc32c: Some(last.crc32c),
+        };
+        let reply = self.connection.finish_upload(self.upload, &args).await;
+        self.answered(reply)
+    }
+
+    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+        let reply = self.connection.cancel_upload(self.upload).await;
+        Ok(reply.map_err(|error| self.failed(error))?.args)
+    }
+
+    fn resource(&self) -> Option<Bytes> {
+        self.resource.clone()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Daemon(daemon) => Self::told(daemon.status, daemon.http_status, &daemon.reply),
+            Error::Source(cause) => Self::source(cause),
+            Error::Connection(_) | Error::Request(_) | Error::Damaged { .. } => {
+                Self::local(error.name(), error.retry(), error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Changes of an object's metadata.
+
+use http::Method;
+
+use super::error::{Call, Error};
+use super::json::{JsonCall, OBJECT_FIELDS, check_metadata};
+use super::object::Object;
+use super::request::Target;
+use super::{Answered, Gcs};
+use gcsd_types::Destination;
+
+impl Gcs {
+    /// Changes the metadata that `object.metadata` names; what it names as null is removed
+    /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/patch>).
+    pub async fn patch_object(
+        &self,
+        object: &Destination,
+        generation: Option<u64>,
+    ) -> Result<Answered<Object>, Error> {
+        check_metadata(&object.metadata, &object.bucket, &object.object)
+            .map_err(|error| error.during(Call::Patch))?;
+        let mut target = Target::object(&object.bucket, &object.object);
+        target.number("generation", generation);
+        target.preconditions(&object.preconditions);
+        target.query("predefinedAcl", object.predefined_acl.as_deref());
+        target.query("userProject", self.paying(object.user_project.as_deref()));
+        target.fields(object.fields.as_deref(), OBJECT_FIELDS);
+        let call = JsonCall::new(Call::Patch, Method::PATCH, target)
+            .body(object.metadata.clone())
+            .repeatable(object.preconditions.pins_metageneration());
+        self.json(call, Object::of).await
+    }
+}

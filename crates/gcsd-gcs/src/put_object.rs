@@ -1,0 +1,176 @@
+//! An object in one request: metadata and bytes as the two parts of one body
+//! (<https://cloud.google.com/storage/docs/json_api/v1/objects/insert>, `uploadType=multipart`).
+
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+
+use super::error::{Call, Error, ErrorKind};
+use super::json::{OBJECT_FIELDS, check_metadata, insert_key};
+use super::object::Object;
+use super::request::{RequestBody, Target};
+use super::upload_body::UploadBody;
+use super::{Answered, Gcs};
+use gcsd_types::{Crc32c, Destination};
+
+impl Gcs {
+    /// Makes an object of `body`: `POST .../o?uploadType=multipart`. Dropping the future cuts the request.
+    ///
+    /// The closing boundary, without which there is no object, is sent only behind a body that is whole. A checksum that a
+    /// body of unknown length brings at its end travels as a third part (google-cloud-rust sends checksums so).
+    pub async fn put_object(
+        &self,
+        destination: &Destination,
+        object_crc32c: Option<Crc32c>,
+        body: UploadBody,
+    ) -> Result<Answered<Object>, Error> {
+        let tally = body.tally();
+        let made = self.put_whole(destination, object_crc32c, body).await;
+        made.map_err(|error| {
+            let repeatable = destination.preconditions.pins_generation() || !tally.is_whole();
+            error.during(Call::Put).repeatable(repeatable)
+        })
+    }
+
+    async fn put_whole(
+        &self,
+        destination: &Destination,
+        object_crc32c: Option<Crc32c>,
+        body: UploadBody,
+    ) -> Result<Answered<Object>, Error> {
+        let metadata = metadata(destination, object_crc32c)?;
+        let mut target = Target::new("/upload/storage/v1/b/");
+        target.segment(destination.bucket.as_str());
+        target.literal("/o");
+        target.query("uploadType", Some("multipart"));
+        target.query("name", Some(destination.object.as_str()));
+        target.preconditions(&destination.preconditions);
+        target.query("kmsKeyName", destination.kms_key_name.as_deref());
+        target.query("predefinedAcl", destination.predefined_acl.as_deref());
+        target.query("userProject", self.paying(destination.user_project.as_deref()));
+        target.fields(destination.fields.as_deref(), OBJECT_FIELDS);
+        let target = target.build()?;
+        let mut headers = self.authorized().await?;
+        let boundary = boundary()?;
+        let kind = format!("multipart/related; boundary={boundary}");
+        let kind = HeaderValue::try_from(kind)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "the boundary is no header value"))?;
+        headers.insert(CONTENT_TYPE, kind);
+        insert_key(&mut headers, destination.key.as_ref());
+        let front = [
+            format!("--{boundary}\r\n{JSON}\r\n\r\n").as_bytes(),
+            &metadata,
+            format!("\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
+        ]
+        .concat();
+        let close = format!("\r\n--{boundary}--\r\n");
+        let close_len = close.len() as u64;
+        // GCS has it already where the client knew it before.
+        let known = object_crc32c.is_some();
+        let body = body.between(front.into(), close_len, move |told| match told {
+            Some(told) if !known => {
+                let told = told.to_base64();
+                Bytes::from(format!(
+                    "\r\n--{boundary}\r\n{JSON}\r\n\r\n{{\"crc32c\":\"{told}\"}}{close}"
+                ))
+            }
+            _ => close.into(),
+        });
+        let request = self.request(Method::POST, target, headers, RequestBody::Upload(body));
+        let answer = self.call(&self.0.endpoint, request).await?;
+        if !matches!(answer.status.as_u16(), 200 | 201) {
+            return Err(answer.error(Call::Put));
+        }
+        Ok(answer.saying(Object::of(&answer)?))
+    }
+}
+
+/// The head of a part that is JSON.
+const JSON: &str = "Content-Type: application/json; charset=UTF-8";
+
+/// What separates the parts: random, so that no sender can have it in its bytes.
+fn boundary() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| Error::new(ErrorKind::Invalid, "no random numbers can be had"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The checksum that an object resource names.
+#[derive(Deserialize)]
+struct Named {
+    crc32c: Option<String>,
+}
+
+/// The object resource with the checksum that the object must have: GCS makes no object that differs. All other bytes of it
+/// stay as they are.
+fn metadata(destination: &Destination, object_crc32c: Option<Crc32c>) -> Result<Bytes, Error> {
+    let metadata = match destination.metadata.is_empty() {
+        true => Bytes::from_static(b"{}"),
+        false => destination.metadata.clone(),
+    };
+    check_metadata(&metadata, &destination.bucket, &destination.object)?;
+    let Some(crc32c) = object_crc32c.map(Crc32c::to_base64) else {
+        return Ok(metadata);
+    };
+    let named = serde_json::from_slice(&metadata).map_or(None, |named: Named| named.crc32c);
+    match named {
+        Some(named) if named == crc32c => Ok(metadata),
+        Some(_) => Err(Error::new(
+            ErrorKind::Invalid,
+            "the metadata names another checksum",
+        )),
+        None => {
+            let inner = metadata.trim_ascii().strip_prefix(b"{").unwrap_or_default();
+            let comma = if inner.trim_ascii() == b"}" { "" } else { "," };
+            let front = format!("{{\"crc32c\":\"{crc32c}\"{comma}");
+            Ok([front.as_bytes(), inner].concat().into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(text: &'static str, crc32c: Option<Crc32c>) -> Result<String, Error> {
+        let name = |text: &str| text.parse().expect("a name");
+        let mut destination = Destination::new("bucket".parse().expect("a name"), name("object"));
+        destination.metadata = Bytes::from_static(text.as_bytes());
+        let made = metadata(&destination, crc32c)?;
+        Ok(String::from_utf8(made.to_vec()).expect("text"))
+    }
+
+    #[test]
+    fn a_checksum_goes_in_front_of_what_is_there() {
+        let crc32c = Some(Crc32c::of(b"hello world"));
+        for (metadata, expected) in [
+            ("", r#"{"crc32c":"yZRlqg=="}"#),
+            (" { } ", r#"{"crc32c":"yZRlqg==" }"#),
+            (
+                r#"{"contentType":"a/b","x":1.50}"#,
+                r#"{"crc32c":"yZRlqg==","contentType":"a/b","x":1.50}"#,
+            ),
+            (r#"{"crc32c":"yZRlqg=="}"#, r#"{"crc32c":"yZRlqg=="}"#),
+        ] {
+            assert_eq!(added(metadata, crc32c).expect("good"), expected);
+        }
+        assert_eq!(added("", None).expect("good"), "{}");
+        assert_eq!(
+            added(r#"{"name":"object"}"#, None).expect("good"),
+            r#"{"name":"object"}"#
+        );
+        for bad in [
+            r#"{"crc32c":"AAAAAA=="}"#,
+            r#"{"name":"other"}"#,
+            r#"{"bucket":"other"}"#,
+            "[]",
+            "{",
+            r#"{"a":1} x"#,
+        ] {
+            let error = added(bad, crc32c).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! An object's bytes, as they are read
+//! (<https://cloud.google.com/storage/docs/json_api/v1/objects/get>, `alt=media`).
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE,
+};
+use http::{Method, Response};
+use hyper::body::Incoming;
+
+use super::Gcs;
+use super::answer::{Answer, request_id};
+use super::error::{Call, Error, ErrorKind};
+use super::exchange::Exchange;
+use super::json::insert_key;
+use super::object::md5;
+use super::request::RequestBody;
+use gcsd_types::{Crc32c, ObjectInfo, ObjectRef};
+
+const X_GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
+const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
+const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
+const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
+const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
+
+/// Which bytes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadRange {
+    /// All of them.
+    Whole,
+    /// From this offset to the end.
+    From(u64),
+    /// From an offset, so many: at least one, and fewer where the object ends.
+    FromTo {
+        /// The first byte's offset.
+        offset: u64,
+        /// How many bytes.
+        len: u64,
+    },
+    /// The last so many: at least one, and all where the object is shorter.
+    Suffix(u64),
+}
+
+impl ReadRange {
+    /// The `Range` header: `bytes=0-0` is one byte. From byte 0 on is no range at all, which an empty object
+    /// can satisfy, too.
+    fn header(self) -> Result<Option<HeaderValue>, Error> {
+        let text = match self {
+            Self::Whole | Self::From(0) => return Ok(None),
+            Self::From(offset) => format!("bytes={offset}-"),
+            Self::FromTo { len: 0, .. } | Self::Suffix(0) => {
+                return Err(Error::new(ErrorKind::Invalid, "a range has at least one byte"));
+            }
+            Self::FromTo { offset, len } => match offset.checked_add(len - 1) {
+                Some(last) => format!("bytes={offset}-{last}"),
+                None => return Err(Error::new(ErrorKind::Invalid, "the range ends beyond 2^64")),
+            },
+            Self::Suffix(len) => format!("bytes=-{len}"),
+        };
+        HeaderValue::try_from(text)
+            .map(Some)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "not a range"))
+    }
+
+    /// Where the range starts and ends in an object of `size` bytes.
+    fn resolve(self, size: u64) -> (u64, u64) {
+        match self {
+            Self::Whole => (0, size),
+            Self::From(offset) => (offset.min(size), size),
+            Self::FromTo { offset, len } => (offset.min(size), offset.saturating_add(len).min(size)),
+            Self::Suffix(len) => (size.saturating_sub(len), size),
+        }
+    }
+}
+
+/// An object's bytes, on their way.
+///
+/// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory.
+/// Dropped before the end, it closes the connection.
+pub struct ObjectStream {
+    http_status: u16,
+    info: ObjectInfo,
+    first: u64,
+    len: Option<u64>,
+    request_id: Option<String>,
+    source: Option<(Incoming, Exchange)>,
+    /// Bytes to pass over, where GCS sends more than was asked for.
+    skip: u64,
+    /// Bytes still to come, where that is known.
+    missing: Option<u64>,
+    /// GCS sends more behind the last byte asked for.
+    cut_at_end: bool,
+}
+
+impl Gcs {
+    /// Starts to read an object.
+    ///
+    /// Objects that are stored compressed (`Content-Encoding: gzip`) come as they are stored; with `gunzip`,
+    /// GCS decompresses them, and then ranges count decompressed bytes and the length is unknown
+    /// (<https://cloud.google.com/storage/docs/transcoding>).
+    pub async fn read_object(
+        &self,
+        object: &ObjectRef,
+        range: ReadRange,
+        gunzip: bool,
+    ) -> Result<ObjectStream, Error> {
+        let read = async {
+            let range_header = range.header()?;
+            let target = self.object_target(object, Some("media")).build()?;
+            let mut headers = self.authorized().await?;
+            if let Some(range) = range_header {
+                headers.insert(RANGE, range);
+            }
+            if !gunzip {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            insert_key(&mut headers, object.key.as_ref());
+            let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
+            let (response, exchange) = self.send(&self.0.endpoint, request).await?;
+            if !matches!(response.status().as_u16(), 200 | 206) {
+                let answer = Answer::read(response, exchange).await?;
+                return Err(answer.error(Call::Read));
+            }
+            let request_id = request_id(response.headers());
+            ObjectStream::open(response, exchange, range, object.generation)
+                .map_err(|problem| misplaced(problem).with_request_id(request_id))
+        };
+        read.await.map_err(|error: Error| error.during(Call::Read))
+    }
+}
+
+fn misplaced(problem: &str) -> Error {
+    Error::new(ErrorKind::BadResponse, problem).sent(true)
+}
+
+impl ObjectStream {
+    fn open(
+        response: Response<Incoming>,
+        exchange: Exchange,
+        range: ReadRange,
+        generation: Option<u64>,
+    ) -> Result<Self, &'static str> {
+        let (parts, body) = response.into_parts();
+        let headers = &parts.headers;
+        let mut info = stored(headers);
+        let content_len = number(headers, &CONTENT_LENGTH);
+        if let (Some(asked), true) = (generation, info.generation == 0) {
+            info.generation = asked;
+        }
+        let mut stream = Self {
+            http_status: parts.status.as_u16(),
+            info,
+            first: 0,
+            len: content_len,
+            request_id: request_id(headers),
+            source: None,
+            skip: 0,
+            missing: content_len,
+            cut_at_end: false,
+        };
+        if parts.status == 206 {
+            stream.partial(headers, range)?;
+        } else {
+            stream.whole(headers, range)?;
+        }
+        stream.source = Some((body, exchange));
+        Ok(stream)
+    }
+
+    /// The server sends the part that its `Content-Range` names: it must be the one asked for.
+    fn partial(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+        let (first, last, size) =
+            content_range(headers).ok_or("a partial answer whose Content-Range cannot be read")?;
+        let Some(size) = size else {
+            return Err("a partial answer that does not tell the object's size");
+        };
+        if (first, last.saturating_add(1)) != range.resolve(size) {
+            return Err("the answer has another range than was asked for");
+        }
+        let len = last - first + 1;
+        if self.len.is_some_and(|told| told != len) {
+            return Err("the answer's Content-Length is not that of its range");
+        }
+        if self.info.size == 0 {
+            self.info.size = size;
+        }
+        self.first = first;
+        self.len = Some(len);
+        self.missing = Some(len);
+        Ok(())
+    }
+
+    /// The server sends the whole object. It may do so when it was asked for a part, and does when it
+    /// decompresses: the part is then cut out here.
+    fn whole(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+        if !headers.contains_key(&X_GOOG_STORED_LENGTH) && self.info.size == 0 {
+            self.info.size = self.len.unwrap_or_default();
+        }
+        // Bytes that come as they are stored are as many, even if the answer is chunked.
+        if self.len.is_none() && text(headers, &X_GOOG_STORED_ENCODING) == Some("identity") {
+            self.len = number(headers, &X_GOOG_STORED_LENGTH);
+            self.missing = self.len;
+        }
+        match (range, self.len) {
+            (ReadRange::Whole, _) => {}
+            (range, Some(size)) => {
+                let (first, end) = range.resolve(size);
+                if first == end && size > 0 {
+                    return Err("the range starts beyond the end, and the server sends the whole object");
+                }
+                self.skip = first;
+                self.first = first;
+                self.cut_at_end = end < size;
+                self.len = Some(end - first);
+                self.missing = self.len;
+            }
+            (ReadRange::From(offset), None) => {
+                self.skip = offset;
+                self.first = offset;
+            }
+            (ReadRange::FromTo { offset, len }, None) => {
+                self.skip = offset;
+                self.first = offset;
+                self.missing = Some(len);
+                self.cut_at_end = true;
+            }
+            (ReadRange::Suffix(_), None) => {
+                return Err(
+                    "the last bytes were asked for, and the server sends the whole object without its size",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What the response's headers say of the object: its generation (0 where they do not say), size as
+    /// stored and checksums as stored. They are those of the whole object, not of the range.
+    pub fn info(&self) -> &ObjectInfo {
+        &self.info
+    }
+
+    /// The offset of the first byte that comes.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// How many bytes come, unless GCS decompresses them.
+    pub fn len(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// Whether it is known that no byte comes.
+    pub fn is_empty(&self) -> bool {
+        self.len == Some(0)
+    }
+
+    /// The HTTP status that the bytes came with: 200, or 206 for a part.
+    pub fn http_status(&self) -> u16 {
+        self.http_status
+    }
+
+    /// The value of `X-GUploader-UploadID`.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The next bytes, `None` behind the last one. An end that comes too early is an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let next = self.advance().await;
+        if !matches!(next, Ok(Some(_))) {
+            self.source = None;
+        }
+        next.map_err(|error| error.during(Call::Read))
+    }
+
+    async fn advance(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let Some((body, exchange)) = &mut self.source else {
+                return Ok(None);
+            };
+            if self.cut_at_end && self.missing == Some(0) {
+                return Ok(None);
+            }
+            let Some(mut chunk) = exchange.chunk(body).await? else {
+                return self.end().await;
+            };
+            let passed = chunk.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.skip -= passed as u64;
+            drop(chunk.split_to(passed));
+            if let Some(missing) = &mut self.missing {
+                if chunk.len() as u64 > *missing {
+                    if !self.cut_at_end {
+                        return Err(misplaced("the answer is longer than its range"));
+                    }
+                    chunk.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
+                }
+                *missing -= chunk.len() as u64;
+            }
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+        }
+    }
+
+    /// The response's body has ended: the connection can serve again.
+    async fn end(&mut self) -> Result<Option<Bytes>, Error> {
+        // A decompressed object's length is unknown, so that its end may come before that of the range.
+        let too_early = self.missing.is_some_and(|missing| missing > 0) && self.len.is_some();
+        if too_early || self.skip > 0 {
+            return Err(
+                Error::new(ErrorKind::EarlyClose, "the answer ended before the range did").sent(true),
+            );
+        }
+        if let Some((_, exchange)) = self.source.take() {
+            exchange.finish().await;
+        }
+        Ok(None)
+    }
+}
+
+impl std::fmt::Debug for ObjectStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectStream")
+            .field("info", &self.info)
+            .field("first", &self.first)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    text(headers, name)?.parse().ok()
+}
+
+/// The object's fields that come as headers
+/// (<https://cloud.google.com/storage/docs/xml-api/reference-headers>).
+fn stored(headers: &HeaderMap) -> ObjectInfo {
+    let mut info = ObjectInfo {
+        generation: number(headers, &X_GOOG_GENERATION).unwrap_or_default(),
+        metageneration: number(headers, &X_GOOG_METAGENERATION).unwrap_or_default(),
+        size: number(headers, &X_GOOG_STORED_LENGTH).unwrap_or_default(),
+        ..ObjectInfo::default()
+    };
+    // One header with both hashes, or one header for each.
+    let hashes = headers
+        .get_all(&X_GOOG_HASH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    for hash in hashes.flat_map(|value| value.split(',')) {
+        match hash.trim().split_once('=') {
+            Some(("crc32c", value)) => info.crc32c = Crc32c::from_base64(value),
+            Some(("md5", value)) => info.md5 = md5(value),
+            _ => {}
+        }
+    }
+    info
+}
+
+/// `Content-Range: bytes FIRST-LAST/SIZE`, where the size may be `*`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, u64, Option<u64>)> {
+    let (range, size) = text(headers, &CONTENT_RANGE)?
+        .strip_prefix("bytes ")?
+        .split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let size = match size {
+        "*" => None,
+        size => Some(size.parse().ok()?),
+    };
+    (first <= last && size.is_none_or(|size| last < size)).then_some((first, last, size))
+}

@@ -1,0 +1,350 @@
+//! The resumable session: start, write, query, finish, cancel
+//! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
+//!
+//! The session URI is the credential of the four calls that use it, so that they carry no access token: a
+//! token that is late or refused cannot hold up the data path, and none travels to a host that a session
+//! names.
+
+use bytes::Bytes;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
+use http::{Method, Request};
+
+use super::answer::Answer;
+use super::error::{Call, Error, ErrorKind};
+use super::json::{JSON, check_metadata, insert_key};
+use super::object::Object;
+use super::request::{RequestBody, Target};
+use super::session::SessionUri;
+use super::upload_body::UploadBody;
+use super::{Answered, Gcs};
+use gcsd_types::{BucketName, Crc32c, EncryptionKey, ObjectName, Preconditions};
+
+const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
+const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
+
+/// How an upload starts.
+#[derive(Debug, Clone)]
+pub struct StartUpload {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The object's name.
+    pub object: ObjectName,
+    /// The object resource, as JSON, passed through verbatim; a `name` or `bucket` in it must agree.
+    pub metadata: Option<Bytes>,
+    /// What must hold of the object that is there; GCS looks again when the upload finishes.
+    pub preconditions: Preconditions,
+    /// The object's size, if it is known: GCS then finishes the upload as soon as that many bytes are there.
+    pub size: Option<u64>,
+    /// The project that pays; that of the [`Config`](super::Config) where none is named.
+    pub user_project: Option<String>,
+    /// The Cloud KMS key to encrypt the object with.
+    pub kms_key_name: Option<String>,
+    /// A predefined ACL, such as `bucketOwnerFullControl`.
+    pub predefined_acl: Option<String>,
+    /// The key to encrypt the object with, which its owner keeps.
+    pub key: Option<EncryptionKey>,
+}
+
+impl StartUpload {
+    /// The start of an upload of unknown size, unconditionally and without metadata.
+    pub fn new(bucket: BucketName, object: ObjectName) -> Self {
+        Self {
+            bucket,
+            object,
+            metadata: None,
+            preconditions: Preconditions::default(),
+            size: None,
+            user_project: None,
+            kms_key_name: None,
+            predefined_acl: None,
+            key: None,
+        }
+    }
+}
+
+/// Which bytes a write carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteRange {
+    /// Where the first byte goes.
+    pub offset: u64,
+    /// How many bytes there are. GCS persists multiples of [`CHUNK_ALIGNMENT`](gcsd_types::CHUNK_ALIGNMENT)
+    /// of a range that is not the last.
+    pub len: u64,
+    /// The object's size, if this is its last range.
+    pub total: Option<u64>,
+    /// The checksum of the whole object, in the last range: where it is wrong, no object appears.
+    pub object_crc32c: Option<Crc32c>,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    Active {
+        /// Bytes that GCS has persisted. `None` where GCS named no range: nothing is known to be persisted,
+        /// which must be taken as 0 (google-cloud-cpp#7877).
+        committed: Option<u64>,
+    },
+    /// The object is there.
+    Finished(Object),
+}
+
+/// What a cancellation found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The session is deleted.
+    Cancelled,
+    /// The object was finished before.
+    Finished(Object),
+    /// GCS knows no such session: cancelled before, finished before, or expired.
+    Unknown,
+}
+
+impl Gcs {
+    /// Starts an upload: `POST .../o?uploadType=resumable`. The session URI is what the other four calls
+    /// need.
+    pub async fn start_upload(&self, start: &StartUpload) -> Result<Answered<SessionUri>, Error> {
+        self.start(start).await.map_err(|error| error.during(Call::Start))
+    }
+
+    async fn start(&self, start: &StartUpload) -> Result<Answered<SessionUri>, Error> {
+        if let Some(metadata) = &start.metadata {
+            check_metadata(metadata, &start.bucket, &start.object)?;
+        }
+        let mut target = Target::new("/upload/storage/v1/b/");
+        target.segment(start.bucket.as_str());
+        target.literal("/o");
+        target.query("uploadType", Some("resumable"));
+        target.query("name", Some(start.object.as_str()));
+        target.preconditions(&start.preconditions);
+        target.query("kmsKeyName", start.kms_key_name.as_deref());
+        target.query("predefinedAcl", start.predefined_acl.as_deref());
+        target.query("userProject", self.paying(start.user_project.as_deref()));
+        let target = target.build()?;
+        let mut headers = self.authorized().await?;
+        let body = match &start.metadata {
+            Some(metadata) => {
+                headers.insert(CONTENT_TYPE, JSON);
+                metadata.clone()
+            }
+            None => Bytes::new(),
+        };
+        insert_key(&mut headers, start.key.as_ref());
+        if let Some(size) = start.size {
+            headers.insert(X_UPLOAD_CONTENT_LENGTH, HeaderValue::from(size));
+        }
+        let request = self.request(Method::POST, target, headers, RequestBody::Full(body));
+        let answer = self.call(&self.0.endpoint, request).await?;
+        if !matches!(answer.status.as_u16(), 200 | 201) {
+            return Err(answer.error(Call::Start));
+        }
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.ok_or_else(|| answer.unexpected("the answer has no Location"))?;
+        let session = SessionUri::from_location(location, &self.0.endpoint)
+            .map_err(|error| answer.unexpected(format!("the answer's Location: {error}")))?;
+        self.check_session(&session)
+            .map_err(|error| answer.unexpected(error.message()))?;
+        Ok(answer.saying(session.with_key(start.key.clone())))
+    }
+
+    /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
+    ///
+    /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no
+    /// bytes is the same as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not.
+    pub async fn write(
+        &self,
+        session: &SessionUri,
+        range: WriteRange,
+        body: UploadBody,
+    ) -> Result<Answered<Progress>, Error> {
+        let written = async {
+            let content_range = range.content_range(body.len())?;
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, content_range);
+            insert_hash(&mut headers, range.object_crc32c);
+            let body = if body.is_empty() {
+                RequestBody::Full(Bytes::new())
+            } else {
+                RequestBody::Upload(body)
+            };
+            self.put(session, headers, body, Call::Write).await
+        };
+        written.await.map_err(|error| error.during(Call::Write))
+    }
+
+    /// Writes all bytes from `offset` on, however many there are: `PUT` with `Content-Range: bytes FIRST-*/*`, in chunks.
+    /// The end of the body is the end of the object (google-cloud-rust sends bodies of unknown size so). Dropping the
+    /// future cuts the request, which GCS then cannot take for whole.
+    pub async fn write_rest(
+        &self,
+        session: &SessionUri,
+        offset: u64,
+        object_crc32c: Option<Crc32c>,
+        body: UploadBody,
+    ) -> Result<Answered<Progress>, Error> {
+        let written = async {
+            if body.len().is_some() {
+                return Err(Error::new(ErrorKind::Invalid, "the body has a length"));
+            }
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, ascii(format!("bytes {offset}-*/*"))?);
+            insert_hash(&mut headers, object_crc32c);
+            self.put(session, headers, RequestBody::Upload(body), Call::Write)
+                .await
+        };
+        written.await.map_err(|error| error.during(Call::Write))
+    }
+
+    /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what
+    /// was under way may still be persisted after it (google-cloud-cpp#9750).
+    pub async fn query(&self, session: &SessionUri) -> Result<Answered<Progress>, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes */*"));
+        self.put(session, headers, RequestBody::Full(Bytes::new()), Call::Query)
+            .await
+            .map_err(|error| error.during(Call::Query))
+    }
+
+    /// Finishes an upload without bytes: `PUT` with `Content-Range: bytes */TOTAL`. If other than `total`
+    /// bytes are persisted, the session goes on.
+    pub async fn finish(
+        &self,
+        session: &SessionUri,
+        total: u64,
+        object_crc32c: Option<Crc32c>,
+    ) -> Result<Answered<Progress>, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_RANGE, ascii(format!("bytes */{total}"))?);
+        insert_hash(&mut headers, object_crc32c);
+        self.put(session, headers, RequestBody::Full(Bytes::new()), Call::Finish)
+            .await
+            .map_err(|error| error.during(Call::Finish))
+    }
+
+    /// Cancels an upload: `DELETE`, which GCS answers with 499.
+    pub async fn cancel(&self, session: &SessionUri) -> Result<Answered<Cancelled>, Error> {
+        let cancelled = async {
+            let answer = self
+                .session_call(
+                    session,
+                    Method::DELETE,
+                    HeaderMap::new(),
+                    RequestBody::Full(Bytes::new()),
+                )
+                .await?;
+            let outcome = match answer.status.as_u16() {
+                499 => Cancelled::Cancelled,
+                404 | 410 => Cancelled::Unknown,
+                200..=299 => match Object::parse(&answer.body) {
+                    Some(object) => Cancelled::Finished(object),
+                    // Emulators say so; whoever says more has not understood the question.
+                    None if answer.body.is_empty() => Cancelled::Cancelled,
+                    None => {
+                        return Err(
+                            answer.unexpected("neither a cancelled upload nor an object that can be read")
+                        );
+                    }
+                },
+                _ => return Err(answer.error(Call::Cancel)),
+            };
+            Ok(answer.saying(outcome))
+        };
+        cancelled.await.map_err(|error: Error| error.during(Call::Cancel))
+    }
+
+    async fn put(
+        &self,
+        session: &SessionUri,
+        headers: HeaderMap,
+        body: RequestBody,
+        call: Call,
+    ) -> Result<Answered<Progress>, Error> {
+        let answer = self.session_call(session, Method::PUT, headers, body).await?;
+        let progress = match answer.status.as_u16() {
+            308 => Progress::Active {
+                committed: committed(&answer)?,
+            },
+            200 | 201 => Progress::Finished(Object::of(&answer)?),
+            _ => return Err(answer.error(call)),
+        };
+        Ok(answer.saying(progress))
+    }
+
+    async fn session_call(
+        &self,
+        session: &SessionUri,
+        method: Method,
+        mut headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Answer, Error> {
+        self.check_session(session)?;
+        insert_key(&mut headers, session.key());
+        let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
+        self.call(session.endpoint(), request).await
+    }
+
+    /// A session may live on another host than the endpoint, but not on a less safe one.
+    fn check_session(&self, session: &SessionUri) -> Result<(), Error> {
+        if self.0.endpoint.is_tls() && !session.endpoint().is_tls() {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "the session is on plain http, and the endpoint on https",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl WriteRange {
+    fn content_range(&self, body_len: Option<u64>) -> Result<HeaderValue, Error> {
+        let invalid = |problem| Err(Error::new(ErrorKind::Invalid, problem));
+        let Some(end) = self.offset.checked_add(self.len) else {
+            return invalid("the range ends beyond 2^64");
+        };
+        if body_len != Some(self.len) {
+            return invalid("the body is not as long as the range");
+        }
+        if self.total.is_some_and(|total| total != end) {
+            return invalid("the last range must end where the object does");
+        }
+        let total = self.total.map_or("*".to_owned(), |total| total.to_string());
+        ascii(match self.len {
+            0 => format!("bytes */{total}"),
+            _ => format!("bytes {}-{}/{total}", self.offset, end - 1),
+        })
+    }
+}
+
+fn ascii(text: String) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Invalid, "not a header value"))
+}
+
+/// The checksum that the finished object must have (google-cloud-rust#5655).
+pub(super) fn insert_hash(headers: &mut HeaderMap, crc32c: Option<Crc32c>) {
+    if let Some(value) =
+        crc32c.and_then(|crc| HeaderValue::try_from(format!("crc32c={}", crc.to_base64())).ok())
+    {
+        headers.insert(X_GOOG_HASH, value);
+    }
+}
+
+/// The persisted size that a 308 tells: `Range: bytes=0-LAST`.
+fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
+    let Some(range) = answer.headers.get(RANGE) else {
+        return Ok(None);
+    };
+    let last = range
+        .to_str()
+        .ok()
+        .and_then(|range| {
+            range
+                .strip_prefix("bytes=0-")
+                .or_else(|| range.strip_prefix("bytes 0-"))
+        })
+        .and_then(|last| last.parse::<u64>().ok())
+        .and_then(|last| last.checked_add(1));
+    match last {
+        Some(size) => Ok(Some(size)),
+        None => Err(answer.unexpected("the answer's Range is not of the form bytes=0-LAST")),
+    }
+}

@@ -1,0 +1,191 @@
+//! Connections to a server: dialed, encrypted, kept.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{self, pki_types::ServerName};
+
+use super::config::{Config, ConfigError};
+use super::endpoint::Endpoint;
+use super::error::{Error, ErrorKind};
+use super::exchange::{Exchange, Limits, Sent};
+use super::link::{Guard, Link, Meter};
+use super::pool::Pool;
+use super::request::RequestBody;
+use super::tls;
+use gcsd_net::{ResolveError, SharedConnector};
+
+/// The largest head of a response.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Everything that HTTP requests need, whatever they ask for.
+#[derive(Debug)]
+pub(super) struct Transport {
+    connector: SharedConnector,
+    ca_file: Option<std::path::PathBuf>,
+    /// Made when the first https connection needs it: reading the system's certificates takes milliseconds.
+    tls: OnceLock<Tls>,
+    connect_timeout: Duration,
+    limits: Limits,
+    pool: Arc<Pool>,
+}
+
+struct Tls(TlsConnector);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Transport {
+    pub(super) fn new(config: &Config, connector: SharedConnector) -> Result<Self, ConfigError> {
+        let transport = Self {
+            connector,
+            ca_file: config.ca_file.clone(),
+            tls: OnceLock::new(),
+            connect_timeout: config.connect_timeout,
+            limits: Limits {
+                stall: config.stall_timeout,
+                source: config.source_timeout,
+            },
+            pool: Pool::new(config.max_idle, config.idle_timeout),
+        };
+        if config.endpoint.is_tls() || config.ca_file.is_some() {
+            transport.tls()?;
+        }
+        Ok(transport)
+    }
+
+    fn tls(&self) -> Result<&TlsConnector, ConfigError> {
+        if self.tls.get().is_none() {
+            let made = Tls(tls::connector(self.ca_file.as_deref())?);
+            return Ok(&self.tls.get_or_init(|| made).0);
+        }
+        // Just seen to be there; an empty cell would only make another one.
+        self.tls
+            .get()
+            .map(|tls| &tls.0)
+            .ok_or_else(|| ConfigError::Tls("gone".to_owned()))
+    }
+
+    /// Sends `request` to `endpoint` and waits for the head of the response.
+    ///
+    /// A kept connection is tried first. If it turns out to be over before a byte of the request was taken
+    /// from us, the request goes out on a new one; nothing else is ever sent twice.
+    pub(super) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Exchange), Error> {
+        let mut request = request;
+        if let Some(kept) = self.pool.take(endpoint) {
+            match self.exchange(kept).send(request).await? {
+                Sent::Answered(response, exchange) => return Ok((response, exchange)),
+                Sent::Unsent(unsent) => request = unsent,
+            }
+        }
+        // In a box: a handshake needs kilobytes that a request on a kept connection does not.
+        let dialed = Box::pin(self.dial(endpoint)).await?;
+        match self.exchange(dialed).send(request).await? {
+            Sent::Answered(response, exchange) => Ok((response, exchange)),
+            Sent::Unsent(_) => Err(Error::new(
+                ErrorKind::EarlyClose,
+                "the server closed the connection as soon as it was open",
+            )),
+        }
+    }
+
+    fn exchange(&self, connection: Box<Connection>) -> Exchange {
+        Exchange::new(connection, self.limits, self.pool.clone())
+    }
+
+    async fn dial(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
+        timeout(self.connect_timeout, self.connect(endpoint))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::ConnectTimeout,
+                    format!(
+                        "no connection to {endpoint} within {} s",
+                        self.connect_timeout.as_secs_f32()
+                    ),
+                ))
+            })
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
+        let link = Arc::new(Link::default());
+        let stream = self
+            .connector
+            .connect(endpoint.host(), endpoint.port())
+            .await
+            .map_err(|error| connect_error(endpoint, &error))?;
+        let meter = Meter::new(stream, link.clone());
+        let guard = if endpoint.is_tls() {
+            let tls = self
+                .tls()
+                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+            let name = ServerName::try_from(endpoint.host().to_owned())
+                .map_err(|_| Error::new(ErrorKind::Invalid, format!("{endpoint}: no host name for TLS")))?;
+            let stream = tls
+                .connect_with(name, meter, |session| {
+                    session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
+                })
+                .await
+                .map_err(|error| handshake_error(endpoint, &error))?;
+            Guard::tls(stream, link.clone())
+        } else {
+            Guard::plain(meter, link.clone())
+        };
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_HEAD)
+            .handshake(TokioIo::new(guard))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Connect, format!("{endpoint}: {error}")))?;
+        Ok(Box::new(Connection {
+            endpoint: endpoint.clone(),
+            sender,
+            driver: Some(driver),
+            link,
+        }))
+    }
+}
+
+/// One HTTP connection, and the future that moves its bytes. Dropping it closes the socket.
+pub(super) struct Connection {
+    pub(super) endpoint: Endpoint,
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// `None` once it has ended: a future must not be polled again.
+    pub(super) driver: Option<http1::Connection<TokioIo<Guard>, RequestBody>>,
+    pub(super) link: Arc<Link>,
+}
+
+fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
+    let resolve = error
+        .get_ref()
+        .is_some_and(|inner| inner.downcast_ref::<ResolveError>().is_some());
+    let kind = if resolve {
+        ErrorKind::Resolve
+    } else {
+        ErrorKind::Connect
+    };
+    Error::new(kind, format!("cannot connect to {endpoint}: {error}"))
+}
+
+fn handshake_error(endpoint: &Endpoint, error: &io::Error) -> Error {
+    let kind = match tls::tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
+        Some(_) => ErrorKind::Tls,
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::EarlyClose,
+        None => ErrorKind::Reset,
+    };
+    Error::new(kind, format!("TLS handshake with {endpoint}: {error}"))
+}
