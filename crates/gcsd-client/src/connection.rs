@@ -104,8 +104,8 @@ impl Connection {
             let (address, error) = (address.clone(), Arc::new(error));
             Reason::Connect { address, error }.lost(false)
         })?;
-        // A daemon may take nothing for as long as it may be still, and no longer.
-        stream.set_user_timeout(options.stall);
+        // The stall clock comes first: it knows whether something is due.
+        stream.set_user_timeout(options.stall.saturating_mul(2));
         let connection = Self::over(stream, options);
         if let Some(secret) = &options.secret {
             connection.hello(&Self::greeting(secret.clone())).await?;
