@@ -212,6 +212,12 @@ async fn what_a_proxy_answers_instead_of_a_tunnel_is_told() {
             "by Negotiate or NTLM, and gcsd knows only Basic (407)",
         ),
         (
+            "401 Unauthorized",
+            "WWW-Authenticate: Basic\r\n",
+            Recovery::Never,
+            "does not accept the user and password in its URL (401)",
+        ),
+        (
             "403 Filtered",
             "",
             Recovery::Never,

@@ -90,7 +90,8 @@ fn broken(proxy: &Proxy, error: &hyper::Error) -> Error {
 fn refused(proxy: &Proxy, server: &str, answer: &Response<Incoming>) -> Error {
     let status = answer.status();
     let what = match status {
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+        // tinyproxy answers a wrong password as if it were the server.
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED => {
             format!("the proxy {proxy} {}", unauthorized(proxy, answer))
         }
         status if passing(status) => format!("the proxy {proxy} cannot connect to {server} now ({status})"),
@@ -111,8 +112,9 @@ fn passing(status: StatusCode) -> bool {
         )
 }
 
-/// What is wrong with the credentials for a proxy, by a 407.
+/// What is wrong with the credentials for a proxy.
 fn unauthorized(proxy: &Proxy, answer: &Response<Incoming>) -> String {
+    let status = answer.status().as_u16();
     let wanted = answer.headers().get_all(PROXY_AUTHENTICATE);
     let schemes: Vec<&str> = wanted
         .iter()
@@ -120,14 +122,12 @@ fn unauthorized(proxy: &Proxy, answer: &Response<Incoming>) -> String {
         .collect();
     let basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
     if !schemes.is_empty() && !basic {
-        return format!(
-            "wants to be told who asks by {}, and gcsd knows only Basic (407)",
-            schemes.join(" or ")
-        );
+        let schemes = schemes.join(" or ");
+        return format!("wants to be told who asks by {schemes}, and gcsd knows only Basic ({status})");
     }
     match proxy.authorization() {
-        Some(_) => "does not accept the user and password in its URL (407)".to_owned(),
-        None => "wants a user and a password (407): write http://USER:PASSWORD@HOST:PORT".to_owned(),
+        Some(_) => format!("does not accept the user and password in its URL ({status})"),
+        None => format!("wants a user and a password ({status}): write http://USER:PASSWORD@HOST:PORT"),
     }
 }
 
