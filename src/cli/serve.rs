@@ -10,13 +10,14 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::devgcs::not_started;
 use super::exit::{Failure, failed};
 use super::secret::read_secret;
 use super::stop::Signals;
 use super::{open_files, units};
 use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
-use devgcs::{self, DevGcs, Storage};
+use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
@@ -239,16 +240,13 @@ fn limits(args: &Args) -> Limits {
     }
 }
 
-async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
-    let storage = dir.map_or(Storage::Memory, Storage::Directory);
-    let config = devgcs::Config {
-        storage,
-        buckets: vec![EMBEDDED_BUCKET.to_owned()],
-        ..devgcs::Config::default()
-    };
-    let server = DevGcs::start(SocketAddr::from(([127, 0, 0, 1], 0)), config)
+async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure> {
+    let server = devgcs::Server::builder()
+        .storage(dir.map_or(Storage::Memory, Storage::Directory))
+        .bucket(EMBEDDED_BUCKET)
+        .start()
         .await
-        .map_err(failed)?;
+        .map_err(not_started)?;
     info!(
         endpoint = server.endpoint(),
         bucket = EMBEDDED_BUCKET,
@@ -257,7 +255,7 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
     Ok(server)
 }
 
-fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
+fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
     let (endpoint, emulated) = match (embedded, &args.endpoint) {
         (Some(embedded), _) => (parse_endpoint(&embedded.endpoint(), "the embedded server")?, true),
         (None, Some(endpoint)) => (endpoint.clone(), false),

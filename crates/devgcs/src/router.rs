@@ -26,11 +26,11 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub(crate) async fn handle(
     service: Arc<Service>,
     origin: Origin,
-    body_idle: Duration,
+    body_idle_timeout: Duration,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (head, incoming) = request.into_parts();
-    let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle);
+    let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle_timeout);
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
     let base = origin.base(host);

@@ -1,5 +1,6 @@
 //! The text of plans, word by word: what this module's plans and devgcs's have in common.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::SplitWhitespace;
 use std::time::Duration;
@@ -15,6 +16,13 @@ pub const MAX_RULES: usize = 256;
 pub struct PlanError {
     item: String,
     problem: String,
+}
+
+/// So that what takes a plan or its text can take either.
+impl From<Infallible> for PlanError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// Reads `off`, or items that are each a seed or what `rule` reads.

@@ -109,6 +109,22 @@ impl FromStr for Plan {
     }
 }
 
+impl TryFrom<&str> for Plan {
+    type Error = PlanError;
+
+    fn try_from(text: &str) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Plan {
+    type Error = PlanError;
+
+    fn try_from(text: String) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
 /// Reads one instruction: the words of faults, joined by `+`.
 pub(super) fn instruction(text: &str) -> Option<Vec<Fault>> {
     text.split('+').map(Fault::parse).collect()

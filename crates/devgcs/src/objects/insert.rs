@@ -22,7 +22,7 @@ use crate::service::{Draft, Service};
 use gcsd_types::Preconditions;
 
 /// What an upload in one request will make of its bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Upload {
     pub(crate) bucket: String,
     pub(crate) name: String,

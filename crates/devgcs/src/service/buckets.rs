@@ -84,7 +84,7 @@ impl Service {
     /// Makes sure that a bucket is there that a request wants to write to, where the configuration says
     /// that this is enough to create it.
     pub(crate) async fn want_bucket(self: &Arc<Self>, name: &str) -> Result<(), Error> {
-        if self.auto_create_buckets && self.bucket(name).is_err() {
+        if self.create_missing_buckets && self.bucket(name).is_err() {
             let (keeper, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));
             match self.keep.run(move || keeper.insert_bucket(record)).await {
                 Err(error) if error.status() != StatusCode::CONFLICT => return Err(error),

@@ -18,13 +18,13 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 
+use super::config::{Config, StartError, Storage};
 use super::error::Error;
 use super::faults::Faults;
-use super::inspect::{Calls, Inspect, session_record};
+use super::inspect::{Calls, Snapshot, session_record};
 use super::lock::locked;
 use super::resource::{BucketRecord, Object};
 use super::storage::{Content, Directory, Keep};
-use super::{Config, Storage};
 use index::Index;
 pub(crate) use listing::{Cursor, Listing, Page};
 pub(crate) use multiparts::{MAX_PARTS, Multipart, MultipartRecord, Part};
@@ -36,7 +36,7 @@ pub(crate) struct Service {
     pub(crate) keep: Keep,
     pub(crate) md5: bool,
     session_lifetime: Duration,
-    auto_create_buckets: bool,
+    create_missing_buckets: bool,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
     /// True while request bodies are left unread.
@@ -49,21 +49,25 @@ pub(crate) struct Service {
 
 impl Service {
     /// Makes the state, or reads it from its directory.
-    pub(crate) fn open(config: &Config, alive: mpsc::Sender<()>) -> io::Result<Self> {
+    pub(crate) fn open(config: &Config, alive: mpsc::Sender<()>) -> Result<Self, StartError> {
         let keep = match &config.storage {
             Storage::Memory => Keep::Memory,
             Storage::Discard => Keep::Discard,
-            Storage::Directory(root) => Keep::Directory(Arc::new(Directory::open(root)?)),
+            Storage::Directory(root) => {
+                Keep::Directory(Arc::new(Directory::open(root).map_err(StartError::Storage)?))
+            }
         };
         let index = match &keep {
-            Keep::Directory(directory) => Index::load(directory, config.session_lifetime)?,
+            Keep::Directory(directory) => {
+                Index::load(directory, config.session_lifetime).map_err(StartError::Storage)?
+            }
             Keep::Memory | Keep::Discard => Index::default(),
         };
         let service = Self {
             keep,
             md5: config.md5,
             session_lifetime: config.session_lifetime,
-            auto_create_buckets: config.auto_create_buckets,
+            create_missing_buckets: config.create_missing_buckets,
             calls: Calls::default(),
             faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
@@ -74,10 +78,10 @@ impl Service {
         for name in &config.buckets {
             match service.insert_bucket(BucketRecord::new(name.clone())) {
                 Err(error) if error.status() != StatusCode::CONFLICT => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidInput,
-                        format!("the bucket {name:?} cannot be created"),
-                    ));
+                    return Err(StartError::Bucket {
+                        name: name.clone(),
+                        source: io::Error::other(error.message()),
+                    });
                 }
                 _ => {}
             }
@@ -139,11 +143,22 @@ impl Service {
         }
     }
 
+    /// The names of a bucket's live objects, in order.
+    pub(crate) fn names(&self, bucket: &str) -> Vec<String> {
+        let index = locked(&self.index);
+        let objects = index.bucket(bucket).map(|bucket| bucket.objects.iter());
+        let live = objects
+            .into_iter()
+            .flatten()
+            .filter(|(_, versions)| versions.live.is_some());
+        live.map(|(name, _)| name.clone()).collect()
+    }
+
     /// What a test may see.
-    pub(crate) fn inspect(&self) -> Inspect {
+    pub(crate) fn inspect(&self) -> Snapshot {
         let sessions = locked(&self.index).sessions();
         let (calls, counts) = self.calls.snapshot();
-        Inspect {
+        Snapshot {
             sessions: sessions.iter().map(session_record).collect(),
             calls,
             counts,
