@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use gcsd_fault::PlanError;
 
-use crate::config::{Config, StartError, Storage};
+use crate::config::{Config, StartError};
 use crate::faults::Plan;
 use crate::server::Server;
+use crate::storage::Storage;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 

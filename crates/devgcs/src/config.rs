@@ -2,26 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use gcsd_fault::PlanError;
 
 use crate::faults::Plan;
-
-/// Where a server keeps the bytes of objects.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Storage {
-    /// In memory, until the server ends.
-    #[default]
-    Memory,
-    /// In this directory, which is created if it is missing. Objects and unfinished uploads survive the process,
-    /// even one that is killed. A directory serves one server at a time.
-    Directory(PathBuf),
-    /// Nowhere: the server keeps sizes and checksums only, and refuses to read an object's bytes.
-    Discard,
-}
+use crate::storage::Storage;
 
 /// What a [`Builder`](crate::Builder) has collected.
 #[derive(Debug, Clone)]

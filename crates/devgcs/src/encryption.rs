@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
 
+use super::encoding::base64;
 use super::error::Error;
-use super::resource::{Object, base64};
+use super::resource::Object;
 
 /// The SHA-256 of the key in a request's `x-goog-encryption-*`, as the API writes it; `None` without one.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {

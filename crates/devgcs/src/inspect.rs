@@ -1,7 +1,7 @@
-//! What a test may see of a running server.
+//! What a test can see of a running server.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
@@ -241,23 +241,5 @@ impl Calls {
     pub(crate) fn snapshot(&self) -> (Vec<CallRecord>, BTreeMap<CallKind, u64>) {
         let log = locked(&self.0);
         (log.latest.iter().cloned().collect(), log.counts.clone())
-    }
-}
-
-/// What a session shows of itself.
-pub(crate) fn session_record(session: &Arc<super::resumable::Session>) -> SessionRecord {
-    use super::resumable::Phase;
-    use std::sync::atomic::Ordering::Relaxed;
-    SessionRecord {
-        bucket: session.intent.bucket.clone(),
-        object: session.intent.name.clone(),
-        received: session.received.load(Relaxed),
-        persisted: session.persisted(),
-        writing: session.writing.load(Relaxed),
-        phase: match session.phase() {
-            Phase::Open => SessionPhase::Open,
-            Phase::Finished(_) => SessionPhase::Finished,
-            Phase::Ended(error) => SessionPhase::Ended(error.status().as_u16()),
-        },
     }
 }

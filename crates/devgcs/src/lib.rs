@@ -39,12 +39,13 @@
 // State stands behind short locks that are never held across an await; what may block on a disk runs beside the
 // runtime. A stalled request holds its own bytes (less than 256 KiB and one read) and nothing that another one needs.
 
+mod answer;
 mod batch;
-mod body;
 mod buckets;
 mod builder;
 mod call;
 mod config;
+mod encoding;
 mod encryption;
 mod error;
 pub mod faults;
@@ -58,14 +59,17 @@ mod json;
 mod lock;
 mod media;
 mod metadata;
-mod multipart;
+mod mime;
+mod multipart_upload;
 mod names;
 mod objects;
 mod origin;
 mod preconditions;
 mod query;
 mod random;
+mod request_body;
 mod resource;
+mod response_body;
 mod resumable;
 mod router;
 mod server;
@@ -79,8 +83,9 @@ mod transport;
 mod xml;
 
 pub use builder::Builder;
-pub use config::{StartError, Storage};
+pub use config::StartError;
 pub use inspect::{CallKind, CallRecord, SessionPhase, SessionRecord, Snapshot, StoredObject};
 pub use server::Server;
+pub use storage::Storage;
 #[cfg(feature = "tls")]
 pub use tls::Tls;

@@ -1,11 +1,12 @@
 //! Names that nobody can guess, and names derived one way.
 
-use std::fmt::Write as _;
 use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+
+use super::encoding::hex;
 
 fn filled<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -26,13 +27,4 @@ pub(crate) fn hex_id() -> io::Result<String> {
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

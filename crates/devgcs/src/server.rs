@@ -243,7 +243,7 @@ impl Server {
     pub async fn object_bytes(&self, bucket: &str, name: &str) -> io::Result<Vec<u8>> {
         let object = self.service.live(bucket, name).ok().flatten();
         let object = object.ok_or(io::ErrorKind::NotFound)?;
-        let mut reader = Reader::open(&self.service.keep, &object.content, 0..object.size)?;
+        let mut reader = Reader::open(&self.service.store, &object.content, 0..object.size)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = reader.next().await {
             bytes.extend_from_slice(&chunk?);
