@@ -395,3 +395,37 @@ async fn a_multipart_upload_has_rules() {
     assert_eq!(send(&server, "GET", &target, &[], b"").await.status, 404);
     assert!(server.object("bucket", "x").is_none());
 }
+
+#[tokio::test]
+async fn a_document_that_is_not_well_formed_is_refused() {
+    let server = server().await;
+    let start = send(&server, "POST", "/bucket/x?uploads", &[], b"").await;
+    let complete = format!("/bucket/x?uploadId={}", element(&start, "UploadId"));
+    let bomb = "<!DOCTYPE A [<!ENTITY a \"1\"><!ENTITY b \"&a;&a;\">]><A><PartNumber>&b;</PartNumber></A>";
+    let deep = "<A>".repeat(100_000);
+    let bad = [
+        b"<A>",
+        &b"<A></B>"[..],
+        b"\xff",
+        b"<A>&b;</A>",
+        b"PartNumber",
+        bomb.as_bytes(),
+        deep.as_bytes(),
+    ];
+    for (at, body) in bad.into_iter().enumerate() {
+        for (method, target) in [("POST", complete.as_str()), ("PUT", "/new-bucket")] {
+            let answer = send(&server, method, target, &[], body).await;
+            assert_eq!(answer.status, 400, "{method} {at}: {}", answer.text());
+            assert_eq!(element(&answer, "Code"), "InvalidArgument");
+            assert!(
+                element(&answer, "Details").contains("not well-formed"),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+    let long = vec![b' '; (4 << 20) + 1];
+    assert_eq!(send(&server, "POST", &complete, &[], &long).await.status, 413);
+    assert!(server.object("bucket", "x").is_none());
+    assert_eq!(call(&server, "GET", "/b/new-bucket", "").await.status, 404);
+}

@@ -28,6 +28,10 @@
 //!
 //! What a plan cannot fix is the order of connections that are dialed at the same time.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod connector;
 #[cfg(test)]
 mod connector_tests;
