@@ -82,6 +82,6 @@ pub use options::{OptionsError, RetryPolicy, WriterOptions};
 pub use reader::{ReadError, ReliableReader};
 pub use report::Report;
 pub use requests::{GivenUp, ReliableRequests};
-pub use source::{FileSource, Rereadable, SourceChanged};
+pub use source::{FileSource, ReplaySource, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;
