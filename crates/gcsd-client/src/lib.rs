@@ -22,15 +22,17 @@ mod daemons;
 #[cfg(feature = "direct")]
 mod direct;
 mod error;
-mod failure;
 mod file_body;
 mod in_flight;
+mod io_error;
+mod lost;
 mod object_reader;
 mod options;
 mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod status_error;
 pub mod striped;
 mod via_daemon;
 mod writer;
@@ -41,10 +43,10 @@ pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
 pub use direct::{Direct, DirectPart, DirectWriter};
-pub use error::one_line;
-pub use error::{DaemonError, Error, Lost, Reason, RequestError};
-pub use failure::Failure;
+pub use error::{Error, RequestError};
 pub use file_body::FileBody;
+pub use io_error::IoError;
+pub use lost::{Lost, Reason};
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
@@ -52,6 +54,7 @@ pub use reliable::{
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
     Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use status_error::{StatusError, one_line};
 pub use striped::{
     CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
     StripedOptions, StripedOptionsError, StripedUpload, Via,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devgcs::DevGcs;
 use gcsd_client::{
-    Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
+    Address, Daemons, Direct, Error, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
     UnreliableWriter, ViaDaemon, WriterOptions,
 };
 use gcsd_gcs::{self, CredentialsSource, Gcs};
@@ -102,7 +102,7 @@ impl OpenUpload for Way {
         }
     }
 
-    async fn start(&mut self) -> Result<(WayWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(WayWriter, Token), Error> {
         Ok(match self {
             Self::Daemon(way) => {
                 let (writer, token) = way.start().await?;
@@ -115,7 +115,7 @@ impl OpenUpload for Way {
         })
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Error> {
         Ok(match self {
             Self::Daemon(way) => WayWriter::Daemon(way.attach(token).await?),
             Self::Direct(way) => WayWriter::Direct(way.attach(token).await?),
@@ -138,19 +138,19 @@ impl UnreliableWriter for WayWriter {
         offset: u64,
         body: gcsd_client::Body,
         last: Option<Last>,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<Progress, Error> {
         either!(self, writer => writer.write_at(offset, body, last))
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         either!(self, writer => writer.query())
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         either!(self, writer => writer.finish(last))
     }
 
-    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Error> {
         either!(self, writer => writer.cancel())
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::time::{Instant, sleep};
 
-use super::super::{Cancelled, Failure, OpenUpload, Token, UnreliableWriter as _};
+use super::super::{Cancelled, Error, OpenUpload, Token, UnreliableWriter as _};
 use super::backoff::{Backoff, Verdict};
 use super::engine::Held;
 use super::options::RetryPolicy;
@@ -28,7 +28,7 @@ pub enum Aborted {
     Unknown {
         /// Why GCS could not be told; `None` where it does not know the upload: cancelled or finished before, or
         /// expired.
-        failure: Option<Failure>,
+        error: Option<Error>,
     },
 }
 
@@ -52,11 +52,11 @@ pub(super) async fn cancel<U: OpenUpload>(
 }
 
 async fn in_time<U: OpenUpload>(open: &mut U, held: Held<U::Writer>, policy: &RetryPolicy) -> Aborted {
-    let mut last = Failure::local("unanswered", Retry::Same, "GCS could not be told in time");
+    let mut last = Error::Unanswered("GCS did not answer in time");
     let telling = tell(open, held, policy, &mut last);
     match tokio::time::timeout(policy.abort_budget, telling).await {
         Ok(aborted) => aborted,
-        Err(_) => Aborted::Unknown { failure: Some(last) },
+        Err(_) => Aborted::Unknown { error: Some(last) },
     }
 }
 
@@ -64,7 +64,7 @@ async fn tell<U: OpenUpload>(
     open: &mut U,
     held: Held<U::Writer>,
     policy: &RetryPolicy,
-    last: &mut Failure,
+    last: &mut Error,
 ) -> Aborted {
     let Held { token, mut writer } = held;
     let mut backoff = Backoff::new(policy, policy.abort_budget);
@@ -76,31 +76,31 @@ async fn tell<U: OpenUpload>(
                     writer = Some(attached);
                     continue;
                 }
-                Err(failure) => Err(failure),
+                Err(error) => Err(error),
             },
         };
-        let failure = match told {
+        let error = match told {
             Ok(Cancelled::Cancelled) => return Aborted::Cancelled,
             Ok(Cancelled::Finished { generation }) => return Aborted::AlreadyFinished { generation },
-            Ok(Cancelled::Unknown) => return Aborted::Unknown { failure: None },
-            Err(failure) => failure,
+            Ok(Cancelled::Unknown) => return Aborted::Unknown { error: None },
+            Err(error) => error,
         };
-        match failure.retry {
+        match error.retry() {
             Retry::Same | Retry::Query => {}
             Retry::Reconnect => writer = None,
-            Retry::Restart => return Aborted::Unknown { failure: None },
+            Retry::Restart => return Aborted::Unknown { error: None },
             Retry::Never => {
-                let failure = Some(failure);
-                return Aborted::Unknown { failure };
+                return Aborted::Unknown { error: Some(error) };
             }
         }
-        let verdict = backoff.failed(Instant::now(), failure.retry_after);
-        *last = failure;
+        let verdict = backoff.failed(Instant::now(), error.retry_after());
+        *last = error;
         match verdict {
             Verdict::Wait(delay) => sleep(delay).await,
             Verdict::GiveUp { .. } => {
-                let failure = Some(last.clone());
-                return Aborted::Unknown { failure };
+                return Aborted::Unknown {
+                    error: Some(last.clone()),
+                };
             }
         }
     }

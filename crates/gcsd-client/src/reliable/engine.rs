@@ -10,17 +10,17 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Failure, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
+use super::super::{Error, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
 use super::abort::{self, Aborted};
 use super::backoff::{Backoff, Verdict};
 use super::checkpoint::Checkpoint;
 use super::error::UploadError;
+use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::recovery::{Reaction, Recovery, Stage, Step};
 use super::report::Report;
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
-use gcsd_wire::Retry;
 
 /// What the task leaves behind.
 pub(super) struct Ended {
@@ -56,9 +56,9 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let result = self.drive(&mut backoff).await;
         let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
             // To attach once more would take the upload from whoever goes on with it.
-            Err(UploadError::TakenOver(failure)) => {
-                let failure = Some(failure.clone());
-                Box::pin(ready(Aborted::Unknown { failure }))
+            Err(UploadError::TakenOver(error)) => {
+                let error = Some(error.clone());
+                Box::pin(ready(Aborted::Unknown { error }))
             }
             _ => Box::pin(abort::cancel(self.open, self.held, self.discarded, self.policy)),
         };
@@ -95,7 +95,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 Step::Query => self.request(Request::Query).await?,
                 Step::Finish => {
                     let crc32c = self.whole().await?;
-                    self.check_source()?;
+                    self.supply.check()?;
                     let total = view.end;
                     self.request(Request::Finish(Last { total, crc32c })).await?
                 }
@@ -113,10 +113,10 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             if outcome.progressed {
                 backoff.progressed();
             }
-            if let Some(failure) = outcome.failure {
-                self.wait(backoff, failure).await?;
+            if let Some(error) = outcome.error {
+                self.wait(backoff, error).await?;
             }
-            self.supply.let_go(self.recovery.released());
+            self.supply.release(self.recovery.released());
             self.publish();
         }
     }
@@ -131,13 +131,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
 
     /// The checksum of the whole object.
     async fn whole(&mut self) -> Result<Crc32c, UploadError> {
-        let whole = until(&self.stop, self.supply.whole()).await?;
-        whole.map_err(|error| UploadError::source(&error))
-    }
-
-    /// That the source still has the bytes that were sent.
-    fn check_source(&mut self) -> Result<(), UploadError> {
-        self.supply.check().map_err(|error| UploadError::source(&error))
+        until(&self.stop, self.supply.whole()).await?
     }
 
     /// Starts an upload. This is not cut at once: an upload that starts unseen could not be cancelled.
@@ -160,7 +154,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 self.recovery.started();
                 Outcome::done(true)
             }
-            Err(failure) => Outcome::failed(failure),
+            Err(error) => Outcome::failed(error),
         })
     }
 
@@ -174,7 +168,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 self.recovery.attached();
                 Ok(Outcome::done(false))
             }
-            Err(failure) => Ok(Outcome::failed(failure)),
+            Err(error) => Ok(Outcome::failed(error)),
         }
     }
 
@@ -187,8 +181,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             Request::Query => until(&self.stop, writer.query()).await?,
             Request::Finish(last) => until(&self.stop, writer.finish(last)).await?,
             Request::Write { offset, len, last } => {
-                let body = until(&self.stop, self.supply.body(offset, len)).await?;
-                let body = body.map_err(|error| UploadError::source(&error))?;
+                let body = until(&self.stop, self.supply.body(offset, len)).await??;
                 self.recovery.sending(offset + len);
                 until(&self.stop, writer.write_at(offset, body, last)).await?
             }
@@ -208,10 +201,10 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         }
         let progress = match answer {
             Ok(progress) => progress,
-            Err(failure) => {
-                // What failed because the source changed is told as that.
-                self.check_source()?;
-                return Ok(Outcome::failed(failure));
+            Err(error) => {
+                // If the source changed, that is why it failed.
+                self.supply.check()?;
+                return Ok(Outcome::failed(error));
             }
         };
         if progress.object.is_some() {
@@ -223,33 +216,28 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         }
         let progressed = self.recovery.succeeded(&progress)?;
         // A query that tells nothing new is an answer, and a write that changes nothing is not.
-        let failure = (!progressed && !matches!(request, Request::Query)).then(|| {
-            let text = "the request is said to have succeeded, and nothing more is committed";
-            Failure::local("no_progress", Retry::Query, text)
-        });
-        Ok(Outcome { progressed, failure })
+        let error = (!progressed && !matches!(request, Request::Query)).then_some(Error::NoProgress);
+        Ok(Outcome { progressed, error })
     }
 
     /// Whether other bytes were received than were sent.
-    fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Failure> {
+    fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Error> {
         let sent = self.supply.sum(offset, len);
         let received = Some(progress.received_crc32c);
         // What an early answer left out was not received, and nothing is known of it.
         if progress.received < len || sent == received {
             return None;
         }
-        let sum = |sum: Option<Crc32c>| sum.map_or("unknown".to_owned(), |sum| sum.to_string());
-        let text = format!(
-            "bytes {offset} to {} arrived with crc32c {} and were sent with {}: they were damaged on the way",
-            offset + len,
-            sum(received),
-            sum(sent)
-        );
-        Some(Failure::local("damaged", Retry::Restart, text))
+        Some(Error::BodyDamaged {
+            offset,
+            end: offset + len,
+            sent,
+            received: progress.received_crc32c,
+        })
     }
 
     /// Gives up an upload that holds damaged bytes: what GCS has persisted cannot be written again.
-    async fn discard(&mut self, mut writer: U::Writer, damaged: Failure) -> Result<Outcome, UploadError> {
+    async fn discard(&mut self, mut writer: U::Writer, damaged: Error) -> Result<Outcome, UploadError> {
         // Only to be tidy: nobody will ever finish it, and GCS forgets it after a week.
         let cancelled = until(&self.stop, writer.cancel()).await?;
         if cancelled.is_err()
@@ -261,10 +249,10 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     }
 
     /// Draws the consequences of a failure, and waits before the next try.
-    async fn wait(&mut self, backoff: &mut Backoff, failure: Failure) -> Result<(), UploadError> {
+    async fn wait(&mut self, backoff: &mut Backoff, error: Error) -> Result<(), UploadError> {
         let before = self.recovery.committed();
         let view = self.supply.view();
-        let reaction = self.recovery.failed(self.stage(), &failure, &view)?;
+        let reaction = self.recovery.failed(self.stage(), &error, &view)?;
         match reaction {
             Reaction::Again => {}
             Reaction::Reconnect => {
@@ -281,19 +269,14 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let verdict = match progressed && self.recovery.is_settled() {
             // GCS took a part of it, and says how much: there is nothing to wait for.
             true => Verdict::Wait(Duration::ZERO),
-            false => backoff.failed(Instant::now(), failure.retry_after),
+            false => backoff.failed(Instant::now(), error.retry_after()),
         };
         match verdict {
             Verdict::Wait(delay) => {
-                self.reports
-                    .send_modify(|report| report.count(&failure, reaction));
+                self.reports.send_modify(|report| report.count(&error, reaction));
                 until(&self.stop, sleep(delay)).await
             }
-            Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
-                failure,
-                tries,
-                spent,
-            }),
+            Verdict::GiveUp { tries, spent } => Err(GivenUp::Exhausted { error, tries, spent }.into()),
         }
     }
 
@@ -337,21 +320,21 @@ enum Request {
 /// What came of a step.
 struct Outcome {
     progressed: bool,
-    failure: Option<Failure>,
+    error: Option<Error>,
 }
 
 impl Outcome {
     fn done(progressed: bool) -> Self {
         Self {
             progressed,
-            failure: None,
+            error: None,
         }
     }
 
-    fn failed(failure: Failure) -> Self {
+    fn failed(error: Error) -> Self {
         Self {
             progressed: false,
-            failure: Some(failure),
+            error: Some(error),
         }
     }
 }

@@ -124,12 +124,12 @@ impl World {
             Answer::Ok => self.succeed(step),
             Answer::Fails(retry, at, when) => {
                 self.persist(at, when);
-                self.fail(Failure::local("model", retry, "x"))
+                self.fail(Error::of(Kind::Internal, retry, "x"))
             }
             Answer::Incomplete(at) => {
                 self.persist(at, When::Now);
                 let committed = self.session.map_or(0, |session| session.persisted);
-                self.fail(Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed))
+                self.fail(Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed))
             }
         }
     }
@@ -193,7 +193,7 @@ impl World {
         Ok(None)
     }
 
-    fn fail(&mut self, failure: Failure) -> Result<Option<ObjectInfo>, UploadError> {
+    fn fail(&mut self, failure: Error) -> Result<Option<ObjectInfo>, UploadError> {
         match self.recovery.failed(self.stage, &failure, &self.view)? {
             Reaction::Again => {}
             Reaction::Reconnect => self.stage = Stage::Away,

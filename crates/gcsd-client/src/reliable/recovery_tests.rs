@@ -19,8 +19,8 @@ fn view(from: u64, end: u64, ended: bool) -> View {
     }
 }
 
-fn failure(retry: Retry) -> Failure {
-    Failure::local("test", retry, "a test")
+fn failure(retry: Retry) -> Error {
+    Error::of(Kind::Internal, retry, "a test")
 }
 
 fn object(size: u64) -> ObjectInfo {
@@ -97,7 +97,7 @@ fn each_class_of_failure_at_each_step() {
         let mut recovery = under_way(4 * K, K);
         let found = recovery.failed(stage, &failure(retry), &view(0, 4 * K, true));
         let found = found.map(|reaction| (reaction, !recovery.settled));
-        let expected = expected.map_err(|()| UploadError::Refused(failure(retry)));
+        let expected = expected.map_err(|()| UploadError::refused(failure(retry)));
         assert_eq!(found, expected, "{stage:?} {retry:?}");
         let kept = found != Ok((Restart, KNOWN));
         assert_eq!(
@@ -110,7 +110,7 @@ fn each_class_of_failure_at_each_step() {
 
 #[test]
 fn who_is_fenced_leaves_the_upload_to_the_other() {
-    let fenced = Failure::of(Kind::Fenced, Retry::Never, "x").with_committed(2 * K);
+    let fenced = Error::of(Kind::Fenced, Retry::Never, "x").with_committed(2 * K);
     for stage in [Stage::Away, Stage::Here] {
         let found = under_way(4 * K, K).failed(stage, &fenced, &view(0, 4 * K, true));
         assert_eq!(found, Err(UploadError::TakenOver(fenced.clone())), "{stage:?}");
@@ -128,7 +128,7 @@ fn a_partial_commit_at_every_offset_goes_on_from_there() {
         };
         // Told by the failure itself.
         let mut told = under_way(4 * K, 0);
-        let partial = Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed);
+        let partial = Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed);
         assert_eq!(told.failed(Stage::Here, &partial, &whole), Ok(Reaction::Again));
         assert_eq!(next(&told, Stage::Here, &whole), write);
         // Found by a query.
@@ -141,7 +141,7 @@ fn a_partial_commit_at_every_offset_goes_on_from_there() {
     }
     // All of it is there, and the object is not.
     let mut all = under_way(4 * K, 0);
-    let partial = Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(4 * K);
+    let partial = Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(4 * K);
     assert_eq!(all.failed(Stage::Here, &partial, &whole), Ok(Reaction::Again));
     assert_eq!(next(&all, Stage::Here, &whole), Step::Finish);
 }
@@ -160,7 +160,7 @@ fn what_a_failure_says_is_a_lower_bound_and_no_more() {
     }
     // Without saying how much, even `incomplete` leaves it unknown.
     let mut recovery = under_way(4 * K, K);
-    let silent = Failure::of(Kind::Incomplete, Retry::Query, "x");
+    let silent = Error::of(Kind::Incomplete, Retry::Query, "x");
     assert_eq!(recovery.failed(Stage::Here, &silent, &whole), Ok(Reaction::Again));
     assert_eq!(next(&recovery, Stage::Here, &whole), Step::Query);
 }
@@ -226,7 +226,7 @@ fn a_restart_needs_byte_0_and_is_not_tried_for_ever() {
             .clone()
             .failed(Stage::Here, &lost, &view(released, 4 * K, true)),
         Err(UploadError::CannotRestart {
-            failure: lost.clone(),
+            error: lost.clone(),
             released
         })
     );
@@ -245,7 +245,7 @@ fn a_restart_needs_byte_0_and_is_not_tried_for_ever() {
     assert_eq!(
         recovery.failed(Stage::Here, &lost, &held),
         Err(UploadError::TooManyRestarts {
-            failure: lost,
+            error: lost,
             restarts: 3
         })
     );

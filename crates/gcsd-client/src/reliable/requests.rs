@@ -1,6 +1,5 @@
 //! Requests on objects, made again until they are answered for good.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,55 +8,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::super::connection::{Connection, Reply};
-use super::super::{Daemons, Error, Failure};
+use super::super::{Daemons, Error};
 use super::backoff::{Backoff, Verdict};
+use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::report::Report;
 use gcsd_types::{ObjectInfo, Page, Rewrite};
 use gcsd_wire::{
     Kind, Retry, compose_objects, delete_object, list_buckets, list_objects, rewrite_object, stat_object,
 };
-
-/// A request that is not made again: it was refused, or had failed for too long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenUp {
-    /// The last failure.
-    pub failure: Failure,
-    /// How many there were.
-    pub tries: u32,
-    /// How long ago the first of them was.
-    pub spent: Duration,
-}
-
-impl fmt::Display for GivenUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.failure.retry != Retry::Never {
-            let failures = match self.tries {
-                1 => "1 failure".to_owned(),
-                more => format!("{more} failures"),
-            };
-            write!(
-                f,
-                "gave up after {failures} and {} s; the last: ",
-                self.spent.as_secs()
-            )?;
-        }
-        write!(f, "{}", self.failure)
-    }
-}
-
-impl std::error::Error for GivenUp {}
-
-impl GivenUp {
-    /// An answer that makes no sense.
-    pub(super) fn of(what: impl Into<String>) -> Self {
-        Self {
-            failure: Failure::local("bad_response", Retry::Never, what),
-            tries: 1,
-            spent: Duration::ZERO,
-        }
-    }
-}
 
 /// How many steps of a copy may pass without one more byte.
 const IDLE_STEPS: u32 = 32;
@@ -77,18 +36,17 @@ impl Attempts {
     }
 
     /// How long to wait before the request is made again, if that can help.
-    pub(super) fn again(&mut self, failure: &Failure) -> Result<Duration, GivenUp> {
-        let given_up = |tries, spent| GivenUp {
-            failure: failure.clone(),
-            tries,
-            spent,
-        };
-        if failure.retry == Retry::Never {
-            return Err(given_up(1, Duration::ZERO));
+    pub(super) fn again(&mut self, error: &Error) -> Result<Duration, GivenUp> {
+        if error.retry() == Retry::Never {
+            return Err(GivenUp::Refused(error.clone()));
         }
-        match self.0.failed(Instant::now(), failure.retry_after) {
+        match self.0.failed(Instant::now(), error.retry_after()) {
             Verdict::Wait(delay) => Ok(delay),
-            Verdict::GiveUp { tries, spent } => Err(given_up(tries, spent)),
+            Verdict::GiveUp { tries, spent } => Err(GivenUp::Exhausted {
+                error: error.clone(),
+                tries,
+                spent,
+            }),
         }
     }
 }
@@ -148,7 +106,7 @@ impl ReliableRequests {
     pub async fn delete(&self, args: &delete_object::Args) -> Result<(), GivenUp> {
         let request = |connection: Connection| async move { connection.delete_object(args).await };
         match self.make(request).await {
-            Err((given_up, true)) if given_up.failure.is(Kind::NotFound) => Ok(()),
+            Err((given_up, true)) if given_up.error().is(Kind::NotFound) => Ok(()),
             other => other.map_err(|(given_up, _)| given_up),
         }
     }
@@ -185,7 +143,7 @@ impl ReliableRequests {
             match (reply.rewritten.object, reply.rewritten.token) {
                 (Some(args), _) => return Ok(Reply { args, json }),
                 (None, token @ Some(_)) => rewrite.token = token,
-                (None, None) => return Err(GivenUp::of("a copy ended without an object")),
+                (None, None) => return Err(GivenUp::bad_response("a copy ended without an object")),
             }
             idle = if reply.rewritten.rewritten > before {
                 0
@@ -194,7 +152,7 @@ impl ReliableRequests {
             };
             before = reply.rewritten.rewritten;
             if idle == IDLE_STEPS {
-                return Err(GivenUp::of("the copy does not get any further"));
+                return Err(GivenUp::bad_response("the copy does not get any further"));
             }
         }
     }
@@ -221,14 +179,9 @@ impl ReliableRequests {
                 },
                 Err(error) => error,
             };
-            let sent = match &error {
-                Error::Connection(lost) => lost.sent,
-                other => other.retry() == Retry::Query,
-            };
-            let failure = Failure::from(error);
-            let delay = attempts.again(&failure).map_err(|given_up| (given_up, unknown))?;
-            unknown |= sent;
-            self.reports.send_modify(|report| report.count_request(&failure));
+            let delay = attempts.again(&error).map_err(|given_up| (given_up, unknown))?;
+            unknown |= error.may_have_happened();
+            self.reports.send_modify(|report| report.count_request(&error));
             sleep(delay).await;
         }
     }

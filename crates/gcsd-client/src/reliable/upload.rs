@@ -16,8 +16,9 @@ use super::engine::{Ended, Engine, Held};
 use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::Recovery;
+use super::replay::Replay;
 use super::report::Report;
-use super::source::{ReplaySource, Reread};
+use super::source::ReplaySource;
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 
@@ -38,7 +39,7 @@ impl ReliableUpload {
     /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
     pub fn start<U: OpenUpload>(open: U, source: impl ReplaySource + Sync, retries: RetryPolicy) -> Self {
         let supply =
-            Reread::new(source, 0, Crc32c::default(), open.size()).single_request(open.single_request());
+            Replay::new(source, 0, Crc32c::default(), open.size()).single_request(open.single_request());
         let recovery = Recovery::new(retries.max_restarts);
         Self::spawn(open, supply, recovery, None, retries)
     }
@@ -55,7 +56,7 @@ impl ReliableUpload {
             offset,
             crc32c,
         } = checkpoint;
-        let supply = Reread::new(source, offset, crc32c, open.size()).single_request(open.single_request());
+        let supply = Replay::new(source, offset, crc32c, open.size()).single_request(open.single_request());
         let recovery = Recovery::resumed(offset, retries.max_restarts);
         Self::spawn(open, supply, recovery, Some(token), retries)
     }
@@ -107,7 +108,7 @@ impl ReliableUpload {
         match (result, self.ended.take()) {
             (Ok(ObjectInfo { generation, .. }), _) => Aborted::AlreadyFinished { generation },
             (Err(_), Some(ended)) => ended.cancel.await,
-            (Err(_), None) => Aborted::Unknown { failure: None },
+            (Err(_), None) => Aborted::Unknown { error: None },
         }
     }
 
@@ -151,7 +152,7 @@ impl ReliableUpload {
         // The task is lost only with its runtime: nothing in it panics.
         let ended = ready!(Pin::new(&mut self.task).poll(cx)).unwrap_or_else(|_lost| Ended {
             result: Err(UploadError::Stopped),
-            cancel: Box::pin(std::future::ready(Aborted::Unknown { failure: None })),
+            cancel: Box::pin(std::future::ready(Aborted::Unknown { error: None })),
         });
         let result = ended.result.clone();
         self.ended = Some(ended);

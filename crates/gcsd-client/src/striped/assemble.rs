@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::reliable::backoff::Backoff;
-use super::super::{Failure, RetryPolicy, UploadError};
+use super::super::{Error, GivenUp, RetryPolicy};
 use super::board::Board;
 use super::checkpoint::{Part, StripedCheckpoint};
 use super::error::StripedError;
@@ -68,7 +68,7 @@ pub(super) enum Composed {
     /// The object is there. It is yet to be verified.
     Made(StoredObject),
     /// Another one has taken the place of what was to be replaced.
-    Overtaken(Failure),
+    Overtaken(Error),
 }
 
 /// The requests, and what they need. Clones share the board.
@@ -102,13 +102,13 @@ impl<R: Route> Assembly<R> {
     }
 
     /// The live version of an object, or one generation of it; `None` where there is none.
-    pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, UploadError> {
+    pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, GivenUp> {
         let look = || self.route.stat(object);
         match reliably(&self.retries, self.retries.budget, &self.board, look).await {
             Ok(found) => Ok(Some(found)),
-            Err(UploadError::Refused(failure)) if failure.is(Kind::NotFound) => Ok(None),
+            Err(GivenUp::Refused(error)) if error.is(Kind::NotFound) => Ok(None),
             // What is there has another key, or none: it is not ours, and without a key GCS tells its generation.
-            Err(UploadError::Refused(failure)) if failure.is(Kind::Refused) && object.key.is_some() => {
+            Err(GivenUp::Refused(error)) if error.is(Kind::Refused) && object.key.is_some() => {
                 Box::pin(self.look(&without_key(object))).await
             }
             Err(error) => Err(error),
@@ -133,26 +133,26 @@ impl<R: Route> Assembly<R> {
         let there = place(&destination);
         let failed = |error| StripedError::Request {
             what: "the parts could not be composed",
-            error: Box::new(error),
+            error,
         };
         let mut backoff = Backoff::new(&self.retries, self.retries.budget);
         loop {
-            let failure = match self.route.compose(&destination, &sources).await {
+            let error = match self.route.compose(&destination, &sources).await {
                 Ok(object) => return Ok(Composed::Made(object)),
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            if failure.is(Kind::PreconditionFailed) {
+            if error.is(Kind::PreconditionFailed) {
                 let found = self.look(&there).await.map_err(failed)?;
                 let live = found.as_ref().map_or(0, |found| found.info.generation);
                 return match found {
                     Some(found) if doubt && live != replaces && whole.is(&found) => Ok(Composed::Made(found)),
-                    _ if live != replaces => Ok(Composed::Overtaken(failure)),
+                    _ if live != replaces => Ok(Composed::Overtaken(error)),
                     // The destination is as it was: it is another precondition, or a part that is not there any more.
-                    _ => Err(failed(UploadError::Refused(failure))),
+                    _ => Err(failed(GivenUp::Refused(error))),
                 };
             }
-            if let Err(error) = again(&mut backoff, &self.board, failure).await {
-                let found = match doubt || matches!(error, UploadError::Exhausted { .. }) {
+            if let Err(error) = again(&mut backoff, &self.board, error).await {
+                let found = match doubt || matches!(error, GivenUp::Exhausted { .. }) {
                     true => self.route.stat(&there).await.ok(),
                     false => None,
                 };
@@ -180,7 +180,7 @@ impl<R: Route> Assembly<R> {
         };
         let failed = |error| StripedError::Request {
             what: "the composed object could not be verified",
-            error: Box::new(error),
+            error,
         };
         let looked = match self.look(&made).await.map_err(failed)? {
             None => self.look(&place(destination)).await.map_err(failed)?,
@@ -206,11 +206,11 @@ impl<R: Route> Assembly<R> {
     }
 
     /// Deletes an object. One that is not there is as good as deleted.
-    pub(super) async fn delete(&self, object: &ObjectRef) -> Result<(), UploadError> {
+    pub(super) async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
         let object = without_key(object);
         let delete = || self.route.delete(&object);
         match reliably(&self.retries, self.retries.abort_budget, &self.board, delete).await {
-            Err(UploadError::Refused(failure)) if failure.is(Kind::NotFound) => Ok(()),
+            Err(GivenUp::Refused(error)) if error.is(Kind::NotFound) => Ok(()),
             result => result,
         }
     }

@@ -66,7 +66,7 @@ impl Route for Fake {
         unreachable!("nothing is uploaded")
     }
 
-    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Failure> {
+    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Error> {
         unreachable!("nothing is uploaded")
     }
 
@@ -74,34 +74,34 @@ impl Route for Fake {
         &self,
         _upload: &MultipartRef,
         _parts: &[gcsd_types::Part],
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<u64>, Error> {
         unreachable!("nothing is uploaded")
     }
 
-    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Failure> {
+    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Error> {
         unreachable!("nothing is uploaded")
     }
 
-    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<StoredObject, Failure> {
+    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<StoredObject, Error> {
         unreachable!("nothing is composed")
     }
 
-    async fn stat(&self, _object: &ObjectRef) -> Result<StoredObject, Failure> {
+    async fn stat(&self, _object: &ObjectRef) -> Result<StoredObject, Error> {
         let mut looks = self.looks.lock().expect("not poisoned");
         let seen = match looks.len() {
             1 => looks[0],
             _ => looks.remove(0),
         };
-        let none = || Failure::of(Kind::NotFound, Retry::Never, "not there");
+        let none = || Error::of(Kind::NotFound, Retry::Never, "not there");
         seen.map(described).ok_or_else(none)
     }
 
-    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
         self.deleted.lock().expect("not poisoned").push(object.generation);
         Ok(())
     }
 
-    async fn list(&self, _query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+    async fn list(&self, _query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
         unreachable!("nothing is listed")
     }
 }

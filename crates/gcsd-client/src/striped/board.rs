@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::super::{Failure, Report};
+use super::super::{Error, Report};
 
 /// The reports of all parts, and of the requests beside them.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ impl Board {
     }
 
     /// A request beside the parts failed, and is made again.
-    pub(super) fn failed(&self, failure: &Failure) {
+    pub(super) fn failed(&self, error: &Error) {
         let mut reports = self.lock();
-        reports.beside.count_request(failure);
+        reports.beside.count_request(error);
         self.publish(&reports);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::super::{Aborted, Failure, NewObject, ReliableUpload, UploadError};
+use super::super::{Aborted, Error, GivenUp, NewObject, ReliableUpload};
 use super::assemble::{Assembly, place};
 use super::checkpoint::{Part, StripedCheckpoint};
 use super::names::Names;
@@ -15,7 +15,7 @@ use super::requests::{reliably, several};
 use super::route::Route;
 use super::temporary::{multipart_ref, part_object};
 use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
-use gcsd_wire::{Kind, Retry};
+use gcsd_wire::Kind;
 
 /// The most pages of a list that are looked through: more than there are temporary objects of one upload.
 const MAX_PAGES: usize = 100;
@@ -27,7 +27,7 @@ pub struct Leftovers {
     pub objects: Vec<ObjectName>,
     /// Why there may be more: what there is could not be listed, or not in time. Their names begin with
     /// [`prefix`](Self::prefix).
-    pub unsure: Option<Failure>,
+    pub unsure: Option<Error>,
     /// What the names of temporary objects begin with; empty where there are none.
     pub prefix: String,
 }
@@ -89,8 +89,8 @@ impl<R: Route> Clearing<R> {
             .await
             .is_err()
         {
-            let text = "what is left could not be deleted in time";
-            leftovers.unsure = Some(Failure::local("unanswered", Retry::Same, text));
+            let text = "the temporary objects could not be deleted in time";
+            leftovers.unsure = Some(Error::Unanswered(text));
         }
         leftovers
     }
@@ -108,12 +108,7 @@ impl<R: Route> Clearing<R> {
         }
         match self.find().await {
             Ok(found) => leftovers.objects = self.delete_these(found).await,
-            Err(error) => {
-                let failure = error.failure().cloned();
-                let text = error.to_string();
-                leftovers.unsure =
-                    Some(failure.unwrap_or_else(|| Failure::local("failed", Retry::Never, text)));
-            }
+            Err(given_up) => leftovers.unsure = Some(given_up.error().clone()),
         }
     }
 
@@ -132,7 +127,7 @@ impl<R: Route> Clearing<R> {
     }
 
     /// All generations of temporary objects of this upload.
-    async fn find(&self) -> Result<Vec<(ObjectName, u64)>, UploadError> {
+    async fn find(&self) -> Result<Vec<(ObjectName, u64)>, GivenUp> {
         let assembly = &self.assembly;
         let mut query = ObjectQuery::new(self.destination.bucket.clone());
         query.prefix = Some(self.names.prefix().to_owned());
@@ -188,27 +183,27 @@ impl<R: Route> Clearing<R> {
             }
             Ok(_) if leftovers.is_empty() => Aborted::Cancelled,
             Ok(_) => Aborted::Unknown {
-                failure: leftovers.unsure.clone(),
+                error: leftovers.unsure.clone(),
             },
-            Err(error) => Aborted::Unknown {
-                failure: error.failure().cloned(),
+            Err(given_up) => Aborted::Unknown {
+                error: Some(given_up.error().clone()),
             },
         }
     }
 
     /// Throws the parts of a multipart upload away; says why that could not be.
-    async fn abort_multipart(&self, object: &NewObject) -> Option<Failure> {
+    async fn abort_multipart(&self, object: &NewObject) -> Option<Error> {
         let upload = multipart_ref(object, self.checkpoint.multipart.as_deref()?);
         let assembly = &self.assembly;
         let budget = assembly.retries.abort_budget;
         let abort = || assembly.route.abort_multipart(&upload);
         let aborted = reliably(&assembly.retries, budget, &assembly.board, abort).await;
-        let failure = aborted.err()?.failure().cloned();
-        failure.filter(|failure| !failure.is(Kind::NotFound))
+        let given_up = aborted.err()?;
+        Some(given_up.error().clone()).filter(|error| !error.is(Kind::NotFound))
     }
 
     /// Cancels the uploads of parts; says why one could not be.
-    async fn cancel_uploads(&self, object: &NewObject) -> Option<Failure> {
+    async fn cancel_uploads(&self, object: &NewObject) -> Option<Error> {
         let open = self
             .checkpoint
             .parts
@@ -236,7 +231,7 @@ impl<R: Route> Clearing<R> {
         }
         let cancelled = several(work).await;
         cancelled.into_iter().find_map(|aborted| match aborted {
-            Aborted::Unknown { failure } => failure,
+            Aborted::Unknown { error } => error,
             // What was finished is found by its name.
             Aborted::Cancelled | Aborted::AlreadyFinished { .. } => None,
         })

@@ -1,7 +1,7 @@
 //! Parts of a multipart upload become the object.
 
 use super::super::reliable::backoff::Backoff;
-use super::super::{Failure, UploadError};
+use super::super::{Error, GivenUp};
 use super::assemble::{Assembly, place};
 use super::checkpoint::{Part, StripedCheckpoint};
 use super::error::StripedError;
@@ -19,7 +19,7 @@ impl<R: Route> Assembly<R> {
         let started = reliably(&self.retries, self.retries.budget, &self.board, start).await;
         started.map_err(|error| StripedError::Request {
             what: "the multipart upload could not be started",
-            error: Box::new(error),
+            error,
         })
     }
 
@@ -36,7 +36,7 @@ impl<R: Route> Assembly<R> {
     ) -> Result<StoredObject, StripedError> {
         let failed = |error| StripedError::Request {
             what: "the parts could not be made an object",
-            error: Box::new(error),
+            error,
         };
         let Some(whole) = checkpoint.content() else {
             return Err(StripedError::Stopped);
@@ -47,21 +47,21 @@ impl<R: Route> Assembly<R> {
         let there = place(destination);
         let mut backoff = Backoff::new(&self.retries, self.retries.budget);
         let made = loop {
-            let failure = match self.route.complete_multipart(upload, &parts).await {
+            let error = match self.route.complete_multipart(upload, &parts).await {
                 Ok(generation) => {
                     let made = ObjectRef { generation, ..there };
                     break self.look(&made).await.map_err(failed)?;
                 }
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            if failure.is(Kind::NotFound) {
+            if error.is(Kind::NotFound) {
                 let found = self.look(&there).await.map_err(failed)?;
                 match found.filter(|found| doubt && is_new(found)) {
                     Some(found) => break Some(found),
-                    None => return Err(failed(UploadError::Refused(failure))),
+                    None => return Err(failed(GivenUp::Refused(error))),
                 }
             }
-            if let Err(error) = again(&mut backoff, &self.board, failure).await {
+            if let Err(error) = again(&mut backoff, &self.board, error).await {
                 let found = self.route.stat(&there).await.ok();
                 match found.filter(is_new) {
                     Some(found) => break Some(found),
@@ -72,11 +72,7 @@ impl<R: Route> Assembly<R> {
         };
         let gone = || {
             let text = "the object was made, and is not there any more";
-            failed(UploadError::Refused(Failure::of(
-                Kind::NotFound,
-                Retry::Never,
-                text,
-            )))
+            failed(GivenUp::Refused(Error::of(Kind::NotFound, Retry::Never, text)))
         };
         self.verify(destination, made.ok_or_else(gone)?, whole).await
     }

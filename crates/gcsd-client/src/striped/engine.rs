@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::super::{Failure, NewObject, ReplaySource, UploadError};
+use super::super::{Error, GivenUp, NewObject, ReplaySource};
 use super::assemble::{Assembly, Composed, Content, Piece, place};
 use super::checkpoint::{CheckpointStore, Part, StripedCheckpoint};
 use super::clear::Clearing;
@@ -110,7 +110,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
             .ok_or(StripedError::Stopped)?
             .map_err(|error| StripedError::Request {
                 what: "an object could not be looked at",
-                error: Box::new(error),
+                error,
             })
     }
 
@@ -137,11 +137,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
         };
         Err(StripedError::Request {
             what: "nothing was uploaded",
-            error: Box::new(UploadError::Refused(Failure::of(
-                Kind::PreconditionFailed,
-                Retry::Never,
-                text,
-            ))),
+            error: GivenUp::Refused(Error::of(Kind::PreconditionFailed, Retry::Never, text)),
         })
     }
 
@@ -177,7 +173,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
         for looked in looked.ok_or(StripedError::Stopped)? {
             let (number, good) = looked.map_err(|error| StripedError::Request {
                 what: "a part could not be looked at",
-                error: Box::new(error),
+                error,
             })?;
             let (_, size) = self.checkpoint.layout().range(number);
             match good {
@@ -190,7 +186,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
 
     async fn save(&mut self) -> Result<(), StripedError> {
         let saved = self.store.save(&self.checkpoint).await;
-        saved.map_err(|error| StripedError::checkpoint(&error))
+        saved.map_err(|error| StripedError::Checkpoint(error.into()))
     }
 
     /// Uploads what is not there, so many parts at once as there are connections.
@@ -408,10 +404,10 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
             };
             match assembly.to_the_end(composing).await? {
                 Composed::Made(object) => return Ok(object),
-                Composed::Overtaken(failure) if asked.is_some() => {
+                Composed::Overtaken(error) if asked.is_some() => {
                     return Err(StripedError::Request {
                         what: "the object was not made",
-                        error: Box::new(UploadError::Refused(failure)),
+                        error: GivenUp::Refused(error),
                     });
                 }
                 Composed::Overtaken(_) => {
@@ -422,11 +418,11 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
         }
         Err(StripedError::Request {
             what: "the object was not made",
-            error: Box::new(UploadError::Refused(Failure::of(
+            error: GivenUp::Refused(Error::of(
                 Kind::Conflict,
                 Retry::Never,
-                format!("others replaced it {MAX_OVERTAKEN} times while it was composed"),
-            ))),
+                format!("other clients replaced it {MAX_OVERTAKEN} times while it was composed"),
+            )),
         })
     }
 }
@@ -440,10 +436,10 @@ async fn join<R: Route>(
     let is = Content::of(pieces.iter().map(|piece| &piece.is));
     let made = match assembly.compose(&destination, pieces, 0, false).await? {
         Composed::Made(object) => assembly.verify(&destination, object, is).await?,
-        Composed::Overtaken(failure) => {
+        Composed::Overtaken(error) => {
             return Err(StripedError::Request {
                 what: "the parts could not be composed",
-                error: Box::new(UploadError::Refused(failure)),
+                error: GivenUp::Refused(error),
             });
         }
     };

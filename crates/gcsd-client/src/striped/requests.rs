@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::super::reliable::backoff::{Backoff, Verdict};
-use super::super::{Failure, RetryPolicy, UploadError};
+use super::super::{Error, GivenUp, RetryPolicy};
 use super::board::Board;
 use gcsd_wire::Retry;
 
@@ -17,35 +17,31 @@ pub(super) async fn reliably<T, F>(
     budget: Duration,
     board: &Board,
     mut request: impl FnMut() -> F,
-) -> Result<T, UploadError>
+) -> Result<T, GivenUp>
 where
-    F: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<T, Error>>,
 {
     let mut backoff = Backoff::new(policy, budget);
     loop {
         match request().await {
             Ok(answer) => return Ok(answer),
-            Err(failure) => again(&mut backoff, board, failure).await?,
+            Err(error) => again(&mut backoff, board, error).await?,
         }
     }
 }
 
 /// Waits before a request is made again, where that can help.
-pub(super) async fn again(backoff: &mut Backoff, board: &Board, failure: Failure) -> Result<(), UploadError> {
-    if failure.retry == Retry::Never {
-        return Err(UploadError::Refused(failure));
+pub(super) async fn again(backoff: &mut Backoff, board: &Board, error: Error) -> Result<(), GivenUp> {
+    if error.retry() == Retry::Never {
+        return Err(GivenUp::Refused(error));
     }
-    match backoff.failed(Instant::now(), failure.retry_after) {
+    match backoff.failed(Instant::now(), error.retry_after()) {
         Verdict::Wait(delay) => {
-            board.failed(&failure);
+            board.failed(&error);
             sleep(delay).await;
             Ok(())
         }
-        Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
-            failure,
-            tries,
-            spent,
-        }),
+        Verdict::GiveUp { tries, spent } => Err(GivenUp::Exhausted { error, tries, spent }),
     }
 }
 

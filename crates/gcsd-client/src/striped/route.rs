@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::super::{Connection, Daemons, Failure, NewObject, OpenUpload, ViaDaemon};
+use super::super::{Connection, Daemons, Error, NewObject, OpenUpload, ViaDaemon};
 use super::multipart_part::DaemonPart;
 use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectInfo, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{
@@ -40,33 +40,33 @@ pub trait Route: Clone + Send + Sync + 'static {
     fn start_multipart(
         &self,
         destination: &Destination,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<String, Error>> + Send;
 
     /// Makes the object of its parts; returns its generation, where GCS says which.
     fn complete_multipart(
         &self,
         upload: &MultipartRef,
         parts: &[Part],
-    ) -> impl Future<Output = Result<Option<u64>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
 
     /// Throws a multipart upload and its parts away. One that GCS does not know is as good as gone.
-    fn abort_multipart(&self, upload: &MultipartRef) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn abort_multipart(&self, upload: &MultipartRef) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes one object of up to 32.
     fn compose(
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> impl Future<Output = Result<StoredObject, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredObject, Error>> + Send;
 
     /// What GCS says of an object.
-    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<StoredObject, Failure>> + Send;
+    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<StoredObject, Error>> + Send;
 
     /// Deletes an object, or one generation of it.
-    fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One page of a bucket's objects, and GCS's JSON of it.
-    fn list(&self, query: &ObjectQuery) -> impl Future<Output = Result<(Page, Bytes), Failure>> + Send;
+    fn list(&self, query: &ObjectQuery) -> impl Future<Output = Result<(Page, Bytes), Error>> + Send;
 }
 
 /// Through daemons that share a token key.
@@ -97,7 +97,7 @@ impl DaemonRoute {
         }
     }
 
-    async fn connection(&self) -> Result<Connection, Failure> {
+    async fn connection(&self) -> Result<Connection, Error> {
         let mut daemons = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(connection) = &shared.connection
@@ -125,7 +125,7 @@ impl Route for DaemonRoute {
         DaemonPart::new(self.daemons.starting_at(lane), upload, number)
     }
 
-    async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
+    async fn start_multipart(&self, destination: &Destination) -> Result<String, Error> {
         let args = start_multipart::Args {
             destination: destination.clone(),
         };
@@ -133,18 +133,14 @@ impl Route for DaemonRoute {
         Ok(reply.args.multipart_id)
     }
 
-    async fn complete_multipart(
-        &self,
-        upload: &MultipartRef,
-        parts: &[Part],
-    ) -> Result<Option<u64>, Failure> {
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: &[Part]) -> Result<Option<u64>, Error> {
         let args = complete_multipart::Args { of: upload.clone() };
         let connection = self.connection().await?;
         let reply = connection.complete_multipart(&args, parts).await?;
         Ok(reply.args.generation)
     }
 
-    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Failure> {
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Error> {
         let args = abort_multipart::Args { of: upload.clone() };
         self.connection().await?.abort_multipart(&args).await?;
         Ok(())
@@ -158,7 +154,7 @@ impl Route for DaemonRoute {
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> Result<StoredObject, Failure> {
+    ) -> Result<StoredObject, Error> {
         let args = compose_objects::Args {
             destination: destination.clone(),
             sources: sources.to_vec(),
@@ -170,7 +166,7 @@ impl Route for DaemonRoute {
         })
     }
 
-    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Failure> {
+    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Error> {
         let args = stat_object::Args { of: object.clone() };
         let reply = self.connection().await?.stat_object(&args).await?;
         Ok(StoredObject {
@@ -179,12 +175,12 @@ impl Route for DaemonRoute {
         })
     }
 
-    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
         let args = delete_object::Args { of: object.clone() };
-        Ok(self.connection().await?.delete_object(&args).await?)
+        self.connection().await?.delete_object(&args).await
     }
 
-    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
         let args = list_objects::Args { query: query.clone() };
         let reply = self.connection().await?.list_objects(&args).await?;
         Ok((reply.args, reply.json))

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Aborted, NewObject, ReplaySource, Report, RetryPolicy};
+use super::super::{Aborted, Error, NewObject, ReplaySource, Report, RetryPolicy};
 use super::assemble::Assembly;
 use super::board::Board;
 use super::checkpoint::{CheckpointStore, StripedCheckpoint};
@@ -221,7 +221,7 @@ async fn run<R: Route, S: ReplaySource + Sync, K: CheckpointStore>(mut engine: E
     let taken_over = result.as_ref().err().and_then(StripedError::taken_over);
     let clear: Pin<Box<dyn Future<Output = StripedAborted> + Send>> = match taken_over {
         // To attach once more would take the parts from whoever goes on with them.
-        Some(failure) => Box::pin(unknown(Some(failure.clone()))),
+        Some(error) => Box::pin(unknown(Some(error.clone()))),
         None => {
             let (clearing, object) = (engine.clearing(), engine.object);
             Box::pin(async move { clearing.abort(&object).await })
@@ -230,13 +230,11 @@ async fn run<R: Route, S: ReplaySource + Sync, K: CheckpointStore>(mut engine: E
     Ended { result, clear }
 }
 
-async fn unknown(failure: Option<super::super::Failure>) -> StripedAborted {
+async fn unknown(error: Option<Error>) -> StripedAborted {
     StripedAborted {
-        object: Aborted::Unknown {
-            failure: failure.clone(),
-        },
+        object: Aborted::Unknown { error: error.clone() },
         leftovers: Leftovers {
-            unsure: failure,
+            unsure: error,
             ..Leftovers::default()
         },
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use self::writer::SimWriter;
 use crate::reliable::backoff::SplitMix;
-use crate::{Failure, OpenUpload, Token};
+use crate::{Error, OpenUpload, Token};
 use gcsd_types::{CHUNK_ALIGNMENT, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
@@ -202,12 +202,12 @@ impl Sim {
     }
 }
 
-fn failure(retry: Retry) -> Failure {
-    Failure::local("scripted", retry, "scripted")
+fn failure(retry: Retry) -> Error {
+    Error::of(Kind::Internal, retry, "scripted")
 }
 
-fn gone() -> Failure {
-    Failure::of(Kind::SessionLost, Retry::Restart, "the session is gone")
+fn gone() -> Error {
+    Error::of(Kind::SessionLost, Retry::Restart, "the session is gone")
 }
 
 impl OpenUpload for Sim {
@@ -217,7 +217,7 @@ impl OpenUpload for Sim {
         self.lock().size
     }
 
-    async fn start(&mut self) -> Result<(SimWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(SimWriter, Token), Error> {
         let fault = self.call(Call::Start);
         before(fault).await?;
         let id = {
@@ -236,7 +236,7 @@ impl OpenUpload for Sim {
         Ok((writer, Token::new(id.to_string())))
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<SimWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<SimWriter, Error> {
         let fault = self.call(Call::Attach);
         before(fault).await?;
         if let Some(Fault::Lost(retry, _)) = fault {
@@ -253,7 +253,7 @@ impl OpenUpload for Sim {
 }
 
 /// What happens before GCS hears of a call.
-async fn before(fault: Option<Fault>) -> Result<(), Failure> {
+async fn before(fault: Option<Fault>) -> Result<(), Error> {
     match fault {
         Some(Fault::Unsent(retry)) => Err(failure(retry)),
         Some(Fault::Stalled) => pending().await,

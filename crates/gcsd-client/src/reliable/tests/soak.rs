@@ -115,7 +115,7 @@ async fn upload_of(seed: u64, most: &Bytes) {
             assert_eq!(sim.object(), None, "{what}");
         }
         (End::Complete, ..) => check(&sim, &bytes, result, &what),
-        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { failure: None })) => {
+        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { error: None })) => {
             assert_eq!(sim.object(), None, "{what}");
             // One whose start was answered, and the answer lost, has no bytes: nobody knows it.
             let leaked = |session: &&sim::Session| session.is_open() && !session.bytes.is_empty();
