@@ -150,6 +150,11 @@ impl Connection {
         }
     }
 
+    /// Whether `other` is a clone of it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);

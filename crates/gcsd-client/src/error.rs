@@ -164,6 +164,13 @@ impl Error {
     }
 }
 
+impl Reason {
+    /// The error of a request on a connection that ended for this reason.
+    pub(super) fn lost(self, sent: bool) -> Error {
+        Error::Connection(Lost { reason: self, sent })
+    }
+}
+
 impl From<StatusError> for Error {
     fn from(error: StatusError) -> Self {
         Self::Status(Box::new(error))

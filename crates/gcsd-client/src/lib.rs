@@ -32,6 +32,7 @@ mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod shared_connection;
 mod status_error;
 pub mod striped;
 mod via_daemon;
@@ -50,7 +51,7 @@ pub use lost::{Lost, Reason};
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
     Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };

@@ -76,10 +76,3 @@ pub enum Reason {
     #[error("the connection was closed on this side")]
     ClosedHere,
 }
-
-impl Reason {
-    /// The error of a request that this ended.
-    pub(super) fn lost(self, sent: bool) -> super::Error {
-        super::Error::Connection(Lost { reason: self, sent })
-    }
-}

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use devgcs::DevGcs;
 use gcsd_client::{
-    Address, Daemons, Direct, Error, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
-    UnreliableWriter, ViaDaemon, WriterOptions,
+    Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
+    Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
+use gcsd_fault::Random;
 use gcsd_gcs::{self, CredentialsSource, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 
@@ -56,6 +57,14 @@ pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
     Gcs::new(config, connector).expect("a client")
 }
 
+/// Waits that `seed` repeats.
+pub(crate) fn seeded(seed: u64) -> Jitter {
+    Jitter::from_fn(move || {
+        let mut random = Random::new(seed);
+        move || random.next_u64()
+    })
+}
+
 /// Tries again at once: the tests have no time.
 pub(crate) fn retries() -> RetryPolicy {
     RetryPolicy {
@@ -63,7 +72,7 @@ pub(crate) fn retries() -> RetryPolicy {
         cap: Duration::from_millis(50),
         budget: PATIENCE,
         abort_budget: PATIENCE,
-        seed: Some(4743),
+        jitter: seeded(4743),
         ..RetryPolicy::default()
     }
 }

@@ -53,12 +53,14 @@
 //! included.
 
 mod abort;
-pub(crate) mod backoff;
+mod backoff;
 mod checkpoint;
+mod current;
 mod engine;
 mod error;
 mod given_up;
 mod intake;
+mod jitter;
 mod listing;
 mod options;
 mod plan;
@@ -69,6 +71,7 @@ mod replay;
 mod report;
 mod requests;
 mod retained;
+pub(crate) mod retry;
 mod source;
 mod supply;
 mod tally;
@@ -82,6 +85,7 @@ pub use abort::Aborted;
 pub use checkpoint::Checkpoint;
 pub use error::UploadError;
 pub use given_up::GivenUp;
+pub use jitter::Jitter;
 pub use listing::{BucketPages, ListedObject, ObjectPage, ObjectPages};
 pub use options::{OptionsError, RetryPolicy, WriterOptions};
 pub use read_error::ReadError;

@@ -12,7 +12,7 @@ use super::super::{Daemons, Error};
 use super::options::RetryPolicy;
 use super::read_error::ReadError;
 use super::report::Report;
-use super::requests::Attempts;
+use super::retry::Attempts;
 use gcsd_types::{Crc32c, Preconditions};
 use gcsd_wire::Kind;
 use gcsd_wire::read_at::{Args, Range, Start};
@@ -95,7 +95,7 @@ impl Way {
 
     /// Counts a failure, and sets how long to wait.
     fn again(&mut self, error: &Error) -> Result<(), ReadError> {
-        let delay = self.attempts.again(error)?;
+        let delay = self.attempts.failed(error)?;
         self.reports.send_modify(|report| report.count_request(error));
         self.not_before = Some(Instant::now() + delay);
         Ok(())
@@ -110,7 +110,7 @@ impl ReliableReader {
                 daemons,
                 connection: None,
                 request,
-                attempts: Attempts::new(retries),
+                attempts: Attempts::new(retries, retries.budget),
                 not_before: None,
                 reports: watch::Sender::default(),
             },

@@ -24,9 +24,9 @@ pub(super) enum Stage {
     /// No upload.
     Nothing,
     /// A token.
-    Away,
+    Detached,
     /// A token, and a writer that uses it.
-    Here,
+    Attached,
 }
 
 /// The next request, or what comes in place of one.
@@ -128,8 +128,8 @@ impl Recovery {
         match stage {
             Stage::Nothing => return Ok(Step::Start),
             // What is finished needs no writer.
-            Stage::Away if self.finished.is_none() => return Ok(Step::Attach),
-            Stage::Away | Stage::Here => {}
+            Stage::Detached if self.finished.is_none() => return Ok(Step::Attach),
+            Stage::Detached | Stage::Attached => {}
         }
         match self.finished {
             Some(object) if view.ended => return Ok(Step::Verify(object)),

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::{OpenUpload, Token};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
-use super::engine::{Ended, Engine, Held};
+use super::current::CurrentUpload;
+use super::engine::{Ended, Engine};
 use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::Recovery;
@@ -75,7 +76,7 @@ impl ReliableUpload {
             supply,
             policy,
             recovery,
-            held: token.map(|token| Held { token, writer: None }),
+            current: token.map(CurrentUpload::detached),
             discarded: Vec::new(),
             reports,
             stop: stop.clone(),
@@ -114,8 +115,8 @@ impl ReliableUpload {
 
     /// Throws away an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
-        let held = Held { token, writer: None };
-        abort::cancel(open, Some(held), Vec::new(), retries).await
+        let current = CurrentUpload::detached(token);
+        abort::cancel(open, Some(current), Vec::new(), retries).await
     }
 
     /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.

@@ -49,8 +49,8 @@ impl OpenUpload for DaemonPart {
     }
 
     async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
-        let way = self.daemons.connect().await?;
-        Ok(PartWriter::new(way, self.part.clone()))
+        let connection = self.daemons.connect().await?;
+        Ok(PartWriter::new(connection, self.part.clone()))
     }
 }
 
@@ -91,16 +91,16 @@ impl UploadPart for Connection {
 /// One part, on its way.
 #[derive(Debug)]
 pub struct PartWriter<W> {
-    way: W,
+    to: W,
     part: PartId,
     /// What it became.
     stored: Option<(ObjectInfo, Bytes)>,
 }
 
 impl<W> PartWriter<W> {
-    pub(crate) fn new(way: W, part: PartId) -> Self {
+    pub(crate) fn new(to: W, part: PartId) -> Self {
         Self {
-            way,
+            to,
             part,
             stored: None,
         }
@@ -113,7 +113,7 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
             let text = "a part goes in one request";
             return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
-        let stored = self.way.upload_part(&self.part, crc32c, body).await?;
+        let stored = self.to.upload_part(&self.part, crc32c, body).await?;
         // GCS was told the checksum, and keeps no part that differs.
         let info = ObjectInfo {
             size: total,
