@@ -181,8 +181,8 @@ async fn preconditions_hold_for_the_object() {
         let error = soon(put(wrong).wait()).await.expect_err("it is there");
         assert!(
             error
-                .failure()
-                .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                .request()
+                .is_some_and(|error| error.is(Kind::PreconditionFailed)),
             "{error}"
         );
     }
@@ -221,12 +221,12 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
                 let error = result.expect_err("it is there");
                 assert!(
                     error
-                        .failure()
-                        .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                        .request()
+                        .is_some_and(|error| error.is(Kind::PreconditionFailed)),
                     "{error}"
                 );
                 let aborted = soon(upload.abort()).await;
-                assert!(aborted.left.is_empty(), "{aborted:?}");
+                assert!(aborted.leftovers.is_empty(), "{aborted:?}");
                 assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
                 assert!(daemon.object("object").await == theirs[..]);
                 clean(&daemon, &["object"]).await;
@@ -356,6 +356,6 @@ async fn a_part_that_is_refused_ends_the_upload() {
     assert!(error.to_string().starts_with("part "), "{error}");
     let aborted = soon(upload.abort()).await;
     assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
-    assert!(aborted.left.is_empty(), "{aborted:?}");
+    assert!(aborted.leftovers.is_empty(), "{aborted:?}");
     clean(&daemon, &[]).await;
 }

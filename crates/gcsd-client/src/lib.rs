@@ -22,15 +22,18 @@ mod daemons;
 #[cfg(feature = "direct")]
 mod direct;
 mod error;
-mod failure;
 mod file_body;
 mod in_flight;
+mod io_error;
+mod lost;
 mod object_reader;
 mod options;
 mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod shared_connection;
+mod status_error;
 pub mod striped;
 mod via_daemon;
 mod writer;
@@ -41,20 +44,21 @@ pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
 pub use direct::{Direct, DirectPart, DirectWriter};
-pub use error::one_line;
-pub use error::{DaemonError, Error, Lost, Reason, RequestError};
-pub use failure::Failure;
+pub use error::{Error, RequestError};
 pub use file_body::FileBody;
+pub use io_error::IoError;
+pub use lost::{Lost, Reason};
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
-    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,
-    Rereadable, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
+    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
+    Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use status_error::{StatusError, one_line};
 pub use striped::{
-    DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
-    StripedOptionsError, StripedUpload, Via,
+    CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
+    StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::connection::Connection;
-use super::error::{Error, Reason};
+use super::error::Error;
 use super::in_flight::ReadEvent;
+use super::lost::Reason;
 use gcsd_types::Crc32c;
 use gcsd_wire::read_at::{End, Reply, Start};
 

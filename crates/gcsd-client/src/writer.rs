@@ -8,7 +8,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use super::{Body, Failure};
+use super::{Body, Error};
 use gcsd_types::Crc32c;
 pub use gcsd_wire::cancel_upload::Reply as Cancelled;
 pub use gcsd_wire::progress::Progress;
@@ -62,16 +62,16 @@ pub trait UnreliableWriter: Send {
         offset: u64,
         body: Body,
         last: Option<Last>,
-    ) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    ) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Asks GCS what it holds: a lower bound, which can still grow.
-    fn query(&mut self) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn query(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Makes the object of what is committed.
-    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Throws away what is committed.
-    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Failure>> + Send;
+    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Error>> + Send;
 
     /// GCS's JSON resource of the object, as it came with the answer that said that it is finished; `None` before that,
     /// and where the writer keeps none.
@@ -88,14 +88,14 @@ pub trait OpenUpload: Send + 'static {
     /// The object's size, where it was told to GCS: GCS finishes an upload that has that many bytes.
     fn size(&self) -> Option<u64>;
 
-    /// Whether an upload takes all its bytes in one request, the last, and nothing of one that failed.
-    fn at_once(&self) -> bool {
+    /// Whether all bytes go in one request, the last, of which nothing is persisted where it fails.
+    fn single_request(&self) -> bool {
         false
     }
 
     /// Starts an upload.
-    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Failure>> + Send;
+    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Error>> + Send;
 
     /// Comes back to an upload. What is committed of it must be queried before anything is written.
-    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Failure>> + Send;
+    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Error>> + Send;
 }

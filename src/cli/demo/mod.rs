@@ -22,8 +22,9 @@ use super::upload::Metered;
 use super::{progress, recovered, units};
 use devgcs;
 use gcsd_client::{
-    Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
+    Address, Daemons, FileSource, Jitter, Options, ReliableUpload, ReplaySource, RetryPolicy, ViaDaemon,
 };
+use gcsd_fault::Random;
 use gcsd_wire::object::ObjectRef;
 use gcsd_wire::start_upload;
 
@@ -126,7 +127,10 @@ fn retries(seed: u64) -> RetryPolicy {
         cap: Duration::from_millis(300),
         budget: Duration::from_secs(60),
         max_restarts: 10,
-        seed: Some(seed),
+        jitter: Jitter::from_fn(move || {
+            let mut random = Random::new(seed);
+            move || random.next_u64()
+        }),
         ..RetryPolicy::default()
     }
 }

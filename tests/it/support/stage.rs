@@ -15,7 +15,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
-use super::uploads::{Way, new_object, tcp};
+use super::uploads::{Way, new_object, seeded, tcp};
 
 /// How long anything may stand still. The client waits longer than the daemon, or the daemon's answer comes too late.
 #[derive(Debug, Clone, Copy)]
@@ -269,7 +269,7 @@ pub(crate) fn impatient(seed: u64) -> RetryPolicy {
         cap: Duration::from_millis(25),
         budget: Duration::from_secs(40),
         abort_budget: Duration::from_secs(40),
-        seed: Some(seed),
+        jitter: seeded(seed),
         ..RetryPolicy::default()
     }
 }

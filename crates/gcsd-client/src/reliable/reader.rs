@@ -8,64 +8,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::connection::Connection;
 use super::super::object_reader::ObjectReader;
-use super::super::{Daemons, Error, Failure};
+use super::super::{Daemons, Error};
 use super::options::RetryPolicy;
+use super::read_error::ReadError;
 use super::report::Report;
-use super::requests::{Attempts, GivenUp};
+use super::retry::Attempts;
 use gcsd_types::{Crc32c, Preconditions};
 use gcsd_wire::Kind;
 use gcsd_wire::read_at::{Args, Range, Start};
-
-/// Why an object, or a part of it, was not read to its end.
-///
-/// What came before is bytes of the object's generation, except after [`Damaged`](Self::Damaged).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// The request was refused, or nothing more came for too long.
-    #[error("{0}")]
-    GivenUp(GivenUp),
-    /// The generation that was being read is no longer there.
-    #[error(
-        "the object was replaced or deleted while it was read: generation {generation} is gone ({failure})"
-    )]
-    Gone {
-        /// The generation.
-        generation: u64,
-        /// What GCS said.
-        failure: Failure,
-    },
-    /// The read broke where it cannot be gone on with.
-    #[error("the read broke ({failure}) and cannot go on: {why}")]
-    CannotResume {
-        /// How it broke.
-        failure: Failure,
-        /// What is missing.
-        why: &'static str,
-    },
-    /// After a break, something other came than before.
-    #[error("after a break something other came than what was being read: {0}")]
-    Other(&'static str),
-    /// Bytes were damaged on the way: do not use what came.
-    #[error("the bytes that came have the CRC32C {found}, and those that were sent have {expected}")]
-    Damaged {
-        /// The checksum of what was sent, or that GCS keeps of the object.
-        expected: Crc32c,
-        /// That of what came.
-        found: Crc32c,
-    },
-}
-
-impl ReadError {
-    /// The request that failed, where it was one.
-    pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::GivenUp(GivenUp { failure, .. })
-            | Self::Gone { failure, .. }
-            | Self::CannotResume { failure, .. } => Some(failure),
-            Self::Other(_) | Self::Damaged { .. } => None,
-        }
-    }
-}
 
 /// What ends an attempt.
 enum Trouble {
@@ -139,14 +89,14 @@ impl Way {
     /// The read is at its end: somebody else may have the connection.
     fn let_go(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.daemons.keep(connection);
+            self.daemons.release(connection);
         }
     }
 
     /// Counts a failure, and sets how long to wait.
-    fn again(&mut self, failure: &Failure) -> Result<(), ReadError> {
-        let delay = self.attempts.again(failure).map_err(ReadError::GivenUp)?;
-        self.reports.send_modify(|report| report.count_request(failure));
+    fn again(&mut self, error: &Error) -> Result<(), ReadError> {
+        let delay = self.attempts.failed(error)?;
+        self.reports.send_modify(|report| report.count_request(error));
         self.not_before = Some(Instant::now() + delay);
         Ok(())
     }
@@ -160,7 +110,7 @@ impl ReliableReader {
                 daemons,
                 connection: None,
                 request,
-                attempts: Attempts::new(retries),
+                attempts: Attempts::new(retries, retries.budget),
                 not_before: None,
                 reports: watch::Sender::default(),
             },
@@ -188,7 +138,7 @@ impl ReliableReader {
             match self.way.ask().await {
                 Ok(reader) => self.begun(reader),
                 Err(error) => {
-                    if let Err(error) = self.way.again(&error.into()) {
+                    if let Err(error) = self.way.again(&error) {
                         self.ended = Some(Err(error));
                     }
                 }
@@ -275,17 +225,16 @@ impl ReliableReader {
         if let Error::Damaged { expected, found } = error {
             return Err(ReadError::Damaged { expected, found });
         }
-        let failure = Failure::from(error);
         let generation = self.way.request.of.generation;
         match generation {
-            Some(generation) if !in_bytes && failure.is(Kind::NotFound) => {
-                return Err(ReadError::Gone { generation, failure });
+            Some(generation) if !in_bytes && error.is(Kind::NotFound) => {
+                return Err(ReadError::Gone { generation, error });
             }
             _ => {}
         }
-        self.way.again(&failure)?;
+        self.way.again(&error)?;
         let cannot = |why| ReadError::CannotResume {
-            failure: failure.clone(),
+            error: error.clone(),
             why,
         };
         if generation.is_none() {
@@ -326,11 +275,11 @@ impl ReliableReader {
 fn same(first: &Start, came: u64, now: &Start) -> Result<(), ReadError> {
     let object = |start: &Start| (start.object.generation, start.object.size, start.object.crc32c);
     if object(first) != object(now) {
-        return Err(ReadError::Other("another object"));
+        return Err(ReadError::Changed("another object"));
     }
     let rest = |len: Option<u64>| len.map(|len| len.saturating_sub(came));
     if now.offset != first.offset.saturating_add(came) || now.len != rest(first.len) {
-        return Err(ReadError::Other("another range"));
+        return Err(ReadError::Changed("another range"));
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! What the object shall be, and what of that its parts are.
+//! What the object will be, and what its parts have of that.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::super::NewObject;
-use gcsd_types::{Destination, MultipartRef, ObjectName, Preconditions};
+use gcsd_types::{Destination, MultipartRef, ObjectName, ObjectRef, Preconditions};
 
-/// What is composed in the end.
+/// The object, as it is composed in the end.
 pub(super) fn destination(object: &NewObject) -> Destination {
     Destination {
         preconditions: object.preconditions,
@@ -19,7 +19,16 @@ pub(super) fn destination(object: &NewObject) -> Destination {
     }
 }
 
-/// The multipart upload of `object` that GCS calls `id`.
+/// The live version of the object at `destination`.
+pub(super) fn place(destination: &Destination) -> ObjectRef {
+    ObjectRef {
+        user_project: destination.user_project.clone(),
+        key: destination.key.clone(),
+        ..ObjectRef::new(destination.bucket.clone(), destination.object.clone())
+    }
+}
+
+/// The multipart upload of `object` that GCS named `id`.
 pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
     MultipartRef {
         bucket: object.bucket.clone(),
@@ -30,8 +39,8 @@ pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
     }
 }
 
-/// A temporary object: of what the object shall be, it has what decides where and how its bytes lie at GCS, and nothing
-/// that could keep it from being deleted.
+/// A temporary object. From the object it takes what decides where and how GCS stores its bytes, and nothing that could
+/// keep it from being deleted.
 pub(super) fn part_object(object: &NewObject, name: ObjectName, size: u64) -> NewObject {
     NewObject {
         object: name,
@@ -43,7 +52,7 @@ pub(super) fn part_object(object: &NewObject, name: ObjectName, size: u64) -> Ne
     }
 }
 
-/// GCS composes what is of one storage class.
+/// GCS composes only objects of one storage class.
 fn storage_class(metadata: &[u8]) -> Bytes {
     let metadata: Map<String, Value> = serde_json::from_slice(metadata).unwrap_or_default();
     match metadata.get("storageClass") {
