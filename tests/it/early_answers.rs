@@ -2,9 +2,10 @@
 //! the connection to GCS that still owes it is never used again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd_gcs::{ErrorKind, Gcs, Progress, SessionUri, UploadBody, WriteRange, lend, lend_all};
+use gcsd_gcs::{Config, ErrorKind, Gcs, Progress, SessionUri, UploadBody, WriteRange, lend, lend_all};
 use gcsd_net::TcpConnector;
 use gcsd_wire::{Opcode, Request, RequestHead, ping};
 use tokio::net::TcpStream;
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::support::daemon::{Client, Daemon, Options, write_at};
 use crate::support::feed::feed;
-use crate::support::peer::{Conversation, Peer, active, patiently, response};
+use crate::support::peer::{self, Conversation, Peer, active, patiently, response};
 use crate::support::pieces::{data, end};
 use crate::support::tap::{Listener, Tap};
 
@@ -111,7 +112,12 @@ async fn what_is_left_of_a_body_is_no_request() {
 async fn a_connection_that_still_owes_a_body_is_not_used_again() {
     for streamed in [false, true] {
         let peer = Peer::listen().await;
-        let (gcs, session) = (peer.gcs(), peer.session());
+        let session = peer.session();
+        let gcs = peer::client(Config {
+            // A connection that were kept would not end while the test waits for its end.
+            idle_timeout: Duration::from_secs(3600),
+            ..peer.config()
+        });
         let (feeder, source) = feed();
         let (_lease, body) = match streamed {
             false => lend(source, 10),
