@@ -262,6 +262,7 @@ impl From<&ReadError> for Failure {
             }
             ReadError::Other(_) => Self::new(Exit::Failed, "gone", error).advise("try again"),
             ReadError::Damaged { .. } => Self::new(Exit::Differs, "damaged", error).advise("try again"),
+            _ => Self::new(Exit::Failed, "failed", error),
         }
     }
 }

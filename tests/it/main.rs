@@ -45,6 +45,7 @@ mod object_changes;
 mod object_copies;
 mod put_object;
 mod read_at;
+mod read_traits;
 mod reliable;
 mod reliable_read;
 mod sdk;

@@ -119,10 +119,7 @@ async fn a_client_that_comes_back_fences_its_own_dead_connection() {
             stall: Duration::from_millis(500),
             ..Options::default()
         };
-        let address = Address {
-            host: proxy.ip().to_string(),
-            port: proxy.port(),
-        };
+        let address = Address::from(proxy);
         let open = ViaDaemon::new(tcp(), vec![address], options, new_object(name));
         let bytes = Bytes::from(pattern(1 << 20));
         let upload = ReliableUpload::start(open, bytes.clone(), retries());

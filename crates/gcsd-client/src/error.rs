@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use gcsd_types::Crc32c;
-use gcsd_wire::{ErrorReply, Opcode, Retry, Status};
+use gcsd_wire::{ErrorReply, Kind, Opcode, Retry, Status};
 
 /// Why a request has no successful reply.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -88,6 +88,18 @@ impl Error {
             Self::Request(_) => "bad_request",
             Self::Damaged { .. } => "damaged",
         }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Daemon(answer) if answer.status.kind() == Some(Kind::NotFound) => io::ErrorKind::NotFound,
+            Error::Damaged { .. } => io::ErrorKind::InvalidData,
+            Error::Source(source) => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 
@@ -201,6 +213,9 @@ pub enum RequestError {
     /// Its body is longer than a frame can say.
     #[error("a body of {0} bytes is longer than 2^63 - 1")]
     BodyTooLarge(u128),
+    /// It asks for a range of an object that has no byte.
+    #[error("a range has at least one byte")]
+    EmptyRange,
     /// The page of a list that it asks for is longer than is held here.
     #[error(
         "the page has more than 64 MiB of JSON: ask for fewer entries at a time, or fewer of their fields"
@@ -218,7 +233,6 @@ pub fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gcsd_wire::Kind;
 
     #[test]
     fn a_daemons_answer_is_one_harmless_line() {

@@ -27,6 +27,8 @@ mod file_body;
 mod in_flight;
 mod object_reader;
 mod options;
+mod pieces;
+mod read;
 mod receiving;
 pub mod reliable;
 mod requests;
@@ -47,6 +49,7 @@ pub use failure::Failure;
 pub use file_body::FileBody;
 pub use object_reader::ObjectReader;
 pub use options::Options;
+pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
     Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,

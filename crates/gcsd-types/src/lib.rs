@@ -7,6 +7,7 @@ mod key;
 mod listing;
 mod multipart;
 mod object;
+mod range;
 mod rewrite;
 
 use std::fmt;
@@ -16,6 +17,7 @@ pub use key::EncryptionKey;
 pub use listing::{ObjectQuery, Page};
 pub use multipart::{MAX_PARTS, MultipartRef, Part, PartsPage, StoredPart};
 pub use object::{ComposeSource, Destination, ObjectRef};
+pub use range::ByteRange;
 pub use rewrite::{Rewrite, Rewritten};
 
 use base64::Engine as _;

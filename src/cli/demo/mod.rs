@@ -168,10 +168,7 @@ async fn play(
     seed: u64,
 ) -> Result<String, Failure> {
     let url: GsUrl = format!("gs://{BUCKET}/{name}").parse().map_err(Failure::usage)?;
-    let address = Address {
-        host: scene.daemon.ip().to_string(),
-        port: scene.daemon.port(),
-    };
+    let address = Address::from(scene.daemon);
     let mut daemons = Daemons::new(scene.client.clone(), vec![address], Options::default());
     let start = start_upload::Args {
         size: Some(size),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use devgcs::{self, SessionPhase};
 use gcsd_client::{
-    Aborted, Address, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
+    Aborted, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
 };
 use gcsd_gcs::{self, CredentialsSource, Gcs};
@@ -137,10 +137,7 @@ impl Stage {
     }
 
     pub(crate) fn through(&self, object: NewObject) -> Way {
-        let addresses = self.daemons.iter().map(|daemon| Address {
-            host: daemon.address.ip().to_string(),
-            port: daemon.address.port(),
-        });
+        let addresses = self.daemons.iter().map(|daemon| daemon.address.into());
         let options = ClientOptions {
             stall: self.patience.client,
             connect_timeout: self.patience.client,

@@ -26,10 +26,7 @@ pub(crate) fn new_object(name: &str) -> NewObject {
 
 /// The daemons at `addresses`, in that order.
 pub(crate) fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
-    let addresses = addresses.iter().map(|address| Address {
-        host: address.ip().to_string(),
-        port: address.port(),
-    });
+    let addresses = addresses.iter().copied().map(Address::from);
     Daemons::new(connector, addresses.collect(), Options::default())
 }
 
