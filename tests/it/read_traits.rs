@@ -272,8 +272,8 @@ async fn a_read_that_recovers_from_nothing_says_how_it_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_without_a_byte_is_refused_rather_than_read_to_the_end() {
     let daemon = holding(&pattern(1000), "off").await;
-    for empty in [5..5, 9..5] {
-        let request = ReadRequest::new(object_ref("object")).with_range(empty);
+    for end in [5, 3, 0] {
+        let request = ReadRequest::new(object_ref("object")).with_range(5..end);
         let mut reader = ReliableReader::new(through(&daemon, tcp()), request, &retries());
         let error = soon(reader.next()).await.expect_err("nothing is asked for");
         assert_eq!(
