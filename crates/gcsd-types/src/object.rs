@@ -77,7 +77,8 @@ pub struct Destination {
     pub kms_key_name: Option<String>,
     /// One of GCS's predefined ACLs, such as `bucketOwnerFullControl`.
     pub predefined_acl: Option<String>,
-    /// Which parts of GCS's JSON to return; all of it by default. Calls whose answer is no JSON ignore it.
+    /// Which parts of GCS's JSON to return; all of it by default. Requests whose answer is no JSON (starts
+    /// of uploads) refuse it.
     pub fields: Option<String>,
     /// GCS's object resource as JSON (`contentType`, `metadata`, `storageClass`, ...); empty for none.
     pub metadata: Bytes,
