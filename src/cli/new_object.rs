@@ -66,18 +66,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl NewObject {
     /// What StartUpload sends.
     pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
-        let new = self.destination(url)?;
-        Ok(start_upload::Args {
-            bucket: new.bucket,
-            object: new.object,
-            size,
-            preconditions: new.preconditions,
-            user_project: new.user_project,
-            kms_key_name: new.kms_key_name,
-            predefined_acl: new.predefined_acl,
-            metadata: new.metadata,
-            key: new.key,
-        })
+        let destination = self.destination(url)?;
+        Ok(start_upload::Args { destination, size })
     }
 
     /// What a request that makes an object at once sends.
@@ -150,12 +140,12 @@ mod tests {
         let url: GsUrl = "gs://bucket/object".parse().expect("a URL");
         let args = new.start_args(&url, Some(3)).expect("good flags");
         assert_eq!(
-            args.metadata,
+            args.destination.metadata,
             r#"{"contentType":"text/plain","eventBasedHold":true,"metadata":{"a":"b=c"}}"#
         );
-        assert_eq!(args.preconditions.if_generation_match, Some(0));
+        assert_eq!(args.destination.preconditions.if_generation_match, Some(0));
         let args = NewObject::default().start_args(&url, None).expect("no flags");
-        assert!(args.metadata.is_empty());
+        assert!(args.destination.metadata.is_empty());
         let bad = NewObject {
             object_json: Some("[]".into()),
             ..NewObject::default()

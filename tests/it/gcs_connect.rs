@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gcsd_gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Progress, Recovery, WriteRange, lend};
 use gcsd_net::{Connecting, Connector, ResolveError};
+use gcsd_types::Destination;
 
 use crate::support::authority::Authority;
 use crate::support::feed::Endless;
@@ -214,7 +215,7 @@ async fn a_session_never_leaves_tls() {
     let gcs = client(peer.tls_config(authority.file()));
     let error = gcs.query(&peer.session()).await.expect_err("refused");
     assert_eq!((error.kind(), error.request_sent()), (ErrorKind::Invalid, false));
-    let start = gcsd_gcs::StartUpload::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let start = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
     let acceptor = authority.acceptor("127.0.0.1");
     let serve = async {
         let plain = peer.accept().await.into_stream();
@@ -228,7 +229,7 @@ async fn a_session_never_leaves_tls() {
             ))
             .await;
     };
-    let (started, ()) = patiently(async { tokio::join!(gcs.start_upload(&start), serve) }).await;
+    let (started, ()) = patiently(async { tokio::join!(gcs.start_upload(&start, None), serve) }).await;
     assert_eq!(started.expect_err("refused").kind(), ErrorKind::BadResponse);
 }
 

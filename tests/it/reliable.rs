@@ -364,7 +364,7 @@ async fn a_drop_cuts_the_request_and_finishes_nothing() {
 async fn a_refusal_is_told_with_its_reason() {
     let daemon = Daemon::start().await;
     let mut object = new_object("refused");
-    object.preconditions.if_generation_match = Some(12345);
+    object.destination.preconditions.if_generation_match = Some(12345);
     let open = via_daemon(&[daemon.address], tcp(), object);
     let (result, _) = write(open, &Bytes::from_static(b"x")).await;
     let error = result.expect_err("there is no such generation");

@@ -8,7 +8,7 @@ use gcsd_client::striped::Route;
 use gcsd_client::{DaemonRoute, StripedError, StripedOptions, StripedOptionsError, StripedUpload};
 use gcsd_fault::FaultyConnector;
 use gcsd_net::SharedConnector;
-use gcsd_types::Preconditions;
+use gcsd_types::{Destination, Preconditions};
 use gcsd_wire::Kind;
 use tokio::time::timeout;
 
@@ -73,12 +73,12 @@ async fn an_empty_source_is_an_empty_object() {
 #[tokio::test]
 async fn what_the_object_shall_be_only_the_object_is() {
     let daemon = daemon_with("stall-always on delete").await;
-    let object = gcsd_client::NewObject {
+    let object = Destination {
         metadata: Bytes::from_static(
             br#"{"contentType":"text/plain","metadata":{"a":"b"},"storageClass":"NEARLINE"}"#,
         ),
         predefined_acl: Some("private".into()),
-        ..new_object("a/object")
+        ..new_object("a/object").destination
     };
     let options = StripedOptions {
         part_prefix: Some("tmp/".into()),
@@ -86,7 +86,7 @@ async fn what_the_object_shall_be_only_the_object_is() {
     };
     let _held_up = begin(
         through(&daemon, tcp()),
-        object,
+        object.into(),
         &Bytes::from(pattern(5000)),
         &options,
     );
@@ -118,12 +118,13 @@ async fn what_the_object_shall_be_only_the_object_is() {
 async fn options_that_cannot_work_are_refused() {
     let daemon = Daemon::start().await;
     let start = |options: StripedOptions, conditions: Preconditions| {
-        let object = gcsd_client::NewObject {
+        let object = Destination {
             preconditions: conditions,
-            ..new_object("object")
+            ..new_object("object").destination
         };
         let source = Bytes::from(pattern(5000));
-        StripedUpload::start(through(&daemon, tcp()), object, source, &options, ()).expect_err("refused")
+        StripedUpload::start(through(&daemon, tcp()), object.into(), source, &options, ())
+            .expect_err("refused")
     };
     let any = Preconditions::default();
     for connections in [0, 65] {
@@ -162,17 +163,17 @@ async fn options_that_cannot_work_are_refused() {
 async fn preconditions_hold_for_the_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::from(pattern(3000));
-    let only_if = |generation| gcsd_client::NewObject {
+    let only_if = |generation| Destination {
         preconditions: Preconditions {
             if_generation_match: Some(generation),
             ..Preconditions::default()
         },
-        ..new_object("object")
+        ..new_object("object").destination
     };
     let put = |generation| {
         begin(
             through(&daemon, tcp()),
-            only_if(generation),
+            only_if(generation).into(),
             &bytes,
             &options(1000),
         )
@@ -206,7 +207,7 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
         let daemon = daemon_with("stall-for-1s on compose call 0").await;
         let bytes = Bytes::from(pattern(3000));
         let mut object = new_object("object");
-        object.preconditions.if_generation_match = asked;
+        object.destination.preconditions.if_generation_match = asked;
         let mut upload = begin(through(&daemon, tcp()), object, &bytes, &options(1000));
         let composing = daemon
             .devgcs

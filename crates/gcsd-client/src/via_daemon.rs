@@ -57,7 +57,7 @@ impl OpenUpload for ViaDaemon {
         let upload = connection.new_upload();
         let args = attach_upload::Args {
             token: token.expose().to_owned(),
-            key: self.object.key.clone(),
+            key: self.object.destination.key.clone(),
         };
         connection.attach_upload_with(upload, &args).await?;
         Ok(DaemonWriter::new(connection, upload))

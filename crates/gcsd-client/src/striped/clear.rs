@@ -157,12 +157,12 @@ impl<R: Route> Clearing<R> {
         Ok(found)
     }
 
-    /// Throws everything away. `object` is what the parts were to become.
-    pub(super) async fn abort(self, object: &NewObject) -> StripedAborted {
+    /// Throws everything away.
+    pub(super) async fn abort(self) -> StripedAborted {
         // First, so that none of them makes an object any more that would have to be deleted.
-        let uncancelled = self.cancel_uploads(object).await;
+        let uncancelled = self.cancel_uploads().await;
         let mut left = self.delete(true).await;
-        let unaborted = self.abort_multipart(object).await;
+        let unaborted = self.abort_multipart().await;
         left.unsure = left.unsure.or(uncancelled).or(unaborted);
         // Without its parts, the object can be composed no more: what is seen now stays so.
         let aborted = match (self.in_doubt, self.checkpoint.replaces) {
@@ -196,8 +196,8 @@ impl<R: Route> Clearing<R> {
     }
 
     /// Throws the parts of a multipart upload away; says why that could not be.
-    async fn abort_multipart(&self, object: &NewObject) -> Option<Failure> {
-        let upload = multipart_ref(object, self.checkpoint.multipart.as_deref()?);
+    async fn abort_multipart(&self) -> Option<Failure> {
+        let upload = multipart_ref(&self.destination, self.checkpoint.multipart.as_deref()?);
         let assembly = &self.assembly;
         let budget = assembly.retries.abort_budget;
         let abort = || assembly.route.abort_multipart(&upload);
@@ -207,7 +207,7 @@ impl<R: Route> Clearing<R> {
     }
 
     /// Cancels the uploads of parts; says why one could not be.
-    async fn cancel_uploads(&self, object: &NewObject) -> Option<Failure> {
+    async fn cancel_uploads(&self) -> Option<Failure> {
         let open = self
             .checkpoint
             .parts
@@ -226,10 +226,11 @@ impl<R: Route> Clearing<R> {
                 continue;
             };
             let (_, len) = self.checkpoint.layout().range(number);
-            let uploads = self
-                .assembly
-                .route
-                .uploads(number, part_object(object, name, len));
+            let object = NewObject {
+                destination: part_object(&self.destination, name),
+                size: Some(len),
+            };
+            let uploads = self.assembly.route.uploads(number, object);
             let retries = self.assembly.retries.clone();
             work.push(ReliableUpload::discard(uploads, token, retries));
         }

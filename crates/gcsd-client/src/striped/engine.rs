@@ -18,7 +18,7 @@ use super::part::{self, Job};
 use super::requests::several;
 use super::route::{Described, Route};
 use super::section::Section;
-use super::temporary::{destination, multipart_ref, part_object};
+use super::temporary::{multipart_ref, part_object};
 use super::upload::Striped;
 use gcsd_types::{Crc32c, Destination, ObjectName, ObjectRef, Preconditions};
 use gcsd_wire::{Kind, Retry};
@@ -30,7 +30,7 @@ const MAX_OVERTAKEN: usize = 8;
 pub(super) struct Engine<R, S, K> {
     pub(super) source: Arc<S>,
     /// What the object shall be.
-    pub(super) object: NewObject,
+    pub(super) destination: Destination,
     pub(super) names: Names,
     pub(super) connections: usize,
     pub(super) keep: K,
@@ -79,16 +79,12 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         let mut clearing = Clearing::new(
             self.assembly.clone(),
             self.names.clone(),
-            self.destination(),
+            self.destination.clone(),
             self.checkpoint.clone(),
         );
         clearing.joints.clone_from(&self.joints);
         clearing.in_doubt = self.in_doubt;
         clearing
-    }
-
-    fn destination(&self) -> Destination {
-        destination(&self.object)
     }
 
     /// The object that an earlier process composed before it ended.
@@ -99,7 +95,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         let Some(whole) = self.checkpoint.content() else {
             return Ok(None);
         };
-        let found = self.look(&place(&self.destination())).await?;
+        let found = self.look(&place(&self.destination)).await?;
         Ok(found.filter(|found| found.info.generation != replaced && whole.is(found)))
     }
 
@@ -116,11 +112,11 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
 
     /// Preconditions that cannot hold are told before anything is uploaded. GCS itself decides at the end.
     async fn check_conditions(&self) -> Result<(), StripedError> {
-        let asked = self.object.preconditions;
+        let asked = self.destination.preconditions;
         if asked == Preconditions::default() {
             return Ok(());
         }
-        let found = self.look(&place(&self.destination())).await?;
+        let found = self.look(&place(&self.destination)).await?;
         let found = found.map(|found| found.info).unwrap_or_default();
         let holds = |asked: Option<u64>, found| asked.is_none_or(|asked| asked == found);
         if holds(asked.if_generation_match, found.generation)
@@ -158,9 +154,9 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
                 let (_, size) = self.checkpoint.layout().range(number);
                 let object = ObjectRef {
                     generation: Some(generation),
-                    user_project: self.object.user_project.clone(),
-                    key: self.object.key.clone(),
-                    ..ObjectRef::new(self.object.bucket.clone(), self.names.part(run, number)?)
+                    user_project: self.destination.user_project.clone(),
+                    key: self.destination.key.clone(),
+                    ..ObjectRef::new(self.destination.bucket.clone(), self.names.part(run, number)?)
                 };
                 let assembly = self.assembly.clone();
                 work.push(async move {
@@ -233,11 +229,14 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
                 match &self.checkpoint.multipart {
                     Some(id) => {
                         let part = u32::try_from(number + 1).unwrap_or(u32::MAX);
-                        let open = route.part(lane, multipart_ref(&self.object, id), part);
+                        let open = route.part(lane, multipart_ref(&self.destination, id), part);
                         running.spawn(job.through(open).run());
                     }
                     None => {
-                        let object = part_object(&self.object, self.names.part(run, number)?, len);
+                        let object = NewObject {
+                            destination: part_object(&self.destination, self.names.part(run, number)?),
+                            size: Some(len),
+                        };
                         running.spawn(job.through(route.uploads(lane, object)).run());
                     }
                 }
@@ -326,7 +325,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         if self.checkpoint.via == Via::Compose || self.checkpoint.multipart.is_some() {
             return Ok(());
         }
-        let destination = self.destination();
+        let destination = self.destination.clone();
         let id = self.assembly.start_multipart(&destination);
         let id = self.assembly.to_the_end(id).await?;
         self.checkpoint.multipart = Some(id);
@@ -335,7 +334,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
 
     /// Has GCS make the object of the parts of its multipart upload.
     async fn complete(&mut self, id: &str) -> Result<Described, StripedError> {
-        let destination = self.destination();
+        let destination = self.destination.clone();
         let doubt = self.checkpoint.replaces.is_some();
         if !doubt {
             let found = self.look(&place(&destination)).await?;
@@ -343,7 +342,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
             self.save().await?;
         }
         self.in_doubt = true;
-        let upload = multipart_ref(&self.object, id);
+        let upload = multipart_ref(&self.destination, id);
         let completing = self
             .assembly
             .complete(&destination, &upload, &self.checkpoint, doubt);
@@ -362,7 +361,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
             for (number, group) in groups.into_iter().enumerate() {
                 let name = self.names.joint(self.checkpoint.run, level, number)?;
                 let assembly = self.assembly.clone();
-                let destination = destination(&part_object(&self.object, name, 0));
+                let destination = part_object(&self.destination, name);
                 let pieces = pieces[group].to_vec();
                 work.push(async move { assembly.to_the_end(join(&assembly, destination, &pieces)).await });
             }
@@ -378,7 +377,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     /// The last step, under the preconditions that were asked for. Where none say which generation is to be replaced, it is
     /// the one that is there: so that a lost answer never makes two.
     async fn compose(&mut self, pieces: &[Piece]) -> Result<Described, StripedError> {
-        let destination = self.destination();
+        let destination = self.destination.clone();
         let whole = Content::of(pieces.iter().map(|piece| &piece.is));
         let asked = destination.preconditions.if_generation_match;
         // An earlier process may have sent it.

@@ -3,24 +3,10 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::super::NewObject;
 use gcsd_types::{Destination, MultipartRef, ObjectName, Preconditions};
 
-/// What is composed in the end.
-pub(super) fn destination(object: &NewObject) -> Destination {
-    Destination {
-        preconditions: object.preconditions,
-        user_project: object.user_project.clone(),
-        kms_key_name: object.kms_key_name.clone(),
-        predefined_acl: object.predefined_acl.clone(),
-        metadata: object.metadata.clone(),
-        key: object.key.clone(),
-        ..Destination::new(object.bucket.clone(), object.object.clone())
-    }
-}
-
 /// The multipart upload of `object` that GCS calls `id`.
-pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
+pub(super) fn multipart_ref(object: &Destination, id: &str) -> MultipartRef {
     MultipartRef {
         bucket: object.bucket.clone(),
         object: object.object.clone(),
@@ -32,12 +18,12 @@ pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
 
 /// A temporary object: of what the object shall be, it has what decides where and how its bytes lie at GCS, and nothing
 /// that could keep it from being deleted.
-pub(super) fn part_object(object: &NewObject, name: ObjectName, size: u64) -> NewObject {
-    NewObject {
+pub(super) fn part_object(object: &Destination, name: ObjectName) -> Destination {
+    Destination {
         object: name,
-        size: Some(size),
         preconditions: Preconditions::default(),
         predefined_acl: None,
+        fields: None,
         metadata: storage_class(&object.metadata),
         ..object.clone()
     }

@@ -20,7 +20,6 @@ use super::layout::Layout;
 use super::names::{self, Names};
 use super::options::{StripedOptions, StripedOptionsError, Via};
 use super::route::Route;
-use super::temporary::destination;
 use gcsd_types::{ObjectInfo, Preconditions};
 
 /// An object that is there, and has the size and the checksum of the source.
@@ -99,15 +98,19 @@ impl StripedUpload {
         retries: &RetryPolicy,
     ) -> Result<StripedAborted, StripedOptionsError> {
         let checkpoint = checkpoint.taken_over()?;
-        let names = Names::new(&object.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
+        let names = Names::new(
+            &object.destination.object,
+            checkpoint.prefix.as_deref(),
+            &checkpoint.id,
+        )?;
         let assembly = Assembly {
             route,
             retries: retries.clone(),
             board: Arc::new(Board::new(checkpoint.parts.len())),
             stop: CancellationToken::new(),
         };
-        let clearing = Clearing::new(assembly, names, destination(object), checkpoint);
-        Ok(Box::pin(clearing.abort(object)).await)
+        let clearing = Clearing::new(assembly, names, object.destination.clone(), checkpoint);
+        Ok(Box::pin(clearing.abort()).await)
     }
 
     fn spawn<R: Route>(
@@ -118,24 +121,25 @@ impl StripedUpload {
         keep: impl Keep,
         checkpoint: StripedCheckpoint,
     ) -> Result<Self, StripedOptionsError> {
+        let destination = object.destination;
         let connections = options.connections;
         if !(1..=StripedOptions::MAX_CONNECTIONS).contains(&connections) {
             return Err(StripedOptionsError::Connections(connections));
         }
-        let conditions = &object.preconditions;
+        let conditions = &destination.preconditions;
         if checkpoint.via == Via::Multipart && *conditions != Preconditions::default() {
             return Err(StripedOptionsError::AnyPrecondition);
         }
         if conditions.if_generation_not_match.is_some() || conditions.if_metageneration_not_match.is_some() {
             return Err(StripedOptionsError::Precondition);
         }
-        let names = Names::new(&object.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
+        let names = Names::new(&destination.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
         let board = Arc::new(Board::new(checkpoint.parts.len()));
         let reports = board.watch();
         let stop = CancellationToken::new();
         let engine = Engine {
             source: Arc::new(source),
-            object,
+            destination,
             names,
             connections,
             keep,
@@ -223,8 +227,8 @@ async fn run<R: Route, S: Rereadable + Sync, K: Keep>(mut engine: Engine<R, S, K
         // To attach once more would take the parts from whoever goes on with them.
         Some(failure) => Box::pin(unknown(Some(failure.clone()))),
         None => {
-            let (clearing, object) = (engine.clearing(), engine.object);
-            Box::pin(async move { clearing.abort(&object).await })
+            let clearing = engine.clearing();
+            Box::pin(async move { clearing.abort().await })
         }
     };
     Ended { result, clear }
