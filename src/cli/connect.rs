@@ -65,7 +65,7 @@ impl Daemon {
     /// The daemons of the list, of which one could be reached and answered a Hello.
     pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
         let daemons = self.daemons()?;
-        daemons.keep(self.open().await?);
+        daemons.release(self.open().await?);
         Ok(daemons)
     }
 

@@ -196,7 +196,7 @@ impl Download {
                 offset: span.start - first,
             };
             let download = Self {
-                daemons: self.daemons.from(number),
+                daemons: self.daemons.starting_at(number),
                 ..self.clone()
             };
             let bar = bar.clone();

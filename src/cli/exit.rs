@@ -308,7 +308,7 @@ impl From<&StripedError> for Failure {
             StripedError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
             StripedError::Unverified { .. } => (Exit::Failed, "unverified", None),
             StripedError::Changed(_) => (Exit::Failed, "source_changed", Some(UNTOUCHED)),
-            StripedError::Keep { .. } => (Exit::Failed, "io", None),
+            StripedError::Checkpoint { .. } => (Exit::Failed, "io", None),
             _ => (Exit::Failed, "failed", None),
         };
         Self::new(exit, name, error).advise_if(advice)

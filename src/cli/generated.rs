@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use gcsd_client::{BodySource, NextPiece, Rereadable};
+use gcsd_client::{BodySource, NextPiece, ReplaySource};
 
 /// How much is made at a time, in bytes: a multiple of 8.
 const PIECE: u64 = 256 * 1024;
@@ -10,7 +10,7 @@ const PIECE: u64 = 256 * 1024;
 /// So many bytes, in which no two places are alike.
 pub(super) struct Generated(pub(super) u64);
 
-impl Rereadable for Generated {
+impl ReplaySource for Generated {
     fn size(&self) -> u64 {
         self.0
     }

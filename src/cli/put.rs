@@ -20,12 +20,12 @@ use super::put_many::{ManyArgs, Several};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::Signals;
-use super::stripes::{PartMeter, Stripes, leftovers};
+use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, units};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, FileSource, Left, ReliableUpload, ReliableWriter, Rereadable as _,
-    StripedAborted, StripedUpload, ViaDaemon,
+    Aborted, Checkpoint, DaemonRoute, FileSource, Leftovers, ReliableUpload, ReliableWriter,
+    ReplaySource as _, StripedAborted, StripedUpload, ViaDaemon,
 };
 use gcsd_types::Crc32c;
 
@@ -267,7 +267,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let aborted = match resume::begun_before(path, url)? {
         Begun::Whole(token) => StripedAborted {
             object: ReliableUpload::discard(ViaDaemon::through(daemons, object), token, retries).await,
-            left: Left::default(),
+            leftovers: Leftovers::default(),
         },
         Begun::Striped(checkpoint) => {
             let route = DaemonRoute::new(daemons);
@@ -275,7 +275,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
             discarded.map_err(Failure::usage)?
         }
     };
-    let left = leftovers(url, &aborted.left);
+    let left = describe_leftovers(url, &aborted.leftovers);
     let untold = match &aborted.object {
         Aborted::Unknown { failure } => failure.as_ref().map(Failure::from),
         _ => None,
@@ -304,7 +304,7 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
             eprintln!("gcsd: {line}");
         }
     }
-    if let Some(line) = leftovers(url, &uploaded.left) {
+    if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
         eprintln!("gcsd: {line}");
     }
     if args.json {

@@ -17,7 +17,8 @@ use super::gs_url::GsUrl;
 use super::temporary::{PRIVATE, Temporary};
 use super::upload::Why;
 use gcsd_client::{
-    Checkpoint, FileSource, Keep, NewObject, Report, Rereadable as _, StripedCheckpoint, Token, UploadError,
+    Checkpoint, CheckpointStore, FileSource, NewObject, ReplaySource as _, Report, StripedCheckpoint, Token,
+    UploadError,
 };
 use gcsd_wire::Kind;
 
@@ -145,8 +146,8 @@ impl StateFile {
 }
 
 /// The state of an upload in parts.
-impl Keep for StateFile {
-    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+impl CheckpointStore for StateFile {
+    async fn save(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
         let (file, checkpoint) = (self.clone(), checkpoint.clone());
         let written = tokio::task::spawn_blocking(move || file.write(Begun::Striped(checkpoint)));
         written.await.map_err(io::Error::other)?

@@ -11,10 +11,10 @@ use super::pipe::Pipe;
 use super::recovered::tell;
 use super::resume::Resume;
 use super::retries::Patience;
-use super::stripes::leftovers;
+use super::stripes::describe_leftovers;
 use gcsd_client::{
-    Aborted, BodySource, Left, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
-    Striped, StripedAborted, StripedError, StripedUpload, UploadError,
+    Aborted, BodySource, Leftovers, NextPiece, ReliableUpload, ReliableWriter, ReplaySource, Report,
+    SourceChanged, Striped, StripedAborted, StripedError, StripedUpload, UploadError,
 };
 use gcsd_types::ObjectInfo;
 use gcsd_wire::Kind;
@@ -26,7 +26,7 @@ pub(super) struct Uploaded {
     /// What it went through.
     pub(super) report: Report,
     /// What could not be cleared up.
-    pub(super) left: Left,
+    pub(super) leftovers: Leftovers,
 }
 
 /// Why an upload failed.
@@ -85,11 +85,11 @@ impl Upload {
         let reports = self.reports();
         let (failure, why) = tokio::select! {
             result = self.finish(telling.bar) => match result {
-                Ok(Striped { object, left }) => {
+                Ok(Striped { object, leftovers }) => {
                     let report = reports.borrow().clone();
                     // Where something is left, the same command again clears it up.
-                    resume.filter(|_| left.is_empty()).map_or(Ok(()), Resume::remove)?;
-                    return Ok(Uploaded { object, report, left });
+                    resume.filter(|_| leftovers.is_empty()).map_or(Ok(()), Resume::remove)?;
+                    return Ok(Uploaded { object, report, leftovers });
                 }
                 Err((failure, why)) => (failure.or_at(telling.url), why),
             },
@@ -116,7 +116,7 @@ impl Upload {
             false => ("nothing was uploaded".to_owned(), None),
             true => {
                 let aborted = self.abort().await;
-                let left = leftovers(telling.url, &aborted.left);
+                let left = describe_leftovers(telling.url, &aborted.leftovers);
                 (cleared_up(aborted.object), left)
             }
         };
@@ -163,7 +163,7 @@ impl Upload {
         match finished.map_err(Why::Whole) {
             Ok(object) => Ok(Striped {
                 object,
-                left: Left::default(),
+                leftovers: Leftovers::default(),
             }),
             Err(why) => Err((Failure::from(&why), Some(why))),
         }
@@ -175,8 +175,8 @@ impl Upload {
             Self::Piped(writer, _) => writer.abort().await,
             Self::Striped(upload) => return upload.abort().await,
         };
-        let left = Left::default();
-        StripedAborted { object, left }
+        let leftovers = Leftovers::default();
+        StripedAborted { object, leftovers }
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) struct Metered<R> {
     pub(super) bar: ProgressBar,
 }
 
-impl<R: Rereadable> Rereadable for Metered<R> {
+impl<R: ReplaySource> ReplaySource for Metered<R> {
     fn size(&self) -> u64 {
         self.source.size()
     }

@@ -229,7 +229,7 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
                     "{error}"
                 );
                 let aborted = soon(upload.abort()).await;
-                assert!(aborted.left.is_empty(), "{aborted:?}");
+                assert!(aborted.leftovers.is_empty(), "{aborted:?}");
                 assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
                 assert!(daemon.object("object").await == theirs[..]);
                 clean(&daemon, &["object"]).await;
@@ -360,6 +360,6 @@ async fn a_part_that_is_refused_ends_the_upload() {
     assert!(error.to_string().starts_with("part "), "{error}");
     let aborted = soon(upload.abort()).await;
     assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
-    assert!(aborted.left.is_empty(), "{aborted:?}");
+    assert!(aborted.leftovers.is_empty(), "{aborted:?}");
     clean(&daemon, &[]).await;
 }

@@ -52,12 +52,12 @@ pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
     Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
-    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,
-    Rereadable, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
+    Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use striped::{
-    DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
-    StripedOptionsError, StripedUpload, Via,
+    CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
+    StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};

@@ -88,8 +88,8 @@ pub trait OpenUpload: Send + 'static {
     /// The object's size, where it was told to GCS: GCS finishes an upload that has that many bytes.
     fn size(&self) -> Option<u64>;
 
-    /// Whether an upload takes all its bytes in one request, the last, and nothing of one that failed.
-    fn at_once(&self) -> bool {
+    /// Whether all bytes go in one request, the last, of which nothing is persisted where it fails.
+    fn single_request(&self) -> bool {
         false
     }
 

@@ -22,7 +22,7 @@ use super::upload::Metered;
 use super::{progress, recovered, units};
 use devgcs;
 use gcsd_client::{
-    Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
+    Address, Daemons, FileSource, Options, ReliableUpload, ReplaySource, RetryPolicy, ViaDaemon,
 };
 use gcsd_wire::object::ObjectRef;
 use gcsd_wire::start_upload;

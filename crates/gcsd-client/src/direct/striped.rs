@@ -7,7 +7,7 @@ use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRe
 use gcsd_wire::{Kind, Retry};
 
 use super::{Direct, Feed};
-use crate::striped::{Described, Named, PartWriter, Route, Stored, UploadOne};
+use crate::striped::{PartId, PartWriter, Route, StoredObject, StoredPart, UploadPart};
 use crate::{Body, Failure, NewObject, OpenUpload, Token};
 use gcsd_types::Crc32c;
 
@@ -47,11 +47,11 @@ impl Route for Gcs {
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> Result<Described, Failure> {
+    ) -> Result<StoredObject, Failure> {
         described(self.compose_objects(destination, sources).await)
     }
 
-    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Failure> {
         described(self.stat_object(object).await)
     }
 
@@ -70,21 +70,21 @@ impl Route for Gcs {
     }
 }
 
-fn described(answer: Result<Answered<Object>, Error>) -> Result<Described, Failure> {
+fn described(answer: Result<Answered<Object>, Error>) -> Result<StoredObject, Failure> {
     let Object { info, json } = answer.map_err(Failed::from)?.answer;
-    Ok(Described { info, json })
+    Ok(StoredObject { info, json })
 }
 
 /// A part straight to GCS.
 #[derive(Debug, Clone)]
 pub struct DirectPart {
     gcs: Gcs,
-    part: Named,
+    part: PartId,
 }
 
 impl DirectPart {
     pub(super) fn new(gcs: Gcs, of: MultipartRef, number: u32) -> Self {
-        let part = Named { of, number };
+        let part = PartId { of, number };
         Self { gcs, part }
     }
 }
@@ -96,7 +96,7 @@ impl OpenUpload for DirectPart {
         None
     }
 
-    fn at_once(&self) -> bool {
+    fn single_request(&self) -> bool {
         true
     }
 
@@ -110,8 +110,8 @@ impl OpenUpload for DirectPart {
     }
 }
 
-impl UploadOne for Gcs {
-    async fn upload_one(&self, part: &Named, crc32c: Crc32c, body: Body) -> Result<Stored, Failure> {
+impl UploadPart for Gcs {
+    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Failure> {
         let Some(len) = body.len.and_then(|len| u64::try_from(len).ok()) else {
             let text = "the body is longer than any part, or has no length";
             return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
@@ -122,7 +122,7 @@ impl UploadOne for Gcs {
             return Err(Failure::source(&error));
         }
         let etag = uploaded.map_err(Failed::from)?.answer;
-        Ok(Stored {
+        Ok(StoredPart {
             received: lease.received(),
             received_crc32c: lease.crc32c(),
             etag,

@@ -84,6 +84,6 @@ pub use read_error::ReadError;
 pub use reader::ReliableReader;
 pub use report::Report;
 pub use requests::{GivenUp, ReliableRequests};
-pub use source::{FileSource, Rereadable, SourceChanged};
+pub use source::{FileSource, ReplaySource, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;

@@ -144,7 +144,7 @@ impl Way {
     /// The read is at its end: somebody else may have the connection.
     fn let_go(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.daemons.keep(connection);
+            self.daemons.release(connection);
         }
     }
 

@@ -16,7 +16,7 @@ use gcsd_types::{CHUNK_ALIGNMENT, Crc32c};
 const LAST: u64 = 4 * CHUNK_ALIGNMENT;
 
 /// Bytes that can be read again from any offset, and are the same each time.
-pub trait Rereadable: Send + 'static {
+pub trait ReplaySource: Send + 'static {
     /// How many there are.
     fn size(&self) -> u64;
 
@@ -81,7 +81,7 @@ fn modified(metadata: &Metadata) -> Modified {
     (metadata.mtime(), metadata.mtime_nsec())
 }
 
-impl Rereadable for FileSource {
+impl ReplaySource for FileSource {
     fn size(&self) -> u64 {
         self.size
     }
@@ -109,7 +109,7 @@ impl Rereadable for FileSource {
 }
 
 /// Bytes in memory, given as they lie there.
-impl Rereadable for Bytes {
+impl ReplaySource for Bytes {
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -151,7 +151,7 @@ pub(super) struct Reread<R> {
     changed: Option<SourceChanged>,
 }
 
-impl<R: Rereadable> Reread<R> {
+impl<R: ReplaySource> Reread<R> {
     /// All of `source`, of which the first `from` bytes are known to sum up to `crc32c`.
     pub(super) fn new(source: R, from: u64, crc32c: Crc32c, declared: Option<u64>) -> Self {
         Self {
@@ -169,8 +169,8 @@ impl<R: Rereadable> Reread<R> {
     }
 
     /// Whether all bytes go with one request, whose checksum is therefore read before.
-    pub(super) fn at_once(self, at_once: bool) -> Self {
-        let last = if at_once { u64::MAX } else { LAST };
+    pub(super) fn single_request(self, single_request: bool) -> Self {
+        let last = if single_request { u64::MAX } else { LAST };
         Self { last, ..self }
     }
 
@@ -236,7 +236,7 @@ impl<R: Rereadable> Reread<R> {
     }
 }
 
-impl<R: Rereadable + Sync> Supply for Reread<R> {
+impl<R: ReplaySource + Sync> Supply for Reread<R> {
     fn view(&self) -> View {
         View {
             from: 0,
@@ -462,7 +462,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_is_shorter_than_it_said_is_an_error() {
         struct Short;
-        impl Rereadable for Short {
+        impl ReplaySource for Short {
             fn size(&self) -> u64 {
                 10
             }

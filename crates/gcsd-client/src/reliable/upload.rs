@@ -17,7 +17,7 @@ use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::Recovery;
 use super::report::Report;
-use super::source::{Reread, Rereadable};
+use super::source::{ReplaySource, Reread};
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 
@@ -36,8 +36,9 @@ pub struct ReliableUpload {
 
 impl ReliableUpload {
     /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
-    pub fn start<U: OpenUpload>(open: U, source: impl Rereadable + Sync, retries: RetryPolicy) -> Self {
-        let supply = Reread::new(source, 0, Crc32c::default(), open.size()).at_once(open.at_once());
+    pub fn start<U: OpenUpload>(open: U, source: impl ReplaySource + Sync, retries: RetryPolicy) -> Self {
+        let supply =
+            Reread::new(source, 0, Crc32c::default(), open.size()).single_request(open.single_request());
         let recovery = Recovery::new(retries.max_restarts);
         Self::spawn(open, supply, recovery, None, retries)
     }
@@ -45,7 +46,7 @@ impl ReliableUpload {
     /// Goes on with an upload that another process began with the same `source`.
     pub fn resume<U: OpenUpload>(
         open: U,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         checkpoint: Checkpoint,
         retries: RetryPolicy,
     ) -> Self {
@@ -54,7 +55,7 @@ impl ReliableUpload {
             offset,
             crc32c,
         } = checkpoint;
-        let supply = Reread::new(source, offset, crc32c, open.size()).at_once(open.at_once());
+        let supply = Reread::new(source, offset, crc32c, open.size()).single_request(open.single_request());
         let recovery = Recovery::resumed(offset, retries.max_restarts);
         Self::spawn(open, supply, recovery, Some(token), retries)
     }

@@ -14,7 +14,7 @@ use super::checkpoint::{Part, StripedCheckpoint};
 use super::error::StripedError;
 use super::names::Names;
 use super::requests::{again, reliably};
-use super::route::{Described, Route};
+use super::route::{Route, StoredObject};
 use gcsd_types::{ComposeSource, Crc32c, Destination, ObjectInfo, ObjectName, ObjectRef};
 use gcsd_wire::Kind;
 
@@ -47,7 +47,7 @@ impl Content {
     }
 
     /// Whether `object` holds it, and was composed of as many parts where GCS says of how many.
-    pub(super) fn is(&self, object: &Described) -> bool {
+    pub(super) fn is(&self, object: &StoredObject) -> bool {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Composite {
@@ -66,7 +66,7 @@ impl Content {
 /// What came of a composition.
 pub(super) enum Composed {
     /// The object is there. It is yet to be verified.
-    Made(Described),
+    Made(StoredObject),
     /// Another one has taken the place of what was to be replaced.
     Overtaken(Failure),
 }
@@ -102,7 +102,7 @@ impl<R: Route> Assembly<R> {
     }
 
     /// The live version of an object, or one generation of it; `None` where there is none.
-    pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<Described>, UploadError> {
+    pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, UploadError> {
         let look = || self.route.stat(object);
         match reliably(&self.retries, self.retries.budget, &self.board, look).await {
             Ok(found) => Ok(Some(found)),
@@ -168,9 +168,9 @@ impl<R: Route> Assembly<R> {
     pub(super) async fn verify(
         &self,
         destination: &Destination,
-        object: Described,
+        object: StoredObject,
         whole: Content,
-    ) -> Result<Described, StripedError> {
+    ) -> Result<StoredObject, StripedError> {
         if whole.fits(&object.info) {
             return Ok(object);
         }

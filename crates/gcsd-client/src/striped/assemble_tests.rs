@@ -82,11 +82,11 @@ impl Route for Fake {
         unreachable!("nothing is uploaded")
     }
 
-    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<Described, Failure> {
+    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<StoredObject, Failure> {
         unreachable!("nothing is composed")
     }
 
-    async fn stat(&self, _object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, _object: &ObjectRef) -> Result<StoredObject, Failure> {
         let mut looks = self.looks.lock().expect("not poisoned");
         let seen = match looks.len() {
             1 => looks[0],
@@ -106,9 +106,9 @@ impl Route for Fake {
     }
 }
 
-fn described(info: ObjectInfo) -> Described {
+fn described(info: ObjectInfo) -> StoredObject {
     let json = Bytes::new();
-    Described { info, json }
+    StoredObject { info, json }
 }
 
 fn info(generation: u64, size: u64, crc32c: Option<u32>) -> ObjectInfo {

@@ -123,27 +123,27 @@ impl StripedCheckpoint {
     }
 }
 
-/// Where a striped upload keeps its checkpoint.
+/// Saves the checkpoints of a striped upload.
 ///
-/// It is kept before the first part begins, whenever a part begins or ends, and before the object is composed; the
-/// upload does not go on before that is done.
-pub trait Keep: Send + Sync + 'static {
-    /// Keeps `checkpoint` in place of the one before. An error ends the upload.
-    fn keep(&mut self, checkpoint: &StripedCheckpoint) -> impl Future<Output = io::Result<()>> + Send;
+/// One is saved before the first part begins, whenever a part begins or ends, and before the object is composed; the
+/// upload waits until that is done.
+pub trait CheckpointStore: Send + Sync + 'static {
+    /// Replaces the checkpoint saved before. An error ends the upload.
+    fn save(&mut self, checkpoint: &StripedCheckpoint) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Keeps nothing.
-impl Keep for () {
-    async fn keep(&mut self, _checkpoint: &StripedCheckpoint) -> io::Result<()> {
+/// Saves nothing.
+impl CheckpointStore for () {
+    async fn save(&mut self, _checkpoint: &StripedCheckpoint) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Keeps it where there is a place.
-impl<K: Keep> Keep for Option<K> {
-    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+/// Saves nothing where there is no store.
+impl<S: CheckpointStore> CheckpointStore for Option<S> {
+    async fn save(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
         match self {
-            Some(keep) => keep.keep(checkpoint).await,
+            Some(store) => store.save(checkpoint).await,
             None => Ok(()),
         }
     }

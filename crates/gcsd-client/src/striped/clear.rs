@@ -22,7 +22,7 @@ const MAX_PAGES: usize = 100;
 
 /// What is left of an upload after it was cleared up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Left {
+pub struct Leftovers {
     /// Temporary objects that could not be deleted.
     pub objects: Vec<ObjectName>,
     /// Why there may be more: what there is could not be listed, or not in time. Their names begin with
@@ -32,7 +32,7 @@ pub struct Left {
     pub prefix: String,
 }
 
-impl Left {
+impl Leftovers {
     /// Nothing is left.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.unsure.is_none()
@@ -45,7 +45,7 @@ pub struct StripedAborted {
     /// What became of the object.
     pub object: Aborted,
     /// What could not be cleared up.
-    pub left: Left,
+    pub leftovers: Leftovers,
 }
 
 /// What is to be cleared up.
@@ -76,42 +76,43 @@ impl<R: Route> Clearing<R> {
     }
 
     /// Deletes the temporary objects that are known of, and where `search` says so, those that are found.
-    pub(super) async fn delete(&self, search: bool) -> Left {
-        let mut left = Left::default();
+    pub(super) async fn delete(&self, search: bool) -> Leftovers {
+        let mut leftovers = Leftovers::default();
         if self.checkpoint.via == Via::Compose {
-            self.names.prefix().clone_into(&mut left.prefix);
+            self.names.prefix().clone_into(&mut leftovers.prefix);
         }
         // A request that fails is made again for as long as an abort may take. There is a bound on all of them, too.
         let objects = u32::try_from(self.checkpoint.parts.len()).unwrap_or(u32::MAX);
         let patience = self.assembly.retries.abort_budget;
         let patience = patience.saturating_add(Duration::from_millis(250).saturating_mul(objects));
-        if timeout(patience, self.delete_all(search, &mut left))
+        if timeout(patience, self.delete_all(search, &mut leftovers))
             .await
             .is_err()
         {
             let text = "what is left could not be deleted in time";
-            left.unsure = Some(Failure::local("unanswered", Retry::Same, text));
+            leftovers.unsure = Some(Failure::local("unanswered", Retry::Same, text));
         }
-        left
+        leftovers
     }
 
-    async fn delete_all(&self, search: bool, left: &mut Left) {
+    async fn delete_all(&self, search: bool, leftovers: &mut Leftovers) {
         let mut known = self.joints.clone();
         let parts = self.checkpoint.parts.iter().enumerate();
         known.extend(parts.filter_map(|(number, part)| match part {
             Part::Done { run, generation, .. } => Some((self.names.part(*run, number).ok()?, *generation)),
             _ => None,
         }));
-        left.objects = self.delete_these(known).await;
+        leftovers.objects = self.delete_these(known).await;
         if !search || self.checkpoint.via == Via::Multipart {
             return;
         }
         match self.find().await {
-            Ok(found) => left.objects = self.delete_these(found).await,
+            Ok(found) => leftovers.objects = self.delete_these(found).await,
             Err(error) => {
                 let failure = error.failure().cloned();
                 let text = error.to_string();
-                left.unsure = Some(failure.unwrap_or_else(|| Failure::local("failed", Retry::Never, text)));
+                leftovers.unsure =
+                    Some(failure.unwrap_or_else(|| Failure::local("failed", Retry::Never, text)));
             }
         }
     }
@@ -161,21 +162,21 @@ impl<R: Route> Clearing<R> {
     pub(super) async fn abort(self) -> StripedAborted {
         // First, so that none of them makes an object any more that would have to be deleted.
         let uncancelled = self.cancel_uploads().await;
-        let mut left = self.delete(true).await;
+        let mut leftovers = self.delete(true).await;
         let unaborted = self.abort_multipart().await;
-        left.unsure = left.unsure.or(uncancelled).or(unaborted);
+        leftovers.unsure = leftovers.unsure.or(uncancelled).or(unaborted);
         // Without its parts, the object can be composed no more: what is seen now stays so.
         let aborted = match (self.in_doubt, self.checkpoint.replaces) {
-            (true, Some(replaces)) => self.look_for_object(replaces, &left).await,
+            (true, Some(replaces)) => self.look_for_object(replaces, &leftovers).await,
             _ => Aborted::Cancelled,
         };
         StripedAborted {
             object: aborted,
-            left,
+            leftovers,
         }
     }
 
-    async fn look_for_object(&self, replaces: u64, left: &Left) -> Aborted {
+    async fn look_for_object(&self, replaces: u64, leftovers: &Leftovers) -> Aborted {
         let Some(whole) = self.checkpoint.content() else {
             return Aborted::Cancelled;
         };
@@ -185,9 +186,9 @@ impl<R: Route> Clearing<R> {
                     generation: found.info.generation,
                 }
             }
-            Ok(_) if left.is_empty() => Aborted::Cancelled,
+            Ok(_) if leftovers.is_empty() => Aborted::Cancelled,
             Ok(_) => Aborted::Unknown {
-                failure: left.unsure.clone(),
+                failure: leftovers.unsure.clone(),
             },
             Err(error) => Aborted::Unknown {
                 failure: error.failure().cloned(),

@@ -6,7 +6,7 @@ use super::assemble::{Assembly, place};
 use super::checkpoint::{Part, StripedCheckpoint};
 use super::error::StripedError;
 use super::requests::{again, reliably};
-use super::route::{Described, Route};
+use super::route::{Route, StoredObject};
 use gcsd_types::{self, Destination, MultipartRef, ObjectRef};
 use gcsd_wire::{Kind, Retry};
 
@@ -33,7 +33,7 @@ impl<R: Route> Assembly<R> {
         upload: &MultipartRef,
         checkpoint: &StripedCheckpoint,
         mut doubt: bool,
-    ) -> Result<Described, StripedError> {
+    ) -> Result<StoredObject, StripedError> {
         let failed = |error| StripedError::Request {
             what: "the parts could not be made an object",
             error: Box::new(error),
@@ -42,7 +42,7 @@ impl<R: Route> Assembly<R> {
             return Err(StripedError::Stopped);
         };
         let is_new =
-            |found: &Described| checkpoint.replaces != Some(found.info.generation) && whole.is(found);
+            |found: &StoredObject| checkpoint.replaces != Some(found.info.generation) && whole.is(found);
         let parts = checkpoint.sent();
         let there = place(destination);
         let mut backoff = Backoff::new(&self.retries, self.retries.budget);

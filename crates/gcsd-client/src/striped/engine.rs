@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::super::{Failure, NewObject, Rereadable, UploadError};
+use super::super::{Failure, NewObject, ReplaySource, UploadError};
 use super::assemble::{Assembly, Composed, Content, Piece, place};
-use super::checkpoint::{Keep, Part, StripedCheckpoint};
+use super::checkpoint::{CheckpointStore, Part, StripedCheckpoint};
 use super::clear::Clearing;
 use super::error::StripedError;
 use super::layout::groups;
@@ -16,7 +16,7 @@ use super::names::Names;
 use super::options::{StripedOptions, Via};
 use super::part::{self, Job};
 use super::requests::several;
-use super::route::{Described, Route};
+use super::route::{Route, StoredObject};
 use super::section::Section;
 use super::temporary::{multipart_ref, part_object};
 use super::upload::Striped;
@@ -33,7 +33,7 @@ pub(super) struct Engine<R, S, K> {
     pub(super) destination: Destination,
     pub(super) names: Names,
     pub(super) connections: usize,
-    pub(super) keep: K,
+    pub(super) store: K,
     pub(super) assembly: Assembly<R>,
     pub(super) checkpoint: StripedCheckpoint,
     /// Of what was composed on the way, the generations.
@@ -42,7 +42,7 @@ pub(super) struct Engine<R, S, K> {
     pub(super) in_doubt: bool,
 }
 
-impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
+impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
     /// Runs until the object is there and verified, nothing helps any more, or it is stopped.
     pub(super) async fn drive(&mut self) -> Result<Striped, StripedError> {
         let resumed = self.checkpoint.run > 0;
@@ -67,10 +67,10 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         self.in_doubt = false;
         self.assembly.board.finished(object.json.clone());
         let unsure = resumed || self.assembly.board.recovered() > 0;
-        let left = self.clearing().delete(unsure).await;
+        let leftovers = self.clearing().delete(unsure).await;
         Ok(Striped {
             object: object.info,
-            left,
+            leftovers,
         })
     }
 
@@ -88,7 +88,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     }
 
     /// The object that an earlier process composed before it ended.
-    async fn composed_before(&self) -> Result<Option<Described>, StripedError> {
+    async fn composed_before(&self) -> Result<Option<StoredObject>, StripedError> {
         let Some(replaced) = self.checkpoint.replaces else {
             return Ok(None);
         };
@@ -99,7 +99,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
         Ok(found.filter(|found| found.info.generation != replaced && whole.is(found)))
     }
 
-    async fn look(&self, object: &ObjectRef) -> Result<Option<Described>, StripedError> {
+    async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, StripedError> {
         let looked = self.assembly.look(object);
         let looked = self.assembly.stop.run_until_cancelled(looked).await;
         looked
@@ -185,8 +185,8 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     }
 
     async fn save(&mut self) -> Result<(), StripedError> {
-        let kept = self.keep.keep(&self.checkpoint).await;
-        kept.map_err(|error| StripedError::keep(&error))
+        let saved = self.store.save(&self.checkpoint).await;
+        saved.map_err(|error| StripedError::checkpoint(&error))
     }
 
     /// Uploads what is not there, so many parts at once as there are connections.
@@ -333,7 +333,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     }
 
     /// Has GCS make the object of the parts of its multipart upload.
-    async fn complete(&mut self, id: &str) -> Result<Described, StripedError> {
+    async fn complete(&mut self, id: &str) -> Result<StoredObject, StripedError> {
         let destination = self.destination.clone();
         let doubt = self.checkpoint.replaces.is_some();
         if !doubt {
@@ -350,7 +350,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
     }
 
     /// Makes the object of the parts.
-    async fn assemble(&mut self) -> Result<Described, StripedError> {
+    async fn assemble(&mut self) -> Result<StoredObject, StripedError> {
         if let Some(id) = self.checkpoint.multipart.clone() {
             return self.complete(&id).await;
         }
@@ -376,7 +376,7 @@ impl<R: Route, S: Rereadable + Sync, K: Keep> Engine<R, S, K> {
 
     /// The last step, under the preconditions that were asked for. Where none say which generation is to be replaced, it is
     /// the one that is there: so that a lost answer never makes two.
-    async fn compose(&mut self, pieces: &[Piece]) -> Result<Described, StripedError> {
+    async fn compose(&mut self, pieces: &[Piece]) -> Result<StoredObject, StripedError> {
         let destination = self.destination.clone();
         let whole = Content::of(pieces.iter().map(|piece| &piece.is));
         let asked = destination.preconditions.if_generation_match;

@@ -62,7 +62,7 @@ pub enum StripedError {
     Name(#[from] NameError),
     /// The checkpoint could not be kept.
     #[error("what a later run needs to go on could not be kept: {message}")]
-    Keep {
+    Checkpoint {
         /// The kind of the I/O error.
         kind: io::ErrorKind,
         /// Its text.
@@ -74,8 +74,8 @@ pub enum StripedError {
 }
 
 impl StripedError {
-    pub(super) fn keep(error: &io::Error) -> Self {
-        Self::Keep {
+    pub(super) fn checkpoint(error: &io::Error) -> Self {
+        Self::Checkpoint {
             kind: error.kind(),
             message: error.to_string(),
         }

@@ -25,7 +25,7 @@
 //! # What is left behind
 //!
 //! Nothing, however it ends: temporary objects are deleted when the object is there and when the upload is
-//! [aborted](StripedUpload::abort). Where the process is killed, the last [`StripedCheckpoint`] that it [kept](Keep) lets
+//! [aborted](StripedUpload::abort). Where the process is killed, the last [`StripedCheckpoint`] that it [saved](CheckpointStore) lets
 //! another one [go on](StripedUpload::resume), which clears up in the end, or [clear up](StripedUpload::discard) at once.
 //!
 //! Composing is what can happen unseen: an answer can be lost. The generation that the object replaces is therefore always a
@@ -49,13 +49,13 @@ mod section;
 mod temporary;
 mod upload;
 
-pub use checkpoint::{Keep, StripedCheckpoint};
-pub use clear::{Left, StripedAborted};
+pub use checkpoint::{CheckpointStore, StripedCheckpoint};
+pub use clear::{Leftovers, StripedAborted};
 pub use error::StripedError;
 pub use multipart_part::DaemonPart;
 #[cfg(feature = "direct")]
-pub(crate) use multipart_part::{NO_TOKEN, Named, PartWriter, Stored, UploadOne};
+pub(crate) use multipart_part::{NO_TOKEN, PartId, PartWriter, StoredPart, UploadPart};
 pub use names::{NoRandom, PART_SUFFIX};
 pub use options::{StripedOptions, StripedOptionsError, Via};
-pub use route::{DaemonRoute, Described, Route};
+pub use route::{DaemonRoute, Route, StoredObject};
 pub use upload::{Striped, StripedUpload};

@@ -13,7 +13,7 @@ pub(crate) const NO_TOKEN: &str = "part";
 
 /// Part `number` of an upload.
 #[derive(Debug, Clone)]
-pub struct Named {
+pub struct PartId {
     pub(crate) of: MultipartRef,
     pub(crate) number: u32,
 }
@@ -22,12 +22,12 @@ pub struct Named {
 #[derive(Debug, Clone)]
 pub struct DaemonPart {
     daemons: Daemons,
-    part: Named,
+    part: PartId,
 }
 
 impl DaemonPart {
     pub(super) fn new(daemons: Daemons, of: MultipartRef, number: u32) -> Self {
-        let part = Named { of, number };
+        let part = PartId { of, number };
         Self { daemons, part }
     }
 }
@@ -39,7 +39,7 @@ impl OpenUpload for DaemonPart {
         None
     }
 
-    fn at_once(&self) -> bool {
+    fn single_request(&self) -> bool {
         true
     }
 
@@ -55,25 +55,25 @@ impl OpenUpload for DaemonPart {
 }
 
 /// What GCS holds of a part that was uploaded.
-pub struct Stored {
+pub struct StoredPart {
     pub(crate) received: u64,
     pub(crate) received_crc32c: Crc32c,
     pub(crate) etag: String,
 }
 
 /// The one request, either way.
-pub trait UploadOne: Send + Sync + 'static {
+pub trait UploadPart: Send + Sync + 'static {
     /// Makes it.
-    fn upload_one(
+    fn upload_part(
         &self,
-        part: &Named,
+        part: &PartId,
         crc32c: Crc32c,
         body: Body,
-    ) -> impl Future<Output = Result<Stored, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredPart, Failure>> + Send;
 }
 
-impl UploadOne for Connection {
-    async fn upload_one(&self, part: &Named, crc32c: Crc32c, body: Body) -> Result<Stored, Failure> {
+impl UploadPart for Connection {
+    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Failure> {
         let args = upload_part::Args {
             of: part.of.clone(),
             part_number: part.number,
@@ -86,7 +86,7 @@ impl UploadOne for Connection {
             }
             failure
         })?;
-        Ok(Stored {
+        Ok(StoredPart {
             received: reply.args.received,
             received_crc32c: reply.args.received_crc32c,
             etag: reply.args.etag,
@@ -98,13 +98,13 @@ impl UploadOne for Connection {
 #[derive(Debug)]
 pub struct PartWriter<W> {
     way: W,
-    part: Named,
+    part: PartId,
     /// What it became.
     stored: Option<(ObjectInfo, Bytes)>,
 }
 
 impl<W> PartWriter<W> {
-    pub(crate) fn new(way: W, part: Named) -> Self {
+    pub(crate) fn new(way: W, part: PartId) -> Self {
         Self {
             way,
             part,
@@ -113,13 +113,13 @@ impl<W> PartWriter<W> {
     }
 }
 
-impl<W: UploadOne> UnreliableWriter for PartWriter<W> {
+impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
         let (0, Some(Last { total, crc32c })) = (offset, last) else {
             let text = "a part goes in one request";
             return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
         };
-        let stored = self.way.upload_one(&self.part, crc32c, body).await?;
+        let stored = self.way.upload_part(&self.part, crc32c, body).await?;
         // GCS was told the checksum, and keeps no part that differs.
         let info = ObjectInfo {
             size: total,

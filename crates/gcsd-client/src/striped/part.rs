@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    Checkpoint, OpenUpload, ReliableUpload, Report, Rereadable, RetryPolicy, Token, UploadError,
+    Checkpoint, OpenUpload, ReliableUpload, ReplaySource, Report, RetryPolicy, Token, UploadError,
 };
 use super::board::Board;
 use super::section::Section;
@@ -57,7 +57,7 @@ pub(super) struct Ended {
     pub(super) resource: Option<Bytes>,
 }
 
-impl<U: OpenUpload, S: Rereadable + Sync> Job<U, S> {
+impl<U: OpenUpload, S: ReplaySource + Sync> Job<U, S> {
     /// Uploads it, unless it is halted: then what is committed stays, for who has the token.
     pub(super) async fn run(self) -> Ended {
         let mut upload = match self.token {

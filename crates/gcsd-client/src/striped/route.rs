@@ -15,7 +15,7 @@ use gcsd_wire::{
 
 /// An object, as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
+pub struct StoredObject {
     /// The fields that a program needs.
     pub info: ObjectInfo,
     /// GCS's JSON resource, as it came.
@@ -57,10 +57,10 @@ pub trait Route: Clone + Send + Sync + 'static {
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> impl Future<Output = Result<Described, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredObject, Failure>> + Send;
 
     /// What GCS says of an object.
-    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<Described, Failure>> + Send;
+    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<StoredObject, Failure>> + Send;
 
     /// Deletes an object, or one generation of it.
     fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -106,7 +106,7 @@ impl DaemonRoute {
                 return Ok(connection.clone());
             }
             let daemons = shared.daemons.clone();
-            shared.daemons = daemons.from(1);
+            shared.daemons = daemons.starting_at(1);
             daemons
         };
         // Where several come here at once, the last connection is the one that is shared.
@@ -122,7 +122,7 @@ impl Route for DaemonRoute {
     type Parts = DaemonPart;
 
     fn part(&self, lane: usize, upload: MultipartRef, number: u32) -> DaemonPart {
-        DaemonPart::new(self.daemons.from(lane), upload, number)
+        DaemonPart::new(self.daemons.starting_at(lane), upload, number)
     }
 
     async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
@@ -151,29 +151,29 @@ impl Route for DaemonRoute {
     }
 
     fn uploads(&self, lane: usize, object: NewObject) -> ViaDaemon {
-        ViaDaemon::through(self.daemons.from(lane), object)
+        ViaDaemon::through(self.daemons.starting_at(lane), object)
     }
 
     async fn compose(
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> Result<Described, Failure> {
+    ) -> Result<StoredObject, Failure> {
         let args = compose_objects::Args {
             destination: destination.clone(),
             sources: sources.to_vec(),
         };
         let reply = self.connection().await?.compose_objects(&args).await?;
-        Ok(Described {
+        Ok(StoredObject {
             info: reply.args.object,
             json: reply.json,
         })
     }
 
-    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Failure> {
         let args = stat_object::Args { of: object.clone() };
         let reply = self.connection().await?.stat_object(&args).await?;
-        Ok(Described {
+        Ok(StoredObject {
             info: reply.args.object,
             json: reply.json,
         })

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Aborted, NewObject, Report, Rereadable, RetryPolicy};
+use super::super::{Aborted, NewObject, ReplaySource, Report, RetryPolicy};
 use super::assemble::Assembly;
 use super::board::Board;
-use super::checkpoint::{Keep, StripedCheckpoint};
-use super::clear::{Clearing, Left, StripedAborted};
+use super::checkpoint::{CheckpointStore, StripedCheckpoint};
+use super::clear::{Clearing, Leftovers, StripedAborted};
 use super::engine::Engine;
 use super::error::StripedError;
 use super::layout::Layout;
@@ -28,7 +28,7 @@ pub struct Striped {
     /// The object.
     pub object: ObjectInfo,
     /// Temporary objects that could not be deleted.
-    pub left: Left,
+    pub leftovers: Leftovers,
 }
 
 /// An upload of one source in parts, over several connections.
@@ -56,9 +56,9 @@ impl StripedUpload {
     pub fn start<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
     ) -> Result<Self, StripedOptionsError> {
         let layout = Layout::new(source.size(), options.connections, options.part_size);
         let (via, parts, part_size) = (options.via, layout.parts(), layout.part_size);
@@ -70,7 +70,7 @@ impl StripedUpload {
             });
         }
         let checkpoint = StripedCheckpoint::new(names::id()?, options.part_prefix.clone(), via, layout);
-        Self::spawn(route, object, source, options, keep, checkpoint)
+        Self::spawn(route, object, source, options, store, checkpoint)
     }
 
     /// Goes on with an upload that another process began with the same `source` and `object`. What of `options` was
@@ -78,16 +78,16 @@ impl StripedUpload {
     pub fn resume<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         checkpoint: StripedCheckpoint,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
     ) -> Result<Self, StripedOptionsError> {
         let checkpoint = checkpoint.taken_over()?;
         if checkpoint.size != source.size() {
             return Err(StripedOptionsError::Checkpoint("the source has another size"));
         }
-        Self::spawn(route, object, source, options, keep, checkpoint)
+        Self::spawn(route, object, source, options, store, checkpoint)
     }
 
     /// Clears up what another process left of an upload to `object`, and makes sure that it makes no object any more.
@@ -116,9 +116,9 @@ impl StripedUpload {
     fn spawn<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
         checkpoint: StripedCheckpoint,
     ) -> Result<Self, StripedOptionsError> {
         let destination = object.destination;
@@ -142,7 +142,7 @@ impl StripedUpload {
             destination,
             names,
             connections,
-            keep,
+            store,
             assembly: Assembly {
                 route,
                 retries: options.retries.clone(),
@@ -162,7 +162,7 @@ impl StripedUpload {
     }
 
     /// Waits until the object is there, and is compared with what was sent: one that is returned has the size and the
-    /// checksum of the source. The temporary objects are gone then, too, or in [`Striped::left`].
+    /// checksum of the source. The temporary objects are gone then, too, or in [`Striped::leftovers`].
     ///
     /// Cancel safe.
     pub async fn wait(&mut self) -> Result<Striped, StripedError> {
@@ -176,11 +176,11 @@ impl StripedUpload {
         self.end().await;
         match self.ended.take() {
             Some(ended) => match ended.result {
-                Ok(Striped { object, left }) => StripedAborted {
+                Ok(Striped { object, leftovers }) => StripedAborted {
                     object: Aborted::AlreadyFinished {
                         generation: object.generation,
                     },
-                    left,
+                    leftovers,
                 },
                 Err(_) => ended.clear.await,
             },
@@ -220,7 +220,7 @@ impl fmt::Debug for StripedUpload {
     }
 }
 
-async fn run<R: Route, S: Rereadable + Sync, K: Keep>(mut engine: Engine<R, S, K>) -> Ended {
+async fn run<R: Route, S: ReplaySource + Sync, K: CheckpointStore>(mut engine: Engine<R, S, K>) -> Ended {
     let result = engine.drive().await;
     let taken_over = result.as_ref().err().and_then(StripedError::taken_over);
     let clear: Pin<Box<dyn Future<Output = StripedAborted> + Send>> = match taken_over {
@@ -239,9 +239,9 @@ async fn unknown(failure: Option<super::super::Failure>) -> StripedAborted {
         object: Aborted::Unknown {
             failure: failure.clone(),
         },
-        left: Left {
+        leftovers: Leftovers {
             unsure: failure,
-            ..Left::default()
+            ..Leftovers::default()
         },
     }
 }
