@@ -17,7 +17,6 @@ use super::temporary::Temporary;
 use super::writing::{Region, Writing};
 use gcsd_client::{Daemons, ReadError, ReadRequest, ReliableReader, ReliableRequests, Report, RetryPolicy};
 use gcsd_types::{ByteRange, Crc32c, ObjectInfo, Preconditions};
-use gcsd_wire::stat_object;
 
 /// The fewest bytes that are worth a connection of their own.
 const LEAST: u64 = 1 << 20;
@@ -148,10 +147,7 @@ impl Download {
         if self.connections < 2 || request.decompress {
             return Ok(None);
         }
-        let stat = stat_object::Args {
-            of: request.object.clone(),
-        };
-        let object = self.requests.stat(&stat).await?.args.object;
+        let object = self.requests.stat(&request.object).await?.info;
         let whole = resolve(request.range, object.size);
         let count = self
             .connections

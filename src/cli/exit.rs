@@ -201,7 +201,7 @@ impl From<gcsd_client::Error> for Failure {
             gcsd_client::Error::Daemon(answer) => of_status(answer.status),
             gcsd_client::Error::Connection(_) => Exit::Temporary,
             gcsd_client::Error::Damaged { .. } => Exit::Differs,
-            gcsd_client::Error::Source(_) | gcsd_client::Error::Request(_) => Exit::Failed,
+            _ => Exit::Failed,
         };
         let advice = match &error {
             gcsd_client::Error::Daemon(answer) => of_kind(answer.status),
@@ -357,15 +357,13 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line_that_begins_with_its_name() {
-        let error = Error::Daemon(Box::new(DaemonError {
-            opcode: Some(Opcode::StatObject),
-            status: Status::new(Kind::NotFound, Retry::Never),
-            http_status: 404,
-            reply: ErrorReply {
-                message: "No such object".into(),
-                ..ErrorReply::default()
-            },
-        }));
+        let reply = ErrorReply {
+            message: "No such object".into(),
+            ..ErrorReply::default()
+        };
+        let status = Status::new(Kind::NotFound, Retry::Never);
+        let answer = DaemonError::new(Some(Opcode::StatObject), status, 404, reply);
+        let error = Error::Daemon(Box::new(answer));
         let failure = Failure::from(error).at("gs://b/o");
         assert_eq!(
             failure.to_string(),

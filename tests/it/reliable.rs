@@ -271,11 +271,7 @@ async fn another_process_goes_on_through_another_daemon() {
         .expect("good options");
     soon(writer.write_bytes(bytes.slice(from..))).await.expect("room");
     check(&first, "resumed", &bytes, soon(writer.complete()).await).await;
-    let start = Checkpoint {
-        token,
-        offset: 0,
-        crc32c: Crc32c::default(),
-    };
+    let start = Checkpoint::from(token);
     let upload = ReliableUpload::resume(
         through(&second, tcp(), "resumed"),
         bytes.clone(),

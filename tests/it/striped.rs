@@ -61,10 +61,8 @@ async fn any_number_of_parts_both_ways() {
 async fn an_empty_source_is_an_empty_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::new();
-    let options = StripedOptions {
-        part_size: None,
-        ..options(1)
-    };
+    let mut options = options(1);
+    options.part_size = None;
     let mut upload = begin(through(&daemon, tcp()), new_object("empty"), &bytes, &options);
     let striped = soon(upload.wait()).await.expect("an object");
     check(&daemon, "empty", &bytes, 1, &striped).await;
@@ -80,10 +78,7 @@ async fn what_the_object_shall_be_only_the_object_is() {
         predefined_acl: Some("private".into()),
         ..new_object("a/object").destination
     };
-    let options = StripedOptions {
-        part_prefix: Some("tmp/".into()),
-        ..options(1000)
-    };
+    let options = options(1000).with_part_prefix("tmp/");
     let _held_up = begin(
         through(&daemon, tcp()),
         object.into(),
@@ -128,10 +123,7 @@ async fn options_that_cannot_work_are_refused() {
     };
     let any = Preconditions::default();
     for connections in [0, 65] {
-        let options = StripedOptions {
-            connections,
-            ..options(1000)
-        };
+        let options = options(1000).with_connections(connections);
         assert_eq!(start(options, any), StripedOptionsError::Connections(connections));
     }
     let least = start(options(4), any);
@@ -151,10 +143,7 @@ async fn options_that_cannot_work_are_refused() {
         ..any
     };
     assert_eq!(start(options(1000), not), StripedOptionsError::Precondition);
-    let prefixed = StripedOptions {
-        part_prefix: Some("a\rb".into()),
-        ..options(1000)
-    };
+    let prefixed = options(1000).with_part_prefix("a\rb");
     assert!(matches!(start(prefixed, any), StripedOptionsError::Name(_)));
     assert!(daemon.devgcs.inspect().calls.is_empty());
 }
@@ -323,10 +312,7 @@ async fn connections_are_spread_over_the_daemons() {
     let counting = Arc::new(FaultyConnector::new(tcp(), "off".parse().expect("a plan")));
     let route = DaemonRoute::new(daemons(&addresses, counting.clone()));
     let bytes = Bytes::from(pattern(6000));
-    let options = StripedOptions {
-        connections: 6,
-        ..options(1000)
-    };
+    let options = options(1000).with_connections(6);
     // One of them is gone for good.
     second.stopped().await;
     let mut upload = begin(route, new_object("object"), &bytes, &options);

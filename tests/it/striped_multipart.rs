@@ -29,10 +29,7 @@ async fn daemon_with(faults: &str) -> Daemon {
 }
 
 fn multipart() -> StripedOptions {
-    StripedOptions {
-        via: Via::Multipart,
-        ..options(PART)
-    }
+    options(PART).with_via(Via::Multipart)
 }
 
 /// Three parts, the last of them small.
@@ -132,10 +129,7 @@ async fn what_cannot_be_is_refused() {
         ..Preconditions::default()
     };
     assert_eq!(start(&multipart(), only_if), StripedOptionsError::AnyPrecondition);
-    let small = StripedOptions {
-        part_size: Some(PART as u64 - 1),
-        ..multipart()
-    };
+    let small = multipart().with_part_size(PART as u64 - 1);
     let refused = start(&small, Preconditions::default());
     assert!(
         matches!(refused, StripedOptionsError::Parts { least, .. } if least == PART as u64),

@@ -11,6 +11,7 @@ use gcsd_wire::{ErrorReply, Kind, Opcode, Retry, Status};
 
 /// Why a request has no successful reply.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The daemon answered that the request failed.
     #[error("{0}")]
@@ -105,6 +106,7 @@ impl From<Error> for io::Error {
 
 /// A daemon's answer that a request failed.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DaemonError {
     /// What was asked; `None` where the daemon could not read the request.
     pub opcode: Option<Opcode>,
@@ -114,6 +116,18 @@ pub struct DaemonError {
     pub http_status: u16,
     /// What else the daemon knows.
     pub reply: ErrorReply,
+}
+
+impl DaemonError {
+    /// What a daemon answered to `opcode`.
+    pub fn new(opcode: Option<Opcode>, status: Status, http_status: u16, reply: ErrorReply) -> Self {
+        Self {
+            opcode,
+            status,
+            http_status,
+            reply,
+        }
+    }
 }
 
 impl fmt::Display for DaemonError {
@@ -136,6 +150,7 @@ impl fmt::Display for DaemonError {
 /// A connection that was over before a request's reply came.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
+#[non_exhaustive]
 pub struct Lost {
     /// Why it is over.
     pub reason: Reason,
@@ -145,6 +160,7 @@ pub struct Lost {
 
 /// Why a connection is over.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum Reason {
     /// It could not be made.
     #[error("no connection to {address}: {error}")]
@@ -198,6 +214,7 @@ impl Reason {
 
 /// A request that cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Its args are longer than the daemon takes.
     #[error("the request has {len} bytes of args (names, metadata), and the daemon takes {max}")]

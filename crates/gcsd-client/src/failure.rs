@@ -9,6 +9,7 @@ use gcsd_wire::{ErrorReply, Kind, Retry, Status};
 
 /// Why an [`UnreliableWriter`](super::UnreliableWriter) did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// What to do next. Where the connection is over too, it asks for another one, whatever the status says.
     pub retry: Retry,

@@ -25,6 +25,7 @@ mod error;
 mod failure;
 mod file_body;
 mod in_flight;
+mod new_object;
 mod object_reader;
 mod options;
 mod pieces;
@@ -33,6 +34,7 @@ mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod stored_object;
 pub mod striped;
 mod via_daemon;
 mod writer;
@@ -47,6 +49,7 @@ pub use error::one_line;
 pub use error::{DaemonError, Error, Lost, Reason, RequestError};
 pub use failure::Failure;
 pub use file_body::FileBody;
+pub use new_object::NewObject;
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
@@ -55,9 +58,17 @@ pub use reliable::{
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
     Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use stored_object::StoredObject;
 pub use striped::{
     CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
     StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
-pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+
+pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
+pub use gcsd_types::{
+    BucketName, BucketQuery, BucketUrl, ByteRange, ComposeSource, Crc32c, Destination, EncryptionKey, GsUrl,
+    NameError, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, UrlError,
+};
+pub use gcsd_wire::{Kind, Layer, Opcode, Retry, Status};

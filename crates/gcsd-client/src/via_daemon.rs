@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
-use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
-use super::{Address, Body, Daemons, Error, Failure, Options};
+use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use super::{Address, Body, Daemons, Error, Failure, NewObject, Options};
 use gcsd_net::SharedConnector;
-use gcsd_wire::{Retry, attach_upload, finish_upload, write_at};
+use gcsd_wire::{Retry, attach_upload, finish_upload, progress, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -45,7 +45,9 @@ impl OpenUpload for ViaDaemon {
     async fn start(&mut self) -> Result<(DaemonWriter, Token), Failure> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
-        let started = connection.start_upload(upload, &self.object).await?;
+        let started = connection
+            .start_upload(upload, &self.object.clone().into())
+            .await?;
         Ok((
             DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
@@ -82,12 +84,12 @@ impl DaemonWriter {
     }
 
     /// Keeps what a reply says of the finished object.
-    fn answered(&mut self, reply: Result<Reply<Progress>, Error>) -> Result<Progress, Failure> {
+    fn answered(&mut self, reply: Result<Reply<progress::Progress>, Error>) -> Result<Progress, Failure> {
         let reply = reply.map_err(|error| self.failed(error))?;
         if reply.args.object.is_some() {
             self.resource = Some(reply.json);
         }
-        Ok(reply.args)
+        Ok(reply.args.into())
     }
 
     /// A failure that took the connection with it, as a refused body does that is too long to be skipped, asks for
@@ -128,7 +130,7 @@ impl UnreliableWriter for DaemonWriter {
 
     async fn cancel(&mut self) -> Result<Cancelled, Failure> {
         let reply = self.connection.cancel_upload(self.upload).await;
-        Ok(reply.map_err(|error| self.failed(error))?.args)
+        Ok(reply.map_err(|error| self.failed(error))?.args.into())
     }
 
     fn resource(&self) -> Option<Bytes> {

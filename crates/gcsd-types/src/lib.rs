@@ -25,6 +25,7 @@ mod object;
 mod preconditions;
 mod range;
 mod rewrite;
+mod url;
 
 pub use bucket::{BucketInfo, BucketQuery, BucketRef};
 pub use checksum::Crc32c;
@@ -36,6 +37,7 @@ pub use object::{ComposeSource, Destination, ObjectInfo, ObjectRef};
 pub use preconditions::Preconditions;
 pub use range::ByteRange;
 pub use rewrite::{Rewrite, Rewritten};
+pub use url::{BucketUrl, GsUrl, UrlError};
 
 /// The granularity in which GCS persists an upload: 256 KiB.
 ///

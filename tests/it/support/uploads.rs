@@ -55,24 +55,19 @@ pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
 
 /// Tries again at once: the tests have no time.
 pub(crate) fn retries() -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(4),
-        cap: Duration::from_millis(50),
-        budget: PATIENCE,
-        abort_budget: PATIENCE,
-        seed: Some(4743),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(4), Duration::from_millis(50))
+        .with_budget(PATIENCE)
+        .with_abort_budget(PATIENCE)
+        .with_seed(4743)
 }
 
 /// Small chunks, so that little makes much happen.
 pub(crate) fn small_chunks() -> WriterOptions {
-    WriterOptions {
-        min_chunk: 256 << 10,
-        max_chunk: 512 << 10,
-        max_held: 1 << 20,
-        retries: retries(),
-    }
+    WriterOptions::default()
+        .with_chunks(256 << 10, 512 << 10)
+        .with_max_held(1 << 20)
+        .with_retries(retries())
 }
 
 /// Either way, as one type.

@@ -5,9 +5,9 @@ mod striped;
 
 use bytes::Bytes;
 
-use crate::Failure;
 use crate::body::Body;
-use crate::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::{Failure, NewObject};
 use feed::Feed;
 use gcsd_failure::Failure as Failed;
 use gcsd_gcs::upload::{Range, Reported, Upload};

@@ -12,6 +12,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 /// No object appeared, except where the text says so. What is committed stays at GCS for a week: where
 /// [`is_resumable`](Self::is_resumable), a checkpoint brings it back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UploadError {
     /// A request was refused, and would be again.
     #[error("{0}")]

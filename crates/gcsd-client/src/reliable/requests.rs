@@ -9,17 +9,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::super::connection::{Connection, Reply};
-use super::super::{Daemons, Error, Failure};
+use super::super::{Daemons, Error, Failure, StoredObject};
 use super::backoff::{Backoff, Verdict};
 use super::options::RetryPolicy;
 use super::report::Report;
-use gcsd_types::{ObjectInfo, Page, Rewrite};
+use gcsd_types::{ComposeSource, Destination, ObjectRef, Page, Rewrite};
 use gcsd_wire::{
     Kind, Retry, compose_objects, delete_object, list_buckets, list_objects, rewrite_object, stat_object,
 };
 
 /// A request that is not made again: it was refused, or had failed for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GivenUp {
     /// The last failure.
     pub failure: Failure,
@@ -130,13 +131,15 @@ impl ReliableRequests {
     }
 
     /// What GCS says of an object.
-    pub async fn stat(&self, args: &stat_object::Args) -> Result<Reply<stat_object::Reply>, GivenUp> {
+    pub async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, GivenUp> {
+        let args = &stat_object::Args { of: object.clone() };
         let request = |connection: Connection| async move { connection.stat_object(args).await };
-        self.make(request).await.map_err(|(given_up, _)| given_up)
+        let described = self.make(request).await.map_err(|(given_up, _)| given_up)?;
+        Ok(described.into())
     }
 
     /// One page of a bucket's objects, and GCS's JSON, which names them.
-    pub async fn list(&self, args: &list_objects::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list(&self, args: &list_objects::Args) -> Result<Reply<Page>, GivenUp> {
         let request = |connection: Connection| async move { connection.list_objects(args).await };
         self.make(request).await.map_err(|(given_up, _)| given_up)
     }
@@ -145,7 +148,8 @@ impl ReliableRequests {
     ///
     /// An object that is not found once a try has ended without an answer counts as deleted. Where the request names no
     /// generation, another object that has appeared in between can be deleted in place of the first.
-    pub async fn delete(&self, args: &delete_object::Args) -> Result<(), GivenUp> {
+    pub async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
+        let args = &delete_object::Args { of: object.clone() };
         let request = |connection: Connection| async move { connection.delete_object(args).await };
         match self.make(request).await {
             Err((given_up, true)) if given_up.failure.is(Kind::NotFound) => Ok(()),
@@ -159,16 +163,22 @@ impl ReliableRequests {
     /// where the bucket keeps them; or a precondition that held fails, since the object is there by then.
     pub async fn compose(
         &self,
-        args: &compose_objects::Args,
-    ) -> Result<Reply<compose_objects::Reply>, GivenUp> {
+        destination: &Destination,
+        sources: &[ComposeSource],
+    ) -> Result<StoredObject, GivenUp> {
+        let args = &compose_objects::Args {
+            destination: destination.clone(),
+            sources: sources.to_vec(),
+        };
         let request = |connection: Connection| async move { connection.compose_objects(args).await };
-        self.make(request).await.map_err(|(given_up, _)| given_up)
+        let described = self.make(request).await.map_err(|(given_up, _)| given_up)?;
+        Ok(described.into())
     }
 
-    /// Copies an object, in as many steps as GCS takes. Returns the copy, and GCS's JSON of it.
+    /// Copies an object, in as many steps as GCS takes. Returns the copy.
     ///
     /// After a try that ended without an answer, the same can happen as to [`compose`](Self::compose).
-    pub async fn copy(&self, mut rewrite: Rewrite) -> Result<Reply<ObjectInfo>, GivenUp> {
+    pub async fn copy(&self, mut rewrite: Rewrite) -> Result<StoredObject, GivenUp> {
         let mut idle = 0;
         let mut before = 0;
         loop {
@@ -183,7 +193,7 @@ impl ReliableRequests {
             let Reply { args: reply, json } = step;
             rewrite = *args.rewrite;
             match (reply.rewritten.object, reply.rewritten.token) {
-                (Some(args), _) => return Ok(Reply { args, json }),
+                (Some(info), _) => return Ok(StoredObject { info, json }),
                 (None, token @ Some(_)) => rewrite.token = token,
                 (None, None) => return Err(GivenUp::of("a copy ended without an object")),
             }
@@ -200,7 +210,7 @@ impl ReliableRequests {
     }
 
     /// One page of a project's buckets, and GCS's JSON, which names them.
-    pub async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
         let request = |connection: Connection| async move { connection.list_buckets(args).await };
         self.make(request).await.map_err(|(given_up, _)| given_up)
     }

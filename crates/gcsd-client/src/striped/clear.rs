@@ -22,6 +22,7 @@ const MAX_PAGES: usize = 100;
 
 /// What is left of an upload after it was cleared up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Leftovers {
     /// Temporary objects that could not be deleted.
     pub objects: Vec<ObjectName>,
@@ -41,11 +42,20 @@ impl Leftovers {
 
 /// What an abort of a striped upload found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StripedAborted {
     /// What became of the object.
     pub object: Aborted,
     /// What could not be cleared up.
     pub leftovers: Leftovers,
+}
+
+/// An upload in one piece, without temporary objects.
+impl From<Aborted> for StripedAborted {
+    fn from(object: Aborted) -> Self {
+        let leftovers = Leftovers::default();
+        Self { object, leftovers }
+    }
 }
 
 /// What is to be cleared up.

@@ -10,6 +10,7 @@ use gcsd_types::{Crc32c, NameError, ObjectInfo};
 /// No object appeared, except where the text says so. Temporary objects and open uploads of parts stay until
 /// [`StripedUpload::abort`](super::StripedUpload::abort) or another process clears them up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StripedError {
     /// A part could not be uploaded.
     #[error("part {number} of {parts}: {error}")]

@@ -5,22 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+pub use super::super::StoredObject;
 use super::super::{Connection, Daemons, Failure, NewObject, OpenUpload, ViaDaemon};
 use super::multipart_part::DaemonPart;
-use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectInfo, ObjectQuery, ObjectRef, Page, Part};
+use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{
     abort_multipart, complete_multipart, compose_objects, delete_object, list_objects, start_multipart,
     stat_object,
 };
-
-/// An object, as GCS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredObject {
-    /// The fields that a program needs.
-    pub info: ObjectInfo,
-    /// GCS's JSON resource, as it came.
-    pub json: Bytes,
-}
 
 /// What a striped upload asks for. Each request is made once; whoever calls recovers.
 pub trait Route: Clone + Send + Sync + 'static {

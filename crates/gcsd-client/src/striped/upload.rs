@@ -24,11 +24,20 @@ use gcsd_types::{ObjectInfo, Preconditions};
 
 /// An object that is there, and has the size and the checksum of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Striped {
     /// The object.
     pub object: ObjectInfo,
     /// Temporary objects that could not be deleted.
     pub leftovers: Leftovers,
+}
+
+/// An object that was uploaded in one piece, without temporary objects.
+impl From<ObjectInfo> for Striped {
+    fn from(object: ObjectInfo) -> Self {
+        let leftovers = Leftovers::default();
+        Self { object, leftovers }
+    }
 }
 
 /// An upload of one source in parts, over several connections.
