@@ -163,7 +163,7 @@ async fn rewrite(
                     "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
                 }))
             }
-            Err(given_up) if skips && given_up.failure.is(Kind::PreconditionFailed) => {
+            Err(given_up) if skips && given_up.error().is(Kind::PreconditionFailed) => {
                 Outcome::Skipped("its copy would replace an object (--no-clobber)")
             }
             Err(given_up) => Outcome::Failed(given_up.into()),

@@ -272,7 +272,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     };
     let left = describe_leftovers(url, &aborted.leftovers);
     let untold = match &aborted.object {
-        Aborted::Unknown { failure } => failure.as_ref().map(Failure::from),
+        Aborted::Unknown { error } => error.as_ref().map(Failure::from),
         _ => None,
     };
     let end = cleared_up(aborted.object);

@@ -12,9 +12,10 @@ use super::recovered::tell;
 use super::resume::Resume;
 use super::retries::Patience;
 use super::stripes::describe_leftovers;
+use super::upload_failure::UploadFailure;
 use gcsd_client::{
     Aborted, BodySource, Leftovers, NextPiece, ReliableUpload, ReliableWriter, ReplaySource, Report,
-    SourceChanged, Striped, StripedAborted, StripedError, StripedUpload, UploadError,
+    SourceChanged, Striped, StripedAborted, StripedUpload,
 };
 use gcsd_types::ObjectInfo;
 use gcsd_wire::Kind;
@@ -27,32 +28,6 @@ pub(super) struct Uploaded {
     pub(super) report: Report,
     /// What could not be cleared up.
     pub(super) leftovers: Leftovers,
-}
-
-/// Why an upload failed.
-#[derive(Debug)]
-pub(super) enum Why {
-    Whole(UploadError),
-    Striped(StripedError),
-}
-
-impl Why {
-    /// The error of the one upload or request that it is about.
-    pub(super) fn cause(&self) -> Option<&UploadError> {
-        match self {
-            Self::Whole(error) => Some(error),
-            Self::Striped(error) => error.cause(),
-        }
-    }
-}
-
-impl From<&Why> for Failure {
-    fn from(why: &Why) -> Self {
-        match why {
-            Why::Whole(error) => error.into(),
-            Why::Striped(error) => error.into(),
-        }
-    }
 }
 
 /// An upload under way.
@@ -106,7 +81,7 @@ impl Upload {
         let started = striped || reports.borrow().checkpoint.is_some();
         if let Some(resume) = &resume
             && started
-            && resume.is_of_use(&failure, why.as_ref())
+            && resume.can_continue(&failure, why.as_ref())
         {
             return Err(resume.explain(failure, why.as_ref()).or_at(telling.url));
         }
@@ -140,11 +115,11 @@ impl Upload {
         }
     }
 
-    async fn finish(&mut self, bar: &ProgressBar) -> Result<Striped, (Failure, Option<Why>)> {
+    async fn finish(&mut self, bar: &ProgressBar) -> Result<Striped, (Failure, Option<UploadFailure>)> {
         let finished = match self {
             Self::Whole(upload) => upload.wait().await,
             Self::Striped(upload) => {
-                let striped = upload.wait().await.map_err(Why::Striped);
+                let striped = upload.wait().await.map_err(UploadFailure::Striped);
                 return striped.map_err(|why| (Failure::from(&why), Some(why)));
             }
             Self::Piped(writer, pipe) => loop {
@@ -160,7 +135,7 @@ impl Upload {
                 bar.inc(len);
             },
         };
-        match finished.map_err(Why::Whole) {
+        match finished.map_err(UploadFailure::Whole) {
             Ok(object) => Ok(object.into()),
             Err(why) => Err((Failure::from(&why), Some(why))),
         }
@@ -193,13 +168,13 @@ pub(super) fn cleared_up(aborted: Aborted) -> String {
         Aborted::AlreadyFinished { generation } => {
             format!("the object was made all the same, as generation {generation}")
         }
-        Aborted::Unknown { failure: None } => {
+        Aborted::Unknown { error: None } => {
             "GCS knows nothing of the upload any more: 'gcsd stat' tells whether there is an object".to_owned()
         }
-        Aborted::Unknown { failure: Some(failure) } if failure.is(Kind::Fenced) => {
+        Aborted::Unknown { error: Some(error) } if error.is(Kind::Fenced) => {
             "whoever has it now may finish it".to_owned()
         }
-        Aborted::Unknown { failure: Some(_) } => {
+        Aborted::Unknown { error: Some(_) } => {
             "the upload could not be cancelled; GCS forgets it within a week, and 'gcsd stat' tells whether there is an object"
                 .to_owned()
         }

@@ -276,11 +276,7 @@ async fn a_range_without_a_byte_is_refused_rather_than_read_to_the_end() {
         let request = ReadRequest::new(object_ref("object")).with_range(5..end);
         let mut reader = ReliableReader::new(through(&daemon, tcp()), request, &retries());
         let error = soon(reader.next()).await.expect_err("nothing is asked for");
-        assert_eq!(
-            error.failure().map(|failure| failure.name),
-            Some("bad_request"),
-            "{error}"
-        );
+        assert_eq!(error.request().map(Error::name), Some("bad_request"), "{error}");
     }
     assert_eq!(daemon.devgcs.inspect().count(CallKind::ReadObject), 0);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use devgcs::{CallKind, SessionPhase};
 use gcsd_client::{
-    Aborted, Checkpoint, FileSource, OpenUpload, ReliableUpload, ReliableWriter, Report, UploadError,
+    Aborted, Checkpoint, Error, FileSource, OpenUpload, ReliableUpload, ReliableWriter, Report, UploadError,
 };
 use gcsd_fault::{FaultyConnector, Plan};
 use gcsd_net::SharedConnector;
@@ -364,10 +364,12 @@ async fn a_refusal_is_told_with_its_reason() {
     let open = via_daemon(&[daemon.address], tcp(), object);
     let (result, _) = write(open, &Bytes::from_static(b"x")).await;
     let error = result.expect_err("there is no such generation");
-    let failure = error.failure().expect("a request failed");
+    let Some(Error::Status(status)) = error.request() else {
+        panic!("no request was refused: {error}");
+    };
     assert_eq!(
-        (failure.name, failure.http_status),
-        ("precondition_failed", Some(412))
+        (status.status.name(), status.http_status),
+        ("precondition_failed", 412)
     );
     assert!(error.to_string().starts_with("precondition_failed"), "{error}");
 }

@@ -264,7 +264,7 @@ async fn who_cannot_be_helped_is_told_at_once() {
     let daemons = daemons(&[daemon.address], tcp());
     let (_, result, _) = read(daemons.clone(), request("missing", Range::From(0))).await;
     let error = result.expect_err("it is not there");
-    let name = error.failure().map(|failure| failure.name);
+    let name = error.request().map(|request| request.name());
     assert_eq!(
         (name, error.to_string().contains("gave up")),
         (Some("not_found"), false)
@@ -273,7 +273,7 @@ async fn who_cannot_be_helped_is_told_at_once() {
     let (_, result, _) = read(daemons, request("object", Range::From(4))).await;
     let error = result.expect_err("beyond the end");
     assert_eq!(
-        error.failure().map(|failure| failure.name),
+        error.request().map(|request| request.name()),
         Some("range_not_satisfiable")
     );
 }

@@ -173,8 +173,8 @@ async fn preconditions_hold_for_the_object() {
         let error = soon(put(wrong).wait()).await.expect_err("it is there");
         assert!(
             error
-                .failure()
-                .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                .request()
+                .is_some_and(|error| error.is(Kind::PreconditionFailed)),
             "{error}"
         );
     }
@@ -213,8 +213,8 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
                 let error = result.expect_err("it is there");
                 assert!(
                     error
-                        .failure()
-                        .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                        .request()
+                        .is_some_and(|error| error.is(Kind::PreconditionFailed)),
                     "{error}"
                 );
                 let aborted = soon(upload.abort()).await;

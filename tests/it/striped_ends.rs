@@ -112,7 +112,7 @@ async fn a_source_that_changes_becomes_no_object() {
     let error = soon(upload.wait()).await.expect_err("it changed");
     let changed = match &error {
         StripedError::Changed(_) => true,
-        error => matches!(error.cause(), Some(UploadError::Changed(_))),
+        error => matches!(error.part(), Some(UploadError::Changed(_))),
     };
     assert!(changed, "{error}");
     assert!(!error.is_resumable());
@@ -308,13 +308,10 @@ async fn whoever_goes_on_takes_the_parts_from_who_is_still_at_it() {
     );
     let mut second = second.expect("it fits");
     let error = soon(first.wait()).await.expect_err("taken over");
-    assert!(
-        matches!(error.cause(), Some(UploadError::TakenOver(_))),
-        "{error}"
-    );
+    assert!(matches!(error.part(), Some(UploadError::TakenOver(_))), "{error}");
     let aborted = soon(first.abort()).await;
     assert!(
-        matches!(aborted.object, Aborted::Unknown { failure: Some(_) }),
+        matches!(aborted.object, Aborted::Unknown { error: Some(_) }),
         "{aborted:?}"
     );
     let striped = soon(second.wait()).await.expect("the owner is unharmed");

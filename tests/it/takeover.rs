@@ -54,15 +54,13 @@ async fn a_writer_that_is_taken_over_gives_way() {
         soon(async { while reports.changed().await.is_ok() {} }).await;
         if abort {
             match soon(writer.abort()).await {
-                Aborted::Unknown {
-                    failure: Some(failure),
-                } => assert!(failure.is(Kind::Fenced)),
+                Aborted::Unknown { error: Some(failure) } => assert!(failure.is(Kind::Fenced)),
                 other => panic!("{other:?}"),
             }
         } else {
             let error = soon(writer.complete()).await.expect_err("taken over");
             assert!(matches!(error, UploadError::TakenOver(_)), "{error}");
-            assert!(error.to_string().contains("somebody else"), "{error}");
+            assert!(error.to_string().contains("another client"), "{error}");
         }
         // The owner goes on, unharmed.
         let committed = owner.call(1, query_upload()).await.progress().committed;

@@ -10,8 +10,9 @@ use tokio::task::AbortHandle;
 
 use super::address::Address;
 use super::body::Body;
-use super::error::{Error, Reason, RequestError};
+use super::error::{Error, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
+use super::lost::Reason;
 use super::options::Options;
 use super::{receiving, sending};
 use gcsd_net::{BoxStream, Connector};
@@ -106,7 +107,7 @@ impl Connection {
                 Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
             })
             .map_err(|error| {
-                let (address, error) = (address.clone(), Arc::new(error));
+                let (address, error) = (address.clone(), error.into());
                 Reason::Connect { address, error }.lost(false)
             })?;
         let connection = Self::over(stream, options);
@@ -147,6 +148,11 @@ impl Connection {
             features: 0,
             secret,
         }
+    }
+
+    /// Whether `other` is a clone of it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     /// An upload id that this connection has not given out before.
@@ -191,7 +197,11 @@ impl Connection {
         let _interest = self
             .enqueue(opcode, upload, args, body, Waiter::Whole(waiter))
             .await?;
-        answer.await.unwrap_or_else(|_| Err(self.lost()))
+        let answer = answer.await.unwrap_or_else(|_| Err(self.lost()));
+        answer.map_err(|error| match self.is_over() {
+            true => error.with_connection_over(),
+            false => error,
+        })
     }
 
     /// Puts a request into the line as soon as it may be in flight.

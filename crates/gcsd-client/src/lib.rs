@@ -22,9 +22,10 @@ mod daemons;
 #[cfg(feature = "direct")]
 mod direct;
 mod error;
-mod failure;
 mod file_body;
 mod in_flight;
+mod io_error;
+mod lost;
 mod new_object;
 mod object_reader;
 mod options;
@@ -34,6 +35,8 @@ mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod shared_connection;
+mod status_error;
 mod stored_object;
 pub mod striped;
 mod via_daemon;
@@ -45,19 +48,20 @@ pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
 pub use direct::{Direct, DirectPart, DirectWriter};
-pub use error::one_line;
-pub use error::{DaemonError, Error, Lost, Reason, RequestError};
-pub use failure::Failure;
+pub use error::{Error, RequestError};
 pub use file_body::FileBody;
+pub use io_error::IoError;
+pub use lost::{Lost, Reason};
 pub use new_object::NewObject;
 pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
     Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use status_error::{StatusError, one_line};
 pub use stored_object::StoredObject;
 pub use striped::{
     CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,

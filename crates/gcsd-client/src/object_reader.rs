@@ -11,8 +11,9 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::connection::Connection;
-use super::error::{Error, Reason};
+use super::error::Error;
 use super::in_flight::ReadEvent;
+use super::lost::Reason;
 use super::pieces::{self, Leftover, Pieces};
 use gcsd_types::Crc32c;
 use gcsd_wire::read_at::{End, Reply, Start};

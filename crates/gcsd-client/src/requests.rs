@@ -5,8 +5,9 @@ use tokio::sync::mpsc;
 
 use super::body::Body;
 use super::connection::{Connection, Reply};
-use super::error::{Error, Reason, RequestError};
+use super::error::{Error, RequestError};
 use super::in_flight::{ReadEvent, Waiter};
+use super::lost::Reason;
 use super::object_reader::ObjectReader;
 use gcsd_types::{Page, Part};
 use gcsd_wire::multipart::encode_parts;

@@ -8,7 +8,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use super::{Body, Failure};
+use super::{Body, Error};
 use gcsd_types::{Crc32c, ObjectInfo};
 use gcsd_wire::{cancel_upload, progress};
 
@@ -135,16 +135,16 @@ pub trait UnreliableWriter: Send {
         offset: u64,
         body: Body,
         last: Option<Last>,
-    ) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    ) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Asks GCS what it holds: a lower bound, which can still grow.
-    fn query(&mut self) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn query(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Makes the object of what is committed.
-    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Throws away what is committed.
-    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Failure>> + Send;
+    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Error>> + Send;
 
     /// GCS's JSON resource of the object, as it came with the answer that said that it is finished; `None` before that,
     /// and where the writer keeps none.
@@ -167,8 +167,8 @@ pub trait OpenUpload: Send + 'static {
     }
 
     /// Starts an upload.
-    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Failure>> + Send;
+    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Error>> + Send;
 
     /// Comes back to an upload. What is committed of it must be queried before anything is written.
-    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Failure>> + Send;
+    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Error>> + Send;
 }

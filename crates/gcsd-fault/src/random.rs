@@ -34,6 +34,11 @@ impl Random {
         mix(self.state)
     }
 
+    /// The number that [`next_u64`](Self::next_u64) gives after `index` others, without asking for those.
+    pub fn nth(&self, index: u64) -> u64 {
+        mix(self.state.wrapping_add(index.wrapping_add(1).wrapping_mul(STEP)))
+    }
+
     /// The next number below `end`; 0 where `end` is 0.
     ///
     /// The remainder favours small numbers by less than `end / 2^64`.
@@ -73,6 +78,16 @@ mod tests {
                 16_408_922_859_458_223_821,
             ]
         );
+    }
+
+    #[test]
+    fn any_number_can_be_had_alone() {
+        let random = Random::new(7);
+        let mut asked = random.clone();
+        for index in 0..5 {
+            assert_eq!(random.nth(index), asked.next_u64());
+        }
+        assert_eq!(random.nth(u64::MAX), mix(7));
     }
 
     #[test]

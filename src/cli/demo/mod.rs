@@ -22,8 +22,10 @@ use super::upload::Metered;
 use super::{progress, recovered, units};
 use devgcs;
 use gcsd_client::{
-    Address, Daemons, FileSource, NewObject, Options, ReliableUpload, ReplaySource, RetryPolicy, ViaDaemon,
+    Address, Daemons, FileSource, Jitter, NewObject, Options, ReliableUpload, ReplaySource, RetryPolicy,
+    ViaDaemon,
 };
+use gcsd_fault::Random;
 use gcsd_wire::object::ObjectRef;
 
 /// How many bytes are generated if nobody says otherwise.
@@ -124,7 +126,10 @@ fn retries(seed: u64) -> RetryPolicy {
         .with_waits(Duration::from_millis(20), Duration::from_millis(300))
         .with_budget(Duration::from_secs(60))
         .with_max_restarts(10)
-        .with_seed(seed)
+        .with_jitter(Jitter::from_fn(move || {
+            let mut random = Random::new(seed);
+            move || random.next_u64()
+        }))
 }
 
 /// What is uploaded.

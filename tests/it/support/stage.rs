@@ -15,7 +15,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
-use super::uploads::{Way, new_object, tcp};
+use super::uploads::{Way, new_object, seeded, tcp};
 
 /// How long anything may stand still. The client waits longer than the daemon, or the daemon's answer comes too late.
 #[derive(Debug, Clone, Copy)]
@@ -260,7 +260,7 @@ pub(crate) fn impatient(seed: u64) -> RetryPolicy {
         .with_waits(Duration::from_millis(2), Duration::from_millis(25))
         .with_budget(Duration::from_secs(40))
         .with_abort_budget(Duration::from_secs(40))
-        .with_seed(seed)
+        .with_jitter(seeded(seed))
 }
 
 /// Requests of at most 2 MiB, and room for all that a test writes.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use devgcs::DevGcs;
 use gcsd_client::{
-    Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
-    UnreliableWriter, ViaDaemon, WriterOptions,
+    Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
+    Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
+use gcsd_fault::Random;
 use gcsd_gcs::{self, CredentialsSource, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 
@@ -53,13 +54,21 @@ pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
     Gcs::new(config, connector).expect("a client")
 }
 
+/// Waits that `seed` repeats.
+pub(crate) fn seeded(seed: u64) -> Jitter {
+    Jitter::from_fn(move || {
+        let mut random = Random::new(seed);
+        move || random.next_u64()
+    })
+}
+
 /// Tries again at once: the tests have no time.
 pub(crate) fn retries() -> RetryPolicy {
     RetryPolicy::default()
         .with_waits(Duration::from_millis(4), Duration::from_millis(50))
         .with_budget(PATIENCE)
         .with_abort_budget(PATIENCE)
-        .with_seed(4743)
+        .with_jitter(seeded(4743))
 }
 
 /// Small chunks, so that little makes much happen.
@@ -94,7 +103,7 @@ impl OpenUpload for Way {
         }
     }
 
-    async fn start(&mut self) -> Result<(WayWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(WayWriter, Token), Error> {
         Ok(match self {
             Self::Daemon(way) => {
                 let (writer, token) = way.start().await?;
@@ -107,7 +116,7 @@ impl OpenUpload for Way {
         })
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Error> {
         Ok(match self {
             Self::Daemon(way) => WayWriter::Daemon(way.attach(token).await?),
             Self::Direct(way) => WayWriter::Direct(way.attach(token).await?),
@@ -130,19 +139,19 @@ impl UnreliableWriter for WayWriter {
         offset: u64,
         body: gcsd_client::Body,
         last: Option<Last>,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<Progress, Error> {
         either!(self, writer => writer.write_at(offset, body, last))
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         either!(self, writer => writer.query())
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         either!(self, writer => writer.finish(last))
     }
 
-    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Error> {
         either!(self, writer => writer.cancel())
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::requests::{GivenUp, ReliableRequests};
+use super::given_up::GivenUp;
+use super::requests::ReliableRequests;
 use gcsd_types::{BucketQuery, Crc32c, ObjectInfo, ObjectQuery, Page};
 use gcsd_wire::{list_buckets, list_objects};
 
@@ -69,7 +70,9 @@ impl ObjectPages {
 /// Takes the next page's token. Says whether there is one.
 fn turn(token: &mut Option<String>, page: Page) -> Result<bool, GivenUp> {
     if page.next_page_token.is_some() && page.next_page_token == *token {
-        return Err(GivenUp::of("a page of the list says that it comes after itself"));
+        return Err(GivenUp::bad_response(
+            "a page of the list says that it comes after itself",
+        ));
     }
     *token = page.next_page_token;
     Ok(token.is_some())
@@ -122,14 +125,15 @@ fn resources(json: &Bytes) -> Result<Resources, GivenUp> {
     if json.is_empty() {
         return Ok(Resources::default());
     }
-    serde_json::from_slice(json).map_err(|error| GivenUp::of(format!("GCS's list cannot be read: {error}")))
+    serde_json::from_slice(json)
+        .map_err(|error| GivenUp::bad_response(format!("GCS's list cannot be read: {error}")))
 }
 
 fn read(json: &Bytes) -> Result<ObjectPage, GivenUp> {
     let page = resources(json)?;
     let objects = page.items.into_iter().map(|resource| {
-        let name =
-            text(&resource, "name").ok_or_else(|| GivenUp::of("GCS lists an object without a name"))?;
+        let name = text(&resource, "name")
+            .ok_or_else(|| GivenUp::bad_response("GCS lists an object without a name"))?;
         Ok(ListedObject {
             name: name.to_owned(),
             info: info(&resource),
@@ -182,7 +186,7 @@ mod tests {
             r#"{"items":[{"name":1}]}"#,
             r#"{"prefixes":[1]}"#,
         ] {
-            assert_eq!(read(&bad.into()).expect_err(bad).failure.name, "bad_response");
+            assert_eq!(read(&bad.into()).expect_err(bad).error().name(), "bad_response");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::jitter::Jitter;
 use gcsd_types::CHUNK_ALIGNMENT;
 
 /// The settings of a [`ReliableWriter`](super::ReliableWriter).
@@ -74,8 +75,8 @@ pub struct RetryPolicy {
     pub abort_budget: Duration,
     /// How many times an upload may begin again from byte 0.
     pub max_restarts: u32,
-    /// Makes the random waits repeatable.
-    pub seed: Option<u64>,
+    /// Where the random part of the waits comes from.
+    pub jitter: Jitter,
 }
 
 impl Default for RetryPolicy {
@@ -86,7 +87,7 @@ impl Default for RetryPolicy {
             budget: Duration::from_secs(600),
             abort_budget: Duration::from_secs(30),
             max_restarts: 3,
-            seed: None,
+            jitter: Jitter::default(),
         }
     }
 }
@@ -121,10 +122,10 @@ impl RetryPolicy {
         self
     }
 
-    /// Makes the random waits repeatable.
+    /// Where the random part of the waits comes from.
     #[must_use]
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
         self
     }
 }

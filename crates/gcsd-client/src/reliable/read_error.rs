@@ -1,11 +1,10 @@
-//! Why a read did not come to its end.
+//! Why an object was not read to its end.
 
 use std::io;
 
-use super::super::Failure;
-use super::requests::GivenUp;
+use super::super::Error;
+use super::given_up::GivenUp;
 use gcsd_types::Crc32c;
-use gcsd_wire::Kind;
 
 /// Why an object, or a part of it, was not read to its end.
 ///
@@ -13,60 +12,59 @@ use gcsd_wire::Kind;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The request was refused, or nothing more came for too long.
-    #[error("{0}")]
-    GivenUp(GivenUp),
-    /// The generation that was being read is no longer there.
-    #[error(
-        "the object was replaced or deleted while it was read: generation {generation} is gone ({failure})"
-    )]
+    /// A request was refused, or nothing more came for too long.
+    #[error(transparent)]
+    GivenUp(#[from] GivenUp),
+    /// The generation that was being read no longer exists.
+    #[error("generation {generation} of the object was deleted or replaced while it was read")]
     Gone {
         /// The generation.
         generation: u64,
         /// What GCS said.
-        failure: Failure,
+        #[source]
+        error: Error,
     },
     /// The read failed where it cannot be resumed.
-    #[error("the read failed ({failure}) and cannot be resumed: {why}")]
+    #[error("the read failed and cannot resume: {why}")]
     CannotResume {
-        /// How it broke.
-        failure: Failure,
-        /// What is missing.
+        /// How it failed.
+        #[source]
+        error: Error,
+        /// Why it cannot resume.
         why: &'static str,
     },
-    /// A resumed read was answered with something else than what was being read.
-    #[error("the resumed read was answered with {0} than the one that was being read")]
-    Other(&'static str),
+    /// The read resumed with something else.
+    #[error("the read resumed with {0}")]
+    Changed(&'static str),
     /// Bytes were damaged on the way: do not use what came.
-    #[error("the bytes received have the CRC32C {found}, those sent have {expected}")]
+    #[error(
+        "the bytes arrived with crc32c {found} and were sent with {expected}: they were damaged on the way"
+    )]
     Damaged {
-        /// The checksum of what was sent, or the one that GCS keeps of the object.
+        /// The checksum of what was sent, or that GCS keeps of the object.
         expected: Crc32c,
-        /// The checksum of what was received.
+        /// That of what came.
         found: Crc32c,
     },
 }
 
 impl ReadError {
-    /// The request that failed, where it was one.
-    pub fn failure(&self) -> Option<&Failure> {
+    /// The request that failed, if one did.
+    pub fn request(&self) -> Option<&Error> {
         match self {
-            Self::GivenUp(GivenUp { failure, .. })
-            | Self::Gone { failure, .. }
-            | Self::CannotResume { failure, .. } => Some(failure),
-            Self::Other(_) | Self::Damaged { .. } => None,
+            Self::GivenUp(given_up) => Some(given_up.error()),
+            Self::Gone { error, .. } | Self::CannotResume { error, .. } => Some(error),
+            Self::Changed(_) | Self::Damaged { .. } => None,
         }
     }
 }
 
+/// The error is the inner one of the I/O error.
 impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         let kind = match &error {
-            ReadError::Damaged { .. } | ReadError::Other(_) => io::ErrorKind::InvalidData,
-            other => match other.failure() {
-                Some(failure) if failure.is(Kind::NotFound) => io::ErrorKind::NotFound,
-                _ => io::ErrorKind::Other,
-            },
+            ReadError::Damaged { .. } | ReadError::Changed(_) => io::ErrorKind::InvalidData,
+            other => other.request().map_or(io::ErrorKind::Other, Error::io_kind),
         };
         Self::new(kind, error)
     }

@@ -16,11 +16,11 @@ use super::super::connection::Connection;
 use super::super::object_reader::ObjectReader;
 use super::super::pieces::{self, Leftover, Pieces};
 use super::super::read::{ReadRequest, ReadStart};
-use super::super::{Daemons, Error, Failure};
+use super::super::{Daemons, Error};
 use super::options::RetryPolicy;
 use super::read_error::ReadError;
 use super::report::Report;
-use super::requests::Attempts;
+use super::retry::Attempts;
 use gcsd_types::{ByteRange, Crc32c, Preconditions};
 use gcsd_wire::Kind;
 use gcsd_wire::read_at::Start;
@@ -149,9 +149,9 @@ impl Way {
     }
 
     /// Counts a failure, and sets how long to wait.
-    fn again(&mut self, failure: &Failure) -> Result<(), ReadError> {
-        let delay = self.attempts.again(failure).map_err(ReadError::GivenUp)?;
-        self.reports.send_modify(|report| report.count_request(failure));
+    fn again(&mut self, error: &Error) -> Result<(), ReadError> {
+        let delay = self.attempts.failed(error)?;
+        self.reports.send_modify(|report| report.count_request(error));
         self.not_before = Some(Instant::now() + delay);
         Ok(())
     }
@@ -165,7 +165,7 @@ impl ReliableReader {
                 daemons,
                 connection: None,
                 request,
-                attempts: Attempts::new(retries),
+                attempts: Attempts::new(retries, retries.budget),
                 not_before: None,
                 reports: watch::Sender::default(),
                 asking: None,
@@ -225,7 +225,7 @@ impl ReliableReader {
             match ready!(self.way.poll_ask(cx)) {
                 Ok(reader) => self.begun(reader),
                 Err(error) => {
-                    if let Err(error) = self.way.again(&error.into()) {
+                    if let Err(error) = self.way.again(&error) {
                         self.ended = Some(Err(error));
                     }
                 }
@@ -267,17 +267,16 @@ impl ReliableReader {
         if let Error::Damaged { expected, found } = error {
             return Err(ReadError::Damaged { expected, found });
         }
-        let failure = Failure::from(error);
         let generation = self.way.request.object.generation;
         match generation {
-            Some(generation) if !in_bytes && failure.is(Kind::NotFound) => {
-                return Err(ReadError::Gone { generation, failure });
+            Some(generation) if !in_bytes && error.is(Kind::NotFound) => {
+                return Err(ReadError::Gone { generation, error });
             }
             _ => {}
         }
-        self.way.again(&failure)?;
+        self.way.again(&error)?;
         let cannot = |why| ReadError::CannotResume {
-            failure: failure.clone(),
+            error: error.clone(),
             why,
         };
         if generation.is_none() {
@@ -318,11 +317,11 @@ impl ReliableReader {
 fn same(first: &ReadStart, received: u64, now: &Start) -> Result<(), ReadError> {
     let (before, after) = (&first.object, &now.object);
     if (before.generation, before.size, before.crc32c) != (after.generation, after.size, after.crc32c) {
-        return Err(ReadError::Other("another object"));
+        return Err(ReadError::Changed("another object"));
     }
     let rest = first.len.map(|len| len.saturating_sub(received));
     if now.offset != first.offset.saturating_add(received) || now.len != rest {
-        return Err(ReadError::Other("another range"));
+        return Err(ReadError::Changed("another range"));
     }
     Ok(())
 }

@@ -32,30 +32,35 @@
 //! precondition, and is in the checkpoint before the request leaves.
 
 mod assemble;
-mod board;
 mod checkpoint;
-mod clear;
+mod cleanup;
 mod complete;
+mod compose;
+mod concurrent;
+mod content;
 mod engine;
 mod error;
 mod layout;
 mod multipart_part;
 mod names;
 mod options;
-mod part;
+mod outcome;
+mod part_upload;
+mod reports;
 mod requests;
 mod route;
 mod section;
 mod temporary;
 mod upload;
+mod upload_parts;
 
 pub use checkpoint::{CheckpointStore, StripedCheckpoint};
-pub use clear::{Leftovers, StripedAborted};
 pub use error::StripedError;
 pub use multipart_part::DaemonPart;
 #[cfg(feature = "direct")]
 pub(crate) use multipart_part::{NO_TOKEN, PartId, PartWriter, StoredPart, UploadPart};
-pub use names::{NoRandom, PART_SUFFIX};
+pub use names::PART_SUFFIX;
 pub use options::{StripedOptions, StripedOptionsError, Via};
+pub use outcome::{Leftovers, Striped, StripedAborted};
 pub use route::{DaemonRoute, Route, StoredObject};
-pub use upload::{Striped, StripedUpload};
+pub use upload::StripedUpload;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::super::writer::{Cancelled, Progress};
-use super::super::{Body, Connection, Daemons, Failure, Last, OpenUpload, Token, UnreliableWriter};
+use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Token, UnreliableWriter};
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
 use gcsd_wire::{Kind, Retry, upload_part};
 
@@ -43,14 +43,14 @@ impl OpenUpload for DaemonPart {
         true
     }
 
-    async fn start(&mut self) -> Result<(Self::Writer, Token), Failure> {
+    async fn start(&mut self) -> Result<(Self::Writer, Token), Error> {
         let token = Token::new(NO_TOKEN);
         Ok((self.attach(&token).await?, token))
     }
 
-    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Failure> {
-        let way = self.daemons.connect().await?;
-        Ok(PartWriter::new(way, self.part.clone()))
+    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
+        let connection = self.daemons.connect().await?;
+        Ok(PartWriter::new(connection, self.part.clone()))
     }
 }
 
@@ -69,23 +69,17 @@ pub trait UploadPart: Send + Sync + 'static {
         part: &PartId,
         crc32c: Crc32c,
         body: Body,
-    ) -> impl Future<Output = Result<StoredPart, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredPart, Error>> + Send;
 }
 
 impl UploadPart for Connection {
-    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Failure> {
+    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Error> {
         let args = upload_part::Args {
             of: part.of.clone(),
             part_number: part.number,
             part_crc32c: Some(crc32c),
         };
-        let reply = self.upload_part(&args, body).await.map_err(Failure::from);
-        let reply = reply.map_err(|mut failure| {
-            if self.is_over() && failure.retry != Retry::Never {
-                failure.retry = Retry::Reconnect;
-            }
-            failure
-        })?;
+        let reply = self.upload_part(&args, body).await?;
         Ok(StoredPart {
             received: reply.args.received,
             received_crc32c: reply.args.received_crc32c,
@@ -97,16 +91,16 @@ impl UploadPart for Connection {
 /// One part, on its way.
 #[derive(Debug)]
 pub struct PartWriter<W> {
-    way: W,
+    to: W,
     part: PartId,
     /// What it became.
     stored: Option<(ObjectInfo, Bytes)>,
 }
 
 impl<W> PartWriter<W> {
-    pub(crate) fn new(way: W, part: PartId) -> Self {
+    pub(crate) fn new(to: W, part: PartId) -> Self {
         Self {
-            way,
+            to,
             part,
             stored: None,
         }
@@ -114,12 +108,12 @@ impl<W> PartWriter<W> {
 }
 
 impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let (0, Some(Last { total, crc32c })) = (offset, last) else {
             let text = "a part goes in one request";
-            return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
+            return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
-        let stored = self.way.upload_part(&self.part, crc32c, body).await?;
+        let stored = self.to.upload_part(&self.part, crc32c, body).await?;
         // GCS was told the checksum, and keeps no part that differs.
         let info = ObjectInfo {
             size: total,
@@ -136,7 +130,7 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
     }
 
     /// What is not stored whole is not stored at all.
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         Ok(match &self.stored {
             Some((info, _)) => Progress {
                 object: Some(*info),
@@ -146,12 +140,12 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
         })
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         self.write_at(0, Body::empty(), Some(last)).await
     }
 
     /// A part goes with its upload, not alone.
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
         Ok(Cancelled::Cancelled)
     }
 

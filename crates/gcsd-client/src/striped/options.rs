@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::RetryPolicy;
-use super::names::NoRandom;
+use super::super::{IoError, RetryPolicy};
 use gcsd_types::{MAX_PARTS, NameError};
 
 /// How parts become the object.
@@ -138,11 +137,11 @@ pub enum StripedOptionsError {
     #[error("a multipart upload knows no preconditions: compose the object")]
     AnyPrecondition,
     /// The parts cannot be named.
-    #[error("the temporary objects cannot be named: {0}")]
+    #[error("the temporary objects cannot be named")]
     Name(#[from] NameError),
-    /// There is nothing to name them by.
-    #[error("{0}")]
-    Random(#[from] NoRandom),
+    /// There are no random numbers to name them by.
+    #[error("the system's random generator failed")]
+    Random(#[source] IoError),
     /// The checkpoint is not one of this source.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(&'static str),
