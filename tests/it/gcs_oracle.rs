@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use devgcs::{self, DevGcs};
-use gcsd_gcs::{Config, CredentialsSource, Endpoint, Progress, WriteRange, lend};
+use gcsd_gcs::{Config, CredentialsSource, Endpoint, SessionStatus, WriteRange, lend};
 use gcsd_types::{Crc32c, Destination};
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
@@ -42,7 +42,7 @@ async fn what_ours_wrote_googles_reads() {
         let len = bytes.len() as u64;
         let range = WriteRange {
             offset: 0,
-            len,
+            len: Some(len),
             total: Some(len),
             object_crc32c: Some(Crc32c::of(&bytes)),
         };
@@ -51,7 +51,7 @@ async fn what_ours_wrote_googles_reads() {
             .await
             .expect("written")
             .answer;
-        let Progress::Finished(written) = written else {
+        let SessionStatus::Finished(written) = written else {
             panic!("{written:?}")
         };
 

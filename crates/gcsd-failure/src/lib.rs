@@ -3,8 +3,7 @@
 //! The daemon's requests and the client's direct writer both fail in these words, so that whoever recovers need not
 //! know which of them it has.
 
-use gcsd_gcs::upload::{Anomaly, Refusal};
-use gcsd_gcs::{Call, Error, ErrorKind, Recovery};
+use gcsd_gcs::{Anomaly, Call, Error, ErrorKind, Recovery, Refusal, SessionError};
 use gcsd_types::NameError;
 use gcsd_wire::{ArgsError, ErrorReply, Kind, Retry, Status};
 
@@ -37,11 +36,6 @@ impl Failure {
     pub fn with_committed(mut self, committed: u64) -> Self {
         self.reply.committed = Some(committed);
         self
-    }
-
-    /// Whether the daemon cannot know what of the request arrived at GCS.
-    pub fn is_unknown(&self) -> bool {
-        self.status.retry() == Some(Retry::Query)
     }
 }
 
@@ -97,6 +91,16 @@ impl From<Anomaly> for Failure {
             Anomaly::Incomplete { committed } => failure.with_committed(committed),
             Anomaly::Regress { before, .. } | Anomaly::NoRange { before } => failure.with_committed(before),
             Anomaly::Size { .. } => failure,
+        }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Refused(refusal) => refusal.into(),
+            SessionError::Call { error, committed } => Self::from(error).with_committed(committed),
+            SessionError::Anomaly(anomaly) => anomaly.into(),
         }
     }
 }

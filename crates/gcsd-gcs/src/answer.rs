@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
+use super::resource::Object;
 
 /// The largest object resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
@@ -26,6 +27,17 @@ pub struct Answered<T> {
     pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
+}
+
+impl<T> Answered<T> {
+    /// The same answer, put another way.
+    pub fn map<U>(self, put: impl FnOnce(T) -> U) -> Answered<U> {
+        Answered {
+            answer: put(self.answer),
+            http_status: self.http_status,
+            request_id: self.request_id,
+        }
+    }
 }
 
 /// A response that has been read to its end.
@@ -66,6 +78,12 @@ impl Answer {
 
     pub(super) fn request_id(&self) -> Option<String> {
         request_id(&self.headers)
+    }
+
+    /// The object resource that this answer carries.
+    pub(super) fn object(&self) -> Result<Object, Error> {
+        Object::parse(&self.body)
+            .ok_or_else(|| self.unexpected("the answer holds no object resource that can be read"))
     }
 
     /// What this answer was found to say.

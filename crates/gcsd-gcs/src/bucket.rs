@@ -9,8 +9,8 @@ use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
 use super::listing::PageStream;
-use super::object::Number;
 use super::request::Target;
+use super::resource::Number;
 use gcsd_types::{BucketInfo, BucketQuery, BucketRef};
 
 /// The fields of a bucket resource that are always asked for.

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::json::{JsonCall, OBJECT_FIELDS};
 use super::metadata;
-use super::object::Object;
 use super::request::Target;
+use super::resource::Object;
 use gcsd_types::{ComposeSource, Destination};
 
 /// A source, in GCS's words.
@@ -52,7 +52,7 @@ impl Gcs {
             .body(body)
             .key(destination.key.as_ref())
             .repeatable(destination.preconditions.pins_generation());
-        self.json(call, Object::of).await
+        self.json(call, Answer::object).await
     }
 }
 

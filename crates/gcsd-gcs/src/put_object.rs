@@ -12,8 +12,8 @@ use super::error::{Call, Error, ErrorKind};
 use super::headers::insert_key;
 use super::json::OBJECT_FIELDS;
 use super::metadata;
-use super::object::Object;
 use super::request::{RequestBody, Target};
+use super::resource::Object;
 use super::upload_body::UploadBody;
 use gcsd_types::{Crc32c, Destination};
 
@@ -85,7 +85,7 @@ impl Gcs {
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Put));
         }
-        Ok(answer.saying(Object::of(&answer)?))
+        Ok(answer.saying(answer.object()?))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::{JsonCall, OBJECT_FIELDS};
-use super::object::Object;
 use super::request::Target;
+use super::resource::Object;
 use gcsd_types::{ObjectName, ObjectRef, Preconditions};
 
 impl Gcs {
@@ -33,6 +33,6 @@ impl Gcs {
         let call = JsonCall::new(Call::Move, Method::POST, target)
             .key(source.key.as_ref())
             .repeatable(once);
-        self.json(call, Object::of).await
+        self.json(call, Answer::object).await
     }
 }

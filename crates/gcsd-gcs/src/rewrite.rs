@@ -8,8 +8,8 @@ use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
 use super::metadata;
-use super::object::{Number, Resource};
 use super::request::Target;
+use super::resource::{Number, Resource};
 use gcsd_types::{Rewrite, Rewritten};
 
 /// The fields of the answer that are always asked for.
