@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
 use super::resource::Object;
+use super::xml::Element;
 
 /// The largest object resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
@@ -250,9 +251,14 @@ impl Told {
                 uploaded: None,
             };
         }
-        if let Some(code) = element(&text, "Code") {
+        // <https://cloud.google.com/storage/docs/xml-api/reference-status>
+        let document = Element::parse(&text).filter(|root| root.name == "Error");
+        if let Some((error, code)) = document
+            .as_ref()
+            .and_then(|error| Some((error, error.text_of("Code")?)))
+        {
             return Self {
-                message: Some(element(&text, "Message").unwrap_or(code).to_owned()),
+                message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
                 reason: Some(code.to_owned()),
                 uploaded: None,
             };
@@ -271,14 +277,6 @@ impl Told {
         let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
         named && (text.contains("match") || text.contains("mismatch"))
     }
-}
-
-/// The text of the first element of that name in an XML error
-/// (<https://cloud.google.com/storage/docs/xml-api/reference-status>).
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
-    let len = text[start..].find("</")?;
-    Some(&text[start..start + len])
 }
 
 /// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
@@ -320,13 +318,13 @@ mod tests {
         assert_eq!(error.request_id(), Some("id-1"));
         assert!(error.request_sent());
 
-        let xml = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>Not here.</Message></Error>";
+        let xml = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>Not &apos;here&apos;.</Message></Error>";
         let error = answer(404, "application/xml", xml).error(Call::Read);
         assert_eq!(
             (error.kind(), error.reason()),
             (ErrorKind::Http, Some("NoSuchKey"))
         );
-        assert_eq!(error.message(), "GCS answered 404: Not here.");
+        assert_eq!(error.message(), "GCS answered 404: Not 'here'.");
 
         let gap = "Invalid request.  According to the Content-Range header, the upload offset is 524288 byte(s), \
                    which exceeds already uploaded size of 262144 byte(s).";
