@@ -273,19 +273,17 @@ fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
             _ => (Endpoint::google(), false),
         },
     };
-    let config = gcsd_gcs::Config {
-        ca_file: args.ca_file.clone(),
-        credentials: match &args.credentials {
-            Some(file) => CredentialsSource::File(file.clone()),
-            None if args.anonymous || emulated => CredentialsSource::Anonymous,
-            None => CredentialsSource::Default,
-        },
-        user_project: args.user_project.clone(),
-        connect_timeout: args.connect_timeout,
-        stall_timeout: args.gcs_timeout,
-        source_timeout: args.client_timeout,
-        ..gcsd_gcs::Config::new(endpoint)
+    let mut config = gcsd_gcs::Config::new(endpoint);
+    config.ca_file = args.ca_file.clone();
+    config.credentials = match &args.credentials {
+        Some(file) => CredentialsSource::File(file.clone()),
+        None if args.anonymous || emulated => CredentialsSource::Anonymous,
+        None => CredentialsSource::Default,
     };
+    config.user_project = args.user_project.clone();
+    config.connect_timeout = args.connect_timeout;
+    config.stall_timeout = args.gcs_timeout;
+    config.source_timeout = args.client_timeout;
     let mut connector: SharedConnector = Arc::new(TcpConnector);
     if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");

@@ -39,7 +39,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use fences::Fences;
-pub use gcsd_failure::Failure;
+/// A request that was not carried out, as the client is told of it.
+pub use gcsd_failure::StatusError as Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};
@@ -111,7 +112,7 @@ impl Answer {
 
     /// An answer of GCS that describes an object.
     fn of_object(answered: Answered<Object>, reply: impl FnOnce(Described) -> Reply) -> Self {
-        let Object { info, json } = answered.answer;
+        let Object { info, json, .. } = answered.answer;
         Self::of_gcs(reply(Described { object: info }), answered.http_status, json)
     }
 

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devgcs::{self, DevGcs};
 use gcsd_gcs::{
-    CancelOutcome, Config, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange,
-    Recovery, SessionStatus, SessionUri, WriteRange, lend,
+    CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange, Recovery,
+    SessionStatus, SessionUri, WriteRange, lend,
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
@@ -31,10 +31,7 @@ async fn start() -> (DevGcs, Gcs) {
     let address = "127.0.0.1:0".parse().expect("an address");
     let server = DevGcs::start(address, config).await.expect("started");
     let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
-    let gcs = client(Config {
-        credentials: CredentialsSource::Anonymous,
-        ..Config::new(endpoint)
-    });
+    let gcs = client(Config::anonymous(endpoint));
     (server, gcs)
 }
 

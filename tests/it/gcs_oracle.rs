@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use devgcs::{self, DevGcs};
-use gcsd_gcs::{Config, CredentialsSource, Endpoint, SessionStatus, WriteRange, lend};
+use gcsd_gcs::{Config, Endpoint, SessionStatus, WriteRange, lend};
 use gcsd_types::{Crc32c, Destination};
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
@@ -22,10 +22,8 @@ async fn what_ours_wrote_googles_reads() {
     let server = DevGcs::start("127.0.0.1:0".parse().expect("an address"), config)
         .await
         .expect("started");
-    let gcs = client(Config {
-        credentials: CredentialsSource::Anonymous,
-        ..Config::new(Endpoint::parse(&server.endpoint()).expect("an endpoint"))
-    });
+    let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
+    let gcs = client(Config::anonymous(endpoint));
     let google = Storage::builder()
         .with_endpoint(server.endpoint())
         .with_credentials(anonymous::Builder::new().build())

@@ -94,9 +94,9 @@ impl Failure {
 }
 
 #[cfg(feature = "direct")]
-impl From<gcsd_failure::Failure> for Failure {
-    fn from(failure: gcsd_failure::Failure) -> Self {
-        Self::told(failure.status, failure.http_status, &failure.reply)
+impl From<gcsd_failure::StatusError> for Failure {
+    fn from(error: gcsd_failure::StatusError) -> Self {
+        Self::told(error.status, error.http_status, &error.reply)
     }
 }
 

@@ -19,8 +19,9 @@ const MAX_RESOURCE: usize = 4 << 20;
 /// How much of an error's body is read; the rest says nothing that the start does not.
 const MAX_ERROR: usize = 64 << 10;
 
-/// What an answer of GCS says, and the name that GCS gave to the request.
+/// What an answer of GCS says, and GCS's name for the request.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Answered<T> {
     /// What it says.
     pub answer: T,
@@ -107,20 +108,20 @@ impl Answer {
     /// The error that this answer is.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
-        let told = Told::read(&self.headers, &self.body);
+        let said = ErrorBody::read(&self.headers, &self.body);
         let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
         let kind = match status {
             404 | 410 if on_session => ErrorKind::SessionLost,
             499 if on_session => ErrorKind::SessionCancelled,
-            503 if on_session && told.uploaded.is_some() => ErrorKind::Gap,
+            503 if on_session && said.uploaded.is_some() => ErrorKind::Gap,
             400 if (on_session || matches!(call, Call::Put | Call::UploadPart))
-                && told.is_checksum_mismatch() =>
+                && said.is_checksum_mismatch() =>
             {
                 ErrorKind::ChecksumMismatch
             }
             _ => ErrorKind::Http,
         };
-        let message = match (&told.message, self.headers.contains_key(LOCATION)) {
+        let message = match (&said.message, self.headers.contains_key(LOCATION)) {
             (Some(message), _) => format!("GCS answered {status}: {message}"),
             (None, true) => format!("GCS answered {status}: a redirection, which is not followed"),
             (None, false) => {
@@ -132,8 +133,8 @@ impl Answer {
             .sent(true)
             .status(status)
             .after(retry_after(&self.headers))
-            .with_committed(told.uploaded.filter(|_| kind == ErrorKind::Gap))
-            .with_reason(told.reason)
+            .with_committed(said.uploaded.filter(|_| kind == ErrorKind::Gap))
+            .with_reason(said.reason)
             .with_request_id(self.request_id())
     }
 }
@@ -206,7 +207,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// What an error's body says: GCS speaks JSON, XML or plain text, depending on the call.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
+struct ErrorBody {
     message: Option<String>,
     reason: Option<String>,
     /// What a gap error says is persisted.
@@ -232,7 +233,7 @@ struct JsonDetail {
     reason: Option<String>,
 }
 
-impl Told {
+impl ErrorBody {
     fn read(headers: &HeaderMap, body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let kind = headers

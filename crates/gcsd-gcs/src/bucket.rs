@@ -19,8 +19,9 @@ const FIELDS: &str = "metageneration,location,storageClass,versioning/enabled,bi
 
 /// A bucket as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bucket {
-    /// What programs need.
+    /// The fields that programs need.
     pub info: BucketInfo,
     /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>).
     pub json: Bytes,

@@ -11,6 +11,7 @@ use http::uri::Uri;
 ///
 /// It never holds the URL: that of a session is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// The text is longer than any URL that GCS makes.
     #[error("the URL is longer than 16 KiB")]

@@ -57,7 +57,7 @@ pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};
 pub use gcsd_types::ObjectRef;
 pub use listing::PageStream;
-pub use multipart::{Aborted, Completed};
+pub use multipart::{AbortOutcome, CompletedMultipart};
 pub use read::{ObjectStream, ReadRange};
 pub use resource::Object;
 pub use session::{Session, SessionError, UploadProgress};

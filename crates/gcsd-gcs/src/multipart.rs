@@ -21,9 +21,10 @@ use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart}
 const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=UTF-8");
 const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
-/// What GCS says of an object that it made of parts, as far as it says it.
+/// What GCS says of an object that it made of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completed {
+#[non_exhaustive]
+pub struct CompletedMultipart {
     /// The version of the object's bytes.
     pub generation: Option<u64>,
     /// The checksum of its bytes.
@@ -32,10 +33,10 @@ pub struct Completed {
     pub etag: String,
 }
 
-/// What an abort found.
+/// What became of a multipart upload that was to be aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aborted {
-    /// The upload is gone, and its parts.
+pub enum AbortOutcome {
+    /// The upload is gone, and its parts with it.
     Aborted,
     /// GCS knows no such upload: aborted before, or completed.
     Unknown,
@@ -63,7 +64,7 @@ impl Gcs {
             }
             Ok(answer.saying(id))
         };
-        started.await.map_err(|error: Error| told(error, call))
+        started.await.map_err(|error: Error| during(error, call))
     }
 
     /// Uploads a part: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`. Returns its entity tag. A part of the same number
@@ -109,7 +110,7 @@ impl Gcs {
                 None => Err(answer.unexpected("the answer has no ETag")),
             }
         };
-        uploaded.await.map_err(|error: Error| told(error, call))
+        uploaded.await.map_err(|error: Error| during(error, call))
     }
 
     /// A page of the parts that GCS holds, those behind the number `after`: `GET /BUCKET/OBJECT?uploadId=ID`.
@@ -138,7 +139,7 @@ impl Gcs {
             let page = page(&read(&answer)?, max).ok_or_else(|| answer.unexpected("no list of parts"))?;
             Ok(answer.saying(page))
         };
-        listed.await.map_err(|error: Error| told(error, call))
+        listed.await.map_err(|error: Error| during(error, call))
     }
 
     /// Makes the object of `parts`: `POST /BUCKET/OBJECT?uploadId=ID`.
@@ -148,7 +149,7 @@ impl Gcs {
         &self,
         upload: &MultipartRef,
         parts: &[Part],
-    ) -> Result<Answered<Completed>, Error> {
+    ) -> Result<Answered<CompletedMultipart>, Error> {
         let call = Call::CompleteMultipart;
         let completed = async {
             let mut target = Target::xml(&upload.bucket, &upload.object);
@@ -173,17 +174,17 @@ impl Gcs {
             };
             let generation = answer.headers.get(X_GOOG_GENERATION);
             let generation = generation.and_then(|value| value.to_str().ok()?.parse().ok());
-            Ok(answer.saying(Completed {
+            Ok(answer.saying(CompletedMultipart {
                 generation,
                 crc32c: Hashes::of(&answer.headers).crc32c,
                 etag: etag.to_owned(),
             }))
         };
-        completed.await.map_err(|error: Error| told(error, call))
+        completed.await.map_err(|error: Error| during(error, call))
     }
 
     /// Throws the upload and its parts away: `DELETE /BUCKET/OBJECT?uploadId=ID`.
-    pub async fn abort_multipart(&self, upload: &MultipartRef) -> Result<Answered<Aborted>, Error> {
+    pub async fn abort_multipart(&self, upload: &MultipartRef) -> Result<Answered<AbortOutcome>, Error> {
         let call = Call::AbortMultipart;
         let aborted = async {
             let mut target = Target::xml(&upload.bucket, &upload.object);
@@ -195,12 +196,12 @@ impl Gcs {
                 .exchange_xml(Method::DELETE, target, headers, project, body)
                 .await?;
             match answer.status.as_u16() {
-                404 => Ok(answer.saying(Aborted::Unknown)),
-                _ if answer.status.is_success() => Ok(answer.saying(Aborted::Aborted)),
+                404 => Ok(answer.saying(AbortOutcome::Unknown)),
+                _ if answer.status.is_success() => Ok(answer.saying(AbortOutcome::Aborted)),
                 _ => Err(answer.error(call)),
             }
         };
-        aborted.await.map_err(|error: Error| told(error, call))
+        aborted.await.map_err(|error: Error| during(error, call))
     }
 
     /// Makes a call, whose answer must be a success.
@@ -242,8 +243,8 @@ impl Gcs {
     }
 }
 
-/// An error of a call, with what doing it twice would do.
-fn told(error: Error, call: Call) -> Error {
+/// An error of `call`. All calls but the last may be repeated.
+fn during(error: Error, call: Call) -> Error {
     error.during(call).repeatable(call != Call::CompleteMultipart)
 }
 

@@ -20,21 +20,22 @@ const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metage
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
 const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
 
-/// Which bytes of an object.
+/// Which bytes of an object to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadRange {
     /// All of them.
     Whole,
     /// From this offset to the end.
     From(u64),
-    /// From an offset, so many: at least one, and fewer where the object ends.
+    /// `len` bytes (not 0) from an offset, or as many as there are.
     FromTo {
-        /// The first byte's offset.
+        /// The first byte.
         offset: u64,
         /// How many bytes.
         len: u64,
     },
-    /// The last so many: at least one, and all where the object is shorter.
+    /// The last bytes (not 0), or as many as there are.
     Suffix(u64),
 }
 
@@ -70,7 +71,7 @@ impl ReadRange {
     }
 }
 
-/// An object's bytes, on their way.
+/// An object's bytes, as they arrive.
 ///
 /// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory.
 /// Dropped before the end, it closes the connection.

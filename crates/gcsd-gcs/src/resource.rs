@@ -8,8 +8,9 @@ use gcsd_types::{Crc32c, ObjectInfo};
 
 /// An object as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Object {
-    /// What programs need.
+    /// The fields that programs need.
     pub info: ObjectInfo,
     /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
     pub json: Bytes,

@@ -17,7 +17,7 @@ use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
 use devgcs::{self, DevGcs, Storage};
 use gcsd_fault::{FaultyConnector, Plan};
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::TcpConnector;
 use gcsd_wire::DEFAULT_MAX_ARGS;
 
@@ -54,10 +54,7 @@ impl Scene {
             ..devgcs::Config::default()
         };
         let devgcs = DevGcs::start(any, config).await.map_err(failed)?;
-        let config = gcsd_gcs::Config {
-            credentials: CredentialsSource::Anonymous,
-            ..gcsd_gcs::Config::new(devgcs.endpoint().parse().map_err(failed)?)
-        };
+        let config = gcsd_gcs::Config::anonymous(devgcs.endpoint().parse().map_err(failed)?);
         let limits = Limits {
             max_args: DEFAULT_MAX_ARGS,
             max_in_flight: 64,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use devgcs::{self, DevGcs};
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 use gcsd_types::{Destination, ObjectRef};
 use gcsd_wire::{
@@ -84,9 +84,8 @@ impl Daemon {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let devgcs = DevGcs::start(any, options.devgcs).await.expect("devgcs starts");
         let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
-        let mut config = gcsd_gcs::Config::new(endpoint.parse().expect("an endpoint"));
+        let mut config = gcsd_gcs::Config::anonymous(endpoint.parse().expect("an endpoint"));
         config.ca_file = devgcs.ca_file().map(Into::into);
-        config.credentials = CredentialsSource::Anonymous;
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         let fences = Fences::default();
