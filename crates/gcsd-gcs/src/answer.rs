@@ -14,9 +14,9 @@ use super::exchange::Exchange;
 use super::resource::Object;
 use super::xml::Element;
 
-/// The largest object resource that is read: metadata is at most 8 KiB, but ACLs add up.
+/// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
-/// How much of an error's body is read; the rest says nothing that the start does not.
+/// How much of an error's body is read: the start says what matters.
 const MAX_ERROR: usize = 64 << 10;
 
 /// What an answer of GCS says, and GCS's name for the request.
@@ -32,7 +32,7 @@ pub struct Answered<T> {
 }
 
 impl<T> Answered<T> {
-    /// The same answer, put another way.
+    /// The same answer with its content converted.
     pub fn map<U>(self, put: impl FnOnce(T) -> U) -> Answered<U> {
         Answered {
             answer: put(self.answer),
@@ -50,8 +50,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads the body of `response`: that of a success must fit, that of an error is cut. All of it must be
-    /// there within the time that GCS may keep us waiting, so that a trickle is no hang.
+    /// Reads the body of `response`: that of a success must fit, that of an error is cut. All of it must arrive within
+    /// the stall timeout, so that a trickle cannot hang the call.
     pub(super) async fn read(response: Response<Incoming>, exchange: Exchange) -> Result<Self, Error> {
         let (parts, incoming) = response.into_parts();
         let limit = if parts.status.is_success() {
@@ -82,13 +82,13 @@ impl Answer {
         request_id(&self.headers)
     }
 
-    /// The object resource that this answer carries.
+    /// The object resource in this answer.
     pub(super) fn object(&self) -> Result<Object, Error> {
         Object::parse(&self.body)
             .ok_or_else(|| self.unexpected("the answer holds no object resource that can be read"))
     }
 
-    /// What this answer was found to say.
+    /// This answer, found to say `answer`.
     pub(super) fn saying<T>(&self, answer: T) -> Answered<T> {
         Answered {
             answer,
@@ -97,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// An answer that this call cannot have.
+    /// The error that this is no answer to the call.
     pub(super) fn unexpected(&self, problem: impl AsRef<str>) -> Error {
         Error::new(ErrorKind::BadResponse, problem)
             .sent(true)
@@ -105,7 +105,7 @@ impl Answer {
             .with_request_id(self.request_id())
     }
 
-    /// The error that this answer is.
+    /// The error that this answer reports.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
         let said = ErrorBody::read(&self.headers, &self.body);
@@ -139,8 +139,8 @@ impl Answer {
     }
 }
 
-/// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread, so that
-/// the connection cannot be kept.
+/// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread and the connection
+/// is closed.
 async fn collect(mut body: Incoming, mut exchange: Exchange, limit: usize) -> Result<(Bytes, bool), Error> {
     let mut chunks = Chunks::default();
     while let Some(chunk) = exchange.chunk(&mut body).await? {
@@ -153,7 +153,7 @@ async fn collect(mut body: Incoming, mut exchange: Exchange, limit: usize) -> Re
     Ok((chunks.join(), true))
 }
 
-/// The chunks of a body; one alone is not copied.
+/// The chunks of a body. A single one is not copied.
 #[derive(Default)]
 struct Chunks {
     first: Bytes,

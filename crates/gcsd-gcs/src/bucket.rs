@@ -1,4 +1,4 @@
-//! Buckets.
+//! Buckets: their metadata, and lists of them.
 
 use bytes::Bytes;
 use http::Method;
@@ -13,7 +13,7 @@ use super::request::Target;
 use super::resource::Number;
 use gcsd_types::{BucketInfo, BucketQuery, BucketRef};
 
-/// The fields of a bucket resource that are always asked for.
+/// The fields of a bucket resource that every request selects.
 const FIELDS: &str = "metageneration,location,storageClass,versioning/enabled,billing/requesterPays,\
                       iamConfiguration/uniformBucketLevelAccess/enabled,hierarchicalNamespace/enabled";
 
@@ -27,7 +27,7 @@ pub struct Bucket {
     pub json: Bytes,
 }
 
-/// The fields of a bucket resource that are read; emulators leave some out.
+/// The fields of a bucket resource that are read. Emulators omit some.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Resource {
@@ -102,7 +102,7 @@ impl Gcs {
             .await
     }
 
-    /// Starts to read a page of a project's buckets
+    /// Starts reading a page of a project's buckets
     /// (<https://cloud.google.com/storage/docs/json_api/v1/buckets/list>).
     pub async fn list_buckets(&self, query: &BucketQuery) -> Result<PageStream, Error> {
         let mut target = Target::new("/storage/v1/b");

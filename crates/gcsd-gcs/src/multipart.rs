@@ -43,7 +43,7 @@ pub enum AbortOutcome {
 }
 
 impl Gcs {
-    /// Starts a multipart upload: `POST /BUCKET/OBJECT?uploads`. Returns GCS's name for it.
+    /// Starts a multipart upload: `POST /BUCKET/OBJECT?uploads`. Returns its id.
     pub async fn start_multipart(&self, destination: &Destination) -> Result<Answered<String>, Error> {
         let call = Call::StartMultipart;
         let started = async {
@@ -67,8 +67,8 @@ impl Gcs {
         started.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Uploads a part: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`. Returns its entity tag. A part of the same number
-    /// that was there before is replaced. Dropping the future cuts the request.
+    /// Uploads a part: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`. Returns its entity tag. Replaces an earlier part of
+    /// the same number. Dropping the future cuts the request.
     pub async fn upload_part(
         &self,
         upload: &MultipartRef,
@@ -113,7 +113,7 @@ impl Gcs {
         uploaded.await.map_err(|error: Error| during(error, call))
     }
 
-    /// A page of the parts that GCS holds, those behind the number `after`: `GET /BUCKET/OBJECT?uploadId=ID`.
+    /// Lists up to `max` of the parts that GCS holds, from the number after `after`: `GET /BUCKET/OBJECT?uploadId=ID`.
     pub async fn list_parts(
         &self,
         upload: &MultipartRef,
@@ -144,7 +144,7 @@ impl Gcs {
 
     /// Makes the object of `parts`: `POST /BUCKET/OBJECT?uploadId=ID`.
     ///
-    /// GCS can take minutes, and can answer 200 before it knows how it ends: an error may still follow.
+    /// GCS can take minutes, and can answer 200 before it knows the outcome: an error may still follow.
     pub async fn complete_multipart(
         &self,
         upload: &MultipartRef,
@@ -183,7 +183,7 @@ impl Gcs {
         completed.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Throws the upload and its parts away: `DELETE /BUCKET/OBJECT?uploadId=ID`.
+    /// Discards the upload and its parts: `DELETE /BUCKET/OBJECT?uploadId=ID`.
     pub async fn abort_multipart(&self, upload: &MultipartRef) -> Result<Answered<AbortOutcome>, Error> {
         let call = Call::AbortMultipart;
         let aborted = async {
@@ -204,7 +204,7 @@ impl Gcs {
         aborted.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Makes a call, whose answer must be a success.
+    /// Makes a call that must succeed.
     async fn xml(
         &self,
         call: Call,
@@ -243,12 +243,12 @@ impl Gcs {
     }
 }
 
-/// An error of `call`. All calls but the last may be repeated.
+/// An error of `call`. All of them may be repeated but the one that completes the upload.
 fn during(error: Error, call: Call) -> Error {
     error.during(call).repeatable(call != Call::CompleteMultipart)
 }
 
-/// The document that an answer is.
+/// Reads an answer's XML.
 fn read(answer: &Answer) -> Result<Element, Error> {
     std::str::from_utf8(&answer.body)
         .ok()
@@ -256,7 +256,7 @@ fn read(answer: &Answer) -> Result<Element, Error> {
         .ok_or_else(|| answer.unexpected("the answer is no XML that can be read"))
 }
 
-/// The error that follows a 200. What GCS says of the request itself is final; of all else it is unknown how it ended.
+/// The error that follows a 200. Complaints about the request are final; after any other the outcome is unknown.
 fn late_error(answer: &Answer, root: &Element) -> Error {
     let code = root.text_of("Code").unwrap_or_default();
     let refused = [
@@ -298,7 +298,7 @@ fn list(parts: &[Part]) -> Result<Bytes, Error> {
     Ok(out.into())
 }
 
-/// A page of parts. `None` where the document is none, or holds more than was asked for.
+/// Reads a page of parts. `None` if it is none, or has more parts than were asked for.
 fn page(root: &Element, max: u32) -> Option<PartsPage> {
     if root.name != "ListPartsResult" {
         return None;

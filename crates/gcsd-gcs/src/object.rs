@@ -1,4 +1,4 @@
-//! Objects: their metadata, and the target of calls on them.
+//! Objects: their metadata, and the path of calls on them.
 
 use http::Method;
 

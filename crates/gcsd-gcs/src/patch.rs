@@ -1,4 +1,4 @@
-//! Changes of an object's metadata.
+//! Changing the metadata of objects.
 
 use http::Method;
 
@@ -12,7 +12,7 @@ use super::resource::Object;
 use gcsd_types::Destination;
 
 impl Gcs {
-    /// Changes the metadata that `object.metadata` names; what it names as null is removed
+    /// Sets the fields in `object.metadata`; a null removes a field
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/patch>).
     pub async fn patch_object(
         &self,

@@ -1,4 +1,4 @@
-//! Other names for objects.
+//! Renaming objects.
 
 use http::Method;
 
@@ -11,10 +11,10 @@ use super::resource::Object;
 use gcsd_types::{ObjectName, ObjectRef, Preconditions};
 
 impl Gcs {
-    /// Gives an object another name in its bucket, all at once
+    /// Renames an object within its bucket, atomically
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/move>).
     ///
-    /// The conditions in `source` are on the object that is there, `preconditions` on the one that has the new name
+    /// The preconditions in `source` are on the object to rename, `preconditions` on the one that has the new name
     /// now.
     pub async fn move_object(
         &self,

@@ -1,9 +1,8 @@
-//! The resumable session: start, write, query, finish, cancel
+//! Resumable uploads: start, write, query, finish, cancel
 //! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
 //!
-//! The session URI is the credential of the four calls that use it, so that they carry no access token: a
-//! token that is late or refused cannot hold up the data path, and none travels to a host that a session
-//! names.
+//! The session URI is the credential of the four calls that use it. They carry no access token: a late or refused token
+//! cannot hold up the data path, and none is sent to a host that a session names.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -28,7 +27,7 @@ impl Gcs {
     /// Starts an upload of `destination`: `POST .../o?uploadType=resumable`. The session URI is what the other four
     /// calls need. GCS checks the preconditions again when the upload finishes.
     ///
-    /// Where the object's `size` is given, GCS finishes the upload as soon as it has that many bytes.
+    /// With a `size`, GCS finishes the upload as soon as it has that many bytes.
     pub async fn start_upload(
         &self,
         destination: &Destination,
@@ -81,9 +80,9 @@ impl Gcs {
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
     ///
     /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no bytes is the same
-    /// as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not. A range without a length goes
-    /// out in chunks, and the end of the body is the end of the object (google-cloud-rust sends bodies of unknown size so):
-    /// cut, GCS cannot take it for whole.
+    /// as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not. A range without a length is
+    /// sent in chunks, as google-cloud-rust does it, and its end is the end of the object; GCS does not take a cut body for
+    /// a complete one.
     pub async fn write(
         &self,
         session: &SessionUri,
@@ -105,8 +104,8 @@ impl Gcs {
         written.await.map_err(|error| error.during(Call::Write))
     }
 
-    /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what
-    /// was under way may still be persisted after it (google-cloud-cpp#9750).
+    /// Queries the status of a session: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: bytes in flight
+    /// may still be persisted after it (google-cloud-cpp#9750).
     pub async fn query(&self, session: &SessionUri) -> Result<Answered<SessionStatus>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes */*"));
@@ -115,8 +114,8 @@ impl Gcs {
             .map_err(|error| error.during(Call::Query))
     }
 
-    /// Finishes an upload without bytes: `PUT` with `Content-Range: bytes */TOTAL`. If other than `total`
-    /// bytes are persisted, the session goes on.
+    /// Finishes an upload without sending bytes: `PUT` with `Content-Range: bytes */TOTAL`. Unless exactly `total` bytes
+    /// are persisted, the session stays active.
     pub async fn finish(
         &self,
         session: &SessionUri,
@@ -147,7 +146,7 @@ impl Gcs {
                 404 | 410 => CancelOutcome::Unknown,
                 200..=299 => match Object::parse(&answer.body) {
                     Some(object) => CancelOutcome::Finished(object),
-                    // Emulators say so; whoever says more has not understood the question.
+                    // Emulators answer so. A server that says more did not understand the request.
                     None if answer.body.is_empty() => CancelOutcome::Cancelled,
                     None => {
                         return Err(
@@ -193,7 +192,7 @@ impl Gcs {
         self.call(session.endpoint(), request).await
     }
 
-    /// A session may live on another host than the endpoint, but not on a less safe one.
+    /// A session may be on another host than the endpoint, but not on plain http where the endpoint has TLS.
     fn check_session(&self, session: &SessionUri) -> Result<(), Error> {
         if self.endpoint().is_tls() && !session.endpoint().is_tls() {
             return Err(Error::new(
@@ -232,7 +231,7 @@ fn ascii(text: String) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Invalid, "not a header value"))
 }
 
-/// The persisted size that a 308 tells: `Range: bytes=0-LAST`.
+/// How many bytes are persisted according to a 308: `Range: bytes=0-LAST`.
 fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
     let Some(range) = answer.headers.get(RANGE) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! An upload as a pure state machine: what may be asked of it, and what GCS's answers mean. No I/O.
+//! An upload as a pure state machine: which requests it permits, and what GCS's answers mean. No I/O.
 //!
 //! Of the four facts of a byte (received, sent, committed, finished) it holds the last two: `committed` is
 //! only ever what GCS reported.
@@ -59,7 +59,7 @@ pub enum CancelOutcome {
     Unknown,
 }
 
-/// Why a request on an upload is refused before GCS is asked.
+/// Why an upload does not permit a request. A closed set: whoever gives each a meaning must think of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is unknown what arrived.
@@ -75,7 +75,7 @@ pub enum Refusal {
     Gap {
         /// Where the range starts.
         offset: u64,
-        /// Where it could start at the latest.
+        /// The latest offset at which it could start.
         committed: u64,
     },
     /// The range is not the last, and does not end on a multiple of 256 KiB.
@@ -84,10 +84,10 @@ pub enum Refusal {
         /// Where the range ends.
         end: u64,
     },
-    /// The range is not the last, and holds nothing.
+    /// The range is empty, and not the last.
     #[error("a range that is not the last must hold at least one byte")]
     Empty,
-    /// The range is said to be the last, and does not end at the object's size.
+    /// The last range does not end at the object's size.
     #[error("the range ends at {end}, and 'total' says {total}")]
     Total {
         /// Where the range ends.
@@ -95,12 +95,12 @@ pub enum Refusal {
         /// The object's size as the request gives it.
         total: u64,
     },
-    /// The range reaches beyond what an offset can be.
+    /// The range ends beyond the largest offset.
     #[error("the range reaches beyond 2^63 - 1")]
     TooLong,
 }
 
-/// Why GCS's answer is not what the request should have led to.
+/// What is wrong with GCS's answer to a request on an upload. A closed set, as [`Refusal`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Anomaly {
     /// GCS holds less than it should after the request.
@@ -136,7 +136,7 @@ pub enum Anomaly {
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// What is committed is known to be all that can be.
+    /// What is committed is known exactly.
     Settled,
     /// More may be committed than is known.
     Unsettled,
