@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gcsd_failure::Failure;
+use gcsd_failure::StatusError;
 use gcsd_gcs::{
     Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Proxies, ProxyError, Recovery,
 };
@@ -16,10 +16,11 @@ const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Reaches `endpoint` through the proxy that `peer` plays, with a user and a password.
 fn through(peer: &Peer, endpoint: &str) -> Config {
-    Config {
-        endpoint: endpoint.parse().expect("an endpoint"),
-        proxies: Some(Proxies::new(&format!("http://us%40er:s3cret@{}", peer.address()))),
-        ..peer.config()
+    {
+        let mut config = peer.config();
+        config.endpoint = endpoint.parse().expect("an endpoint");
+        config.proxies = Some(Proxies::new(&format!("http://us%40er:s3cret@{}", peer.address())));
+        config
     }
 }
 
@@ -181,7 +182,7 @@ fn said(peer: &Peer, error: Error, recovery: Recovery, what: &str) {
     let proxy = format!("http://{}", peer.address());
     assert!(error.message().contains(&proxy), "{proxy}: {error}");
     assert!(error.message().contains(what), "{what}: {error}");
-    let status = Failure::from(error).status;
+    let status = StatusError::from(error).status;
     let retry = match recovery {
         Recovery::Never => Retry::Never,
         _ => Retry::Same,
@@ -258,9 +259,10 @@ async fn what_a_proxy_answers_instead_of_a_tunnel_is_told() {
         .await;
         said(&peer, error, recovery, what);
     }
-    let anonymous = Config {
-        proxies: Some(Proxies::new(&format!("http://{}", peer.address()))),
-        ..config
+    let anonymous = {
+        let mut config = config;
+        config.proxies = Some(Proxies::new(&format!("http://{}", peer.address())));
+        config
     };
     let error = answered(
         &peer,
@@ -341,10 +343,11 @@ async fn what_is_no_proxy_is_told() {
 #[tokio::test]
 async fn a_proxy_that_cannot_be_used_is_refused_at_once() {
     let made = |endpoint: &str, proxy: &str| {
-        let config = Config {
-            credentials: CredentialsSource::Anonymous,
-            proxies: Some(Proxies::new(proxy)),
-            ..Config::new(endpoint.parse().expect("an endpoint"))
+        let config = {
+            let mut config = Config::new(endpoint.parse().expect("an endpoint"));
+            config.credentials = CredentialsSource::Anonymous;
+            config.proxies = Some(Proxies::new(proxy));
+            config
         };
         Gcs::new(config, Arc::new(TcpConnector))
     };
@@ -379,10 +382,11 @@ async fn access_tokens_are_not_asked_for_on_another_way() {
     let json = r#"{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r"}"#;
     std::fs::write(&path, json).expect("written");
     let made = |proxies| {
-        let config = Config {
-            credentials: CredentialsSource::File(path.clone()),
-            proxies,
-            ..Config::new(Endpoint::google())
+        let config = {
+            let mut config = Config::new(Endpoint::google());
+            config.credentials = CredentialsSource::File(path.clone());
+            config.proxies = proxies;
+            config
         };
         Gcs::new(config, Arc::new(TcpConnector))
     };
