@@ -39,6 +39,10 @@
 // State stands behind short locks that are never held across an await; what may block on a disk runs beside the
 // runtime. A stalled request holds its own bytes (less than 256 KiB and one read) and nothing that another one needs.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod answer;
 mod batch;
 mod buckets;

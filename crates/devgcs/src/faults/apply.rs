@@ -96,7 +96,7 @@ impl Injected {
                 (Fault::Persist { until }, _) => {
                     let until = match until {
                         Amount::Exactly(offset) => offset.bytes(),
-                        Amount::Some => self.some_offset(start, end),
+                        Amount::Random => self.some_offset(start, end),
                     };
                     course.keep = Some(course.keep.unwrap_or(u64::MAX).min(until));
                     course.persist = Some(fault);
@@ -141,7 +141,7 @@ impl Injected {
         let (fault, amount) = hidden?;
         let amount = match amount {
             Amount::Exactly(amount) => amount.bytes() - amount.bytes() % CHUNK_ALIGNMENT,
-            Amount::Some => CHUNK_ALIGNMENT * (1 + self.random.below(fresh / CHUNK_ALIGNMENT)),
+            Amount::Random => CHUNK_ALIGNMENT * (1 + self.random.below(fresh / CHUNK_ALIGNMENT)),
         };
         let amount = Some(amount.min(fresh)).filter(|amount| *amount > 0)?;
         service.faults.happened(self, &fault);
