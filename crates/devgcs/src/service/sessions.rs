@@ -63,7 +63,7 @@ impl Service {
         }
     }
 
-    /// The session that `id` gives access to: 404 where there is none, or it is too old.
+    /// The session with this id: 404 if there is none, or it is too old.
     pub(crate) fn session(&self, id: &str) -> Result<Arc<Session>, Error> {
         let session = locked(&self.index).session(&session_key(id));
         session
@@ -72,7 +72,7 @@ impl Service {
     }
 }
 
-/// What a session is filed under: the id itself is a credential, and is kept nowhere.
+/// The key of a session. The id itself is a credential and is kept nowhere.
 fn session_key(id: &str) -> String {
     random::hash_hex(id.as_bytes())
 }
