@@ -16,7 +16,7 @@ use crate::time::Time;
 const MAX_OPEN: usize = 100_000;
 
 /// The most ended sessions that are remembered, so that a repeated request gets the same answer.
-const MAX_ENDED: usize = 10_000;
+pub(super) const MAX_ENDED: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
