@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use gcsd_client::{BodySource, NextPiece, Rereadable};
+use gcsd_client::{BodySource, NextPiece, ReplaySource};
 use gcsd_fault::Random;
 
 /// How much is made at a time, in bytes: a multiple of 8.
@@ -11,7 +11,7 @@ const PIECE: u64 = 256 * 1024;
 /// So many bytes, in which no two places are alike.
 pub(super) struct Generated(pub(super) u64);
 
-impl Rereadable for Generated {
+impl ReplaySource for Generated {
     fn size(&self) -> u64 {
         self.0
     }
@@ -59,6 +59,11 @@ fn bytes(start: u64, end: u64) -> BytesMut {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bytes_are_always_the_same() {
+        assert_eq!(bytes(0, 8)[..], 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
+    }
 
     #[tokio::test]
     async fn any_range_is_the_same_bytes_again() {

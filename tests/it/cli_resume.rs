@@ -167,10 +167,7 @@ async fn of_two_runs_at_once_the_later_one_has_the_upload() {
     let generation = |scene: &Scene| scene.devgcs.object(BUCKET, "object").map(|o| o.generation);
     let made = generation(&scene);
     let zombie = wait(zombie).await;
-    zombie.failed(
-        1,
-        "fenced: somebody else has taken the upload over and goes on with it",
-    );
+    zombie.failed(1, "fenced: another client has taken the upload over");
     assert_eq!(generation(&scene), made);
     scene.done(&put);
 }
@@ -183,7 +180,7 @@ async fn an_interrupted_upload_is_left_for_later() {
     let ended = wait(child).await;
     ended.failed(130, "interrupted: ");
     assert!(
-        ended.err.contains("; run the same command again to go on"),
+        ended.err.contains("; run the same command again to continue"),
         "{}",
         ended.err
     );
@@ -220,7 +217,7 @@ async fn what_is_not_the_same_upload_is_refused() {
     let cut = scene.put(&["--retry-for", "0"]).await;
     cut.failed(5, "unavailable: gave up after 1 failure");
     assert!(
-        cut.err.contains("; run the same command again to go on"),
+        cut.err.contains("; run the same command again to continue"),
         "{}",
         cut.err
     );
@@ -254,7 +251,7 @@ async fn what_is_not_the_same_upload_is_refused() {
 
     // GCS has forgotten the upload.
     let gone = scene.put(&["--quiet"]).await;
-    gone.failed(1, "session_lost: the upload to go on with is lost");
+    gone.failed(1, "session_lost: the upload to resume is lost");
     assert!(gone.err.contains("to upload from the start"), "{}", gone.err);
     assert_eq!(
         fs::read(scene.state()).expect("the state"),

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use devgcs::CallKind;
 use gcsd_client::striped::Route;
-use gcsd_client::{
-    Aborted, NewObject, StripedError, StripedOptions, StripedOptionsError, StripedUpload, Via,
-};
+use gcsd_client::{Aborted, StripedError, StripedOptions, StripedOptionsError, StripedUpload, Via};
 use gcsd_fault::FaultyConnector;
-use gcsd_types::{Crc32c, Preconditions};
+use gcsd_types::{Crc32c, Destination, Preconditions};
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, pattern};
 use crate::support::http::{Answer, request};
-use crate::support::striped::{Kept, begin, names, options, through};
+use crate::support::striped::{MemoryStore, begin, names, options, through};
 use crate::support::uploads::{gcs, new_object, retries, tcp};
 
 /// The least that a part may have.
@@ -29,10 +27,7 @@ async fn daemon_with(faults: &str) -> Daemon {
 }
 
 fn multipart() -> StripedOptions {
-    StripedOptions {
-        via: Via::Multipart,
-        ..options(PART)
-    }
+    options(PART).with_via(Via::Multipart)
 }
 
 /// Three parts, the last of them small.
@@ -55,16 +50,16 @@ async fn clean(daemon: &Daemon, objects: &[&str]) {
 
 /// Uploads it, and looks at what is there then. Returns how often it recovered.
 async fn upload(daemon: &Daemon, route: impl Route, bytes: &Bytes) -> u64 {
-    let object = NewObject {
+    let object = Destination {
         metadata: Bytes::from_static(br#"{"contentType":"text/plain","metadata":{"a":"b"}}"#),
-        ..new_object("object")
+        ..new_object("object").destination
     };
-    let mut upload = begin(route, object, bytes, &multipart());
+    let mut upload = begin(route, object.into(), bytes, &multipart());
     let reports = upload.reports();
     let striped = soon(upload.wait())
         .await
         .unwrap_or_else(|error| panic!("{error}"));
-    assert!(striped.left.is_empty(), "{:?}", striped.left);
+    assert!(striped.leftovers.is_empty(), "{:?}", striped.leftovers);
     let stored = daemon.devgcs.object(BUCKET, "object").expect("the object");
     assert_eq!(stored.generation, striped.object.generation);
     assert_eq!(striped.object.crc32c, Some(Crc32c::of(bytes)));
@@ -120,21 +115,19 @@ async fn faults_are_recovered_from() {
 async fn what_cannot_be_is_refused() {
     let daemon = Daemon::start().await;
     let start = |options: &StripedOptions, conditions: Preconditions| {
-        let object = NewObject {
+        let object = Destination {
             preconditions: conditions,
-            ..new_object("object")
+            ..new_object("object").destination
         };
-        StripedUpload::start(through(&daemon, tcp()), object, source(), options, ()).expect_err("refused")
+        StripedUpload::start(through(&daemon, tcp()), object.into(), source(), options, ())
+            .expect_err("refused")
     };
     let only_if = Preconditions {
         if_generation_match: Some(0),
         ..Preconditions::default()
     };
     assert_eq!(start(&multipart(), only_if), StripedOptionsError::AnyPrecondition);
-    let small = StripedOptions {
-        part_size: Some(PART as u64 - 1),
-        ..multipart()
-    };
+    let small = multipart().with_part_size(PART as u64 - 1);
     let refused = start(&small, Preconditions::default());
     assert!(
         matches!(refused, StripedOptionsError::Parts { least, .. } if least == PART as u64),
@@ -160,7 +153,7 @@ async fn an_abort_leaves_nothing() {
                 .await
         );
         let aborted = soon(upload.abort()).await;
-        assert!(aborted.left.is_empty(), "{faults}: {aborted:?}");
+        assert!(aborted.leftovers.is_empty(), "{faults}: {aborted:?}");
         assert_eq!(aborted.object, Aborted::Cancelled, "{faults}");
         clean(&daemon, &[]).await;
     }
@@ -186,7 +179,7 @@ async fn an_upload_that_is_gone_is_an_error() {
     assert_eq!(gone.status, 204);
     let error = soon(upload.wait()).await.expect_err("somebody aborted it");
     assert!(matches!(error, StripedError::Request { .. }), "{error}");
-    assert!(soon(upload.abort()).await.left.is_empty());
+    assert!(soon(upload.abort()).await.leftovers.is_empty());
     clean(&daemon, &[]).await;
 }
 
@@ -197,7 +190,7 @@ async fn killed_at_any_checkpoint_it_goes_on_or_is_cleared_up() {
     for until in 1..100 {
         let go_on = until % 2 == 0;
         let daemon = Daemon::start().await;
-        let kept = Kept::until(until);
+        let kept = MemoryStore::until(until);
         let route = through(&daemon, tcp());
         let start = StripedUpload::start(
             route.clone(),
@@ -237,7 +230,7 @@ async fn killed_at_any_checkpoint_it_goes_on_or_is_cleared_up() {
             let discarded = soon(StripedUpload::discard(route, &object, checkpoint, &retries)).await;
             let discarded = discarded.expect("it fits");
             assert_eq!(discarded.object, Aborted::Cancelled, "{until}");
-            assert!(discarded.left.is_empty(), "{until}: {discarded:?}");
+            assert!(discarded.leftovers.is_empty(), "{until}: {discarded:?}");
             // A multipart upload whose name was not kept yet has no parts.
             assert_eq!(names(&daemon).await, <[&str; 0]>::default());
         }

@@ -10,8 +10,9 @@ use tokio::task::AbortHandle;
 
 use super::address::Address;
 use super::body::Body;
-use super::error::{Error, Reason, RequestError};
+use super::error::{Error, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
+use super::lost::Reason;
 use super::options::Options;
 use super::{receiving, sending};
 use gcsd_net::{BoxStream, Connector};
@@ -98,17 +99,14 @@ impl Connection {
         address: &Address,
         options: &Options,
     ) -> Result<Self, Error> {
-        let connecting = connector.connect(&address.host, address.port);
-        let stream = tokio::time::timeout(options.connect_timeout, connecting)
-            .await
-            .unwrap_or_else(|_| {
-                let late = format!("no answer within {:?}", options.connect_timeout);
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
-            })
-            .map_err(|error| {
-                let (address, error) = (address.clone(), Arc::new(error));
-                Reason::Connect { address, error }.lost(false)
-            })?;
+        let limit = options.connect_timeout;
+        let connecting = connector.connect_within(&address.host, address.port, limit);
+        let mut stream = connecting.await.map_err(|error| {
+            let (address, error) = (address.clone(), error.into());
+            Reason::Connect { address, error }.lost(false)
+        })?;
+        // The stall clock comes first: it knows whether something is due.
+        stream.set_user_timeout(options.stall.saturating_mul(2));
         let connection = Self::over(stream, options);
         if let Some(secret) = &options.secret {
             connection.hello(&Self::greeting(secret.clone())).await?;
@@ -147,6 +145,11 @@ impl Connection {
             features: 0,
             secret,
         }
+    }
+
+    /// Whether `other` is a clone of it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     /// An upload id that this connection has not given out before.
@@ -191,7 +194,11 @@ impl Connection {
         let _interest = self
             .enqueue(opcode, upload, args, body, Waiter::Whole(waiter))
             .await?;
-        answer.await.unwrap_or_else(|_| Err(self.lost()))
+        let answer = answer.await.unwrap_or_else(|_| Err(self.lost()));
+        answer.map_err(|error| match self.is_over() {
+            true => error.with_connection_over(),
+            false => error,
+        })
     }
 
     /// Puts a request into the line as soon as it may be in flight.

@@ -1,32 +1,29 @@
-//! Putting a request together: its target, its headers, its body.
+//! Building a request: its target, its headers, its body.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
-use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use http::uri::PathAndQuery;
 use http_body::{Body, Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Gcs;
-use super::body::{BodyError, Lending};
 use super::error::{Error, ErrorKind};
 use super::link::Link;
+use super::slot::{BodyError, Lending};
 use super::upload_body::UploadBody;
 use gcsd_types::{BucketName, ObjectName, Preconditions};
 
-/// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does
-/// not, so that an object's name is one segment, whatever it holds.
+/// What is not encoded in a path segment and in a query value: RFC 3986's unreserved characters. `/` is encoded,
+/// so that an object's name is one segment, whatever it holds.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A path and its query under construction
+/// A path and its query, being built
 /// (<https://cloud.google.com/storage/docs/request-endpoints#encoding>).
 pub(super) struct Target {
     text: String,
@@ -89,12 +86,12 @@ impl Target {
         self.query(name, value.map(|value| value.to_string()).as_deref());
     }
 
-    /// Appends a parameter that says yes, if it does.
+    /// Appends `name=true`, if `value` is true.
     pub(super) fn flag(&mut self, name: &str, value: bool) {
         self.query(name, value.then_some("true"));
     }
 
-    /// Appends the selection of what the answer holds, with the `needed` fields in any case.
+    /// Appends which fields the answer is to hold; the `needed` ones always.
     pub(super) fn fields(&mut self, asked: Option<&str>, needed: &str) {
         self.query(
             "fields",
@@ -109,7 +106,7 @@ impl Target {
         self.number("ifMetagenerationNotMatch", conditions.if_metageneration_not_match);
     }
 
-    /// Those on the object that is copied or moved.
+    /// The preconditions on the object that is copied or moved.
     pub(super) fn source_preconditions(&mut self, conditions: &Preconditions) {
         self.number("ifSourceGenerationMatch", conditions.if_generation_match);
         self.number("ifSourceGenerationNotMatch", conditions.if_generation_not_match);
@@ -123,31 +120,6 @@ impl Target {
     pub(super) fn build(self) -> Result<PathAndQuery, Error> {
         PathAndQuery::try_from(self.text)
             .map_err(|_| Error::new(ErrorKind::Invalid, "the request's target is too long for a URL"))
-    }
-}
-
-impl Gcs {
-    /// A request for `target`: its `Host` is set where it is sent.
-    pub(super) fn request(
-        &self,
-        method: Method,
-        target: PathAndQuery,
-        mut headers: HeaderMap,
-        body: RequestBody,
-    ) -> Request<RequestBody> {
-        headers.insert(USER_AGENT, self.0.user_agent.clone());
-        // Said even where it is 0: GCS refuses a POST, PUT or DELETE without it (411).
-        // Where nobody knows it, hyper announces chunks.
-        if method != Method::GET
-            && let Some(len) = body.len()
-        {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = headers;
-        request
     }
 }
 
@@ -178,7 +150,7 @@ impl RequestBody {
     pub(super) fn len(&self) -> Option<u64> {
         match self {
             Self::Full(bytes) => Some(bytes.len() as u64),
-            Self::Upload(body) => body.missing(),
+            Self::Upload(body) => body.unsent(),
         }
     }
 }
@@ -203,7 +175,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Upload(body) => body.has_ended(),
+            Self::Upload(body) => body.is_whole(),
         }
     }
 

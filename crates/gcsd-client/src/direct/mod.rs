@@ -5,13 +5,13 @@ mod striped;
 
 use bytes::Bytes;
 
-use crate::Failure;
 use crate::body::Body;
-use crate::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::{Error, NewObject};
 use feed::Feed;
 use gcsd_failure::Failure as Failed;
 use gcsd_gcs::upload::{Range, Reported, Upload};
-use gcsd_gcs::{self, Gcs, SessionUri, StartUpload, WriteRange, lend};
+use gcsd_gcs::{self, Gcs, SessionUri, WriteRange, lend};
 use gcsd_wire::{Kind, Retry};
 pub use striped::DirectPart;
 
@@ -38,30 +38,20 @@ impl OpenUpload for Direct {
         self.object.size
     }
 
-    async fn start(&mut self) -> Result<(DirectWriter, Token), Failure> {
-        let object = self.object.clone();
-        let start = StartUpload {
-            bucket: object.bucket,
-            object: object.object,
-            metadata: Some(object.metadata).filter(|metadata| !metadata.is_empty()),
-            preconditions: object.preconditions,
-            size: object.size,
-            user_project: object.user_project,
-            kms_key_name: object.kms_key_name,
-            predefined_acl: object.predefined_acl,
-            key: object.key,
-        };
-        let started = self.gcs.start_upload(&start).await.map_err(Failed::from)?;
+    async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
+        let NewObject { destination, size } = &self.object;
+        let started = self.gcs.start_upload(destination, *size).await;
+        let started = started.map_err(Failed::from)?;
         let token = Token::new(started.answer.expose());
         Ok((self.writer(started.answer, Upload::started()), token))
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<DirectWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<DirectWriter, Error> {
         let session = SessionUri::parse(token.expose()).map_err(|error| {
             let text = format!("the token is no session URI: {error}");
-            Failure::of(Kind::BadToken, Retry::Never, text)
+            Error::of(Kind::BadToken, Retry::Never, text)
         })?;
-        let session = session.with_key(self.object.key.clone());
+        let session = session.with_key(self.object.destination.key.clone());
         Ok(self.writer(session, Upload::attached()))
     }
 }
@@ -88,7 +78,7 @@ pub struct DirectWriter {
 
 impl DirectWriter {
     /// Takes note of a failed call.
-    fn failed(&mut self, error: gcsd_gcs::Error) -> Failure {
+    fn failed(&mut self, error: gcsd_gcs::Error) -> Error {
         let failed = Failed::from(error);
         match failed.status.kind() {
             Some(Kind::SessionLost | Kind::ChecksumMismatch) => self.upload.lost(),
@@ -118,10 +108,10 @@ impl DirectWriter {
 }
 
 impl UnreliableWriter for DirectWriter {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let Some(len) = body.len.and_then(|len| u64::try_from(len).ok()) else {
             let text = "the body is longer than any object, or has no length, which only a daemon takes";
-            return Err(Failure::of(Kind::BadBody, Retry::Never, text));
+            return Err(Error::of(Kind::BadBody, Retry::Never, text));
         };
         let range = Range {
             offset,
@@ -139,7 +129,7 @@ impl UnreliableWriter for DirectWriter {
         let written = self.gcs.write(&self.session, write_range, body).await;
         if let Some(error) = lease.take().and_then(|feed| feed.error) {
             self.upload.unsettle();
-            return Err(Failure::source(&error));
+            return Err(Error::Source(error.into()));
         }
         let answer = written.map_err(|error| self.failed(error))?.answer;
         let reported = self.answered(&answer);
@@ -151,7 +141,7 @@ impl UnreliableWriter for DirectWriter {
         })
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         let asked = self.gcs.query(&self.session).await;
         let answer = asked.map_err(|error| self.failed(error))?.answer;
         let reported = self.answered(&answer);
@@ -159,7 +149,7 @@ impl UnreliableWriter for DirectWriter {
         Ok(self.progress())
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         self.upload.check_finish().map_err(Failed::from)?;
         let finished = self
             .gcs
@@ -173,7 +163,7 @@ impl UnreliableWriter for DirectWriter {
         Ok(self.progress())
     }
 
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
         let cancelled = self.gcs.cancel(&self.session).await;
         Ok(match cancelled.map_err(|error| self.failed(error))?.answer {
             gcsd_gcs::Cancelled::Cancelled => {

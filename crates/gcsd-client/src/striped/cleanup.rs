@@ -1,4 +1,4 @@
-//! Temporary objects and open uploads go away, whoever made them.
+//! Temporary objects and open uploads are removed, whoever made them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,113 +6,84 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::super::{Aborted, Failure, NewObject, ReliableUpload, UploadError};
-use super::assemble::{Assembly, place};
-use super::checkpoint::{Part, StripedCheckpoint};
+use super::super::{Aborted, Error, GivenUp, NewObject, ReliableUpload};
+use super::checkpoint::{PartState, StripedCheckpoint};
+use super::concurrent::concurrently;
 use super::names::Names;
 use super::options::Via;
-use super::requests::{reliably, several};
+use super::outcome::{Leftovers, StripedAborted};
+use super::requests::Requests;
 use super::route::Route;
-use super::temporary::{multipart_ref, part_object};
+use super::temporary::{multipart_ref, part_object, place};
 use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
-use gcsd_wire::{Kind, Retry};
+use gcsd_wire::Kind;
 
-/// The most pages of a list that are looked through: more than there are temporary objects of one upload.
+/// The most pages that are listed: more than one upload has temporary objects.
 const MAX_PAGES: usize = 100;
 
-/// What is left of an upload after it was cleared up.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Left {
-    /// Temporary objects that could not be deleted.
-    pub objects: Vec<ObjectName>,
-    /// Why there may be more: what there is could not be listed, or not in time. Their names begin with
-    /// [`prefix`](Self::prefix).
-    pub unsure: Option<Failure>,
-    /// What the names of temporary objects begin with; empty where there are none.
-    pub prefix: String,
-}
-
-impl Left {
-    /// Nothing is left.
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.unsure.is_none()
-    }
-}
-
-/// What an abort of a striped upload found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripedAborted {
-    /// What became of the object.
-    pub object: Aborted,
-    /// What could not be cleared up.
-    pub left: Left,
-}
-
-/// What is to be cleared up.
-pub(super) struct Clearing<R> {
-    assembly: Assembly<R>,
+/// The cleanup of one upload.
+pub(super) struct Cleanup<R> {
+    requests: Requests<R>,
     names: Names,
     destination: Destination,
     checkpoint: StripedCheckpoint,
-    pub(super) joints: Vec<(ObjectName, u64)>,
+    pub(super) intermediates: Vec<(ObjectName, u64)>,
     pub(super) in_doubt: bool,
 }
 
-impl<R: Route> Clearing<R> {
+impl<R: Route> Cleanup<R> {
     pub(super) fn new(
-        assembly: Assembly<R>,
+        requests: Requests<R>,
         names: Names,
         destination: Destination,
         checkpoint: StripedCheckpoint,
     ) -> Self {
         Self {
             in_doubt: checkpoint.replaces.is_some(),
-            assembly,
+            requests,
             names,
             destination,
             checkpoint,
-            joints: Vec::new(),
+            intermediates: Vec::new(),
         }
     }
 
-    /// Deletes the temporary objects that are known of, and where `search` says so, those that are found.
-    pub(super) async fn delete(&self, search: bool) -> Left {
-        let mut left = Left::default();
+    /// Deletes the temporary objects that are known, and with `search` all others that are listed.
+    pub(super) async fn delete(&self, search: bool) -> Leftovers {
+        let mut leftovers = Leftovers::default();
         if self.checkpoint.via == Via::Compose {
-            self.names.prefix().clone_into(&mut left.prefix);
+            self.names.prefix().clone_into(&mut leftovers.prefix);
         }
-        // A request that fails is made again for as long as an abort may take. There is a bound on all of them, too.
+        // Each request is repeated for as long as an abort may take, and all of them have a bound together.
         let objects = u32::try_from(self.checkpoint.parts.len()).unwrap_or(u32::MAX);
-        let patience = self.assembly.retries.abort_budget;
+        let patience = self.requests.retries.abort_budget;
         let patience = patience.saturating_add(Duration::from_millis(250).saturating_mul(objects));
-        if timeout(patience, self.delete_all(search, &mut left))
+        if timeout(patience, self.delete_all(search, &mut leftovers))
             .await
             .is_err()
         {
-            let text = "what is left could not be deleted in time";
-            left.unsure = Some(Failure::local("unanswered", Retry::Same, text));
+            let text = "the temporary objects could not be deleted in time";
+            leftovers.unsure = Some(Error::Unanswered(text));
         }
-        left
+        leftovers
     }
 
-    async fn delete_all(&self, search: bool, left: &mut Left) {
-        let mut known = self.joints.clone();
+    async fn delete_all(&self, search: bool, leftovers: &mut Leftovers) {
+        let mut known = self.intermediates.clone();
         let parts = self.checkpoint.parts.iter().enumerate();
         known.extend(parts.filter_map(|(number, part)| match part {
-            Part::Done { run, generation, .. } => Some((self.names.part(*run, number).ok()?, *generation)),
+            PartState::Done { run, generation, .. } => {
+                Some((self.names.part(*run, number).ok()?, *generation))
+            }
             _ => None,
         }));
-        left.objects = self.delete_these(known).await;
+        leftovers.objects = self.delete_these(known).await;
         if !search || self.checkpoint.via == Via::Multipart {
             return;
         }
         match self.find().await {
-            Ok(found) => left.objects = self.delete_these(found).await,
-            Err(error) => {
-                let failure = error.failure().cloned();
-                let text = error.to_string();
-                left.unsure = Some(failure.unwrap_or_else(|| Failure::local("failed", Retry::Never, text)));
-            }
+            Ok(found) => leftovers.objects = self.delete_these(found).await,
+            Err(given_up) => leftovers.unsure = Some(given_up.error().clone()),
         }
     }
 
@@ -124,15 +95,16 @@ impl<R: Route> Clearing<R> {
                 generation: Some(generation),
                 ..place(&self.destination)
             };
-            let assembly = self.assembly.clone();
-            async move { assembly.delete(&object).await.err().map(|_| name) }
+            let requests = self.requests.clone();
+            async move { requests.delete(&object).await.err().map(|_| name) }
         });
-        several(work).await.into_iter().flatten().collect()
+        concurrently(work).await.into_iter().flatten().collect()
     }
 
     /// All generations of temporary objects of this upload.
-    async fn find(&self) -> Result<Vec<(ObjectName, u64)>, UploadError> {
-        let assembly = &self.assembly;
+    async fn find(&self) -> Result<Vec<(ObjectName, u64)>, GivenUp> {
+        let requests = &self.requests;
+        let budget = requests.retries.abort_budget;
         let mut query = ObjectQuery::new(self.destination.bucket.clone());
         query.prefix = Some(self.names.prefix().to_owned());
         query.versions = true;
@@ -140,14 +112,8 @@ impl<R: Route> Clearing<R> {
         query.fields = Some("items(name,generation),nextPageToken".to_owned());
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {
-            let list = || assembly.route.list(&query);
-            let (page, json) = reliably(
-                &assembly.retries,
-                assembly.retries.abort_budget,
-                &assembly.board,
-                list,
-            )
-            .await?;
+            let list = || requests.route.list(&query);
+            let (page, json) = requests.retrier(budget).run(list).await?;
             found.extend(items(&json, &self.names));
             match page.next_page_token {
                 Some(token) => query.page_token = Some(token),
@@ -157,65 +123,64 @@ impl<R: Route> Clearing<R> {
         Ok(found)
     }
 
-    /// Throws everything away. `object` is what the parts were to become.
+    /// Throws everything away. `object` is what the parts would have become.
     pub(super) async fn abort(self, object: &NewObject) -> StripedAborted {
-        // First, so that none of them makes an object any more that would have to be deleted.
+        // First, so that none of them makes another object to delete.
         let uncancelled = self.cancel_uploads(object).await;
-        let mut left = self.delete(true).await;
+        let mut leftovers = self.delete(true).await;
         let unaborted = self.abort_multipart(object).await;
-        left.unsure = left.unsure.or(uncancelled).or(unaborted);
-        // Without its parts, the object can be composed no more: what is seen now stays so.
+        leftovers.unsure = leftovers.unsure.or(uncancelled).or(unaborted);
+        // Without its parts the object can no longer be composed, so what is seen now stays so.
         let aborted = match (self.in_doubt, self.checkpoint.replaces) {
-            (true, Some(replaces)) => self.look_for_object(replaces, &left).await,
+            (true, Some(replaces)) => self.look_for_object(replaces, &leftovers).await,
             _ => Aborted::Cancelled,
         };
         StripedAborted {
             object: aborted,
-            left,
+            leftovers,
         }
     }
 
-    async fn look_for_object(&self, replaces: u64, left: &Left) -> Aborted {
+    async fn look_for_object(&self, replaces: u64, leftovers: &Leftovers) -> Aborted {
         let Some(whole) = self.checkpoint.content() else {
             return Aborted::Cancelled;
         };
-        match self.assembly.look(&place(&self.destination)).await {
+        match self.requests.look(&place(&self.destination)).await {
             Ok(Some(found)) if found.info.generation != replaces && whole.is(&found) => {
                 Aborted::AlreadyFinished {
                     generation: found.info.generation,
                 }
             }
-            Ok(_) if left.is_empty() => Aborted::Cancelled,
+            Ok(_) if leftovers.is_empty() => Aborted::Cancelled,
             Ok(_) => Aborted::Unknown {
-                failure: left.unsure.clone(),
+                error: leftovers.unsure.clone(),
             },
-            Err(error) => Aborted::Unknown {
-                failure: error.failure().cloned(),
+            Err(given_up) => Aborted::Unknown {
+                error: Some(given_up.error().clone()),
             },
         }
     }
 
-    /// Throws the parts of a multipart upload away; says why that could not be.
-    async fn abort_multipart(&self, object: &NewObject) -> Option<Failure> {
+    /// Aborts the multipart upload and its parts. Returns why that failed, if it did.
+    async fn abort_multipart(&self, object: &NewObject) -> Option<Error> {
         let upload = multipart_ref(object, self.checkpoint.multipart.as_deref()?);
-        let assembly = &self.assembly;
-        let budget = assembly.retries.abort_budget;
-        let abort = || assembly.route.abort_multipart(&upload);
-        let aborted = reliably(&assembly.retries, budget, &assembly.board, abort).await;
-        let failure = aborted.err()?.failure().cloned();
-        failure.filter(|failure| !failure.is(Kind::NotFound))
+        let requests = &self.requests;
+        let abort = || requests.route.abort_multipart(&upload);
+        let aborted = requests.retrier(requests.retries.abort_budget).run(abort).await;
+        let given_up = aborted.err()?;
+        Some(given_up.error().clone()).filter(|error| !error.is(Kind::NotFound))
     }
 
-    /// Cancels the uploads of parts; says why one could not be.
-    async fn cancel_uploads(&self, object: &NewObject) -> Option<Failure> {
+    /// Cancels the uploads of parts. Returns why that failed for one of them, if it did.
+    async fn cancel_uploads(&self, object: &NewObject) -> Option<Error> {
         let open = self
             .checkpoint
             .parts
             .iter()
             .enumerate()
             .filter_map(|(number, part)| match part {
-                // A part of a multipart upload goes with that.
-                Part::Open { run, token } if self.checkpoint.via == Via::Compose => {
+                // A part of a multipart upload is removed with it.
+                PartState::Open { run, token } if self.checkpoint.via == Via::Compose => {
                     Some((number, *run, token.clone()))
                 }
                 _ => None,
@@ -227,22 +192,22 @@ impl<R: Route> Clearing<R> {
             };
             let (_, len) = self.checkpoint.layout().range(number);
             let uploads = self
-                .assembly
+                .requests
                 .route
                 .uploads(number, part_object(object, name, len));
-            let retries = self.assembly.retries.clone();
+            let retries = self.requests.retries.clone();
             work.push(ReliableUpload::discard(uploads, token, retries));
         }
-        let cancelled = several(work).await;
+        let cancelled = concurrently(work).await;
         cancelled.into_iter().find_map(|aborted| match aborted {
-            Aborted::Unknown { failure } => failure,
-            // What was finished is found by its name.
+            Aborted::Unknown { error } => error,
+            // A finished one is found by its name.
             Aborted::Cancelled | Aborted::AlreadyFinished { .. } => None,
         })
     }
 }
 
-/// What a page lists, of which every name is looked at: nothing else is ever deleted.
+/// The objects of a page. Each name is checked, so that nothing else is ever deleted.
 fn items(json: &[u8], names: &Names) -> Vec<(ObjectName, u64)> {
     #[derive(Deserialize, Default)]
     struct Listed {
