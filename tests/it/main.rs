@@ -47,6 +47,7 @@ mod put_object;
 mod read_at;
 mod reliable;
 mod reliable_read;
+mod reliable_requests;
 mod sdk;
 mod soak;
 mod spec;
