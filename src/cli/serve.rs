@@ -10,13 +10,15 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::devgcs::not_started;
 use super::exit::{Failure, failed};
+use super::proxies::ProxyArgs;
 use super::secret::read_secret;
 use super::stop::Signals;
 use super::{open_files, units};
 use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
-use devgcs::{self, DevGcs, Storage};
+use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
@@ -51,7 +53,7 @@ pub(super) struct Args {
     )]
     embedded: Option<Option<PathBuf>>,
 
-    /// Where Cloud Storage is
+    /// Where Cloud Storage is [default: https://storage.googleapis.com, or that of the credentials' universe_domain]
     #[arg(
         long,
         env = "GCSD_ENDPOINT",
@@ -84,6 +86,8 @@ pub(super) struct Args {
         help_heading = "Cloud Storage"
     )]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    proxies: ProxyArgs,
     /// The project that pays, for buckets where the requester does
     #[arg(
         long,
@@ -177,6 +181,16 @@ fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// What must be done before anything else: may start this program anew.
+pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
+    let (_, credentials) = destination(args, None)?;
+    match credentials {
+        // No access tokens, no environment to be right for them.
+        CredentialsSource::Anonymous => Ok(()),
+        _ => args.proxies.settle(),
+    }
+}
+
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
     open_files::allow(args.max_connections);
@@ -204,6 +218,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         if !address.ip().is_loopback() && args.auth_file.is_none() {
             warn!(%address, "anybody who reaches this address can use the daemon's credentials: think of --auth-file");
         }
+    }
+    if let Some(proxy) = gcs.proxy() {
+        info!(proxy, "Cloud Storage is reached through a proxy");
     }
     tokio::spawn(async move {
         if let Err(error) = gcs.check_credentials().await {
@@ -239,16 +256,13 @@ fn limits(args: &Args) -> Limits {
     }
 }
 
-async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
-    let storage = dir.map_or(Storage::Memory, Storage::Directory);
-    let config = devgcs::Config {
-        storage,
-        buckets: vec![EMBEDDED_BUCKET.to_owned()],
-        ..devgcs::Config::default()
-    };
-    let server = DevGcs::start(SocketAddr::from(([127, 0, 0, 1], 0)), config)
+async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure> {
+    let server = devgcs::Server::builder()
+        .storage(dir.map_or(Storage::Memory, Storage::Directory))
+        .bucket(EMBEDDED_BUCKET)
+        .start()
         .await
-        .map_err(failed)?;
+        .map_err(not_started)?;
     info!(
         endpoint = server.endpoint(),
         bucket = EMBEDDED_BUCKET,
@@ -257,29 +271,47 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
     Ok(server)
 }
 
-fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
-    let (endpoint, emulated) = match (embedded, &args.endpoint) {
-        (Some(embedded), _) => (parse_endpoint(&embedded.endpoint(), "the embedded server")?, true),
-        (None, Some(endpoint)) => (endpoint.clone(), false),
-        (None, None) => match std::env::var("STORAGE_EMULATOR_HOST") {
-            Ok(host) if !host.is_empty() => {
-                let url = if host.contains("://") {
-                    host
-                } else {
-                    format!("http://{host}")
-                };
-                (parse_endpoint(&url, "STORAGE_EMULATOR_HOST")?, true)
-            }
-            _ => (Endpoint::google(), false),
-        },
+/// Where requests go, if that is said, and with what credentials.
+fn destination(
+    args: &Args,
+    embedded: Option<&devgcs::Server>,
+) -> Result<(Option<Endpoint>, CredentialsSource), Failure> {
+    let emulator = std::env::var("STORAGE_EMULATOR_HOST");
+    let emulator = emulator.ok().filter(|host| !host.is_empty());
+    let (endpoint, emulated) = match (embedded, &args.endpoint, emulator) {
+        (Some(embedded), ..) => (
+            Some(parse_endpoint(&embedded.endpoint(), "the embedded server")?),
+            true,
+        ),
+        (None, Some(endpoint), _) => (Some(endpoint.clone()), false),
+        (None, None, Some(host)) => {
+            let url = if host.contains("://") {
+                host
+            } else {
+                format!("http://{host}")
+            };
+            (Some(parse_endpoint(&url, "STORAGE_EMULATOR_HOST")?), true)
+        }
+        (None, None, None) => (None, args.embedded.is_some()),
+    };
+    let credentials = match &args.credentials {
+        Some(file) => CredentialsSource::File(file.clone()),
+        None if args.anonymous || emulated => CredentialsSource::Anonymous,
+        None => CredentialsSource::Default,
+    };
+    Ok((endpoint, credentials))
+}
+
+fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
+    let (endpoint, credentials) = destination(args, embedded)?;
+    let endpoint = match endpoint {
+        Some(endpoint) => endpoint,
+        None => credentials.endpoint().map_err(failed)?,
     };
     let config = gcsd_gcs::Config {
         ca_file: args.ca_file.clone(),
-        credentials: match &args.credentials {
-            Some(file) => CredentialsSource::File(file.clone()),
-            None if args.anonymous || emulated => CredentialsSource::Anonymous,
-            None => CredentialsSource::Default,
-        },
+        proxies: Some(args.proxies.chosen()),
+        credentials,
         user_project: args.user_project.clone(),
         connect_timeout: args.connect_timeout,
         stall_timeout: args.gcs_timeout,

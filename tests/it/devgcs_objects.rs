@@ -1,13 +1,13 @@
 //! The JSON API of devgcs around its sessions, over sockets.
 
-use devgcs::{Config, DevGcs};
+use devgcs::Server;
 use gcsd_types::Crc32c;
 use serde_json::{Value, json};
 
 use crate::support::devgcs::{bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, request};
 
-async fn get(server: &DevGcs, name: &str) -> Value {
+async fn get(server: &Server, name: &str) -> Value {
     let answer = call(server, "GET", &format!("/b/bucket/o/{name}"), "").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
@@ -25,7 +25,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// Names on a page, and its token.
-async fn names(server: &DevGcs, query: &str) -> (Vec<String>, Vec<String>, Option<String>) {
+async fn names(server: &Server, query: &str) -> (Vec<String>, Vec<String>, Option<String>) {
     let page = call(server, "GET", &format!("/b/bucket/o?{query}"), "").await;
     assert_eq!(page.status, 200, "{}", page.text());
     let page = page.json();
@@ -205,6 +205,36 @@ async fn every_legal_name_comes_through() {
 }
 
 #[tokio::test]
+async fn a_media_part_has_the_type_that_the_metadata_names() {
+    let server = server().await;
+    for (named, header, status, becomes) in [
+        (Some("a/b"), "Content-Type: application/octet-stream\r\n", 400, ""),
+        (Some("a/b"), "Content-Type: a/b\r\n", 200, "a/b"),
+        (Some("a/b"), "", 200, "a/b"),
+        (None, "Content-Type: c/d\r\n", 200, "c/d"),
+    ] {
+        let kind = named.map_or(String::new(), |named| format!(r#", "contentType": "{named}""#));
+        let body = format!(
+            "--b\r\nContent-Type: application/json\r\n\r\n{{\"name\": \"typed\"{kind}}}\r\n--b\r\n{header}\r\nx\r\n--b--\r\n"
+        );
+        let answer = request(
+            server.address(),
+            "POST",
+            "/upload/storage/v1/b/bucket/o?uploadType=multipart",
+            &[("Content-Type", "multipart/related; boundary=b")],
+            body.as_bytes(),
+        )
+        .await;
+        assert_eq!(answer.status, status, "{named:?} {header}: {}", answer.text());
+        if status == 200 {
+            assert_eq!(text(&answer.json()["contentType"]), becomes);
+        } else {
+            assert_eq!(answer.json()["error"]["errors"][0]["reason"], "invalid");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_multipart_upload_carries_metadata_bytes_and_late_checksums() {
     let server = server().await;
     let send = async |boundary: &str, parts: &[(&str, &str)], closed: bool| {
@@ -282,11 +312,8 @@ async fn a_multipart_upload_carries_metadata_bytes_and_late_checksums() {
 #[tokio::test]
 async fn an_upload_in_one_request_that_breaks_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(Config {
-        storage: devgcs::Storage::Directory(folder.path().to_owned()),
-        ..Config::default()
-    })
-    .await;
+    let storage = devgcs::Storage::Directory(folder.path().to_owned());
+    let server = server_with(Server::builder().storage(storage)).await;
     let mut client = crate::support::http::Client::connect(server.address()).await;
     let target = "/upload/storage/v1/b/bucket/o?uploadType=media&name=broken";
     client
@@ -915,11 +942,7 @@ async fn calls_come_in_batches() {
 
 #[tokio::test]
 async fn a_bucket_can_be_made_by_the_first_upload() {
-    let server = server_with(Config {
-        auto_create_buckets: true,
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().create_missing_buckets(true)).await;
     let target = "/upload/storage/v1/b/fresh/o?uploadType=media&name=a";
     assert_eq!(
         request(server.address(), "POST", target, &[], b"x").await.status,

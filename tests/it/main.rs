@@ -1,5 +1,6 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+mod addresses;
 mod buckets;
 mod cli_get;
 mod cli_list;
@@ -22,6 +23,7 @@ mod devgcs_objects;
 mod devgcs_resumable;
 mod devgcs_tls;
 mod devgcs_xml;
+mod early_answers;
 mod encryption;
 mod fencing;
 mod fleet;
@@ -43,12 +45,15 @@ mod mini_client;
 mod multipart;
 mod object_changes;
 mod object_copies;
+mod proxies;
+mod proxies_serve;
 mod put_object;
 mod read_at;
 mod reliable;
 mod reliable_read;
 mod reliable_requests;
 mod sdk;
+mod slow_clients;
 mod soak;
 mod spec;
 mod streamed;

@@ -233,9 +233,7 @@ async fn the_class_says_whether_it_can_have_happened() {
         ("return-503 on any call 0", false),
     ] {
         for pinned in [false, true] {
-            let mut options = Options::default();
-            options.devgcs.faults = plan.parse().expect("a plan");
-            let daemon = Daemon::with(options).await;
+            let daemon = Daemon::with(Options::failing(plan)).await;
             let mut client = daemon.connect().await;
             let mut args = put_object("lost");
             if pinned {
@@ -321,7 +319,7 @@ async fn the_closing_boundary_stands_behind_a_whole_body_and_nowhere_else() {
         };
         let text = String::from_utf8(sent).expect("text");
         let front = format!(
-            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{{}}\r\n--{boundary}\r\n"
+            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{{}}\r\n--{boundary}\r\n\r\n"
         );
         assert!(text.contains(&front), "{text}");
         assert!(text.contains("BYTES"), "{text}");

@@ -69,7 +69,7 @@ async fn check(daemon: &Daemon, name: &str, bytes: &Bytes, result: Result<Object
     assert_eq!(object.crc32c, Some(Crc32c::of(bytes)), "{name}");
     assert!(daemon.object(name).await == bytes[..], "{name}: other bytes");
     let stored = daemon.devgcs.object(BUCKET, name).expect("it is there");
-    assert_eq!(stored.info.generation, object.generation, "{name}");
+    assert_eq!(stored.generation, object.generation, "{name}");
     let session = daemon.devgcs.inspect().session(name).cloned().expect("a session");
     assert_eq!(session.phase, SessionPhase::Finished, "{name}");
 }
@@ -300,7 +300,7 @@ async fn an_abort_ends_the_session_in_the_middle_of_a_body() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         assert_eq!(soon(writer.abort()).await, Aborted::Cancelled, "{name}");
         daemon.devgcs.pause_bodies(false);
@@ -325,7 +325,6 @@ async fn an_abort_after_the_end_names_the_generation() {
             .devgcs
             .object(BUCKET, name)
             .expect("it is there")
-            .info
             .generation;
         let aborted = soon(writer.abort()).await;
         assert_eq!(aborted, Aborted::AlreadyFinished { generation }, "{name}");
@@ -345,11 +344,11 @@ async fn a_drop_cuts_the_request_and_finishes_nothing() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         drop(writer);
         daemon.devgcs.pause_bodies(false);
-        let still = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing == 0);
+        let still = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing == 0);
         assert!(
             daemon.devgcs.wait_for(PATIENCE, still).await,
             "{name}: it goes on"

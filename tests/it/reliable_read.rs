@@ -33,11 +33,7 @@ fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
 
 /// A daemon whose GCS fails by `plan`, and whose connections to it by `hop`.
 async fn failing(plan: &str, hop: &str) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned()],
-        faults: plan.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(plan);
     Daemon::with(Options {
         devgcs,
         connector: faulty(hop),

@@ -21,9 +21,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 /// Uploads parts of 1,000 bytes, the last of 7.
@@ -267,7 +265,6 @@ async fn a_lost_answer_of_a_compose_never_makes_two_objects() {
                 .devgcs
                 .object(BUCKET, "object")
                 .expect("the object")
-                .info
                 .generation;
             // Each change takes the next generation; had there been two, the first would be gone unseen otherwise.
             assert!(made > 0, "{faults}");

@@ -21,9 +21,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 async fn discard(route: impl Route, checkpoint: StripedCheckpoint) -> StripedAborted {
@@ -203,8 +201,7 @@ async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
         let object = daemon
             .devgcs
             .object(daemon::BUCKET, "object")
-            .expect("the object")
-            .info;
+            .expect("the object");
         let checkpoint = kept.last().expect("a checkpoint");
         if go_on {
             let resumed = StripedUpload::resume(

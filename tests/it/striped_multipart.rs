@@ -25,9 +25,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 fn multipart() -> StripedOptions {
@@ -68,7 +66,7 @@ async fn upload(daemon: &Daemon, route: impl Route, bytes: &Bytes) -> u64 {
         .unwrap_or_else(|error| panic!("{error}"));
     assert!(striped.leftovers.is_empty(), "{:?}", striped.leftovers);
     let stored = daemon.devgcs.object(BUCKET, "object").expect("the object");
-    assert_eq!(stored.info.generation, striped.object.generation);
+    assert_eq!(stored.generation, striped.object.generation);
     assert_eq!(striped.object.crc32c, Some(Crc32c::of(bytes)));
     assert_eq!(stored.resource["contentType"], "text/plain");
     assert_eq!(stored.resource["metadata"]["a"], "b");

@@ -25,9 +25,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 /// A daemon whose devgcs, by this plan, does what GCS does wrong.
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 #[tokio::test]

@@ -17,10 +17,14 @@ use crate::support::vectors;
 const ROUNDS: usize = 20_000;
 const MAX_ARGS: u32 = 512;
 
-/// Numbers that look random, and hostile bytes made of them.
+/// Random bytes and what they do to others.
 struct Numbers(Random);
 
 impl Numbers {
+    fn new(seed: u64) -> Self {
+        Self(Random::new(seed))
+    }
+
     /// A number below `end`, which is not 0.
     fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.0.below(end as u64)).expect("below a usize")
@@ -182,7 +186,7 @@ fn the_length_tells_the_frames_of_a_read_apart() {
 
 #[test]
 fn random_args_decode_or_fail() {
-    let mut numbers = Numbers(Random::new(1));
+    let mut numbers = Numbers::new(1);
     let samples = samples();
     for round in 0..ROUNDS {
         let (_, like) = &samples[round % samples.len()];
@@ -200,7 +204,7 @@ fn random_args_decode_or_fail() {
 
 #[test]
 fn mutated_args_decode_or_fail() {
-    let mut numbers = Numbers(Random::new(2));
+    let mut numbers = Numbers::new(2);
     let samples = samples();
     let mut decoded = 0;
     for round in 0..ROUNDS {
@@ -217,7 +221,7 @@ fn mutated_args_decode_or_fail() {
 
 #[test]
 fn random_bytes_are_framed_or_refused() {
-    let mut numbers = Numbers(Random::new(3));
+    let mut numbers = Numbers::new(3);
     for round in 0..ROUNDS {
         let len = numbers.below(3 * HEAD_LEN);
         let mut bytes = numbers.bytes(len);
@@ -242,7 +246,7 @@ fn random_bytes_are_framed_or_refused() {
 
 #[test]
 fn mutated_frames_are_framed_or_refused() {
-    let mut numbers = Numbers(Random::new(4));
+    let mut numbers = Numbers::new(4);
     let all: Vec<_> = vectors::names()
         .into_iter()
         .map(|name| (vectors::read(&name), name))
@@ -293,7 +297,7 @@ fn a_frame_that_is_not_whole_waits() {
 
 #[test]
 fn random_heads_of_pieces_decode_or_fail() {
-    let mut numbers = Numbers(Random::new(5));
+    let mut numbers = Numbers::new(5);
     let mut decoded = 0;
     for round in 0..ROUNDS {
         let mut bytes = numbers.0.next_u64().to_le_bytes();

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::encoding::base64;
 use super::error::Error;
-use super::resource::base64;
 use gcsd_types::Crc32c;
 
 /// The most bytes of custom metadata that GCS keeps for an object
@@ -89,6 +89,20 @@ impl Metadata {
             _ => return Err(wrong_type("metadata", "an object")),
         }
         Ok(())
+    }
+
+    /// Takes the content type that came with the bytes. It must be the resource's, where that has one.
+    pub(crate) fn media_type(&mut self, kind: Option<&str>) -> Result<(), Error> {
+        match (&self.content_type, kind) {
+            (Some(named), Some(kind)) if named != kind => Err(Error::invalid(format!(
+                "Content-Type specified in the upload ({kind}) does not match Content-Type specified in metadata ({named})."
+            ))),
+            (Some(_), _) => Ok(()),
+            (None, kind) => {
+                self.content_type = kind.map(str::to_owned);
+                Ok(())
+            }
+        }
     }
 
     /// What GCS serves an object as that has no content type of its own.

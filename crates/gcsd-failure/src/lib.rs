@@ -128,7 +128,9 @@ impl From<Error> for Failure {
 fn kind_of(error: &Error) -> Kind {
     match error.kind() {
         ErrorKind::Invalid => Kind::BadArgs,
-        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout => Kind::ConnectFailed,
+        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::ProxyRefused => {
+            Kind::ConnectFailed
+        }
         ErrorKind::Tls | ErrorKind::Certificate => Kind::TlsFailed,
         ErrorKind::Reset => Kind::Reset,
         ErrorKind::EarlyClose => Kind::EarlyClose,

@@ -17,7 +17,10 @@ use http::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::config::{Config, ConfigError, CredentialsSource};
+use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind, one_line};
+use super::proxies::Proxies;
+use super::universe;
 
 /// How often credentials are made anew, at most.
 const REBUILD_INTERVAL: Duration = Duration::from_secs(30);
@@ -46,7 +49,12 @@ impl Auth {
                 if !config.endpoint.is_tls() && !config.endpoint.is_loopback() {
                     return Err(ConfigError::PlainHttp(config.endpoint.clone()));
                 }
+                let proxies = config.proxies.clone().map(Proxies::except_local);
+                if proxies.is_some_and(|proxies| proxies != Proxies::from_env().except_local()) {
+                    return Err(ConfigError::TokenProxies);
+                }
                 let credentials = build(&source).map_err(ConfigError::Credentials)?;
+                source.check_universe(&config.endpoint)?;
                 let not_before = Instant::now() + REBUILD_INTERVAL;
                 Some(Mutex::new(Built {
                     credentials,
@@ -87,6 +95,23 @@ impl Auth {
                 ErrorKind::CredentialsTimeout,
                 format!("credentials: no access token within {:?}", self.timeout),
             )),
+        }
+    }
+
+    /// Whether tokens of these credentials can be of use at `endpoint`. May ask the metadata server; who gives no answer
+    /// raises no doubt.
+    pub(super) async fn check_universe(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(built) = &self.built else { return Ok(()) };
+        let credentials = built
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .credentials
+            .clone();
+        match timeout(self.timeout, credentials.universe_domain()).await {
+            Ok(Some(universe)) => universe::check(&universe, endpoint).map_err(|problem| {
+                Error::new(ErrorKind::CredentialsRefused, format!("credentials: {problem}"))
+            }),
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
@@ -170,7 +195,6 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::endpoint::Endpoint;
     use super::*;
 
     /// Answers requests for tokens, for ever the same.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
+use super::proxies::{Proxies, ProxyError};
+use super::universe::UniverseMismatch;
 
 /// Where access tokens come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +24,8 @@ pub enum CredentialsSource {
 /// The settings of a [`Gcs`](super::Gcs).
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where calls go, except those on a session that GCS placed elsewhere.
+    /// Where all calls go, whatever host GCS names for a session; [`CredentialsSource::endpoint`] knows the one that
+    /// credentials belong to.
     pub endpoint: Endpoint,
     /// A PEM file of certificates that *replace* the system's as those that are trusted, so that a private CA
     /// means only that CA. A server's own certificate must not be marked as a CA itself. Token endpoints are
@@ -33,7 +36,13 @@ pub struct Config {
     /// The project that pays, where the call does not name one
     /// (<https://cloud.google.com/storage/docs/requester-pays>).
     pub user_project: Option<String>,
-    /// The longest time for name, TCP and TLS together.
+    /// The proxies to GCS; `None` for those that the environment names ([`Proxies::from_env`]).
+    ///
+    /// Access tokens always take the way that the environment names: Google's library can be told no other. So with
+    /// credentials, proxies other than the environment's are refused ([`ConfigError::TokenProxies`]). In the environment,
+    /// `NO_PROXY` should except the metadata server ([`Proxies::except_local`]).
+    pub proxies: Option<Proxies>,
+    /// The longest time for name, TCP, a proxy and TLS together.
     pub connect_timeout: Duration,
     /// The longest time in which GCS takes and sends nothing while it is GCS's turn. The kernel's send buffer
     /// may hold megabytes that are still on their way: keep it well above the time that a slow link needs for
@@ -58,6 +67,7 @@ impl Config {
         Self {
             endpoint,
             ca_file: None,
+            proxies: None,
             credentials: CredentialsSource::default(),
             user_project: None,
             connect_timeout: Duration::from_secs(10),
@@ -82,6 +92,15 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The proxy to the endpoint cannot be used.
+    #[error("the proxy (--proxy, or HTTPS_PROXY, HTTP_PROXY, ALL_PROXY in the environment): {0}")]
+    Proxy(#[from] ProxyError),
+    /// Access tokens would be asked for on another way than GCS.
+    #[error(
+        "access tokens are asked for through the proxies that the environment names, and GCS would be reached through \
+         others: set HTTPS_PROXY, HTTP_PROXY and NO_PROXY to the same"
+    )]
+    TokenProxies,
     /// The system has no certificates to trust.
     #[error("no trusted certificates were found on this system ({0}): install them, or name a CA file")]
     NoCertificates(String),
@@ -91,6 +110,12 @@ pub enum ConfigError {
     /// The credentials cannot be used.
     #[error("credentials: {0}")]
     Credentials(String),
+    /// The credentials belong to another universe than the endpoint.
+    #[error("credentials: {0}")]
+    Universe(Box<UniverseMismatch>),
+    /// The credentials name a universe that is no domain.
+    #[error("credentials: their universe_domain {0:?} is not a domain")]
+    BadUniverse(String),
     /// An access token would cross a network in the clear.
     #[error("credentials are not sent over plain http to {0}: use https, or no credentials")]
     PlainHttp(Endpoint),

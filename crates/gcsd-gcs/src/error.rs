@@ -57,6 +57,8 @@ pub enum ErrorKind {
     Connect,
     /// No connection came about in the time allowed, TLS included.
     ConnectTimeout,
+    /// The proxy does not let this process through: its user or password are refused, or the server is.
+    ProxyRefused,
     /// The TLS handshake or a TLS record failed: the peer speaks another protocol, perhaps.
     Tls,
     /// The server's certificate is not trusted.
@@ -250,9 +252,11 @@ impl Error {
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
-            Kind::Invalid | Kind::Certificate | Kind::SessionCancelled | Kind::CredentialsRefused => {
-                Recovery::Never
-            }
+            Kind::Invalid
+            | Kind::ProxyRefused
+            | Kind::Certificate
+            | Kind::SessionCancelled
+            | Kind::CredentialsRefused => Recovery::Never,
             Kind::ChecksumMismatch if self.0.call == Some(Call::UploadPart) => Recovery::Same,
             Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
             // The session may hold damaged bytes.

@@ -13,15 +13,17 @@
 
 mod answer;
 mod auth;
-mod body;
 mod bucket;
+mod clock;
 mod compose;
 mod config;
+mod connection;
 mod delete;
 mod endpoint;
 mod error;
 mod exchange;
 mod json;
+mod lease;
 mod link;
 mod listing;
 mod multipart;
@@ -29,32 +31,42 @@ mod object;
 mod page;
 mod patch;
 mod pool;
+mod proxies;
 mod put_object;
 mod read;
 mod rename;
 mod request;
 mod resumable;
 mod rewrite;
+mod route;
 mod session;
+mod slot;
+mod source;
 mod tls;
 mod transport;
+mod tunnel;
+mod universe;
 pub mod upload;
 mod upload_body;
 mod xml;
 mod xml_headers;
 
-pub use body::{BodyState, Lease, Source, SourceError, lend, lend_all};
 pub use bucket::Bucket;
 pub use config::{Config, ConfigError, CredentialsSource};
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};
 pub use gcsd_types::ObjectRef;
+pub use lease::{Lease, lend, lend_all};
 pub use listing::PageStream;
 pub use multipart::{Aborted, Completed};
 pub use object::Object;
+pub use proxies::{Proxies, ProxyError};
 pub use read::{ObjectStream, ReadRange};
 pub use resumable::{Cancelled, Progress, StartUpload, WriteRange};
 pub use session::SessionUri;
+pub use slot::BodyState;
+pub use source::{Source, SourceError};
+pub use universe::UniverseMismatch;
 pub use upload_body::{Tally, UploadBody};
 
 use std::sync::Arc;
@@ -115,13 +127,21 @@ impl Gcs {
 
     /// Waits for the first access token, so that a daemon can tell at its start what is wrong with its
     /// credentials. At once without credentials.
+    ///
+    /// Refuses credentials of the metadata server that belong to another universe than the endpoint.
     pub async fn check_credentials(&self) -> Result<(), Error> {
-        self.0.auth.headers().await.map(drop)
+        self.0.auth.headers().await?;
+        self.0.auth.check_universe(&self.0.endpoint).await
     }
 
-    /// Where calls go, except those on a session that GCS placed elsewhere.
+    /// Where all calls go.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// The proxy that calls go through, without its user and password.
+    pub fn proxy(&self) -> Option<String> {
+        self.0.transport.proxy(&self.0.endpoint)
     }
 
     /// The headers of a call that needs credentials.

@@ -62,7 +62,8 @@ impl Gcs {
         let front = [
             format!("--{boundary}\r\n{JSON}\r\n\r\n").as_bytes(),
             &metadata,
-            format!("\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
+            // Without a Content-Type, as google-cloud-rust sends it: GCS refuses one that differs from the metadata's.
+            format!("\r\n--{boundary}\r\n\r\n").as_bytes(),
         ]
         .concat();
         let close = format!("\r\n--{boundary}--\r\n");

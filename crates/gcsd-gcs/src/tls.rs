@@ -1,5 +1,7 @@
 //! TLS to GCS.
 
+use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::config::ConfigError;
+use super::error::{Error, ErrorKind};
 
 /// Plain bytes that rustls takes before it must have sent some: two reads of 256 KiB. Its own default of
 /// 64 KiB cuts each of them into pieces.
@@ -66,8 +69,19 @@ fn system_roots() -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
+/// The error for a handshake with `peer` that failed.
+pub(super) fn handshake_error(peer: impl fmt::Display, error: &io::Error) -> Error {
+    let kind = match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
+        Some(_) => ErrorKind::Tls,
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::EarlyClose,
+        None => ErrorKind::Reset,
+    };
+    Error::new(kind, format!("TLS handshake with {peer}: {error}"))
+}
+
 /// Finds the TLS error inside an I/O error, if that is what it is.
-pub(super) fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 

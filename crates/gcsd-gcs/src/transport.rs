@@ -1,26 +1,26 @@
-//! Connections to a server: dialed, encrypted, kept.
+//! Sending a request: on a connection from the pool, or on one that is dialed and encrypted here.
 
-use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, pki_types::ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::clock::Limits;
 use super::config::{Config, ConfigError};
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
-use super::exchange::{Exchange, Limits, Sent};
+use super::exchange::{Exchange, Sent};
 use super::link::{Guard, Link, Meter};
 use super::pool::Pool;
 use super::request::RequestBody;
+use super::route::Route;
 use super::tls;
-use gcsd_net::{ResolveError, SharedConnector};
+use gcsd_net::SharedConnector;
 
 /// The largest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
@@ -28,11 +28,10 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Everything that HTTP requests need, whatever they ask for.
 #[derive(Debug)]
 pub(super) struct Transport {
-    connector: SharedConnector,
+    route: Route,
     ca_file: Option<std::path::PathBuf>,
     /// Made when the first https connection needs it: reading the system's certificates takes milliseconds.
     tls: OnceLock<Tls>,
-    connect_timeout: Duration,
     limits: Limits,
     pool: Arc<Pool>,
 }
@@ -48,10 +47,9 @@ impl std::fmt::Debug for Tls {
 impl Transport {
     pub(super) fn new(config: &Config, connector: SharedConnector) -> Result<Self, ConfigError> {
         let transport = Self {
-            connector,
+            route: Route::new(config, connector)?,
             ca_file: config.ca_file.clone(),
             tls: OnceLock::new(),
-            connect_timeout: config.connect_timeout,
             limits: Limits {
                 stall: config.stall_timeout,
                 source: config.source_timeout,
@@ -69,30 +67,35 @@ impl Transport {
             let made = Tls(tls::connector(self.ca_file.as_deref())?);
             return Ok(&self.tls.get_or_init(|| made).0);
         }
-        // Just seen to be there; an empty cell would only make another one.
+        // It was there a moment ago.
         self.tls
             .get()
             .map(|tls| &tls.0)
             .ok_or_else(|| ConfigError::Tls("gone".to_owned()))
     }
 
-    /// Sends `request` to `endpoint` and waits for the head of the response.
+    /// The proxy to `endpoint`, if there is one.
+    pub(super) fn proxy(&self, endpoint: &Endpoint) -> Option<String> {
+        self.route.proxy(endpoint)
+    }
+
+    /// Sends `request` to `endpoint` and waits for the response's head.
     ///
-    /// A kept connection is tried first. If it turns out to be over before a byte of the request was taken
-    /// from us, the request goes out on a new one; nothing else is ever sent twice.
+    /// An idle connection is tried first. If it turns out to have ended before it took any byte of the request, the
+    /// request goes out on a new one; nothing else is ever sent twice.
     pub(super) async fn send(
         &self,
         endpoint: &Endpoint,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         let mut request = request;
-        if let Some(kept) = self.pool.take(endpoint) {
-            match self.exchange(kept).send(request).await? {
+        if let Some(idle) = self.pool.take(endpoint) {
+            match self.exchange(idle).send(request).await? {
                 Sent::Answered(response, exchange) => return Ok((response, exchange)),
                 Sent::Unsent(unsent) => request = unsent,
             }
         }
-        // In a box: a handshake needs kilobytes that a request on a kept connection does not.
+        // Boxed: a handshake needs kilobytes that a request on an idle connection does not.
         let dialed = Box::pin(self.dial(endpoint)).await?;
         match self.exchange(dialed).send(request).await? {
             Sent::Answered(response, exchange) => Ok((response, exchange)),
@@ -108,39 +111,28 @@ impl Transport {
     }
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
-        timeout(self.connect_timeout, self.connect(endpoint))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::new(
-                    ErrorKind::ConnectTimeout,
-                    format!(
-                        "no connection to {endpoint} within {} s",
-                        self.connect_timeout.as_secs_f32()
-                    ),
-                ))
-            })
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
+        let tls = || {
+            self.tls()
+                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))
+        };
+        let deadline = self.route.deadline();
+        let stream = self.route.open(endpoint, deadline, tls).await?;
         let link = Arc::new(Link::default());
-        let stream = self
-            .connector
-            .connect(endpoint.host(), endpoint.port())
-            .await
-            .map_err(|error| connect_error(endpoint, &error))?;
         let meter = Meter::new(stream, link.clone());
         let guard = if endpoint.is_tls() {
-            let tls = self
-                .tls()
-                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
             let name = ServerName::try_from(endpoint.host().to_owned())
                 .map_err(|_| Error::new(ErrorKind::Invalid, format!("{endpoint}: no host name for TLS")))?;
-            let stream = tls
-                .connect_with(name, meter, |session| {
-                    session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
-                })
-                .await
-                .map_err(|error| handshake_error(endpoint, &error))?;
+            let handshake = tls()?.connect_with(name, meter, |session| {
+                session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
+            });
+            let handshake = async {
+                handshake
+                    .await
+                    .map_err(|error| tls::handshake_error(endpoint, &error))
+            };
+            let stream = deadline
+                .hold(&format!("TLS handshake with {endpoint}"), handshake)
+                .await?;
             Guard::tls(stream, link.clone())
         } else {
             Guard::plain(meter, link.clone())
@@ -150,42 +142,7 @@ impl Transport {
             .handshake(TokioIo::new(guard))
             .await
             .map_err(|error| Error::new(ErrorKind::Connect, format!("{endpoint}: {error}")))?;
-        Ok(Box::new(Connection {
-            endpoint: endpoint.clone(),
-            sender,
-            driver: Some(driver),
-            link,
-        }))
+        let connection = Connection::new(endpoint.clone(), sender, driver, link);
+        Ok(Box::new(connection))
     }
-}
-
-/// One HTTP connection, and the future that moves its bytes. Dropping it closes the socket.
-pub(super) struct Connection {
-    pub(super) endpoint: Endpoint,
-    pub(super) sender: http1::SendRequest<RequestBody>,
-    /// `None` once it has ended: a future must not be polled again.
-    pub(super) driver: Option<http1::Connection<TokioIo<Guard>, RequestBody>>,
-    pub(super) link: Arc<Link>,
-}
-
-fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
-    let resolve = error
-        .get_ref()
-        .is_some_and(|inner| inner.downcast_ref::<ResolveError>().is_some());
-    let kind = if resolve {
-        ErrorKind::Resolve
-    } else {
-        ErrorKind::Connect
-    };
-    Error::new(kind, format!("cannot connect to {endpoint}: {error}"))
-}
-
-fn handshake_error(endpoint: &Endpoint, error: &io::Error) -> Error {
-    let kind = match tls::tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
-        Some(_) => ErrorKind::Tls,
-        None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::EarlyClose,
-        None => ErrorKind::Reset,
-    };
-    Error::new(kind, format!("TLS handshake with {endpoint}: {error}"))
 }

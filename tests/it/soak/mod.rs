@@ -47,7 +47,7 @@ async fn upload(seed: u64) -> Outcome {
     };
     // What was dropped may still be on its way.
     if outcome.luck.end == End::Drop {
-        let still = |inspect: &devgcs::Inspect| inspect.sessions.iter().all(|session| session.writing == 0);
+        let still = |inspect: &devgcs::Snapshot| inspect.sessions.iter().all(|session| session.writing == 0);
         if !stage.devgcs().wait_for(PATIENCE, still).await {
             outcome
                 .problems

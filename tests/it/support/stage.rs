@@ -99,11 +99,14 @@ impl Stage {
             };
             options.limits.client_timeout = patience.gcs;
             options.limits.gcs_timeout = patience.gcs;
-            options.devgcs.md5 = false;
-            options.devgcs.body_idle = patience.gcs;
-            options.devgcs.faults = faults.clone();
-            let folder = certificates.as_ref().map(|folder| folder.path().to_owned());
-            options.devgcs.tls = folder.map(devgcs::Tls::Generated);
+            options.devgcs = options
+                .devgcs
+                .md5(false)
+                .body_idle_timeout(patience.gcs)
+                .faults(faults.clone());
+            if let Some(folder) = &certificates {
+                options.devgcs = options.devgcs.tls(devgcs::Tls::generated_in(folder.path()));
+            }
             daemons.push(Daemon::with(options).await);
         }
         Self {
@@ -132,7 +135,7 @@ impl Stage {
         Self::with(1, client, gcs, devgcs::faults::Plan::default(), tls, patience).await
     }
 
-    pub(crate) fn devgcs(&self) -> &devgcs::DevGcs {
+    pub(crate) fn devgcs(&self) -> &devgcs::Server {
         &self.daemons[0].devgcs
     }
 
@@ -179,11 +182,11 @@ impl Stage {
                 wrong(format!("an object appeared under the name {:?}", session.object));
             }
         }
-        let stored = devgcs.object(BUCKET, name).map(|stored| stored.info);
+        let stored = devgcs.object(BUCKET, name);
         if stored.is_some() && devgcs.object_bytes(BUCKET, name).await.ok().as_deref() != Some(&bytes[..]) {
             wrong("the object that is there has other bytes".to_owned());
         }
-        match (&ended.result, stored) {
+        match (&ended.result, &stored) {
             (Ok(object), Some(stored)) => {
                 if object.generation != stored.generation
                     || object.crc32c != Some(Crc32c::of(bytes))

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use devgcs::DevGcs;
+use devgcs::Server;
 use gcsd_client::striped::Route;
 use gcsd_client::{
     CheckpointStore, DaemonRoute, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload, Via,
@@ -47,7 +47,7 @@ pub(crate) async fn names(daemon: &Daemon) -> Vec<String> {
 }
 
 /// The same, without a daemon.
-pub(crate) async fn names_at(devgcs: &DevGcs) -> Vec<String> {
+pub(crate) async fn names_at(devgcs: &Server) -> Vec<String> {
     let gcs = gcs(devgcs, tcp());
     let mut query = ObjectQuery::new(BUCKET.parse().expect("a name"));
     query.versions = true;
@@ -84,8 +84,8 @@ pub(crate) fn check<'a>(
 ) -> impl Future<Output = ()> + use<'a> {
     assert!(striped.leftovers.is_empty(), "{name}: {:?}", striped.leftovers);
     let stored = daemon.devgcs.object(BUCKET, name).expect("the object is there");
-    assert_eq!(stored.info.generation, striped.object.generation, "{name}");
-    assert_eq!(stored.info.crc32c, Some(Crc32c::of(bytes)), "{name}");
+    assert_eq!(stored.generation, striped.object.generation, "{name}");
+    assert_eq!(stored.crc32c, Crc32c::of(bytes).0, "{name}");
     assert_eq!(stored.resource["componentCount"], parts, "{name}");
     async move {
         assert!(daemon.object(name).await == bytes[..], "{name}: other bytes");

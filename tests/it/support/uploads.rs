@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgcs::DevGcs;
+use devgcs::Server;
 use gcsd_client::{
     Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
     Token, UnreliableWriter, ViaDaemon, WriterOptions,
@@ -44,12 +44,12 @@ pub(crate) fn via_daemon(
 }
 
 /// Straight to `devgcs`.
-pub(crate) fn direct(devgcs: &DevGcs, connector: SharedConnector, object: NewObject) -> Direct {
+pub(crate) fn direct(devgcs: &Server, connector: SharedConnector, object: NewObject) -> Direct {
     Direct::new(gcs(devgcs, connector), object)
 }
 
 /// GCS's API at `devgcs`.
-pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
+pub(crate) fn gcs(devgcs: &Server, connector: SharedConnector) -> Gcs {
     let mut config = gcsd_gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
     config.credentials = CredentialsSource::Anonymous;
     config.stall_timeout = PATIENCE;
