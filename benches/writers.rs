@@ -16,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use gcsd_client::{Body, Direct, NewObject, OpenUpload, Options, UnreliableWriter, ViaDaemon};
 use gcsd_gcs::{self, CredentialsSource, Gcs};
 use gcsd_net::TcpConnector;
-use gcsd_types::Preconditions;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -144,17 +143,7 @@ async fn run() -> Outcome<()> {
         "address",
     )?;
 
-    let object = NewObject {
-        bucket: "bench".parse()?,
-        object: "writers".parse()?,
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
-        metadata: Bytes::new(),
-        preconditions: Preconditions::default(),
-        size: None,
-        key: None,
-    };
+    let object = NewObject::new("bench".parse()?, "writers".parse()?);
     let mut config = gcsd_gcs::Config::new(endpoint.parse()?);
     config.credentials = CredentialsSource::Anonymous;
     let connector = Arc::new(TcpConnector);

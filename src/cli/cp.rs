@@ -155,7 +155,7 @@ async fn rewrite(
     let work = async move {
         match requests.copy(rewrite).await {
             Ok(copied) => {
-                let object = copied.args;
+                let object = copied.info;
                 Outcome::Done(json!({
                     "destination": target.to_string(),
                     "generation": object.generation.to_string(),

@@ -10,9 +10,7 @@ use gcsd_client::one_line;
 use gcsd_types::{EncryptionKey, MultipartRef, ObjectInfo, Preconditions};
 use gcsd_wire::progress::Progress;
 use gcsd_wire::read_at::{self, Range};
-use gcsd_wire::{
-    ErrorReply, Reply, Request, Status, abort_multipart, attach_upload, cancel_upload, start_upload,
-};
+use gcsd_wire::{ErrorReply, Reply, Request, Status, abort_multipart, attach_upload, cancel_upload};
 use objects::source;
 
 /// Named values in the order in which they are shown.
@@ -75,7 +73,7 @@ impl Fields {
                 );
             }
             Request::Ping(args) => self.add("echo", bytes(&args.echo)),
-            Request::StartUpload(args) => self.start(args),
+            Request::StartUpload(args) => self.sized_destination(&args.destination, args.size),
             Request::WriteAt(args) => {
                 self.add("offset", args.offset);
                 self.maybe("total", args.total);
@@ -248,20 +246,6 @@ impl Fields {
         self.add("message", error.message.as_str());
         self.maybe("reason", error.reason.as_deref());
         self.maybe("request_id", error.request_id.as_deref());
-    }
-
-    fn start(&mut self, args: &start_upload::Args) {
-        self.add("bucket", args.bucket.as_str());
-        self.add("object", args.object.as_str());
-        self.maybe("size", args.size);
-        self.preconditions(&args.preconditions);
-        self.maybe("user_project", args.user_project.as_deref());
-        self.maybe("kms_key_name", args.kms_key_name.as_deref());
-        self.maybe("predefined_acl", args.predefined_acl.as_deref());
-        self.key("key", args.key.as_ref());
-        if !args.metadata.is_empty() {
-            self.add("metadata", json_or_text(&args.metadata));
-        }
     }
 
     fn multipart(&mut self, of: &MultipartRef) {

@@ -21,8 +21,14 @@ impl Fields {
     }
 
     pub(super) fn destination(&mut self, of: &Destination) {
+        self.sized_destination(of, None);
+    }
+
+    /// A destination, and the size that the object will have.
+    pub(super) fn sized_destination(&mut self, of: &Destination, size: Option<u64>) {
         self.add("bucket", of.bucket.as_str());
         self.add("object", of.object.as_str());
+        self.maybe("size", size);
         self.preconditions(&of.preconditions);
         self.maybe("user_project", of.user_project.as_deref());
         self.maybe("kms_key_name", of.kms_key_name.as_deref());

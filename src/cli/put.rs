@@ -24,10 +24,9 @@ use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, units};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, FileSource, Leftovers, ReliableUpload, ReliableWriter,
-    ReplaySource as _, StripedAborted, StripedUpload, ViaDaemon,
+    Aborted, Checkpoint, DaemonRoute, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
+    StripedUpload, ViaDaemon,
 };
-use gcsd_types::Crc32c;
 
 /// Upload a file, or what comes through a pipe, as one object.
 ///
@@ -196,7 +195,7 @@ fn begin(
 ) -> Result<(Upload, Option<Resume>), Failure> {
     let retries = args.retries.policy();
     let cut = args.stripes.options(size, retries.clone())?;
-    let object = args.new.start_args(url, size)?;
+    let object = args.new.to_upload(url, size)?;
     let resume = match (&args.resume_file, &source) {
         (Some(path), Source::File(file)) => {
             let of = Identity::new(file, url, &object);
@@ -214,11 +213,7 @@ fn begin(
         (Source::File(source), Some(Begun::Whole(token)), _) => {
             let open = ViaDaemon::through(daemons, object);
             // It is read again from its start, for the checksum.
-            let checkpoint = Checkpoint {
-                token,
-                offset: 0,
-                crc32c: Crc32c::default(),
-            };
+            let checkpoint = Checkpoint::from(token);
             let retries = args.retries.resuming();
             Upload::Whole(ReliableUpload::resume(
                 open,
@@ -261,14 +256,14 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let Some(path) = &args.resume_file else {
         return Err(Failure::usage("--abort needs --resume-file"));
     };
-    let object = args.new.start_args(url, None)?;
+    let object = args.new.to_upload(url, None)?;
     let daemons = args.daemon.daemons()?;
     let retries = args.retries.policy();
     let aborted = match resume::begun_before(path, url)? {
-        Begun::Whole(token) => StripedAborted {
-            object: ReliableUpload::discard(ViaDaemon::through(daemons, object), token, retries).await,
-            leftovers: Leftovers::default(),
-        },
+        Begun::Whole(token) => {
+            let open = ViaDaemon::through(daemons, object);
+            ReliableUpload::discard(open, token, retries).await.into()
+        }
         Begun::Striped(checkpoint) => {
             let route = DaemonRoute::new(daemons);
             let discarded = StripedUpload::discard(route, &object, checkpoint, &retries).await;

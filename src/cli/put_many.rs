@@ -169,7 +169,7 @@ impl One {
         let opened = tokio::task::spawn_blocking(move || FileSource::new(File::open(path)?)).await;
         let opened = opened.map_err(io::Error::other).flatten();
         let source = opened.map_err(|error| Failure::io(self.path.display(), &error))?;
-        let object = self.new.start_args(url, Some(source.size()))?;
+        let object = self.new.to_upload(url, Some(source.size()))?;
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = ReliableUpload::start(open, source, self.retries.policy());
         let telling = Telling {

@@ -67,6 +67,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Of `source`, which becomes `object` at `url`.
     pub(super) fn new(source: &FileSource, url: &GsUrl, object: &NewObject) -> Self {
+        let object = &object.destination;
         let conditions = &object.preconditions;
         Self {
             destination: url.to_string(),

@@ -87,25 +87,19 @@ impl Stripes {
         if size <= part_size {
             return Ok(None);
         }
-        Ok(Some(StripedOptions {
-            part_size: Some(part_size),
-            ..self.resuming(retries)
-        }))
+        Ok(Some(self.resuming(retries).with_part_size(part_size)))
     }
 
     /// The same for an upload that was cut by an earlier run.
     pub(super) fn resuming(&self, retries: RetryPolicy) -> StripedOptions {
-        let usual = StripedOptions::default();
-        StripedOptions {
-            connections: self.connections.map_or(usual.connections, usize::from),
-            via: match self.via {
-                How::Compose => Via::Compose,
-                How::Multipart => Via::Multipart,
-            },
-            part_size: None,
-            part_prefix: self.part_prefix.clone(),
-            retries,
-        }
+        let mut options = StripedOptions::default().with_retries(retries);
+        options.connections = self.connections.map_or(options.connections, usize::from);
+        options.via = match self.via {
+            How::Compose => Via::Compose,
+            How::Multipart => Via::Multipart,
+        };
+        options.part_prefix.clone_from(&self.part_prefix);
+        options
     }
 }
 

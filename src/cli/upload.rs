@@ -60,7 +60,7 @@ impl Upload {
         let reports = self.reports();
         let (failure, why) = tokio::select! {
             result = self.finish(telling.bar) => match result {
-                Ok(Striped { object, leftovers }) => {
+                Ok(Striped { object, leftovers, .. }) => {
                     let report = reports.borrow().clone();
                     // Where something is left, the same command again clears it up.
                     resume.filter(|_| leftovers.is_empty()).map_or(Ok(()), Resume::remove)?;
@@ -136,22 +136,17 @@ impl Upload {
             },
         };
         match finished.map_err(UploadFailure::Whole) {
-            Ok(object) => Ok(Striped {
-                object,
-                leftovers: Leftovers::default(),
-            }),
+            Ok(object) => Ok(object.into()),
             Err(why) => Err((Failure::from(&why), Some(why))),
         }
     }
 
     async fn abort(self) -> StripedAborted {
-        let object = match self {
-            Self::Whole(upload) => upload.abort().await,
-            Self::Piped(writer, _) => writer.abort().await,
-            Self::Striped(upload) => return upload.abort().await,
-        };
-        let leftovers = Leftovers::default();
-        StripedAborted { object, leftovers }
+        match self {
+            Self::Whole(upload) => upload.abort().await.into(),
+            Self::Piped(writer, _) => writer.abort().await.into(),
+            Self::Striped(upload) => upload.abort().await,
+        }
     }
 }
 

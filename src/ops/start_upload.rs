@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
 use super::{Answer, Context, Failure, Seat};
-use gcsd_gcs::StartUpload;
 use gcsd_gcs::upload::Upload;
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
@@ -25,24 +24,11 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
 }
 
 async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply), Failure> {
-    let started = context
-        .gcs
-        .start_upload(&StartUpload {
-            bucket: args.bucket.clone(),
-            object: args.object.clone(),
-            metadata: Some(args.metadata.clone()).filter(|metadata| !metadata.is_empty()),
-            preconditions: args.preconditions,
-            size: args.size,
-            user_project: args.user_project.clone(),
-            kms_key_name: args.kms_key_name.clone(),
-            predefined_acl: args.predefined_acl.clone(),
-            key: args.key.clone(),
-        })
-        .await?;
+    let started = context.gcs.start_upload(&args.destination, args.size).await?;
     let session = started.answer;
     let (token, expires) = context
         .sealer
-        .seal(&session, &args.bucket, &args.object)
+        .seal(&session, &args.destination.bucket, &args.destination.object)
         .ok_or_else(|| {
             Failure::new(
                 Kind::Internal,

@@ -28,7 +28,7 @@ async fn start(client: &mut Client, upload: u32, object: &str, key: EncryptionKe
     let Request::StartUpload(mut args) = start_upload(object) else {
         panic!("no start")
     };
-    args.key = Some(key);
+    args.destination.key = Some(key);
     match client.call(upload, Request::StartUpload(args)).await.ok() {
         Reply::StartUpload(reply) => reply.token,
         other => panic!("{other:?}"),
@@ -273,7 +273,7 @@ async fn a_key_is_never_shown() {
     let Request::StartUpload(mut start) = start_upload("it") else {
         panic!("no start")
     };
-    start.key = Some(key(0x5a));
+    start.destination.key = Some(key(0x5a));
     let attach = attach_upload::Args {
         token: "token".into(),
         key: Some(key(0x5a)),
@@ -292,7 +292,7 @@ async fn a_reliable_upload_carries_its_key_both_ways() {
     let bytes = pattern(3 * 1024 * KIB);
     std::fs::write(file.path(), &bytes).expect("a full file");
     let mut object = new_object("via");
-    object.key = Some(key(1));
+    object.destination.key = Some(key(1));
     let source = FileSource::new(file.reopen().expect("the file")).expect("a source");
     let open = via_daemon(&[daemon.address], tcp(), object);
     let uploaded = ReliableUpload::start(open, source, RetryPolicy::default())
@@ -300,7 +300,7 @@ async fn a_reliable_upload_carries_its_key_both_ways() {
         .await;
     assert_eq!(uploaded.expect("uploaded").crc32c, Some(Crc32c::of(&bytes)));
     let mut object = new_object("direct");
-    object.key = Some(key(2));
+    object.destination.key = Some(key(2));
     let source = FileSource::new(file.reopen().expect("the file")).expect("a source");
     let open = direct(&daemon.devgcs, tcp(), object);
     let uploaded = ReliableUpload::start(open, source, RetryPolicy::default())
@@ -321,7 +321,7 @@ async fn a_striped_upload_carries_its_key_to_parts_joints_and_the_object() {
     client.put(1, "striped", b"plain").await;
     for right in [key(1), key(2)] {
         let mut object = new_object("striped");
-        object.key = Some(right.clone());
+        object.destination.key = Some(right.clone());
         let mut upload = striped::begin(
             striped::through(&daemon, tcp()),
             object,

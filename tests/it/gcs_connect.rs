@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gcsd_gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Progress, Recovery, WriteRange, lend};
 use gcsd_net::{Connecting, Connector, ResolveError};
+use gcsd_types::Destination;
 
 use crate::support::authority::Authority;
 use crate::support::feed::Endless;
@@ -217,9 +218,9 @@ async fn started_elsewhere<S>(
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    let start = gcsd_gcs::StartUpload::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let start = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
     let calls = async {
-        let session = gcs.start_upload(&start).await.expect("started").answer;
+        let session = gcs.start_upload(&start, None).await.expect("started").answer;
         gcs.query(&session).await.expect("answered");
         // A token that was sealed earlier holds the same text.
         let unsealed = gcsd_gcs::SessionUri::parse(session.expose()).expect("a session URI");

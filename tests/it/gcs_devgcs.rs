@@ -7,9 +7,9 @@ use bytes::Bytes;
 use devgcs::Server;
 use gcsd_gcs::{
     Cancelled, Config, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Progress,
-    ReadRange, Recovery, SessionUri, StartUpload, WriteRange, lend,
+    ReadRange, Recovery, SessionUri, WriteRange, lend,
 };
-use gcsd_types::{CHUNK_ALIGNMENT, Crc32c};
+use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
 use crate::support::feed::Endless;
 use crate::support::peer::{client, patiently};
@@ -39,8 +39,11 @@ fn object(name: &str) -> ObjectRef {
 
 async fn session(gcs: &Gcs, name: &str) -> SessionUri {
     let object = object(name);
-    let start = StartUpload::new(object.bucket, object.object);
-    patiently(gcs.start_upload(&start)).await.expect("started").answer
+    let start = Destination::new(object.bucket, object.object);
+    patiently(gcs.start_upload(&start, None))
+        .await
+        .expect("started")
+        .answer
 }
 
 async fn write(
@@ -205,14 +208,14 @@ async fn an_upload_ends_without_bytes_and_an_empty_object_can_be_read() {
 async fn a_known_size_finishes_by_itself() {
     let (_server, gcs) = start().await;
     let name = object("sized");
-    let start = StartUpload {
-        size: Some(11),
-        metadata: Some(Bytes::from_static(
-            br#"{"contentType":"text/plain","metadata":{"k":"v"}}"#,
-        )),
-        ..StartUpload::new(name.bucket.clone(), name.object.clone())
+    let start = Destination {
+        metadata: Bytes::from_static(br#"{"contentType":"text/plain","metadata":{"k":"v"}}"#),
+        ..Destination::new(name.bucket.clone(), name.object.clone())
     };
-    let session = patiently(gcs.start_upload(&start)).await.expect("started").answer;
+    let session = patiently(gcs.start_upload(&start, Some(11)))
+        .await
+        .expect("started")
+        .answer;
     let written = finished(
         write(&gcs, &session, 0, b"hello world", false)
             .await
@@ -259,9 +262,11 @@ async fn refusals_have_their_own_kinds() {
     let upload = session(&gcs, "there").await;
     finished(write(&gcs, &upload, 0, b"x", true).await.expect("written"));
     let there = object("there");
-    let mut start = StartUpload::new(there.bucket.clone(), there.object.clone());
+    let mut start = Destination::new(there.bucket.clone(), there.object.clone());
     start.preconditions.if_generation_match = Some(0);
-    let error = patiently(gcs.start_upload(&start)).await.expect_err("refused");
+    let error = patiently(gcs.start_upload(&start, None))
+        .await
+        .expect_err("refused");
     assert_eq!(
         (error.http_status(), error.reason()),
         (Some(412), Some("conditionNotMet")),
@@ -270,7 +275,9 @@ async fn refusals_have_their_own_kinds() {
 
     // What is not there.
     start.bucket = "missing".parse().expect("a name");
-    let error = patiently(gcs.start_upload(&start)).await.expect_err("refused");
+    let error = patiently(gcs.start_upload(&start, None))
+        .await
+        .expect_err("refused");
     assert_eq!(
         (error.http_status(), error.recovery()),
         (Some(404), Recovery::Never),

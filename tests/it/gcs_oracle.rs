@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use devgcs::Server;
-use gcsd_gcs::{Config, CredentialsSource, Endpoint, Progress, StartUpload, WriteRange, lend};
-use gcsd_types::Crc32c;
+use gcsd_gcs::{Config, CredentialsSource, Endpoint, Progress, WriteRange, lend};
+use gcsd_types::{Crc32c, Destination};
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
 
@@ -28,8 +28,11 @@ async fn what_ours_wrote_googles_reads() {
         .expect("a client");
     for name in ["ours", "a/b#c?d e%2F&f", "ünï/☃"] {
         let bytes: Bytes = name.repeat(100_000).into();
-        let start = StartUpload::new("bucket".parse().expect("a name"), name.parse().expect("a name"));
-        let session = patiently(gcs.start_upload(&start)).await.expect("started").answer;
+        let start = Destination::new("bucket".parse().expect("a name"), name.parse().expect("a name"));
+        let session = patiently(gcs.start_upload(&start, None))
+            .await
+            .expect("started")
+            .answer;
         let len = bytes.len() as u64;
         let range = WriteRange {
             offset: 0,

@@ -1,10 +1,8 @@
 //! Start, query, finish and cancel: what is sent, and how each answer is read.
 
 use bytes::Bytes;
-use gcsd_gcs::{
-    Answered, Cancelled, Error, ErrorKind, Progress, Recovery, SessionUri, StartUpload, WriteRange, lend,
-};
-use gcsd_types::{Crc32c, Preconditions};
+use gcsd_gcs::{Answered, Cancelled, Error, ErrorKind, Progress, Recovery, SessionUri, WriteRange, lend};
+use gcsd_types::{Crc32c, Destination, Preconditions};
 
 use crate::support::peer::{Peer, active, client, finished, patiently, response};
 
@@ -27,8 +25,8 @@ async fn once<T>(
     (outcome, head, body)
 }
 
-fn start() -> StartUpload {
-    StartUpload::new(
+fn start() -> Destination {
+    Destination::new(
         "bucket".parse().expect("a name"),
         "a/b #?é..".parse().expect("a name"),
     )
@@ -37,22 +35,19 @@ fn start() -> StartUpload {
 async fn start_with(answer: &str) -> Result<Answered<SessionUri>, Error> {
     let peer = Peer::listen().await;
     let gcs = peer.gcs();
-    once(&peer, answer, 0, gcs.start_upload(&start())).await.0
+    once(&peer, answer, 0, gcs.start_upload(&start(), None)).await.0
 }
 
 #[tokio::test]
 async fn a_start_sends_everything_it_was_given() {
     let peer = Peer::listen().await;
     let gcs = peer.gcs();
-    let start = StartUpload {
-        metadata: Some(Bytes::from_static(
-            br#" {"contentType":"text/plain","name":"a/b #?\u00e9.."}"#,
-        )),
+    let start = Destination {
+        metadata: Bytes::from_static(br#" {"contentType":"text/plain","name":"a/b #?\u00e9.."}"#),
         preconditions: Preconditions {
             if_generation_match: Some(0),
             ..Preconditions::default()
         },
-        size: Some(11),
         user_project: Some("payer".to_owned()),
         kms_key_name: Some("projects/p/k".to_owned()),
         predefined_acl: Some("private".to_owned()),
@@ -63,7 +58,7 @@ async fn a_start_sends_everything_it_was_given() {
         "Location: /upload?upload_id=secret\r\nX-GUploader-UploadID: id-1\r\n",
         "",
     );
-    let (started, head, body) = once(&peer, &answer, 53, gcs.start_upload(&start)).await;
+    let (started, head, body) = once(&peer, &answer, 53, gcs.start_upload(&start, Some(11))).await;
     let started = started.expect("started");
     assert_eq!(
         started.answer.expose(),
@@ -84,7 +79,7 @@ async fn a_start_sends_everything_it_was_given() {
     ] {
         assert!(headers.contains(header), "{headers}");
     }
-    assert_eq!(Bytes::from(body), start.metadata.expect("metadata"));
+    assert_eq!(Bytes::from(body), start.metadata);
 }
 
 #[tokio::test]
@@ -98,7 +93,7 @@ async fn a_start_without_metadata_has_an_empty_body() {
         "Location: https://elsewhere.example/u?upload_id=x\r\n",
         "",
     );
-    let (started, head, _) = once(&peer, &answer, 0, gcs.start_upload(&start())).await;
+    let (started, head, _) = once(&peer, &answer, 0, gcs.start_upload(&start(), None)).await;
     assert!(
         started
             .expect("started")
@@ -112,11 +107,22 @@ async fn a_start_without_metadata_has_an_empty_body() {
 }
 
 #[tokio::test]
+async fn a_start_has_no_json_to_select_from() {
+    let peer = Peer::listen().await;
+    let start = Destination {
+        fields: Some("name".to_owned()),
+        ..start()
+    };
+    let error = peer.gcs().start_upload(&start, None).await.expect_err("refused");
+    assert_eq!((error.kind(), error.request_sent()), (ErrorKind::Invalid, false));
+}
+
+#[tokio::test]
 async fn metadata_must_be_an_object_that_agrees() {
     let peer = Peer::listen().await;
     let gcs = peer.gcs();
     for metadata in [
-        "",
+        " ",
         "[]",
         r#"["a/b #?é.."]"#,
         "null",
@@ -127,11 +133,11 @@ async fn metadata_must_be_an_object_that_agrees() {
         r#"{"name":"a/b #?é..","name":"other"}"#,
         r#"{"bucket":"other"}"#,
     ] {
-        let start = StartUpload {
-            metadata: Some(Bytes::from(metadata)),
+        let start = Destination {
+            metadata: Bytes::from(metadata),
             ..start()
         };
-        let error = gcs.start_upload(&start).await.expect_err("refused");
+        let error = gcs.start_upload(&start, None).await.expect_err("refused");
         assert_eq!(
             (error.kind(), error.request_sent()),
             (ErrorKind::Invalid, false),

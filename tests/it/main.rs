@@ -49,6 +49,7 @@ mod proxies;
 mod proxies_serve;
 mod put_object;
 mod read_at;
+mod read_traits;
 mod reliable;
 mod reliable_read;
 mod reliable_requests;

@@ -271,11 +271,7 @@ async fn another_process_goes_on_through_another_daemon() {
         .expect("good options");
     soon(writer.write_bytes(bytes.slice(from..))).await.expect("room");
     check(&first, "resumed", &bytes, soon(writer.complete()).await).await;
-    let start = Checkpoint {
-        token,
-        offset: 0,
-        crc32c: Crc32c::default(),
-    };
+    let start = Checkpoint::from(token);
     let upload = ReliableUpload::resume(
         through(&second, tcp(), "resumed"),
         bytes.clone(),
@@ -363,7 +359,7 @@ async fn a_drop_cuts_the_request_and_finishes_nothing() {
 async fn a_refusal_is_told_with_its_reason() {
     let daemon = Daemon::start().await;
     let mut object = new_object("refused");
-    object.preconditions.if_generation_match = Some(12345);
+    object.destination.preconditions.if_generation_match = Some(12345);
     let open = via_daemon(&[daemon.address], tcp(), object);
     let (result, _) = write(open, &Bytes::from_static(b"x")).await;
     let error = result.expect_err("there is no such generation");

@@ -8,7 +8,7 @@ use gcsd_client::striped::Route;
 use gcsd_client::{DaemonRoute, StripedError, StripedOptions, StripedOptionsError, StripedUpload};
 use gcsd_fault::FaultyConnector;
 use gcsd_net::SharedConnector;
-use gcsd_types::Preconditions;
+use gcsd_types::{Destination, Preconditions};
 use gcsd_wire::Kind;
 use tokio::time::timeout;
 
@@ -59,10 +59,8 @@ async fn any_number_of_parts_both_ways() {
 async fn an_empty_source_is_an_empty_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::new();
-    let options = StripedOptions {
-        part_size: None,
-        ..options(1)
-    };
+    let mut options = options(1);
+    options.part_size = None;
     let mut upload = begin(through(&daemon, tcp()), new_object("empty"), &bytes, &options);
     let striped = soon(upload.wait()).await.expect("an object");
     check(&daemon, "empty", &bytes, 1, &striped).await;
@@ -71,20 +69,17 @@ async fn an_empty_source_is_an_empty_object() {
 #[tokio::test]
 async fn what_the_object_shall_be_only_the_object_is() {
     let daemon = daemon_with("stall-always on delete").await;
-    let object = gcsd_client::NewObject {
+    let object = Destination {
         metadata: Bytes::from_static(
             br#"{"contentType":"text/plain","metadata":{"a":"b"},"storageClass":"NEARLINE"}"#,
         ),
         predefined_acl: Some("private".into()),
-        ..new_object("a/object")
+        ..new_object("a/object").destination
     };
-    let options = StripedOptions {
-        part_prefix: Some("tmp/".into()),
-        ..options(1000)
-    };
+    let options = options(1000).with_part_prefix("tmp/");
     let _held_up = begin(
         through(&daemon, tcp()),
-        object,
+        object.into(),
         &Bytes::from(pattern(5000)),
         &options,
     );
@@ -116,19 +111,17 @@ async fn what_the_object_shall_be_only_the_object_is() {
 async fn options_that_cannot_work_are_refused() {
     let daemon = Daemon::start().await;
     let start = |options: StripedOptions, conditions: Preconditions| {
-        let object = gcsd_client::NewObject {
+        let object = Destination {
             preconditions: conditions,
-            ..new_object("object")
+            ..new_object("object").destination
         };
         let source = Bytes::from(pattern(5000));
-        StripedUpload::start(through(&daemon, tcp()), object, source, &options, ()).expect_err("refused")
+        StripedUpload::start(through(&daemon, tcp()), object.into(), source, &options, ())
+            .expect_err("refused")
     };
     let any = Preconditions::default();
     for connections in [0, 65] {
-        let options = StripedOptions {
-            connections,
-            ..options(1000)
-        };
+        let options = options(1000).with_connections(connections);
         assert_eq!(start(options, any), StripedOptionsError::Connections(connections));
     }
     let least = start(options(4), any);
@@ -148,10 +141,7 @@ async fn options_that_cannot_work_are_refused() {
         ..any
     };
     assert_eq!(start(options(1000), not), StripedOptionsError::Precondition);
-    let prefixed = StripedOptions {
-        part_prefix: Some("a\rb".into()),
-        ..options(1000)
-    };
+    let prefixed = options(1000).with_part_prefix("a\rb");
     assert!(matches!(start(prefixed, any), StripedOptionsError::Name(_)));
     assert!(daemon.devgcs.inspect().calls.is_empty());
 }
@@ -160,17 +150,17 @@ async fn options_that_cannot_work_are_refused() {
 async fn preconditions_hold_for_the_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::from(pattern(3000));
-    let only_if = |generation| gcsd_client::NewObject {
+    let only_if = |generation| Destination {
         preconditions: Preconditions {
             if_generation_match: Some(generation),
             ..Preconditions::default()
         },
-        ..new_object("object")
+        ..new_object("object").destination
     };
     let put = |generation| {
         begin(
             through(&daemon, tcp()),
-            only_if(generation),
+            only_if(generation).into(),
             &bytes,
             &options(1000),
         )
@@ -204,7 +194,7 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
         let daemon = daemon_with("stall-for-1s on compose call 0").await;
         let bytes = Bytes::from(pattern(3000));
         let mut object = new_object("object");
-        object.preconditions.if_generation_match = asked;
+        object.destination.preconditions.if_generation_match = asked;
         let mut upload = begin(through(&daemon, tcp()), object, &bytes, &options(1000));
         let composing = daemon
             .devgcs
@@ -319,10 +309,7 @@ async fn connections_are_spread_over_the_daemons() {
     let counting = Arc::new(FaultyConnector::new(tcp(), "off".parse().expect("a plan")));
     let route = DaemonRoute::new(daemons(&addresses, counting.clone()));
     let bytes = Bytes::from(pattern(6000));
-    let options = StripedOptions {
-        connections: 6,
-        ..options(1000)
-    };
+    let options = options(1000).with_connections(6);
     // One of them is gone for good.
     second.stopped().await;
     let mut upload = begin(route, new_object("object"), &bytes, &options);

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use devgcs::CallKind;
 use gcsd_client::striped::Route;
-use gcsd_client::{
-    Aborted, NewObject, StripedError, StripedOptions, StripedOptionsError, StripedUpload, Via,
-};
+use gcsd_client::{Aborted, StripedError, StripedOptions, StripedOptionsError, StripedUpload, Via};
 use gcsd_fault::FaultyConnector;
-use gcsd_types::{Crc32c, Preconditions};
+use gcsd_types::{Crc32c, Destination, Preconditions};
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, pattern};
@@ -29,10 +27,7 @@ async fn daemon_with(faults: &str) -> Daemon {
 }
 
 fn multipart() -> StripedOptions {
-    StripedOptions {
-        via: Via::Multipart,
-        ..options(PART)
-    }
+    options(PART).with_via(Via::Multipart)
 }
 
 /// Three parts, the last of them small.
@@ -55,11 +50,11 @@ async fn clean(daemon: &Daemon, objects: &[&str]) {
 
 /// Uploads it, and looks at what is there then. Returns how often it recovered.
 async fn upload(daemon: &Daemon, route: impl Route, bytes: &Bytes) -> u64 {
-    let object = NewObject {
+    let object = Destination {
         metadata: Bytes::from_static(br#"{"contentType":"text/plain","metadata":{"a":"b"}}"#),
-        ..new_object("object")
+        ..new_object("object").destination
     };
-    let mut upload = begin(route, object, bytes, &multipart());
+    let mut upload = begin(route, object.into(), bytes, &multipart());
     let reports = upload.reports();
     let striped = soon(upload.wait())
         .await
@@ -120,21 +115,19 @@ async fn faults_are_recovered_from() {
 async fn what_cannot_be_is_refused() {
     let daemon = Daemon::start().await;
     let start = |options: &StripedOptions, conditions: Preconditions| {
-        let object = NewObject {
+        let object = Destination {
             preconditions: conditions,
-            ..new_object("object")
+            ..new_object("object").destination
         };
-        StripedUpload::start(through(&daemon, tcp()), object, source(), options, ()).expect_err("refused")
+        StripedUpload::start(through(&daemon, tcp()), object.into(), source(), options, ())
+            .expect_err("refused")
     };
     let only_if = Preconditions {
         if_generation_match: Some(0),
         ..Preconditions::default()
     };
     assert_eq!(start(&multipart(), only_if), StripedOptionsError::AnyPrecondition);
-    let small = StripedOptions {
-        part_size: Some(PART as u64 - 1),
-        ..multipart()
-    };
+    let small = multipart().with_part_size(PART as u64 - 1);
     let refused = start(&small, Preconditions::default());
     assert!(
         matches!(refused, StripedOptionsError::Parts { least, .. } if least == PART as u64),

@@ -111,14 +111,8 @@ async fn a_client_that_comes_back_fences_its_own_dead_connection() {
     ] {
         let daemon = daemon_with(faults).await;
         let (proxy, keep) = dying_proxy(daemon.address, forwarded).await;
-        let options = Options {
-            stall: Duration::from_millis(500),
-            ..Options::default()
-        };
-        let address = Address {
-            host: proxy.ip().to_string(),
-            port: proxy.port(),
-        };
+        let options = Options::default().with_stall(Duration::from_millis(500));
+        let address = Address::from(proxy);
         let open = ViaDaemon::new(tcp(), vec![address], options, new_object(name));
         let bytes = Bytes::from(pattern(1 << 20));
         let upload = ReliableUpload::start(open, bytes.clone(), retries());

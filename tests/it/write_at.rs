@@ -283,7 +283,7 @@ async fn what_is_pipelined_behind_a_failed_start_does_not_reach_gcs() {
     let Request::StartUpload(mut args) = start_upload("x") else {
         panic!("it is one")
     };
-    args.bucket = "no-such-bucket".parse().expect("a name");
+    args.destination.bucket = "no-such-bucket".parse().expect("a name");
     let start = client.begin(1, &Request::StartUpload(args), 0).await;
     let write = client.begin(1, &write_at(0, None), 1 << 18).await;
     client.raw(&pattern(1 << 18)).await;

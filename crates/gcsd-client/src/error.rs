@@ -1,5 +1,6 @@
 //! Why a request failed.
 
+use std::io;
 use std::time::Duration;
 
 use super::io_error::IoError;
@@ -150,6 +151,16 @@ impl Error {
         }
     }
 
+    /// The I/O error that comes nearest.
+    pub(crate) fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Source(error) => error.kind(),
+            Self::Damaged { .. } | Self::BodyDamaged { .. } => io::ErrorKind::InvalidData,
+            _ if self.is(Kind::NotFound) => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        }
+    }
+
     /// An answer that makes no sense.
     pub(crate) fn bad_response(message: impl Into<String>) -> Self {
         Self::of(Kind::BadResponse, Retry::Never, message)
@@ -168,6 +179,13 @@ impl Reason {
     /// The error of a request on a connection that ended for this reason.
     pub(super) fn lost(self, sent: bool) -> Error {
         Error::Connection(Lost { reason: self, sent })
+    }
+}
+
+/// The error is the inner one of the I/O error.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
     }
 }
 
@@ -202,6 +220,9 @@ pub enum RequestError {
     /// Its body is longer than a frame can say.
     #[error("a body of {0} bytes is longer than 2^63 - 1")]
     BodyTooLarge(u128),
+    /// It asks for a range of an object that has no byte.
+    #[error("a range has at least one byte")]
+    EmptyRange,
     /// The requested page of a list is longer than is held here.
     #[error(
         "the page has more than 64 MiB of JSON: ask for fewer entries at a time, or fewer of their fields"

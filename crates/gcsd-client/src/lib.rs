@@ -26,14 +26,18 @@ mod file_body;
 mod in_flight;
 mod io_error;
 mod lost;
+mod new_object;
 mod object_reader;
 mod options;
+mod pieces;
+mod read;
 mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
 mod shared_connection;
 mod status_error;
+mod stored_object;
 pub mod striped;
 mod via_daemon;
 mod writer;
@@ -48,17 +52,27 @@ pub use error::{Error, RequestError};
 pub use file_body::FileBody;
 pub use io_error::IoError;
 pub use lost::{Lost, Reason};
+pub use new_object::NewObject;
 pub use object_reader::ObjectReader;
 pub use options::Options;
+pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
     Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
     OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
     Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use status_error::{StatusError, one_line};
+pub use stored_object::StoredObject;
 pub use striped::{
     CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
     StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
-pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+
+pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
+pub use gcsd_types::{
+    BucketName, BucketQuery, BucketUrl, ByteRange, ComposeSource, Crc32c, Destination, EncryptionKey, GsUrl,
+    NameError, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, UrlError,
+};
+pub use gcsd_wire::{Kind, Layer, Opcode, Retry, Status};

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
-use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
-use super::{Address, Body, Daemons, Error, Options};
+use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use super::{Address, Body, Daemons, Error, NewObject, Options};
 use gcsd_net::SharedConnector;
-use gcsd_wire::{attach_upload, finish_upload, write_at};
+use gcsd_wire::{attach_upload, finish_upload, progress, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -45,7 +45,9 @@ impl OpenUpload for ViaDaemon {
     async fn start(&mut self) -> Result<(DaemonWriter, Token), Error> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
-        let started = connection.start_upload(upload, &self.object).await?;
+        let started = connection
+            .start_upload(upload, &self.object.clone().into())
+            .await?;
         Ok((
             DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
@@ -57,7 +59,7 @@ impl OpenUpload for ViaDaemon {
         let upload = connection.new_upload();
         let args = attach_upload::Args {
             token: token.expose().to_owned(),
-            key: self.object.key.clone(),
+            key: self.object.destination.key.clone(),
         };
         connection.attach_upload_with(upload, &args).await?;
         Ok(DaemonWriter::new(connection, upload))
@@ -82,12 +84,12 @@ impl DaemonWriter {
     }
 
     /// Keeps what a reply says of the finished object.
-    fn answered(&mut self, reply: Result<Reply<Progress>, Error>) -> Result<Progress, Error> {
+    fn answered(&mut self, reply: Result<Reply<progress::Progress>, Error>) -> Result<Progress, Error> {
         let reply = reply?;
         if reply.args.object.is_some() {
             self.resource = Some(reply.json);
         }
-        Ok(reply.args)
+        Ok(reply.args.into())
     }
 }
 
@@ -118,7 +120,7 @@ impl UnreliableWriter for DaemonWriter {
 
     async fn cancel(&mut self) -> Result<Cancelled, Error> {
         let reply = self.connection.cancel_upload(self.upload).await;
-        Ok(reply?.args)
+        Ok(reply?.args.into())
     }
 
     fn resource(&self) -> Option<Bytes> {

@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::Answered;
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
 
@@ -17,6 +16,17 @@ use super::exchange::Exchange;
 const MAX_RESOURCE: usize = 4 << 20;
 /// How much of an error's body is read; the rest says nothing that the start does not.
 const MAX_ERROR: usize = 64 << 10;
+
+/// What an answer of GCS says, and the name that GCS gave to the request.
+#[derive(Debug, Clone)]
+pub struct Answered<T> {
+    /// What it says.
+    pub answer: T,
+    /// Its HTTP status.
+    pub http_status: u16,
+    /// The value of `X-GUploader-UploadID`, for Google's support.
+    pub request_id: Option<String>,
+}
 
 /// A response that has been read to its end.
 pub(super) struct Answer {

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
+use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
 use super::listing::PageStream;
 use super::object::Number;
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::{BucketInfo, BucketQuery, BucketRef};
 
 /// The fields of a bucket resource that are always asked for.

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
+use super::answer::Answered;
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
-use super::json::{JsonCall, OBJECT_FIELDS, check_metadata};
+use super::json::{JsonCall, OBJECT_FIELDS};
+use super::metadata;
 use super::object::Object;
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::{ComposeSource, Destination};
 
 /// A source, in GCS's words.
@@ -72,11 +74,9 @@ fn body(destination: &Destination, sources: &[ComposeSource]) -> Result<Bytes, E
             format!("the sources cannot be written: {error}"),
         )
     })?;
-    let metadata = if destination.metadata.is_empty() {
-        b"{}"
-    } else {
-        check_metadata(&destination.metadata, &destination.bucket, &destination.object)?;
-        &destination.metadata[..]
+    let metadata = match metadata::checked(destination)? {
+        Some(metadata) => &metadata[..],
+        None => b"{}",
     };
     let parts: [&[u8]; 5] = [
         br#"{"destination":"#,

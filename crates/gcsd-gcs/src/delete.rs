@@ -2,9 +2,10 @@
 
 use http::Method;
 
+use super::answer::Answered;
+use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
-use super::{Answered, Gcs};
 use gcsd_types::ObjectRef;
 
 impl Gcs {

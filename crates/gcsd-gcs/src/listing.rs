@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
-use super::Gcs;
 use super::answer::{Answer, request_id};
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::json::JsonCall;

@@ -6,20 +6,19 @@ use http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request};
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
-use super::json::{check_metadata, insert_key};
+use super::headers::{Hashes, X_GOOG_GENERATION, insert_crc32c, insert_key};
+use super::json::no_fields;
+use super::metadata;
 use super::request::{RequestBody, Target};
-use super::resumable::insert_hash;
 use super::upload_body::UploadBody;
 use super::xml::{Element, put_text};
 use super::xml_headers::object_headers;
-use super::{Answered, Gcs};
 use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart};
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=UTF-8");
-const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
-const X_GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
 const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
 /// What GCS says of an object that it made of parts, as far as it says it.
@@ -47,10 +46,8 @@ impl Gcs {
     pub async fn start_multipart(&self, destination: &Destination) -> Result<Answered<String>, Error> {
         let call = Call::StartMultipart;
         let started = async {
-            let metadata = &destination.metadata;
-            if !metadata.is_empty() {
-                check_metadata(metadata, &destination.bucket, &destination.object)?;
-            }
+            no_fields(destination)?;
+            metadata::checked(destination)?;
             let mut target = Target::xml(&destination.bucket, &destination.object);
             target.query("uploads", Some(""));
             let mut headers = object_headers(destination)?;
@@ -85,7 +82,7 @@ impl Gcs {
             target.number("partNumber", Some(number.into()));
             target.query("uploadId", Some(&upload.multipart_id));
             let mut headers = HeaderMap::new();
-            insert_hash(&mut headers, part_crc32c);
+            insert_crc32c(&mut headers, part_crc32c);
             insert_key(&mut headers, upload.key.as_ref());
             let body = match body.is_empty() {
                 true => RequestBody::Full(Bytes::new()),
@@ -95,7 +92,10 @@ impl Gcs {
             let answer = self
                 .xml(call, Method::PUT, target.build()?, headers, project, body)
                 .await?;
-            if stored_crc32c(&answer.headers).is_some_and(|stored| stored != tally.crc32c()) {
+            if Hashes::of(&answer.headers)
+                .crc32c
+                .is_some_and(|stored| stored != tally.crc32c())
+            {
                 return Err(Error::new(
                     ErrorKind::ChecksumMismatch,
                     "GCS holds other bytes than were sent: upload the part again",
@@ -175,7 +175,7 @@ impl Gcs {
             let generation = generation.and_then(|value| value.to_str().ok()?.parse().ok());
             Ok(answer.saying(Completed {
                 generation,
-                crc32c: stored_crc32c(&answer.headers),
+                crc32c: Hashes::of(&answer.headers).crc32c,
                 etag: etag.to_owned(),
             }))
         };
@@ -238,7 +238,7 @@ impl Gcs {
             all.insert(X_GOOG_USER_PROJECT, project);
         }
         let request: Request<RequestBody> = self.request(method, target, all, body);
-        self.call(&self.0.endpoint, request).await
+        self.call(self.endpoint(), request).await
     }
 }
 
@@ -277,15 +277,6 @@ fn late_error(answer: &Answer, root: &Element) -> Error {
         .status(answer.status.as_u16())
         .with_reason(Some(code.to_owned()).filter(|code| !code.is_empty()))
         .with_request_id(answer.request_id())
-}
-
-/// The CRC32C among the values of `x-goog-hash`.
-fn stored_crc32c(headers: &HeaderMap) -> Option<Crc32c> {
-    let values = headers.get_all(X_GOOG_HASH).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .find_map(|hash| Crc32c::from_base64(hash.trim().strip_prefix("crc32c=")?))
 }
 
 /// The list that completes an upload.
@@ -370,16 +361,5 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn hashes_come_in_one_header_or_in_several() {
-        let mut headers = HeaderMap::new();
-        headers.append(X_GOOG_HASH, HeaderValue::from_static("md5=AAAA"));
-        assert_eq!(stored_crc32c(&headers), None);
-        headers.append(X_GOOG_HASH, HeaderValue::from_static("crc32c=yZRlqg=="));
-        assert_eq!(stored_crc32c(&headers), Some(Crc32c::of(b"hello world")));
-        headers.insert(X_GOOG_HASH, HeaderValue::from_static("md5=AAAA, crc32c=yZRlqg=="));
-        assert_eq!(stored_crc32c(&headers), Some(Crc32c::of(b"hello world")));
     }
 }

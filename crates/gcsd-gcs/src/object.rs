@@ -1,16 +1,15 @@
 //! Objects, as GCS describes them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
+use super::client::Gcs;
 use super::error::{Call, Error};
+use super::headers::md5_from_base64;
 use super::json::{JsonCall, OBJECT_FIELDS};
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::{Crc32c, ObjectInfo, ObjectRef};
 
 /// An object as GCS describes it.
@@ -64,7 +63,7 @@ impl Resource {
                 None => None,
             },
             md5: match &self.md5_hash {
-                Some(text) => Some(md5(text)?),
+                Some(text) => Some(md5_from_base64(text)?),
                 None => None,
             },
         })
@@ -84,11 +83,6 @@ impl Object {
         Self::parse(&answer.body)
             .ok_or_else(|| answer.unexpected("the answer holds no object resource that can be read"))
     }
-}
-
-/// Reads GCS's notation of an MD5.
-pub(super) fn md5(text: &str) -> Option<[u8; 16]> {
-    BASE64.decode(text).ok()?.try_into().ok()
 }
 
 impl Gcs {

@@ -2,11 +2,13 @@
 
 use http::Method;
 
-use super::error::{Call, Error};
-use super::json::{JsonCall, OBJECT_FIELDS, check_metadata};
+use super::answer::Answered;
+use super::client::Gcs;
+use super::error::{Call, Error, ErrorKind};
+use super::json::{JsonCall, OBJECT_FIELDS};
+use super::metadata;
 use super::object::Object;
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::Destination;
 
 impl Gcs {
@@ -17,8 +19,10 @@ impl Gcs {
         object: &Destination,
         generation: Option<u64>,
     ) -> Result<Answered<Object>, Error> {
-        check_metadata(&object.metadata, &object.bucket, &object.object)
-            .map_err(|error| error.during(Call::Patch))?;
+        let metadata = metadata::checked(object).and_then(|metadata| {
+            metadata.ok_or_else(|| Error::new(ErrorKind::Invalid, "there is no metadata to change"))
+        });
+        let metadata = metadata.map_err(|error| error.during(Call::Patch))?;
         let mut target = Target::object(&object.bucket, &object.object);
         target.number("generation", generation);
         target.preconditions(&object.preconditions);
@@ -26,7 +30,7 @@ impl Gcs {
         target.query("userProject", self.paying(object.user_project.as_deref()));
         target.fields(object.fields.as_deref(), OBJECT_FIELDS);
         let call = JsonCall::new(Call::Patch, Method::PATCH, target)
-            .body(object.metadata.clone())
+            .body(metadata.clone())
             .repeatable(object.preconditions.pins_metageneration());
         self.json(call, Object::of).await
     }

@@ -5,14 +5,16 @@ use aws_lc_rs::rand;
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use serde::Deserialize;
 
+use super::answer::Answered;
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
-use super::json::{OBJECT_FIELDS, check_metadata, insert_key};
+use super::headers::insert_key;
+use super::json::OBJECT_FIELDS;
+use super::metadata;
 use super::object::Object;
 use super::request::{RequestBody, Target};
 use super::upload_body::UploadBody;
-use super::{Answered, Gcs};
 use gcsd_types::{Crc32c, Destination};
 
 impl Gcs {
@@ -40,7 +42,7 @@ impl Gcs {
         object_crc32c: Option<Crc32c>,
         body: UploadBody,
     ) -> Result<Answered<Object>, Error> {
-        let metadata = metadata(destination, object_crc32c)?;
+        let metadata = metadata::with_crc32c(destination, object_crc32c)?;
         let mut target = Target::new("/upload/storage/v1/b/");
         target.segment(destination.bucket.as_str());
         target.literal("/o");
@@ -80,7 +82,7 @@ impl Gcs {
             _ => close.into(),
         });
         let request = self.request(Method::POST, target, headers, RequestBody::Upload(body));
-        let answer = self.call(&self.0.endpoint, request).await?;
+        let answer = self.call(self.endpoint(), request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Put));
         }
@@ -96,82 +98,4 @@ fn boundary() -> Result<String, Error> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| Error::new(ErrorKind::Invalid, "no random numbers can be had"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The checksum that an object resource names.
-#[derive(Deserialize)]
-struct Named {
-    crc32c: Option<String>,
-}
-
-/// The object resource with the checksum that the object must have: GCS makes no object that differs. All other bytes of it
-/// stay as they are.
-fn metadata(destination: &Destination, object_crc32c: Option<Crc32c>) -> Result<Bytes, Error> {
-    let metadata = match destination.metadata.is_empty() {
-        true => Bytes::from_static(b"{}"),
-        false => destination.metadata.clone(),
-    };
-    check_metadata(&metadata, &destination.bucket, &destination.object)?;
-    let Some(crc32c) = object_crc32c.map(Crc32c::to_base64) else {
-        return Ok(metadata);
-    };
-    let named = serde_json::from_slice(&metadata).map_or(None, |named: Named| named.crc32c);
-    match named {
-        Some(named) if named == crc32c => Ok(metadata),
-        Some(_) => Err(Error::new(
-            ErrorKind::Invalid,
-            "the metadata names another checksum",
-        )),
-        None => {
-            let inner = metadata.trim_ascii().strip_prefix(b"{").unwrap_or_default();
-            let comma = if inner.trim_ascii() == b"}" { "" } else { "," };
-            let front = format!("{{\"crc32c\":\"{crc32c}\"{comma}");
-            Ok([front.as_bytes(), inner].concat().into())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn added(text: &'static str, crc32c: Option<Crc32c>) -> Result<String, Error> {
-        let name = |text: &str| text.parse().expect("a name");
-        let mut destination = Destination::new("bucket".parse().expect("a name"), name("object"));
-        destination.metadata = Bytes::from_static(text.as_bytes());
-        let made = metadata(&destination, crc32c)?;
-        Ok(String::from_utf8(made.to_vec()).expect("text"))
-    }
-
-    #[test]
-    fn a_checksum_goes_in_front_of_what_is_there() {
-        let crc32c = Some(Crc32c::of(b"hello world"));
-        for (metadata, expected) in [
-            ("", r#"{"crc32c":"yZRlqg=="}"#),
-            (" { } ", r#"{"crc32c":"yZRlqg==" }"#),
-            (
-                r#"{"contentType":"a/b","x":1.50}"#,
-                r#"{"crc32c":"yZRlqg==","contentType":"a/b","x":1.50}"#,
-            ),
-            (r#"{"crc32c":"yZRlqg=="}"#, r#"{"crc32c":"yZRlqg=="}"#),
-        ] {
-            assert_eq!(added(metadata, crc32c).expect("good"), expected);
-        }
-        assert_eq!(added("", None).expect("good"), "{}");
-        assert_eq!(
-            added(r#"{"name":"object"}"#, None).expect("good"),
-            r#"{"name":"object"}"#
-        );
-        for bad in [
-            r#"{"crc32c":"AAAAAA=="}"#,
-            r#"{"name":"other"}"#,
-            r#"{"bucket":"other"}"#,
-            "[]",
-            "{",
-            r#"{"a":1} x"#,
-        ] {
-            let error = added(bad, crc32c).expect_err(bad);
-            assert_eq!(error.kind(), ErrorKind::Invalid);
-        }
-    }
 }

@@ -8,18 +8,15 @@ use http::header::{
 use http::{Method, Response};
 use hyper::body::Incoming;
 
-use super::Gcs;
 use super::answer::{Answer, request_id};
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
-use super::json::insert_key;
-use super::object::md5;
+use super::headers::{Hashes, X_GOOG_GENERATION, insert_key};
 use super::request::RequestBody;
-use gcsd_types::{Crc32c, ObjectInfo, ObjectRef};
+use gcsd_types::{ObjectInfo, ObjectRef};
 
-const X_GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
-const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
 const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
 
@@ -116,7 +113,7 @@ impl Gcs {
             }
             insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let (response, exchange) = self.send(&self.0.endpoint, request).await?;
+            let (response, exchange) = self.send(self.endpoint(), request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {
                 let answer = Answer::read(response, exchange).await?;
                 return Err(answer.error(Call::Read));
@@ -339,25 +336,14 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 /// The object's fields that come as headers
 /// (<https://cloud.google.com/storage/docs/xml-api/reference-headers>).
 fn stored(headers: &HeaderMap) -> ObjectInfo {
-    let mut info = ObjectInfo {
+    let Hashes { crc32c, md5 } = Hashes::of(headers);
+    ObjectInfo {
         generation: number(headers, &X_GOOG_GENERATION).unwrap_or_default(),
         metageneration: number(headers, &X_GOOG_METAGENERATION).unwrap_or_default(),
         size: number(headers, &X_GOOG_STORED_LENGTH).unwrap_or_default(),
-        ..ObjectInfo::default()
-    };
-    // One header with both hashes, or one header for each.
-    let hashes = headers
-        .get_all(&X_GOOG_HASH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    for hash in hashes.flat_map(|value| value.split(',')) {
-        match hash.trim().split_once('=') {
-            Some(("crc32c", value)) => info.crc32c = Crc32c::from_base64(value),
-            Some(("md5", value)) => info.md5 = md5(value),
-            _ => {}
-        }
+        crc32c,
+        md5,
     }
-    info
 }
 
 /// `Content-Range: bytes FIRST-LAST/SIZE`, where the size may be `*`.

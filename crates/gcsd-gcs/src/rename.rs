@@ -2,11 +2,12 @@
 
 use http::Method;
 
+use super::answer::Answered;
+use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::{JsonCall, OBJECT_FIELDS};
 use super::object::Object;
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::{ObjectName, ObjectRef, Preconditions};
 
 impl Gcs {

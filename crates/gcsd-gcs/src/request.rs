@@ -5,13 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
-use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use http::uri::PathAndQuery;
 use http_body::{Body, Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Gcs;
 use super::error::{Error, ErrorKind};
 use super::link::Link;
 use super::slot::{BodyError, Lending};
@@ -123,31 +120,6 @@ impl Target {
     pub(super) fn build(self) -> Result<PathAndQuery, Error> {
         PathAndQuery::try_from(self.text)
             .map_err(|_| Error::new(ErrorKind::Invalid, "the request's target is too long for a URL"))
-    }
-}
-
-impl Gcs {
-    /// A request for `target`: its `Host` is set where it is sent.
-    pub(super) fn request(
-        &self,
-        method: Method,
-        target: PathAndQuery,
-        mut headers: HeaderMap,
-        body: RequestBody,
-    ) -> Request<RequestBody> {
-        headers.insert(USER_AGENT, self.0.user_agent.clone());
-        // Said even where it is 0: GCS refuses a POST, PUT or DELETE without it (411).
-        // Where nobody knows it, hyper announces chunks.
-        if method != Method::GET
-            && let Some(len) = body.len()
-        {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = headers;
-        request
     }
 }
 

@@ -9,58 +9,19 @@ use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use http::{Method, Request};
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
+use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
-use super::json::{JSON, check_metadata, insert_key};
+use super::headers::{JSON, insert_crc32c, insert_key};
+use super::json::no_fields;
+use super::metadata;
 use super::object::Object;
 use super::request::{RequestBody, Target};
-use super::session::SessionUri;
+use super::session_uri::SessionUri;
 use super::upload_body::UploadBody;
-use super::{Answered, Gcs};
-use gcsd_types::{BucketName, Crc32c, EncryptionKey, ObjectName, Preconditions};
+use gcsd_types::{Crc32c, Destination};
 
-const X_GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
 const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
-
-/// How an upload starts.
-#[derive(Debug, Clone)]
-pub struct StartUpload {
-    /// The bucket.
-    pub bucket: BucketName,
-    /// The object's name.
-    pub object: ObjectName,
-    /// The object resource, as JSON, passed through verbatim; a `name` or `bucket` in it must agree.
-    pub metadata: Option<Bytes>,
-    /// What must hold of the object that is there; GCS looks again when the upload finishes.
-    pub preconditions: Preconditions,
-    /// The object's size, if it is known: GCS then finishes the upload as soon as that many bytes are there.
-    pub size: Option<u64>,
-    /// The project that pays; that of the [`Config`](super::Config) where none is named.
-    pub user_project: Option<String>,
-    /// The Cloud KMS key to encrypt the object with.
-    pub kms_key_name: Option<String>,
-    /// A predefined ACL, such as `bucketOwnerFullControl`.
-    pub predefined_acl: Option<String>,
-    /// The key to encrypt the object with, which its owner keeps.
-    pub key: Option<EncryptionKey>,
-}
-
-impl StartUpload {
-    /// The start of an upload of unknown size, unconditionally and without metadata.
-    pub fn new(bucket: BucketName, object: ObjectName) -> Self {
-        Self {
-            bucket,
-            object,
-            metadata: None,
-            preconditions: Preconditions::default(),
-            size: None,
-            user_project: None,
-            kms_key_name: None,
-            predefined_acl: None,
-            key: None,
-        }
-    }
-}
 
 /// Which bytes a write carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,48 +62,55 @@ pub enum Cancelled {
 }
 
 impl Gcs {
-    /// Starts an upload: `POST .../o?uploadType=resumable`. The session URI is what the other four calls
-    /// need.
-    pub async fn start_upload(&self, start: &StartUpload) -> Result<Answered<SessionUri>, Error> {
-        self.start(start).await.map_err(|error| error.during(Call::Start))
+    /// Starts an upload of `destination`: `POST .../o?uploadType=resumable`. The session URI is what the other four
+    /// calls need. GCS checks the preconditions again when the upload finishes.
+    ///
+    /// Where the object's `size` is given, GCS finishes the upload as soon as it has that many bytes.
+    pub async fn start_upload(
+        &self,
+        destination: &Destination,
+        size: Option<u64>,
+    ) -> Result<Answered<SessionUri>, Error> {
+        let started = self.start(destination, size).await;
+        started.map_err(|error| error.during(Call::Start))
     }
 
-    async fn start(&self, start: &StartUpload) -> Result<Answered<SessionUri>, Error> {
-        if let Some(metadata) = &start.metadata {
-            check_metadata(metadata, &start.bucket, &start.object)?;
-        }
+    async fn start(
+        &self,
+        destination: &Destination,
+        size: Option<u64>,
+    ) -> Result<Answered<SessionUri>, Error> {
+        no_fields(destination)?;
+        let metadata = metadata::checked(destination)?;
         let mut target = Target::new("/upload/storage/v1/b/");
-        target.segment(start.bucket.as_str());
+        target.segment(destination.bucket.as_str());
         target.literal("/o");
         target.query("uploadType", Some("resumable"));
-        target.query("name", Some(start.object.as_str()));
-        target.preconditions(&start.preconditions);
-        target.query("kmsKeyName", start.kms_key_name.as_deref());
-        target.query("predefinedAcl", start.predefined_acl.as_deref());
-        target.query("userProject", self.paying(start.user_project.as_deref()));
+        target.query("name", Some(destination.object.as_str()));
+        target.preconditions(&destination.preconditions);
+        target.query("kmsKeyName", destination.kms_key_name.as_deref());
+        target.query("predefinedAcl", destination.predefined_acl.as_deref());
+        target.query("userProject", self.paying(destination.user_project.as_deref()));
         let target = target.build()?;
         let mut headers = self.authorized().await?;
-        let body = match &start.metadata {
-            Some(metadata) => {
-                headers.insert(CONTENT_TYPE, JSON);
-                metadata.clone()
-            }
-            None => Bytes::new(),
-        };
-        insert_key(&mut headers, start.key.as_ref());
-        if let Some(size) = start.size {
+        if metadata.is_some() {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        insert_key(&mut headers, destination.key.as_ref());
+        if let Some(size) = size {
             headers.insert(X_UPLOAD_CONTENT_LENGTH, HeaderValue::from(size));
         }
-        let request = self.request(Method::POST, target, headers, RequestBody::Full(body));
-        let answer = self.call(&self.0.endpoint, request).await?;
+        let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
+        let request = self.request(Method::POST, target, headers, body);
+        let answer = self.call(self.endpoint(), request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Start));
         }
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.ok_or_else(|| answer.unexpected("the answer has no Location"))?;
-        let session = SessionUri::from_location(location, &self.0.endpoint)
+        let session = SessionUri::from_location(location, self.endpoint())
             .map_err(|error| answer.unexpected(format!("the answer's Location: {error}")))?;
-        Ok(answer.saying(session.with_key(start.key.clone())))
+        Ok(answer.saying(session.with_key(destination.key.clone())))
     }
 
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
@@ -159,7 +127,7 @@ impl Gcs {
             let content_range = range.content_range(body.len())?;
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_RANGE, content_range);
-            insert_hash(&mut headers, range.object_crc32c);
+            insert_crc32c(&mut headers, range.object_crc32c);
             let body = if body.is_empty() {
                 RequestBody::Full(Bytes::new())
             } else {
@@ -186,7 +154,7 @@ impl Gcs {
             }
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_RANGE, ascii(format!("bytes {offset}-*/*"))?);
-            insert_hash(&mut headers, object_crc32c);
+            insert_crc32c(&mut headers, object_crc32c);
             self.put(session, headers, RequestBody::Upload(body), Call::Write)
                 .await
         };
@@ -213,7 +181,7 @@ impl Gcs {
     ) -> Result<Answered<Progress>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, ascii(format!("bytes */{total}"))?);
-        insert_hash(&mut headers, object_crc32c);
+        insert_crc32c(&mut headers, object_crc32c);
         self.put(session, headers, RequestBody::Full(Bytes::new()), Call::Finish)
             .await
             .map_err(|error| error.during(Call::Finish))
@@ -277,7 +245,7 @@ impl Gcs {
     ) -> Result<Answer, Error> {
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        self.call(&self.0.endpoint, request).await
+        self.call(self.endpoint(), request).await
     }
 }
 
@@ -303,15 +271,6 @@ impl WriteRange {
 
 fn ascii(text: String) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Invalid, "not a header value"))
-}
-
-/// The checksum that the finished object must have (google-cloud-rust#5655).
-pub(super) fn insert_hash(headers: &mut HeaderMap, crc32c: Option<Crc32c>) {
-    if let Some(value) =
-        crc32c.and_then(|crc| HeaderValue::try_from(format!("crc32c={}", crc.to_base64())).ok())
-    {
-        headers.insert(X_GOOG_HASH, value);
-    }
 }
 
 /// The persisted size that a 308 tells: `Range: bytes=0-LAST`.

@@ -3,12 +3,13 @@
 use http::Method;
 use serde::Deserialize;
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
+use super::client::Gcs;
 use super::error::{Call, Error};
-use super::json::{JsonCall, check_metadata};
+use super::json::JsonCall;
+use super::metadata;
 use super::object::{Number, Resource};
 use super::request::Target;
-use super::{Answered, Gcs};
 use gcsd_types::{Rewrite, Rewritten};
 
 /// The fields of the answer that are always asked for.
@@ -43,11 +44,7 @@ impl Gcs {
             max_bytes,
             token,
         } = rewrite;
-        let body = destination.metadata.clone();
-        if !body.is_empty() {
-            check_metadata(&body, &destination.bucket, &destination.object)
-                .map_err(|error| error.during(Call::Rewrite))?;
-        }
+        let metadata = metadata::checked(destination).map_err(|error| error.during(Call::Rewrite))?;
         let mut target = Target::object(&source.bucket, &source.object);
         target.literal("/rewriteTo/b/");
         target.segment(destination.bucket.as_str());
@@ -63,7 +60,7 @@ impl Gcs {
         target.query("userProject", self.paying(destination.user_project.as_deref()));
         target.fields(destination.fields.as_deref(), FIELDS);
         let call = JsonCall::new(Call::Rewrite, Method::POST, target)
-            .body(body)
+            .body(metadata.cloned().unwrap_or_default())
             .key(destination.key.as_ref())
             .source_key(source.key.as_ref())
             .repeatable(destination.preconditions.pins_generation());

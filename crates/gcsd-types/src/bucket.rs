@@ -1,23 +1,24 @@
-//! Buckets, and lists of them.
+//! Buckets: how requests name them, and what GCS says of them.
 
-use super::{BucketName, Preconditions};
+use crate::name::BucketName;
+use crate::preconditions::Preconditions;
 
-/// A bucket, and what must hold of it.
+/// A bucket in a request, with its preconditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketRef {
     /// Its name.
     pub bucket: BucketName,
-    /// This generation of it, of those that are softly deleted.
+    /// This generation, of a soft-deleted bucket.
     pub generation: Option<u64>,
-    /// What must hold; a bucket has a metageneration only.
+    /// Preconditions. A bucket has only a metageneration.
     pub preconditions: Preconditions,
-    /// A bucket that is softly deleted.
+    /// Look for a soft-deleted bucket.
     pub soft_deleted: bool,
-    /// With ACLs.
+    /// Include ACLs.
     pub full: bool,
-    /// The project that pays, for buckets where the requester does.
+    /// The project to bill, for requester-pays buckets.
     pub user_project: Option<String>,
-    /// Which parts of GCS's JSON are wanted, in GCS's notation; all where absent.
+    /// Which parts of GCS's JSON to return, in GCS's notation; all of it by default.
     pub fields: Option<String>,
 }
 
@@ -36,46 +37,46 @@ impl BucketRef {
     }
 }
 
-/// What GCS says of a bucket, in the fields that a program needs.
+/// The fields of a bucket resource that programs need.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BucketInfo {
     /// The version of its metadata.
     pub metageneration: u64,
-    /// Versions of objects are kept when they are replaced or deleted.
+    /// Object versioning is on: replaced and deleted objects are kept as noncurrent versions.
     pub versioning: bool,
-    /// Who asks, pays.
+    /// Requester pays is on.
     pub requester_pays: bool,
-    /// Objects have no ACLs of their own.
+    /// Uniform bucket-level access is on: objects have no ACLs of their own.
     pub uniform_access: bool,
-    /// It has folders.
+    /// The bucket has a hierarchical namespace.
     pub hierarchical: bool,
-    /// Where it lies, such as `EU` or `EUROPE-WEST4`.
+    /// Its location, such as `EU` or `EUROPE-WEST4`.
     pub location: String,
-    /// The storage class that its objects have unless they say otherwise.
+    /// The default storage class of its objects.
     pub storage_class: String,
 }
 
-/// Which buckets
+/// Which buckets to list
 /// (<https://cloud.google.com/storage/docs/json_api/v1/buckets/list>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketQuery {
-    /// Of this project; not empty.
+    /// The project whose buckets to list; not empty.
     pub project: String,
-    /// Only names that begin with this.
+    /// Only names that start with this.
     pub prefix: Option<String>,
-    /// Where the page before this one ended.
+    /// The token of the previous page.
     pub page_token: Option<String>,
-    /// How many buckets are on a page, at most; GCS's own limit where absent.
+    /// The most buckets on a page; GCS's own limit by default.
     pub max_results: Option<u32>,
-    /// With ACLs.
+    /// Include ACLs.
     pub full: bool,
-    /// Only buckets that are softly deleted.
+    /// Only soft-deleted buckets.
     pub soft_deleted: bool,
-    /// Those that can be reached, if some cannot.
+    /// Return the buckets that can be reached even if some cannot.
     pub return_partial_success: bool,
-    /// The project that pays.
+    /// The project to bill.
     pub user_project: Option<String>,
-    /// Which parts of GCS's JSON are wanted, in GCS's notation; all where absent.
+    /// Which parts of GCS's JSON to return, in GCS's notation; all of it by default.
     pub fields: Option<String>,
 }
 

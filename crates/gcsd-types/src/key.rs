@@ -1,4 +1,4 @@
-//! Encryption keys that their owner keeps.
+//! Customer-supplied encryption keys.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl EncryptionKey {
         Self(bytes)
     }
 
-    /// The bytes, for who sends them on. Nothing else may be done with them.
+    /// The bytes, to be sent to GCS and nowhere else.
     pub fn expose(&self) -> &[u8; Self::LEN] {
         &self.0
     }

@@ -1,40 +1,40 @@
-//! Lists: what they are asked for, and what a page of them says.
+//! Lists of objects: what to list, and what a page holds.
 
-use super::BucketName;
+use crate::name::BucketName;
 
-/// Which objects of a bucket
+/// Which objects of a bucket to list
 /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/list>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectQuery {
     /// The bucket.
     pub bucket: BucketName,
-    /// Only names that begin with this.
+    /// Only names that start with this.
     pub prefix: Option<String>,
-    /// Names that go on with this, somewhere behind the prefix, are one entry of `prefixes` up to there.
+    /// Names that contain this after the prefix are rolled up into one entry of `prefixes`.
     pub delimiter: Option<String>,
-    /// The first name.
+    /// List from this name on.
     pub start_offset: Option<String>,
-    /// The name before which the list ends.
+    /// Stop before this name.
     pub end_offset: Option<String>,
-    /// Only names that match this pattern.
+    /// Only names that match this glob.
     pub match_glob: Option<String>,
-    /// Where the page before this one ended.
+    /// The token of the previous page.
     pub page_token: Option<String>,
-    /// How many objects and prefixes are on a page, at most; GCS's own limit (1,000) where absent.
+    /// The most objects and prefixes on a page; GCS's own limit (1,000) by default.
     pub max_results: Option<u32>,
-    /// Versions that are not live, too.
+    /// Include noncurrent versions.
     pub versions: bool,
-    /// Only objects that are softly deleted.
+    /// Only soft-deleted objects.
     pub soft_deleted: bool,
-    /// Objects whose names end where a prefix does, as objects, too.
+    /// List objects whose names end with the delimiter as objects as well as prefixes.
     pub include_trailing_delimiter: bool,
-    /// Empty folders as prefixes, too.
+    /// Include empty folders as prefixes.
     pub include_folders_as_prefixes: bool,
-    /// With ACLs.
+    /// Include ACLs.
     pub full: bool,
-    /// The project that pays, for buckets where the requester does.
+    /// The project to bill, for requester-pays buckets.
     pub user_project: Option<String>,
-    /// Which parts of GCS's JSON are wanted, in GCS's notation; all where absent.
+    /// Which parts of GCS's JSON to return, in GCS's notation; all of it by default.
     pub fields: Option<String>,
 }
 
@@ -68,6 +68,6 @@ pub struct Page {
     pub items: u32,
     /// How many entries `prefixes` has.
     pub prefixes: u32,
-    /// What the next page is asked for with; `None` at the list's end.
+    /// The token of the next page; `None` on the last one.
     pub next_page_token: Option<String>,
 }

@@ -1,12 +1,13 @@
-//! Multipart uploads as requests name them: the words that the wire and the calls to GCS share.
+//! Multipart uploads and their parts.
 
-use super::{BucketName, EncryptionKey, ObjectName};
+use crate::key::EncryptionKey;
+use crate::name::{BucketName, ObjectName};
 
-/// The number that a part can have at most, and so how many there can be
+/// The highest part number, and so the most parts of an upload
 /// (<https://cloud.google.com/storage/quotas#requests>).
 pub const MAX_PARTS: u32 = 10_000;
 
-/// A multipart upload that was started.
+/// A multipart upload in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultipartRef {
     /// The object's bucket.
@@ -15,18 +16,18 @@ pub struct MultipartRef {
     pub object: ObjectName,
     /// GCS's name for the multipart upload.
     pub multipart_id: String,
-    /// The project that pays, for buckets where the requester does.
+    /// The project to bill, for requester-pays buckets.
     pub user_project: Option<String>,
-    /// The key that the object is encrypted with, where its owner keeps that key.
+    /// The customer-supplied key that the object is encrypted with.
     pub key: Option<EncryptionKey>,
 }
 
-/// A part, as the list of what the object is made of names it.
+/// A part, as the list that completes the upload names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Its number, from 1 to [`MAX_PARTS`]: parts stand in the object in the order of their numbers.
+    /// Its number, from 1 to [`MAX_PARTS`]: the object holds its parts in the order of their numbers.
     pub number: u32,
-    /// What GCS gave when it was uploaded.
+    /// The entity tag that GCS returned for it.
     pub etag: String,
 }
 
@@ -35,15 +36,15 @@ pub struct Part {
 pub struct StoredPart {
     /// Which one.
     pub part: Part,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// A page of the parts that GCS holds.
+/// A page of the list of parts that GCS holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartsPage {
-    /// The parts, by their numbers.
+    /// The parts, ordered by number.
     pub parts: Vec<StoredPart>,
-    /// The number behind which the next page begins; `None` where this page is the last.
+    /// The next page starts after this number; `None` on the last page.
     pub next_after: Option<u32>,
 }

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, bit, fit, fit_optional, known_bits, optional, put};
 pub use gcsd_types::ObjectRef;
-use gcsd_types::{BucketName, Crc32c, EncryptionKey, ObjectInfo, ObjectName, Preconditions};
+use gcsd_types::{BucketName, Crc32c, Destination, EncryptionKey, ObjectInfo, ObjectName, Preconditions};
 
 /// `present` bit: `if_generation_match` holds a value.
 pub(super) const IF_GENERATION_MATCH: u32 = 1;
@@ -136,15 +136,20 @@ pub(super) fn put_key(out: &mut BytesMut, key: Option<&EncryptionKey>) {
     }
 }
 
-/// `None`, provided that a request that has no use for `fields` has none.
+/// Why `fields` is refused in a request whose reply has no JSON.
+const NO_JSON: ArgsError = ArgsError::Value {
+    field: "fields",
+    why: "selects from JSON, and this reply has none",
+};
+
+/// Refuses an object with `fields` in a request whose reply has no JSON.
 pub(super) fn no_fields(of: &ObjectRef) -> Result<(), ArgsError> {
-    match of.fields {
-        None => Ok(()),
-        Some(_) => Err(ArgsError::Value {
-            field: "fields",
-            why: "selects from JSON, and this reply has none",
-        }),
-    }
+    of.fields.as_ref().map_or(Ok(()), |_| Err(NO_JSON))
+}
+
+/// The same for a destination.
+pub(super) fn no_destination_fields(of: &Destination) -> Result<(), ArgsError> {
+    of.fields.as_ref().map_or(Ok(()), |_| Err(NO_JSON))
 }
 
 /// `ObjectInfo.present` bit: `crc32c` holds a value.

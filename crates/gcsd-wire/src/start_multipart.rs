@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, fit, put};
 use super::destination::{RawDestination, put_destination};
-use super::object::{KEY_BIT, PRECONDITION_BITS};
+use super::object::{KEY_BIT, PRECONDITION_BITS, no_destination_fields};
 use gcsd_types::{Destination, Preconditions};
 
 /// What the object will be. A multipart upload knows no preconditions.
@@ -51,12 +51,7 @@ impl WireArgs for Args {
                 why: "cannot be given: multipart uploads know none",
             });
         }
-        if destination.fields.is_some() {
-            return Err(ArgsError::Value {
-                field: "fields",
-                why: "selects from JSON, and this reply has none",
-            });
-        }
+        no_destination_fields(&destination)?;
         reader.end(Self { destination })
     }
 }

@@ -8,30 +8,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, fit, put};
 use super::destination::{RawDestination, put_destination};
-use super::object::{KEY_BIT, NUMBER_BIT, PRECONDITION_BITS};
-use gcsd_types::{BucketName, Destination, EncryptionKey, ObjectName, Preconditions};
+use super::object::{KEY_BIT, NUMBER_BIT, PRECONDITION_BITS, no_destination_fields};
+use gcsd_types::{BucketName, Destination, ObjectName};
 
 /// What the object will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
-    /// The bucket.
-    pub bucket: BucketName,
-    /// The object.
-    pub object: ObjectName,
+    /// The object. GCS checks its preconditions at the start and at the finish. It has no `fields`.
+    pub destination: Destination,
     /// The object's size, where known: GCS finishes the upload as soon as it has that many bytes.
     pub size: Option<u64>,
-    /// What must hold at the start and at the finish.
-    pub preconditions: Preconditions,
-    /// The project that pays, for buckets where the requester does.
-    pub user_project: Option<String>,
-    /// The Cloud KMS key that encrypts the object.
-    pub kms_key_name: Option<String>,
-    /// One of GCS's predefined ACLs.
-    pub predefined_acl: Option<String>,
-    /// GCS's object resource as JSON (`contentType`, `metadata`, `storageClass`, ...); empty for none.
-    pub metadata: Bytes,
-    /// The key to encrypt the object with, which its owner keeps.
-    pub key: Option<EncryptionKey>,
 }
 
 /// The upload is open.
@@ -66,56 +52,36 @@ const _: () = assert!(size_of::<RawReply>() == 16);
 impl Args {
     /// An object of unknown size, without metadata, unconditionally.
     pub fn new(bucket: BucketName, object: ObjectName) -> Self {
-        Self {
-            bucket,
-            object,
-            size: None,
-            preconditions: Preconditions::default(),
-            user_project: None,
-            kms_key_name: None,
-            predefined_acl: None,
-            metadata: Bytes::new(),
-            key: None,
-        }
+        Destination::new(bucket, object).into()
     }
+}
 
-    fn destination(&self) -> Destination {
-        Destination {
-            preconditions: self.preconditions,
-            user_project: self.user_project.clone(),
-            kms_key_name: self.kms_key_name.clone(),
-            predefined_acl: self.predefined_acl.clone(),
-            metadata: self.metadata.clone(),
-            key: self.key.clone(),
-            ..Destination::new(self.bucket.clone(), self.object.clone())
+impl From<Destination> for Args {
+    fn from(destination: Destination) -> Self {
+        Self {
+            destination,
+            size: None,
         }
     }
 }
 
 impl WireArgs for Args {
     fn encode(&self, out: &mut BytesMut) {
-        let destination = self.destination();
-        put(out, &RawDestination::pack(&destination, 0, self.size));
-        put_destination(out, &destination);
+        put(out, &RawDestination::pack(&self.destination, 0, self.size));
+        put_destination(out, &self.destination);
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         let mut reader = Reader::new(bytes);
         let raw: RawDestination = reader.fixed()?;
-        let of = raw.unpack(PRECONDITION_BITS | NUMBER_BIT | KEY_BIT, &mut reader)?;
-        if raw.count.get() != 0 || of.fields.is_some() {
+        let destination = raw.unpack(PRECONDITION_BITS | NUMBER_BIT | KEY_BIT, &mut reader)?;
+        if raw.count.get() != 0 {
             return Err(ArgsError::Reserved("reserved"));
         }
+        no_destination_fields(&destination)?;
         reader.end(Self {
-            bucket: of.bucket,
-            object: of.object,
+            destination,
             size: raw.number(),
-            preconditions: of.preconditions,
-            user_project: of.user_project,
-            kms_key_name: of.kms_key_name,
-            predefined_acl: of.predefined_acl,
-            metadata: of.metadata,
-            key: of.key,
         })
     }
 }

@@ -307,30 +307,25 @@ fn connection() -> Vec<Case> {
 }
 
 fn uploads() -> Vec<Case> {
-    let start = start_upload::Args {
-        bucket: bucket(),
-        object: object("hello.txt"),
-        size: None,
+    let destination = Destination {
         preconditions: Preconditions {
             if_generation_match: Some(0),
             ..Preconditions::default()
         },
-        user_project: None,
-        kms_key_name: None,
-        predefined_acl: None,
         metadata: Bytes::from(r#"{"contentType":"text/plain"}"#),
-        key: None,
+        ..Destination::new(bucket(), object("hello.txt"))
     };
+    let start = start_upload::Args::from(destination);
     let start_full = start_upload::Args {
-        bucket: bucket(),
-        object: object("2026/grüß dich#?.txt"),
+        destination: Destination {
+            preconditions: every_precondition(),
+            user_project: Some("billing-1".into()),
+            kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
+            predefined_acl: Some("bucketOwnerFullControl".into()),
+            metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
+            ..Destination::new(bucket(), object("2026/grüß dich#?.txt"))
+        },
         size: Some(5 << 40),
-        preconditions: every_precondition(),
-        user_project: Some("billing-1".into()),
-        kms_key_name: Some("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()),
-        predefined_acl: Some("bucketOwnerFullControl".into()),
-        metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
-        key: None,
     };
     let started = start_upload::Reply {
         token: TOKEN.into(),
@@ -342,10 +337,11 @@ fn uploads() -> Vec<Case> {
         total: Some(12),
         object_crc32c,
     };
-    let start_key = start_upload::Args {
+    let destination = Destination {
         key: Some(key()),
-        ..start_upload::Args::new(bucket(), object("hello.txt"))
+        ..Destination::new(bucket(), object("hello.txt"))
     };
+    let start_key = start_upload::Args::from(destination);
     let attach_key = attach_upload::Args {
         token: TOKEN.into(),
         key: Some(key()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use devgcs::{self, SessionPhase};
 use gcsd_client::{
-    Aborted, Address, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
+    Aborted, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
 };
 use gcsd_gcs::{self, CredentialsSource, Gcs};
@@ -140,15 +140,10 @@ impl Stage {
     }
 
     pub(crate) fn through(&self, object: NewObject) -> Way {
-        let addresses = self.daemons.iter().map(|daemon| Address {
-            host: daemon.address.ip().to_string(),
-            port: daemon.address.port(),
-        });
-        let options = ClientOptions {
-            stall: self.patience.client,
-            connect_timeout: self.patience.client,
-            ..ClientOptions::default()
-        };
+        let addresses = self.daemons.iter().map(|daemon| daemon.address.into());
+        let options = ClientOptions::default()
+            .with_stall(self.patience.client)
+            .with_connect_timeout(self.patience.client);
         let client = self.client.clone();
         Way::Daemon(ViaDaemon::new(client, addresses.collect(), options, object))
     }
@@ -264,24 +259,19 @@ impl Ended {
 
 /// Tries again at once: nobody is there to be spared.
 pub(crate) fn impatient(seed: u64) -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(2),
-        cap: Duration::from_millis(25),
-        budget: Duration::from_secs(40),
-        abort_budget: Duration::from_secs(40),
-        jitter: seeded(seed),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(2), Duration::from_millis(25))
+        .with_budget(Duration::from_secs(40))
+        .with_abort_budget(Duration::from_secs(40))
+        .with_jitter(seeded(seed))
 }
 
 /// Requests of at most 2 MiB, and room for all that a test writes.
 pub(crate) fn roomy(seed: u64) -> WriterOptions {
-    WriterOptions {
-        min_chunk: 256 << 10,
-        max_chunk: 2 << 20,
-        max_held: 8 << 20,
-        retries: impatient(seed),
-    }
+    WriterOptions::default()
+        .with_chunks(256 << 10, 2 << 20)
+        .with_max_held(8 << 20)
+        .with_retries(impatient(seed))
 }
 
 /// Says the end of `writer`, and aborts it where that fails.
@@ -322,10 +312,9 @@ pub(crate) async fn wait(mut upload: ReliableUpload) -> Ended {
 
 /// An object of the tests' bucket, of a size that GCS is told or not.
 pub(crate) fn sized(name: &str, size: Option<usize>) -> NewObject {
-    NewObject {
-        size: size.map(|size| size as u64),
-        ..new_object(name)
-    }
+    let mut object = new_object(name);
+    object.size = size.map(|size| size as u64);
+    object
 }
 
 /// A connector under a plan in text.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use devgcs::Server;
 use gcsd_client::striped::Route;
 use gcsd_client::{
-    CheckpointStore, DaemonRoute, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload, Via,
+    CheckpointStore, DaemonRoute, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload,
 };
 use gcsd_net::SharedConnector;
 use gcsd_types::{Crc32c, ObjectQuery};
@@ -17,13 +17,10 @@ use super::uploads::{daemons, gcs, retries, tcp};
 
 /// Parts of `part_size`, four at once.
 pub(crate) fn options(part_size: usize) -> StripedOptions {
-    StripedOptions {
-        connections: 4,
-        via: Via::Compose,
-        part_size: Some(part_size as u64),
-        part_prefix: None,
-        retries: retries(),
-    }
+    StripedOptions::default()
+        .with_connections(4)
+        .with_part_size(part_size as u64)
+        .with_retries(retries())
 }
 
 /// Through `daemon`.

@@ -27,10 +27,7 @@ pub(crate) fn new_object(name: &str) -> NewObject {
 
 /// The daemons at `addresses`, in that order.
 pub(crate) fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
-    let addresses = addresses.iter().map(|address| Address {
-        host: address.ip().to_string(),
-        port: address.port(),
-    });
+    let addresses = addresses.iter().copied().map(Address::from);
     Daemons::new(connector, addresses.collect(), Options::default())
 }
 
@@ -67,24 +64,19 @@ pub(crate) fn seeded(seed: u64) -> Jitter {
 
 /// Tries again at once: the tests have no time.
 pub(crate) fn retries() -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(4),
-        cap: Duration::from_millis(50),
-        budget: PATIENCE,
-        abort_budget: PATIENCE,
-        jitter: seeded(4743),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(4), Duration::from_millis(50))
+        .with_budget(PATIENCE)
+        .with_abort_budget(PATIENCE)
+        .with_jitter(seeded(4743))
 }
 
 /// Small chunks, so that little makes much happen.
 pub(crate) fn small_chunks() -> WriterOptions {
-    WriterOptions {
-        min_chunk: 256 << 10,
-        max_chunk: 512 << 10,
-        max_held: 1 << 20,
-        retries: retries(),
-    }
+    WriterOptions::default()
+        .with_chunks(256 << 10, 512 << 10)
+        .with_max_held(1 << 20)
+        .with_retries(retries())
 }
 
 /// Either way, as one type.

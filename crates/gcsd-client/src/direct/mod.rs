@@ -5,13 +5,13 @@ mod striped;
 
 use bytes::Bytes;
 
-use crate::Error;
 use crate::body::Body;
-use crate::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::{Error, NewObject};
 use feed::Feed;
 use gcsd_failure::Failure as Failed;
 use gcsd_gcs::upload::{Range, Reported, Upload};
-use gcsd_gcs::{self, Gcs, SessionUri, StartUpload, WriteRange, lend};
+use gcsd_gcs::{self, Gcs, SessionUri, WriteRange, lend};
 use gcsd_wire::{Kind, Retry};
 pub use striped::DirectPart;
 
@@ -39,19 +39,9 @@ impl OpenUpload for Direct {
     }
 
     async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
-        let object = self.object.clone();
-        let start = StartUpload {
-            bucket: object.bucket,
-            object: object.object,
-            metadata: Some(object.metadata).filter(|metadata| !metadata.is_empty()),
-            preconditions: object.preconditions,
-            size: object.size,
-            user_project: object.user_project,
-            kms_key_name: object.kms_key_name,
-            predefined_acl: object.predefined_acl,
-            key: object.key,
-        };
-        let started = self.gcs.start_upload(&start).await.map_err(Failed::from)?;
+        let NewObject { destination, size } = &self.object;
+        let started = self.gcs.start_upload(destination, *size).await;
+        let started = started.map_err(Failed::from)?;
         let token = Token::new(started.answer.expose());
         Ok((self.writer(started.answer, Upload::started()), token))
     }
@@ -61,7 +51,7 @@ impl OpenUpload for Direct {
             let text = format!("the token is no session URI: {error}");
             Error::of(Kind::BadToken, Retry::Never, text)
         })?;
-        let session = session.with_key(self.object.key.clone());
+        let session = session.with_key(self.object.destination.key.clone());
         Ok(self.writer(session, Upload::attached()))
     }
 }

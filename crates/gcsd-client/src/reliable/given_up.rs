@@ -6,6 +6,7 @@ use super::super::Error;
 
 /// Why a request is not made again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GivenUp {
     /// It was refused, and would be again.
     #[error(transparent)]

@@ -11,6 +11,7 @@ use gcsd_wire::{list_buckets, list_objects};
 
 /// An object of a list.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ListedObject {
     /// Its name.
     pub name: String,
@@ -22,6 +23,7 @@ pub struct ListedObject {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct ObjectPage {
     /// Objects, by name.
     pub objects: Vec<ListedObject>,
@@ -45,12 +47,17 @@ impl ObjectPages {
     }
 
     /// The next page, which may be empty; `None` behind the last one, and after an error.
+    ///
+    /// Cancel safe: a page whose future was dropped is the next one again.
     pub async fn next(&mut self) -> Result<Option<ObjectPage>, GivenUp> {
-        let Some(query) = self.query.take() else {
+        let Some(query) = self.query.clone() else {
             return Ok(None);
         };
         let args = list_objects::Args { query };
-        let reply = self.requests.list(&args).await?;
+        let reply = self.requests.list(&args).await;
+        // Only now: a future that is dropped before leaves the list where it was.
+        self.query = None;
+        let reply = reply?;
         let page = read(&reply.json)?;
         let mut query = args.query;
         if turn(&mut query.page_token, reply.args)? {
@@ -86,12 +93,16 @@ impl BucketPages {
     }
 
     /// The next page, which may be empty; `None` behind the last one, and after an error.
+    ///
+    /// Cancel safe: a page whose future was dropped is the next one again.
     pub async fn next(&mut self) -> Result<Option<Vec<Map<String, Value>>>, GivenUp> {
-        let Some(query) = self.query.take() else {
+        let Some(query) = self.query.clone() else {
             return Ok(None);
         };
         let args = list_buckets::Args { query };
-        let reply = self.requests.list_buckets(&args).await?;
+        let reply = self.requests.list_buckets(&args).await;
+        self.query = None;
+        let reply = reply?;
         let page = resources(&reply.json)?;
         let mut query = args.query;
         if turn(&mut query.page_token, reply.args)? {

@@ -1,12 +1,14 @@
 //! Why an object was not read to its end.
 
+use std::io;
+
 use super::super::Error;
 use super::given_up::GivenUp;
 use gcsd_types::Crc32c;
 
 /// Why an object, or a part of it, was not read to its end.
 ///
-/// What came before is bytes of the object's generation, except after [`Damaged`](Self::Damaged).
+/// The bytes that came before are those of the object's generation, except after [`Damaged`](Self::Damaged).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -54,5 +56,16 @@ impl ReadError {
             Self::Gone { error, .. } | Self::CannotResume { error, .. } => Some(error),
             Self::Changed(_) | Self::Damaged { .. } => None,
         }
+    }
+}
+
+/// The error is the inner one of the I/O error.
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        let kind = match &error {
+            ReadError::Damaged { .. } | ReadError::Changed(_) => io::ErrorKind::InvalidData,
+            other => other.request().map_or(io::ErrorKind::Other, Error::io_kind),
+        };
+        Self::new(kind, error)
     }
 }

@@ -11,6 +11,7 @@ use gcsd_wire::Retry;
 
 /// Where an upload stands, and what it went through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Bytes that GCS has confirmed.
     pub committed: u64,

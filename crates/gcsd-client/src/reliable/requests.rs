@@ -7,12 +7,12 @@ use tokio::sync::watch;
 
 use super::super::connection::{Connection, Reply};
 use super::super::shared_connection::SharedConnection;
-use super::super::{Daemons, Error};
+use super::super::{Daemons, Error, StoredObject};
 use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::report::Report;
 use super::retry::{Failed, Repeatable, Retrier};
-use gcsd_types::{ObjectInfo, Page, Rewrite};
+use gcsd_types::{ComposeSource, Destination, ObjectRef, Page, Rewrite};
 use gcsd_wire::{
     Kind, compose_objects, delete_object, list_buckets, list_objects, rewrite_object, stat_object,
 };
@@ -50,13 +50,14 @@ impl ReliableRequests {
     }
 
     /// What GCS says of an object.
-    pub async fn stat(&self, args: &stat_object::Args) -> Result<Reply<stat_object::Reply>, GivenUp> {
-        self.repeat(move |connection| async move { connection.stat_object(args).await })
-            .await
+    pub async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, GivenUp> {
+        let args = &stat_object::Args { of: object.clone() };
+        let described = self.repeat(move |connection| async move { connection.stat_object(args).await });
+        Ok(described.await?.into())
     }
 
     /// One page of a bucket's objects, and GCS's JSON, which names them.
-    pub async fn list(&self, args: &list_objects::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list(&self, args: &list_objects::Args) -> Result<Reply<Page>, GivenUp> {
         self.repeat(move |connection| async move { connection.list_objects(args).await })
             .await
     }
@@ -65,7 +66,8 @@ impl ReliableRequests {
     ///
     /// An object that is not found after an attempt that may have been carried out counts as deleted. Where the request
     /// names no generation, another object that has appeared in between can be deleted in place of the first.
-    pub async fn delete(&self, args: &delete_object::Args) -> Result<(), GivenUp> {
+    pub async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
+        let args = &delete_object::Args { of: object.clone() };
         let connection = &self.connection;
         self.retrier().run(Deletion { connection, args }).await
     }
@@ -76,16 +78,21 @@ impl ReliableRequests {
     /// of it where the bucket keeps them; or a precondition that held fails, since the object exists by then.
     pub async fn compose(
         &self,
-        args: &compose_objects::Args,
-    ) -> Result<Reply<compose_objects::Reply>, GivenUp> {
-        self.repeat(move |connection| async move { connection.compose_objects(args).await })
-            .await
+        destination: &Destination,
+        sources: &[ComposeSource],
+    ) -> Result<StoredObject, GivenUp> {
+        let args = &compose_objects::Args {
+            destination: destination.clone(),
+            sources: sources.to_vec(),
+        };
+        let composed = self.repeat(move |connection| async move { connection.compose_objects(args).await });
+        Ok(composed.await?.into())
     }
 
-    /// Copies an object, in as many steps as GCS takes. Returns the copy, and GCS's JSON of it.
+    /// Copies an object, in as many steps as GCS takes. Returns the copy.
     ///
     /// After an attempt that may have been carried out, the same can happen as to [`compose`](Self::compose).
-    pub async fn copy(&self, mut rewrite: Rewrite) -> Result<Reply<ObjectInfo>, GivenUp> {
+    pub async fn copy(&self, mut rewrite: Rewrite) -> Result<StoredObject, GivenUp> {
         let mut idle = 0;
         let mut before = 0;
         loop {
@@ -99,7 +106,7 @@ impl ReliableRequests {
             let Reply { args: reply, json } = step.await?;
             rewrite = *args.rewrite;
             match (reply.rewritten.object, reply.rewritten.token) {
-                (Some(args), _) => return Ok(Reply { args, json }),
+                (Some(info), _) => return Ok(StoredObject { info, json }),
                 (None, token @ Some(_)) => rewrite.token = token,
                 (None, None) => return Err(GivenUp::bad_response("a copy ended without an object")),
             }
@@ -116,7 +123,7 @@ impl ReliableRequests {
     }
 
     /// One page of a project's buckets, and GCS's JSON, which names them.
-    pub async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
         self.repeat(move |connection| async move { connection.list_buckets(args).await })
             .await
     }

@@ -105,7 +105,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
 
     /// Fails before anything is uploaded where the preconditions cannot hold. GCS itself decides at the end.
     async fn check_preconditions(&self) -> Result<(), StripedError> {
-        let asked = self.object.preconditions;
+        let asked = self.object.destination.preconditions;
         if asked == Preconditions::default() {
             return Ok(());
         }
@@ -138,11 +138,12 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
             if let PartState::Done { run, generation, .. } = *part
                 && let Some(content) = self.checkpoint.content_of(number)
             {
+                let destination = &self.object.destination;
                 let object = ObjectRef {
                     generation: Some(generation),
-                    user_project: self.object.user_project.clone(),
-                    key: self.object.key.clone(),
-                    ..ObjectRef::new(self.object.bucket.clone(), self.names.part(run, number)?)
+                    user_project: destination.user_project.clone(),
+                    key: destination.key.clone(),
+                    ..ObjectRef::new(destination.bucket.clone(), self.names.part(run, number)?)
                 };
                 let requests = self.requests.clone();
                 work.push(async move {

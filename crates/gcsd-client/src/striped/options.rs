@@ -37,7 +37,16 @@ impl Via {
 }
 
 /// The settings of a [`StripedUpload`](super::StripedUpload).
+///
+/// ```
+/// use gcsd_client::{StripedOptions, Via};
+///
+/// let options = StripedOptions::default().with_connections(8).with_part_size(64 << 20);
+/// let multipart = options.with_via(Via::Multipart);
+/// assert_eq!((multipart.connections, multipart.part_size), (8, Some(64 << 20)));
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StripedOptions {
     /// How many parts are uploaded at a time, each on a connection of its own: 1 to 64.
     pub connections: usize,
@@ -55,6 +64,41 @@ pub struct StripedOptions {
 impl StripedOptions {
     /// The most connections.
     pub const MAX_CONNECTIONS: usize = 64;
+
+    /// Uploads so many parts at once, each on a connection of its own.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How parts become the object.
+    #[must_use]
+    pub fn with_via(mut self, via: Via) -> Self {
+        self.via = via;
+        self
+    }
+
+    /// Cuts the source into parts of so many bytes.
+    #[must_use]
+    pub fn with_part_size(mut self, bytes: u64) -> Self {
+        self.part_size = Some(bytes);
+        self
+    }
+
+    /// Begins the names of temporary objects with `prefix` rather than with the object's name.
+    #[must_use]
+    pub fn with_part_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.part_prefix = Some(prefix.into());
+        self
+    }
+
+    /// When to try again, and when to give up.
+    #[must_use]
+    pub fn with_retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
 }
 
 impl Default for StripedOptions {
@@ -71,6 +115,7 @@ impl Default for StripedOptions {
 
 /// Options that cannot work. Nothing has happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StripedOptionsError {
     /// Too few or too many connections.
     #[error("{0} connections: it must be 1 to {max}", max = StripedOptions::MAX_CONNECTIONS)]

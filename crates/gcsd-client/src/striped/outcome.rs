@@ -5,6 +5,7 @@ use gcsd_types::{ObjectInfo, ObjectName};
 
 /// An object that exists, and has the size and the checksum of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Striped {
     /// The object.
     pub object: ObjectInfo,
@@ -12,13 +13,30 @@ pub struct Striped {
     pub leftovers: Leftovers,
 }
 
+/// An object that was uploaded in one piece, without temporary objects.
+impl From<ObjectInfo> for Striped {
+    fn from(object: ObjectInfo) -> Self {
+        let leftovers = Leftovers::default();
+        Self { object, leftovers }
+    }
+}
+
 /// What an abort of a striped upload found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StripedAborted {
     /// What became of the object.
     pub object: Aborted,
     /// What could not be cleaned up.
     pub leftovers: Leftovers,
+}
+
+/// An upload in one piece, without temporary objects.
+impl From<Aborted> for StripedAborted {
+    fn from(object: Aborted) -> Self {
+        let leftovers = Leftovers::default();
+        Self { object, leftovers }
+    }
 }
 
 impl StripedAborted {
@@ -36,6 +54,7 @@ impl StripedAborted {
 
 /// What is left of an upload after its cleanup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Leftovers {
     /// Temporary objects that could not be deleted.
     pub objects: Vec<ObjectName>,

@@ -4,23 +4,15 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+pub use super::super::StoredObject;
 use super::super::shared_connection::SharedConnection;
 use super::super::{Connection, Daemons, Error, NewObject, OpenUpload, ViaDaemon};
 use super::multipart_part::DaemonPart;
-use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectInfo, ObjectQuery, ObjectRef, Page, Part};
+use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{
     abort_multipart, complete_multipart, compose_objects, delete_object, list_objects, start_multipart,
     stat_object,
 };
-
-/// An object, as GCS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredObject {
-    /// The fields that a program needs.
-    pub info: ObjectInfo,
-    /// GCS's JSON resource, as it came.
-    pub json: Bytes,
-}
 
 /// The requests of a striped upload. Each is made once; the caller recovers.
 pub trait Route: Clone + Send + Sync + 'static {
@@ -129,21 +121,13 @@ impl Route for DaemonRoute {
             sources: sources.to_vec(),
         };
         let compose = async |connection: Connection| connection.compose_objects(&args).await;
-        let reply = self.connection.request(compose).await?;
-        Ok(StoredObject {
-            info: reply.args.object,
-            json: reply.json,
-        })
+        Ok(self.connection.request(compose).await?.into())
     }
 
     async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Error> {
         let args = stat_object::Args { of: object.clone() };
         let stat = async |connection: Connection| connection.stat_object(&args).await;
-        let reply = self.connection.request(stat).await?;
-        Ok(StoredObject {
-            info: reply.args.object,
-            json: reply.json,
-        })
+        Ok(self.connection.request(stat).await?.into())
     }
 
     async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {

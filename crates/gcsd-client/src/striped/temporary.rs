@@ -8,15 +8,7 @@ use gcsd_types::{Destination, MultipartRef, ObjectName, ObjectRef, Preconditions
 
 /// The object, as it is composed in the end.
 pub(super) fn destination(object: &NewObject) -> Destination {
-    Destination {
-        preconditions: object.preconditions,
-        user_project: object.user_project.clone(),
-        kms_key_name: object.kms_key_name.clone(),
-        predefined_acl: object.predefined_acl.clone(),
-        metadata: object.metadata.clone(),
-        key: object.key.clone(),
-        ..Destination::new(object.bucket.clone(), object.object.clone())
-    }
+    object.destination.clone()
 }
 
 /// The live version of the object at `destination`.
@@ -30,11 +22,12 @@ pub(super) fn place(destination: &Destination) -> ObjectRef {
 
 /// The multipart upload of `object` that GCS named `id`.
 pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
+    let destination = &object.destination;
     MultipartRef {
-        bucket: object.bucket.clone(),
-        object: object.object.clone(),
+        bucket: destination.bucket.clone(),
+        object: destination.object.clone(),
         multipart_id: id.to_owned(),
-        user_project: object.user_project.clone(),
+        user_project: destination.user_project.clone(),
         key: None,
     }
 }
@@ -42,14 +35,15 @@ pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
 /// A temporary object. From the object it takes what decides where and how GCS stores its bytes, and nothing that could
 /// keep it from being deleted.
 pub(super) fn part_object(object: &NewObject, name: ObjectName, size: u64) -> NewObject {
-    NewObject {
+    let destination = Destination {
         object: name,
-        size: Some(size),
         preconditions: Preconditions::default(),
         predefined_acl: None,
-        metadata: storage_class(&object.metadata),
-        ..object.clone()
-    }
+        fields: None,
+        metadata: storage_class(&object.destination.metadata),
+        ..object.destination.clone()
+    };
+    NewObject::from(destination).with_size(size)
 }
 
 /// GCS composes only objects of one storage class.

@@ -92,7 +92,11 @@ impl StripedUpload {
         retries: &RetryPolicy,
     ) -> Result<StripedAborted, StripedOptionsError> {
         let checkpoint = checkpoint.taken_over()?;
-        let names = Names::new(&object.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
+        let names = Names::new(
+            &object.destination.object,
+            checkpoint.prefix.as_deref(),
+            &checkpoint.id,
+        )?;
         let requests = Requests {
             route,
             retries: retries.clone(),
@@ -115,14 +119,18 @@ impl StripedUpload {
         if !(1..=StripedOptions::MAX_CONNECTIONS).contains(&connections) {
             return Err(StripedOptionsError::Connections(connections));
         }
-        let conditions = &object.preconditions;
+        let conditions = &object.destination.preconditions;
         if checkpoint.via == Via::Multipart && *conditions != Preconditions::default() {
             return Err(StripedOptionsError::AnyPrecondition);
         }
         if conditions.if_generation_not_match.is_some() || conditions.if_metageneration_not_match.is_some() {
             return Err(StripedOptionsError::Precondition);
         }
-        let names = Names::new(&object.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
+        let names = Names::new(
+            &object.destination.object,
+            checkpoint.prefix.as_deref(),
+            &checkpoint.id,
+        )?;
         let part_reports = Arc::new(PartReports::new(checkpoint.parts.len()));
         let reports = part_reports.watch();
         let stop = CancellationToken::new();

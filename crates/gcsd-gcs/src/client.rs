@@ -1,0 +1,123 @@
+//! The client: what every call shares.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::answer::Answer;
+use super::auth::Auth;
+use super::config::{Config, ConfigError};
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::exchange::Exchange;
+use super::request::RequestBody;
+use super::transport::Transport;
+use gcsd_net::SharedConnector;
+
+/// A client of Google Cloud Storage. Cheap to clone; clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct Gcs(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    endpoint: Endpoint,
+    user_project: Option<String>,
+    user_agent: HeaderValue,
+    auth: Auth,
+    transport: Transport,
+}
+
+impl Gcs {
+    /// Makes a client whose connections come from `connector`.
+    ///
+    /// Files are read here, and a wrong one is an error; nothing is sent. Must be called inside a Tokio
+    /// runtime: Google's library refreshes access tokens in a task of its own.
+    pub fn new(config: Config, connector: SharedConnector) -> Result<Self, ConfigError> {
+        let user_agent = HeaderValue::try_from(&config.user_agent).map_err(|_| ConfigError::UserAgent)?;
+        let transport = Transport::new(&config, connector)?;
+        let auth = Auth::new(&config)?;
+        Ok(Self(Arc::new(Shared {
+            endpoint: config.endpoint,
+            user_project: config.user_project,
+            user_agent,
+            auth,
+            transport,
+        })))
+    }
+
+    /// Waits for the first access token, so that a daemon can tell at its start what is wrong with its
+    /// credentials. At once without credentials.
+    ///
+    /// Refuses credentials of the metadata server that belong to another universe than the endpoint.
+    pub async fn check_credentials(&self) -> Result<(), Error> {
+        self.0.auth.headers().await?;
+        self.0.auth.check_universe(&self.0.endpoint).await
+    }
+
+    /// Where all calls go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The proxy that calls go through, without its user and password.
+    pub fn proxy(&self) -> Option<String> {
+        self.0.transport.proxy(&self.0.endpoint)
+    }
+
+    /// The headers of a call that needs credentials.
+    pub(super) async fn authorized(&self) -> Result<HeaderMap, Error> {
+        self.0.auth.headers().await
+    }
+
+    /// The project that pays for a call.
+    pub(super) fn paying<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+        named.or(self.0.user_project.as_deref())
+    }
+
+    /// A request for `target`. [`send`](Self::send) adds its `Host`.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        target: PathAndQuery,
+        mut headers: HeaderMap,
+        body: RequestBody,
+    ) -> Request<RequestBody> {
+        headers.insert(USER_AGENT, self.0.user_agent.clone());
+        // Said even where it is 0: GCS refuses a POST, PUT or DELETE without it (411).
+        // Where nobody knows it, hyper announces chunks.
+        if method != Method::GET
+            && let Some(len) = body.len()
+        {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(target);
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// Sends a request and waits for the head of the response.
+    pub(super) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Exchange), Error> {
+        request.headers_mut().insert(HOST, endpoint.authority().clone());
+        // In a box, so that each call that waits for it stays small.
+        Box::pin(self.0.transport.send(endpoint, request)).await
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(super) async fn call(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<RequestBody>,
+    ) -> Result<Answer, Error> {
+        let (response, exchange) = self.send(endpoint, request).await?;
+        Answer::read(response, exchange).await
+    }
+}
