@@ -28,6 +28,7 @@ mod operands;
 mod pattern;
 mod pipe;
 mod progress;
+mod proxies;
 mod put;
 mod put_many;
 mod recovered;
@@ -88,6 +89,15 @@ enum Command {
 }
 
 impl Cli {
+    /// Does what must be done while nothing else runs in this process, before a runtime is built; `gcsd serve` may start anew
+    /// here, in another environment.
+    pub fn prepare(&self) -> Result<(), ExitCode> {
+        match &self.command {
+            Command::Serve(args) => serve::prepare(args).map_err(|failure| failure.report()),
+            _ => Ok(()),
+        }
+    }
+
     /// Does what the command line asks for.
     pub async fn run(self) -> ExitCode {
         let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));

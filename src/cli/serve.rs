@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::exit::{Failure, failed};
+use super::proxies::ProxyArgs;
 use super::secret::read_secret;
 use super::stop::Signals;
 use super::{open_files, units};
@@ -51,7 +52,7 @@ pub(super) struct Args {
     )]
     embedded: Option<Option<PathBuf>>,
 
-    /// Where Cloud Storage is
+    /// Where Cloud Storage is [default: https://storage.googleapis.com, or that of the credentials' universe_domain]
     #[arg(
         long,
         env = "GCSD_ENDPOINT",
@@ -84,6 +85,8 @@ pub(super) struct Args {
         help_heading = "Cloud Storage"
     )]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    proxies: ProxyArgs,
     /// The project that pays, for buckets where the requester does
     #[arg(
         long,
@@ -177,6 +180,16 @@ fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// What must be done before anything else: may start this program anew.
+pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
+    let (_, credentials) = destination(args, None)?;
+    match credentials {
+        // No access tokens, no environment to be right for them.
+        CredentialsSource::Anonymous => Ok(()),
+        _ => args.proxies.settle(),
+    }
+}
+
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
     open_files::allow(args.max_connections);
@@ -204,6 +217,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         if !address.ip().is_loopback() && args.auth_file.is_none() {
             warn!(%address, "anybody who reaches this address can use the daemon's credentials: think of --auth-file");
         }
+    }
+    if let Some(proxy) = gcs.proxy() {
+        info!(proxy, "Cloud Storage is reached through a proxy");
     }
     tokio::spawn(async move {
         if let Err(error) = gcs.check_credentials().await {
@@ -257,29 +273,47 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
     Ok(server)
 }
 
-fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
-    let (endpoint, emulated) = match (embedded, &args.endpoint) {
-        (Some(embedded), _) => (parse_endpoint(&embedded.endpoint(), "the embedded server")?, true),
-        (None, Some(endpoint)) => (endpoint.clone(), false),
-        (None, None) => match std::env::var("STORAGE_EMULATOR_HOST") {
-            Ok(host) if !host.is_empty() => {
-                let url = if host.contains("://") {
-                    host
-                } else {
-                    format!("http://{host}")
-                };
-                (parse_endpoint(&url, "STORAGE_EMULATOR_HOST")?, true)
-            }
-            _ => (Endpoint::google(), false),
-        },
+/// Where requests go, if that is said, and with what credentials.
+fn destination(
+    args: &Args,
+    embedded: Option<&DevGcs>,
+) -> Result<(Option<Endpoint>, CredentialsSource), Failure> {
+    let emulator = std::env::var("STORAGE_EMULATOR_HOST");
+    let emulator = emulator.ok().filter(|host| !host.is_empty());
+    let (endpoint, emulated) = match (embedded, &args.endpoint, emulator) {
+        (Some(embedded), ..) => (
+            Some(parse_endpoint(&embedded.endpoint(), "the embedded server")?),
+            true,
+        ),
+        (None, Some(endpoint), _) => (Some(endpoint.clone()), false),
+        (None, None, Some(host)) => {
+            let url = if host.contains("://") {
+                host
+            } else {
+                format!("http://{host}")
+            };
+            (Some(parse_endpoint(&url, "STORAGE_EMULATOR_HOST")?), true)
+        }
+        (None, None, None) => (None, args.embedded.is_some()),
     };
-    let mut config = gcsd_gcs::Config::new(endpoint);
-    config.ca_file = args.ca_file.clone();
-    config.credentials = match &args.credentials {
+    let credentials = match &args.credentials {
         Some(file) => CredentialsSource::File(file.clone()),
         None if args.anonymous || emulated => CredentialsSource::Anonymous,
         None => CredentialsSource::Default,
     };
+    Ok((endpoint, credentials))
+}
+
+fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
+    let (endpoint, credentials) = destination(args, embedded)?;
+    let endpoint = match endpoint {
+        Some(endpoint) => endpoint,
+        None => credentials.endpoint().map_err(failed)?,
+    };
+    let mut config = gcsd_gcs::Config::new(endpoint);
+    config.ca_file = args.ca_file.clone();
+    config.proxies = Some(args.proxies.chosen());
+    config.credentials = credentials;
     config.user_project = args.user_project.clone();
     config.connect_timeout = args.connect_timeout;
     config.stall_timeout = args.gcs_timeout;

@@ -14,6 +14,7 @@ use super::in_flight::{Flight, InFlight, Room};
 use super::reader::{ReadError, Reader};
 use super::{Shared, refusal, write, writer};
 use crate::ops::{self, Answer, Failure, OutFrame, Replier, Seat, Uploads};
+use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, Opcode, Request, RequestFrame, RequestHead};
 
 /// How long the input of a connection that is being closed is thrown away, so that a reset by the kernel
@@ -42,13 +43,15 @@ struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    if let Err(error) = stream.set_nodelay(true) {
+pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    let limits = shared.context.limits;
+    if let Err(error) = gcsd_net::prepare(&stream) {
         debug!(%peer, %error, "the connection ended before it began");
         return;
     }
+    // What is written and lies in the kernel is held to the same limit as what still waits to be written.
+    stream.set_user_timeout(limits.client_timeout);
     let (read_half, write_half) = stream.into_split();
-    let limits = shared.context.limits;
     let (frames, queue) = mpsc::channel(writer::QUEUE);
     let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
     let mut connection = Connection {

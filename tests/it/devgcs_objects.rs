@@ -205,6 +205,36 @@ async fn every_legal_name_comes_through() {
 }
 
 #[tokio::test]
+async fn a_media_part_has_the_type_that_the_metadata_names() {
+    let server = server().await;
+    for (named, header, status, becomes) in [
+        (Some("a/b"), "Content-Type: application/octet-stream\r\n", 400, ""),
+        (Some("a/b"), "Content-Type: a/b\r\n", 200, "a/b"),
+        (Some("a/b"), "", 200, "a/b"),
+        (None, "Content-Type: c/d\r\n", 200, "c/d"),
+    ] {
+        let kind = named.map_or(String::new(), |named| format!(r#", "contentType": "{named}""#));
+        let body = format!(
+            "--b\r\nContent-Type: application/json\r\n\r\n{{\"name\": \"typed\"{kind}}}\r\n--b\r\n{header}\r\nx\r\n--b--\r\n"
+        );
+        let answer = request(
+            server.address(),
+            "POST",
+            "/upload/storage/v1/b/bucket/o?uploadType=multipart",
+            &[("Content-Type", "multipart/related; boundary=b")],
+            body.as_bytes(),
+        )
+        .await;
+        assert_eq!(answer.status, status, "{named:?} {header}: {}", answer.text());
+        if status == 200 {
+            assert_eq!(text(&answer.json()["contentType"]), becomes);
+        } else {
+            assert_eq!(answer.json()["error"]["errors"][0]["reason"], "invalid");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_multipart_upload_carries_metadata_bytes_and_late_checksums() {
     let server = server().await;
     let send = async |boundary: &str, parts: &[(&str, &str)], closed: bool| {

@@ -224,7 +224,14 @@ async fn the_start_takes_its_name_from_the_query_or_the_resource() {
 async fn the_start_sets_the_metadata() {
     let server = server().await;
     let body = r#"{"metadata": {"k": "v"}, "cacheControl": "no-store", "contentType": "a/b"}"#;
-    let headers = [("X-Upload-Content-Type", "ignored/since-the-resource-says-it")];
+    let differs = [("X-Upload-Content-Type", "other/than-the-resource-says")];
+    assert_eq!(
+        Session::try_start(&server, "described", "", &differs, body)
+            .await
+            .status,
+        400
+    );
+    let headers = [("X-Upload-Content-Type", "a/b")];
     let session = Session::start_with(&server, "described", "", &headers, body).await;
     let resource = session.put(None, b"x").await.json();
     assert_eq!(resource["contentType"], "a/b");

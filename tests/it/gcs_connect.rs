@@ -211,29 +211,72 @@ async fn a_large_body_goes_through_tls() {
     assert_eq!(lease.crc32c(), gcsd_types::Crc32c::of(&body));
 }
 
+/// Starts an upload whose Location names `elsewhere`, then asks how it stands, all on connections to `peer`. Gives the head
+/// of the question.
+async fn started_elsewhere<S>(
+    gcs: &Gcs,
+    elsewhere: &str,
+    accept: impl AsyncFnOnce() -> Conversation<S>,
+) -> String
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let start = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let calls = async {
+        let session = gcs.start_upload(&start, None).await.expect("started").answer;
+        gcs.query(&session).await.expect("answered");
+        // A token that was sealed earlier holds the same text.
+        let unsealed = gcsd_gcs::SessionUri::parse(session.expose()).expect("a session URI");
+        assert_eq!(unsealed, session);
+        gcs.query(&unsealed).await.expect("answered");
+    };
+    let location = format!("Location: {elsewhere}/u/x?upload_id=secret&y=1\r\n");
+    let serve = async {
+        let mut server = accept().await;
+        server.head().await;
+        server.send(response("200 OK", &location, "")).await;
+        let heads = [server.head().await, {
+            server.send(active(None)).await;
+            server.head().await
+        }];
+        server.send(active(None)).await;
+        assert_eq!(heads[0], heads[1]);
+        let [head, _] = heads;
+        head
+    };
+    let ((), head) = patiently(async { tokio::join!(calls, serve) }).await;
+    head
+}
+
+#[tokio::test]
+async fn a_session_stays_on_the_endpoint_whatever_host_its_location_names() {
+    let peer = Peer::listen().await;
+    let gcs = peer.gcs();
+    let accept = async || peer.accept().await;
+    let head = started_elsewhere(&gcs, "https://storage.elsewhere.example", accept).await;
+    assert!(
+        head.starts_with("PUT /u/x?upload_id=secret&y=1 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(head.contains(&format!("host: {}", peer.address())), "{head}");
+}
+
 #[tokio::test]
 async fn a_session_never_leaves_tls() {
     let authority = Authority::new();
+    let acceptor = authority.acceptor("127.0.0.1");
     let peer = Peer::listen().await;
     let gcs = client(peer.tls_config(authority.file()));
-    let error = gcs.query(&peer.session()).await.expect_err("refused");
-    assert_eq!((error.kind(), error.request_sent()), (ErrorKind::Invalid, false));
-    let start = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
-    let acceptor = authority.acceptor("127.0.0.1");
-    let serve = async {
+    let accept = async || {
         let plain = peer.accept().await.into_stream();
-        let mut server = Conversation::new(acceptor.accept(plain).await.expect("a handshake"));
-        server.head().await;
-        server
-            .send(response(
-                "200 OK",
-                "Location: http://127.0.0.1/?upload_id=secret\r\n",
-                "",
-            ))
-            .await;
+        Conversation::new(acceptor.accept(plain).await.expect("a handshake"))
     };
-    let (started, ()) = patiently(async { tokio::join!(gcs.start_upload(&start, None), serve) }).await;
-    assert_eq!(started.expect_err("refused").kind(), ErrorKind::BadResponse);
+    // The plain http of its Location is not spoken.
+    let head = started_elsewhere(&gcs, &format!("http://{}", peer.address()), accept).await;
+    assert!(
+        head.starts_with("PUT /u/x?upload_id=secret&y=1 HTTP/1.1\r\n"),
+        "{head}"
+    );
 }
 
 #[test]

@@ -290,7 +290,7 @@ async fn a_finish_names_the_total_and_the_checksum() {
     let mismatch =
         r#"{"error":{"code":400,"message":"Provided CRC32C \"a\" doesn't match calculated CRC32C \"b\"."}}"#;
     let peer = Peer::listen().await;
-    let session = peer.session();
+    let (gcs, session) = (peer.gcs(), peer.session());
     let refused = response("400 Bad Request", "Content-Type: application/json\r\n", mismatch);
     let (error, ..) = once(&peer, &refused, 0, gcs.finish(&session, 11, None)).await;
     let error = error.expect_err("refused");
@@ -301,7 +301,7 @@ async fn a_finish_names_the_total_and_the_checksum() {
 
     let gap = "the upload offset is 9 byte(s), which exceeds already uploaded size of 4 byte(s).";
     let peer = Peer::listen().await;
-    let session = peer.session();
+    let (gcs, session) = (peer.gcs(), peer.session());
     let refused = response("503 Service Unavailable", "Content-Type: text/plain\r\n", gap);
     let (error, ..) = once(&peer, &refused, 0, gcs.finish(&session, 11, None)).await;
     let error = error.expect_err("refused");

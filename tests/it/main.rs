@@ -1,5 +1,6 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+mod addresses;
 mod buckets;
 mod cli_get;
 mod cli_list;
@@ -44,6 +45,8 @@ mod mini_client;
 mod multipart;
 mod object_changes;
 mod object_copies;
+mod proxies;
+mod proxies_serve;
 mod put_object;
 mod read_at;
 mod reliable;

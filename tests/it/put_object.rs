@@ -321,7 +321,7 @@ async fn the_closing_boundary_stands_behind_a_whole_body_and_nowhere_else() {
         };
         let text = String::from_utf8(sent).expect("text");
         let front = format!(
-            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{{}}\r\n--{boundary}\r\n"
+            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{{}}\r\n--{boundary}\r\n\r\n"
         );
         assert!(text.contains(&front), "{text}");
         assert!(text.contains("BYTES"), "{text}");

@@ -91,6 +91,20 @@ impl Metadata {
         Ok(())
     }
 
+    /// Takes the content type that came with the bytes. It must be the resource's, where that has one.
+    pub(crate) fn media_type(&mut self, kind: Option<&str>) -> Result<(), Error> {
+        match (&self.content_type, kind) {
+            (Some(named), Some(kind)) if named != kind => Err(Error::invalid(format!(
+                "Content-Type specified in the upload ({kind}) does not match Content-Type specified in metadata ({named})."
+            ))),
+            (Some(_), _) => Ok(()),
+            (None, kind) => {
+                self.content_type = kind.map(str::to_owned);
+                Ok(())
+            }
+        }
+    }
+
     /// What GCS serves an object as that has no content type of its own.
     pub(crate) fn content_type(&self) -> &str {
         self.content_type.as_deref().unwrap_or("application/octet-stream")

@@ -98,17 +98,14 @@ impl Connection {
         address: &Address,
         options: &Options,
     ) -> Result<Self, Error> {
-        let connecting = connector.connect(&address.host, address.port);
-        let stream = tokio::time::timeout(options.connect_timeout, connecting)
-            .await
-            .unwrap_or_else(|_| {
-                let late = format!("no answer within {:?}", options.connect_timeout);
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
-            })
-            .map_err(|error| {
-                let (address, error) = (address.clone(), Arc::new(error));
-                Reason::Connect { address, error }.lost(false)
-            })?;
+        let limit = options.connect_timeout;
+        let connecting = connector.connect_within(&address.host, address.port, limit);
+        let mut stream = connecting.await.map_err(|error| {
+            let (address, error) = (address.clone(), Arc::new(error));
+            Reason::Connect { address, error }.lost(false)
+        })?;
+        // The stall clock comes first: it knows whether something is due.
+        stream.set_user_timeout(options.stall.saturating_mul(2));
         let connection = Self::over(stream, options);
         if let Some(secret) = &options.secret {
             connection.hello(&Self::greeting(secret.clone())).await?;

@@ -156,7 +156,9 @@ impl From<Error> for StatusError {
 fn kind_of(kind: ErrorKind, http_status: u16) -> Kind {
     match kind {
         ErrorKind::Invalid => Kind::BadArgs,
-        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout => Kind::ConnectFailed,
+        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::ProxyRefused => {
+            Kind::ConnectFailed
+        }
         ErrorKind::Tls | ErrorKind::Certificate => Kind::TlsFailed,
         ErrorKind::Reset => Kind::Reset,
         ErrorKind::EarlyClose => Kind::EarlyClose,

@@ -255,6 +255,12 @@ impl<S: Stream> Stream for FaultyStream<S> {
             inner.reset_on_drop();
         }
     }
+
+    fn set_user_timeout(&mut self, limit: Duration) {
+        if let Ok(inner) = &mut self.inner {
+            inner.set_user_timeout(limit);
+        }
+    }
 }
 
 impl Half {

@@ -16,7 +16,10 @@ use http::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::config::{Config, ConfigError, CredentialsSource};
+use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind, one_line};
+use super::proxies::Proxies;
+use super::universe;
 
 /// The shortest time between two rebuilds of the credentials.
 const REBUILD_INTERVAL: Duration = Duration::from_secs(30);
@@ -45,7 +48,12 @@ impl Auth {
                 if !config.endpoint.is_tls() && !config.endpoint.is_loopback() {
                     return Err(ConfigError::PlainHttp(config.endpoint.clone()));
                 }
+                let proxies = config.proxies.clone().map(Proxies::except_local);
+                if proxies.is_some_and(|proxies| proxies != Proxies::from_env().except_local()) {
+                    return Err(ConfigError::TokenProxies);
+                }
                 let credentials = build(&source).map_err(ConfigError::Credentials)?;
+                source.check_universe(&config.endpoint)?;
                 let not_before = Instant::now() + REBUILD_INTERVAL;
                 Some(Mutex::new(Built {
                     credentials,
@@ -86,6 +94,23 @@ impl Auth {
                 ErrorKind::CredentialsTimeout,
                 format!("credentials: no access token within {:?}", self.timeout),
             )),
+        }
+    }
+
+    /// Checks that `endpoint` accepts tokens of these credentials. May ask the metadata server; if that does not answer,
+    /// nothing is refused.
+    pub(super) async fn check_universe(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(built) = &self.built else { return Ok(()) };
+        let credentials = built
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .credentials
+            .clone();
+        match timeout(self.timeout, credentials.universe_domain()).await {
+            Ok(Some(universe)) => universe::check(&universe, endpoint).map_err(|problem| {
+                Error::new(ErrorKind::CredentialsRefused, format!("credentials: {problem}"))
+            }),
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
@@ -167,7 +192,6 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::endpoint::Endpoint;
     use super::*;
 
     /// Answers every request for a token with the same answer.

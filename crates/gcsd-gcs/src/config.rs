@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
+use super::proxies::{Proxies, ProxyError};
+use super::universe::UniverseMismatch;
 
 /// Where access tokens come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,7 +26,8 @@ pub enum CredentialsSource {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where calls go, except those on a session that GCS placed elsewhere.
+    /// Where all calls go, whatever host GCS names for a session; [`CredentialsSource::endpoint`] knows the one that
+    /// credentials belong to.
     pub endpoint: Endpoint,
     /// A PEM file of the certificates to trust *instead of* the system's, so that a private CA means only that
     /// CA. A server's own certificate must not be marked as a CA. Token endpoints are not affected: there,
@@ -35,7 +38,13 @@ pub struct Config {
     /// The project to bill where a call names none
     /// (<https://cloud.google.com/storage/docs/requester-pays>).
     pub user_project: Option<String>,
-    /// The longest time for resolving the name, TCP and TLS together.
+    /// The proxies to GCS; `None` for those of the environment ([`Proxies::from_env`]).
+    ///
+    /// Access tokens always use the proxies of the environment: Google's library knows no others. So with credentials, other
+    /// proxies are refused ([`ConfigError::TokenProxies`]). In the environment, `NO_PROXY` should except the metadata server
+    /// ([`Proxies::except_local`]).
+    pub proxies: Option<Proxies>,
+    /// The longest time for resolving the name, TCP, a proxy and TLS together.
     pub connect_timeout: Duration,
     /// How long GCS may take and send nothing while it is GCS's turn. The kernel's send buffer may hold
     /// megabytes: keep this well above the time that a slow link needs for them.
@@ -66,6 +75,7 @@ impl Config {
         Self {
             endpoint,
             ca_file: None,
+            proxies: None,
             credentials: CredentialsSource::default(),
             user_project: None,
             connect_timeout: Duration::from_secs(10),
@@ -91,6 +101,15 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The proxy to the endpoint cannot be used.
+    #[error("the proxy (--proxy, or HTTPS_PROXY, HTTP_PROXY, ALL_PROXY in the environment): {0}")]
+    Proxy(#[from] ProxyError),
+    /// Access tokens would be asked for on another way than GCS.
+    #[error(
+        "access tokens are asked for through the proxies that the environment names, and GCS would be reached through \
+         others: set HTTPS_PROXY, HTTP_PROXY and NO_PROXY to the same"
+    )]
+    TokenProxies,
     /// The system has no certificates to trust.
     #[error("no trusted certificates were found on this system ({0}): install them, or name a CA file")]
     NoCertificates(String),
@@ -100,6 +119,12 @@ pub enum ConfigError {
     /// The credentials cannot be used.
     #[error("credentials: {0}")]
     Credentials(String),
+    /// The credentials belong to another universe than the endpoint.
+    #[error("credentials: {0}")]
+    Universe(Box<UniverseMismatch>),
+    /// The credentials name a universe that is no domain.
+    #[error("credentials: their universe_domain {0:?} is not a domain")]
+    BadUniverse(String),
     /// An access token would cross a network in the clear.
     #[error("credentials are not sent over plain http to {0}: use https, or no credentials")]
     PlainHttp(Endpoint),

@@ -72,6 +72,8 @@ kinds! {
     Connect,
     /// The connection was not up in the time allowed, TLS included.
     ConnectTimeout,
+    /// The proxy refused: the user or password, or the server to connect to.
+    ProxyRefused,
     /// The TLS handshake or a TLS record failed. The peer may speak another protocol.
     Tls,
     /// The server's certificate is not trusted.
@@ -264,9 +266,11 @@ impl Error {
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
-            Kind::Invalid | Kind::Certificate | Kind::SessionCancelled | Kind::CredentialsRefused => {
-                Recovery::Never
-            }
+            Kind::Invalid
+            | Kind::ProxyRefused
+            | Kind::Certificate
+            | Kind::SessionCancelled
+            | Kind::CredentialsRefused => Recovery::Never,
             Kind::ChecksumMismatch if self.0.call == Some(Call::UploadPart) => Recovery::Same,
             Kind::SessionLost | Kind::ChecksumMismatch => Recovery::Restart,
             // The session may hold damaged bytes.

@@ -64,7 +64,8 @@ impl Gcs {
         let front = [
             format!("--{boundary}\r\n{JSON}\r\n\r\n").as_bytes(),
             &metadata,
-            format!("\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
+            // Without a Content-Type, as google-cloud-rust sends it: GCS refuses one that differs from the metadata's.
+            format!("\r\n--{boundary}\r\n\r\n").as_bytes(),
         ]
         .concat();
         let close = format!("\r\n--{boundary}--\r\n");
@@ -81,7 +82,7 @@ impl Gcs {
             _ => close.into(),
         });
         let request = self.request(Method::POST, target, headers, RequestBody::Upload(body));
-        let answer = self.call(self.endpoint(), request).await?;
+        let answer = self.call(request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Put));
         }

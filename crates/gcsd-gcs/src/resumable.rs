@@ -2,7 +2,7 @@
 //! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
 //!
 //! The session URI is the credential of the four calls that use it. They carry no access token: a late or refused token
-//! cannot hold up the data path, and none is sent to a host that a session names.
+//! cannot hold up the data path. Like all calls they go to the endpoint, whatever host the URI names.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -64,7 +64,7 @@ impl Gcs {
         }
         let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
         let request = self.request(Method::POST, target, headers, body);
-        let answer = self.call(self.endpoint(), request).await?;
+        let answer = self.call(request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Start));
         }
@@ -72,8 +72,6 @@ impl Gcs {
         let location = location.ok_or_else(|| answer.unexpected("the answer has no Location"))?;
         let session = SessionUri::from_location(location, self.endpoint())
             .map_err(|error| answer.unexpected(format!("the answer's Location: {error}")))?;
-        self.check_session(&session)
-            .map_err(|error| answer.unexpected(error.message()))?;
         Ok(answer.saying(session.with_key(destination.key.clone())))
     }
 
@@ -186,21 +184,9 @@ impl Gcs {
         mut headers: HeaderMap,
         body: RequestBody,
     ) -> Result<Answer, Error> {
-        self.check_session(session)?;
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        self.call(session.endpoint(), request).await
-    }
-
-    /// A session may be on another host than the endpoint, but not on plain http where the endpoint has TLS.
-    fn check_session(&self, session: &SessionUri) -> Result<(), Error> {
-        if self.endpoint().is_tls() && !session.endpoint().is_tls() {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "the session is on plain http, and the endpoint on https",
-            ));
-        }
-        Ok(())
+        self.call(request).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! TLS to GCS.
 
+use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::config::ConfigError;
+use super::error::{Error, ErrorKind};
 
 /// How many plain bytes rustls buffers before it must send: two reads of 256 KiB. With its default of 64 KiB each read
 /// would be split.
@@ -65,8 +68,19 @@ fn system_roots() -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
+/// The error of a failed handshake with `peer`.
+pub(super) fn handshake_error(peer: impl fmt::Display, error: &io::Error) -> Error {
+    let kind = match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
+        Some(_) => ErrorKind::Tls,
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::EarlyClose,
+        None => ErrorKind::Reset,
+    };
+    Error::new(kind, format!("TLS handshake with {peer}: {error}"))
+}
+
 /// The TLS error inside an I/O error, if it is one.
-pub(super) fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 

@@ -1,16 +1,13 @@
 //! Connections to a server: dialed, encrypted, kept.
 
-use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, pki_types::ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::{Config, ConfigError};
 use super::endpoint::Endpoint;
@@ -19,8 +16,9 @@ use super::exchange::{Exchange, Limits, Sent};
 use super::link::{Guard, Link, Meter};
 use super::pool::Pool;
 use super::request::RequestBody;
+use super::route::Route;
 use super::tls;
-use gcsd_net::{ResolveError, SharedConnector};
+use gcsd_net::SharedConnector;
 
 /// The largest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
@@ -28,11 +26,10 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Everything that HTTP requests need, whatever they ask for.
 #[derive(Debug)]
 pub(super) struct Transport {
-    connector: SharedConnector,
+    route: Route,
     ca_file: Option<std::path::PathBuf>,
     /// Made when the first https connection needs it: reading the system's certificates takes milliseconds.
     tls: OnceLock<Tls>,
-    connect_timeout: Duration,
     limits: Limits,
     pool: Arc<Pool>,
 }
@@ -48,10 +45,9 @@ impl std::fmt::Debug for Tls {
 impl Transport {
     pub(super) fn new(config: &Config, connector: SharedConnector) -> Result<Self, ConfigError> {
         let transport = Self {
-            connector,
+            route: Route::new(config, connector)?,
             ca_file: config.ca_file.clone(),
             tls: OnceLock::new(),
-            connect_timeout: config.connect_timeout,
             limits: Limits {
                 stall: config.stall_timeout,
                 source: config.source_timeout,
@@ -74,6 +70,11 @@ impl Transport {
             .get()
             .map(|tls| &tls.0)
             .ok_or_else(|| ConfigError::Tls("gone".to_owned()))
+    }
+
+    /// The proxy to `endpoint`, if there is one.
+    pub(super) fn proxy(&self, endpoint: &Endpoint) -> Option<String> {
+        self.route.proxy(endpoint)
     }
 
     /// Sends `request` to `endpoint` and waits for the head of the response.
@@ -108,39 +109,28 @@ impl Transport {
     }
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
-        timeout(self.connect_timeout, self.connect(endpoint))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::new(
-                    ErrorKind::ConnectTimeout,
-                    format!(
-                        "no connection to {endpoint} within {} s",
-                        self.connect_timeout.as_secs_f32()
-                    ),
-                ))
-            })
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Box<Connection>, Error> {
+        let tls = || {
+            self.tls()
+                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))
+        };
+        let deadline = self.route.deadline();
+        let stream = self.route.open(endpoint, deadline, tls).await?;
         let link = Arc::new(Link::default());
-        let stream = self
-            .connector
-            .connect(endpoint.host(), endpoint.port())
-            .await
-            .map_err(|error| connect_error(endpoint, &error))?;
         let meter = Meter::new(stream, link.clone());
         let guard = if endpoint.is_tls() {
-            let tls = self
-                .tls()
-                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
             let name = ServerName::try_from(endpoint.host().to_owned())
                 .map_err(|_| Error::new(ErrorKind::Invalid, format!("{endpoint}: no host name for TLS")))?;
-            let stream = tls
-                .connect_with(name, meter, |session| {
-                    session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
-                })
-                .await
-                .map_err(|error| handshake_error(endpoint, &error))?;
+            let handshake = tls()?.connect_with(name, meter, |session| {
+                session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
+            });
+            let handshake = async {
+                handshake
+                    .await
+                    .map_err(|error| tls::handshake_error(endpoint, &error))
+            };
+            let stream = deadline
+                .hold(&format!("TLS handshake with {endpoint}"), handshake)
+                .await?;
             Guard::tls(stream, link.clone())
         } else {
             Guard::plain(meter, link.clone())
@@ -166,26 +156,4 @@ pub(super) struct Connection {
     /// `None` once it has ended: a future must not be polled again.
     pub(super) driver: Option<http1::Connection<TokioIo<Guard>, RequestBody>>,
     pub(super) link: Arc<Link>,
-}
-
-fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
-    let resolve = error
-        .get_ref()
-        .is_some_and(|inner| inner.downcast_ref::<ResolveError>().is_some());
-    let kind = if resolve {
-        ErrorKind::Resolve
-    } else {
-        ErrorKind::Connect
-    };
-    Error::new(kind, format!("cannot connect to {endpoint}: {error}"))
-}
-
-fn handshake_error(endpoint: &Endpoint, error: &io::Error) -> Error {
-    let kind = match tls::tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
-        Some(_) => ErrorKind::Tls,
-        None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::EarlyClose,
-        None => ErrorKind::Reset,
-    };
-    Error::new(kind, format!("TLS handshake with {endpoint}: {error}"))
 }

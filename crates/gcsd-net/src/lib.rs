@@ -3,94 +3,15 @@
 //! The GCS client and the client library take a [`Connector`], so that whoever composes them can put
 //! another one underneath: the fault injection does.
 
-use std::fmt;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
+mod connector;
+mod failures;
+mod race;
+mod socket;
+mod stream;
+mod tcp;
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::{TcpStream, lookup_host};
-
-/// A byte stream in both directions.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
-    /// Makes the drop of this stream a reset for the peer, where the transport has such a thing.
-    ///
-    /// TCP sends RST then, and what the peer's kernel has not yet taken is lost. Elsewhere the peer
-    /// sees the plain end of the stream.
-    fn reset_on_drop(&mut self) {}
-}
-
-impl Stream for TcpStream {
-    fn reset_on_drop(&mut self) {
-        // A socket that the peer has closed may refuse the option; it is over all the same.
-        let _ = self.set_zero_linger();
-    }
-}
-
-impl Stream for DuplexStream {}
-
-impl Stream for BoxStream {
-    fn reset_on_drop(&mut self) {
-        (**self).reset_on_drop();
-    }
-}
-
-/// A connected stream of whatever make.
-pub type BoxStream = Box<dyn Stream>;
-
-/// What [`Connector::connect`] returns.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send + 'a>>;
-
-/// Opens byte streams to `host:port`.
-pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Resolves `host` (a name or an address without brackets) and connects to it.
-    ///
-    /// Each address of the name is tried in turn; the error is that of the last one. That a name has no
-    /// address is told by a [`ResolveError`] inside the error.
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
-}
-
-/// A name has no address: the inner error of what [`Connector::connect`] then returns.
-#[derive(Debug, thiserror::Error)]
-#[error("the name {host} cannot be resolved: {problem}")]
-pub struct ResolveError {
-    host: String,
-    problem: String,
-}
-
-impl ResolveError {
-    /// The I/O error that says so.
-    pub fn io(host: &str, problem: impl fmt::Display) -> io::Error {
-        let (host, problem) = (host.to_owned(), problem.to_string());
-        io::Error::new(io::ErrorKind::NotFound, Self { host, problem })
-    }
-}
-
-/// A connector that can be shared.
-pub type SharedConnector = Arc<dyn Connector>;
-
-/// Plain TCP with `TCP_NODELAY`: the wire and HTTP both write whole heads, so Nagle only delays.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TcpConnector;
-
-impl Connector for TcpConnector {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
-        Box::pin(async move {
-            let mut last = None;
-            let addresses = lookup_host((host, port))
-                .await
-                .map_err(|error| ResolveError::io(host, error))?;
-            for address in addresses {
-                match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        stream.set_nodelay(true)?;
-                        return Ok(Box::new(stream) as BoxStream);
-                    }
-                    Err(error) => last = Some(error),
-                }
-            }
-            Err(last.unwrap_or_else(|| ResolveError::io(host, "it has no address")))
-        })
-    }
-}
+pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
+pub use failures::ConnectError;
+pub use socket::prepare;
+pub use stream::{BoxStream, Stream};
+pub use tcp::{TcpConnector, connect_any};

@@ -119,12 +119,8 @@ impl Daemon {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client {
-            stream: TcpStream::connect(self.address)
-                .await
-                .expect("the daemon listens"),
-            sequence: 0,
-        }
+        let stream = TcpStream::connect(self.address).await;
+        Client::over(stream.expect("the daemon listens"))
     }
 
     /// Asks the daemon to stop, without waiting for it.
@@ -224,6 +220,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, sequence: 0 }
+    }
+
     /// Sends a request's head and args, and announces `body_len` bytes. Returns its sequence.
     pub(crate) async fn begin(&mut self, upload: u32, request: &Request, body_len: u64) -> u64 {
         self.head_and_args(upload, request, 0, body_len).await

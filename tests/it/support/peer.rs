@@ -93,6 +93,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Self { stream, unread }
     }
 
+    /// What is underneath, for TLS.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
+    }
+
     /// The next request's head, without the empty line.
     pub(crate) async fn head(&mut self) -> String {
         loop {
@@ -174,11 +179,6 @@ impl Conversation<TcpStream> {
     /// Ends the connection by a reset: what was sent and not yet read by the client may be lost.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().expect("an option");
-    }
-
-    /// What is underneath, for TLS.
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.stream
     }
 }
 

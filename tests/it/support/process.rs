@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
@@ -12,26 +13,34 @@ use super::command::signal;
 pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
+    /// What it has logged so far.
+    log: Arc<Mutex<String>>,
 }
 
 impl Process {
     /// Starts `gcsd devgcs` on a port of the system's choice.
     pub(crate) fn devgcs(arguments: &[&str]) -> Self {
         let arguments = [&["devgcs", "--listen", "127.0.0.1:0"], arguments].concat();
-        Self::start(&arguments, "http://")
+        Self::start(&arguments, &[], "http://")
     }
 
     /// Starts `gcsd serve` at `listen`.
     pub(crate) fn serve(listen: &str, arguments: &[&str]) -> Self {
+        Self::serve_in(listen, arguments, &[])
+    }
+
+    /// Starts `gcsd serve` at `listen`, in an environment of these variables.
+    pub(crate) fn serve_in(listen: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments = [&["serve", "--listen", listen], arguments].concat();
-        Self::start(&arguments, "address=")
+        Self::start(&arguments, variables, "address=")
     }
 
     /// Starts a server, which logs its address behind `mark`.
-    fn start(arguments: &[&str], mark: &str) -> Self {
+    fn start(arguments: &[&str], variables: &[(&str, &str)], mark: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gcsd"))
             .args(arguments)
             .env_clear()
+            .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -43,17 +52,29 @@ impl Process {
         let address = loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("text") > 0, "it ended: {seen}");
+            seen += &line;
             if let Some((_, rest)) = line.split_once(mark) {
                 let end = rest
                     .find(|c: char| !matches!(c, '0'..='9' | '.' | ':'))
                     .unwrap_or(rest.len());
                 break rest[..end].parse().expect("an address");
             }
-            seen += &line;
         };
         // What it still logs must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, address }
+        let kept = Arc::new(Mutex::new(seen));
+        let keep = kept.clone();
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                *keep.lock().expect("no panic under the lock") += &format!("{line}\n");
+            }
+        });
+        let log = kept;
+        Self { child, address, log }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no panic under the lock").clone()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

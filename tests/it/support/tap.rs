@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use gcsd_net::{BoxStream, Connecting, Connector, SharedConnector, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -77,6 +78,10 @@ impl<L: Listener> Tapped<L> {
 impl<L: Listener> Stream for Tapped<L> {
     fn reset_on_drop(&mut self) {
         self.inner.reset_on_drop();
+    }
+
+    fn set_user_timeout(&mut self, limit: Duration) {
+        self.inner.set_user_timeout(limit);
     }
 }
 

@@ -115,10 +115,9 @@ async fn read_parts(
     let resource = json::parse(&parts.whole(json::MAX_BODY).await?)?;
     let mut upload = begin(call, bucket, &resource)?;
     let head: PartHead = parts.next().await?.ok_or_else(missing)?;
-    if upload.metadata.content_type.is_none() {
-        let mut kinds = head.into_iter().filter(|(name, _)| name == "content-type");
-        upload.metadata.content_type = kinds.next().map(|(_, value)| value);
-    }
+    let mut kinds = head.iter().filter(|(name, _)| name == "content-type");
+    let kind = kinds.next().map(|(_, value)| value.as_str());
+    upload.metadata.media_type(kind)?;
     upload.admit(service)?;
     let mut ingest = Ingest::start(service).await?;
     while let Some(bytes) = parts.bytes().await? {

@@ -33,9 +33,7 @@ pub(crate) async fn start(
     let name = names::object_to_insert(&call.query, &resource)?;
     let mut metadata = Metadata::default();
     metadata.merge(&resource)?;
-    if metadata.content_type.is_none() {
-        metadata.content_type = call.header("x-upload-content-type").map(str::to_owned);
-    }
+    metadata.media_type(call.header("x-upload-content-type"))?;
     let mut expected = Expected::default();
     expected.merge_resource(&resource)?;
     expected.merge_headers(&call.headers)?;
