@@ -97,7 +97,8 @@ impl Auth {
         }
     }
 
-    /// Whether tokens of these credentials can be used at `endpoint`. May ask the metadata server; no answer counts as yes.
+    /// Checks that `endpoint` accepts tokens of these credentials. May ask the metadata server; if that does not answer,
+    /// nothing is refused.
     pub(super) async fn check_universe(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let Some(built) = &self.built else { return Ok(()) };
         let credentials = built

@@ -38,11 +38,11 @@ pub struct Config {
     /// The project to bill where a call names none
     /// (<https://cloud.google.com/storage/docs/requester-pays>).
     pub user_project: Option<String>,
-    /// The proxies to GCS; `None` for those that the environment names ([`Proxies::from_env`]).
+    /// The proxies to GCS; `None` for those of the environment ([`Proxies::from_env`]).
     ///
-    /// Access tokens always take the way that the environment names: Google's library can be told no other. So with
-    /// credentials, proxies other than the environment's are refused ([`ConfigError::TokenProxies`]). In the environment,
-    /// `NO_PROXY` should except the metadata server ([`Proxies::except_local`]).
+    /// Access tokens always use the proxies of the environment: Google's library knows no others. So with credentials, other
+    /// proxies are refused ([`ConfigError::TokenProxies`]). In the environment, `NO_PROXY` should except the metadata server
+    /// ([`Proxies::except_local`]).
     pub proxies: Option<Proxies>,
     /// The longest time for resolving the name, TCP, a proxy and TLS together.
     pub connect_timeout: Duration,

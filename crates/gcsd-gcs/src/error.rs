@@ -72,7 +72,7 @@ kinds! {
     Connect,
     /// The connection was not up in the time allowed, TLS included.
     ConnectTimeout,
-    /// The proxy does not let this process through: its user or password are refused, or the server is.
+    /// The proxy refused: the user or password, or the server to connect to.
     ProxyRefused,
     /// The TLS handshake or a TLS record failed. The peer may speak another protocol.
     Tls,

@@ -106,6 +106,6 @@ impl Gcs {
         let mut headers = self.authorized().await?;
         headers.extend(json.headers);
         let request = self.request(json.method, target, headers, RequestBody::Full(json.body));
-        self.send(self.endpoint(), request).await
+        self.send(request).await
     }
 }

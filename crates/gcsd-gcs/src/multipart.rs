@@ -239,7 +239,7 @@ impl Gcs {
             all.insert(X_GOOG_USER_PROJECT, project);
         }
         let request: Request<RequestBody> = self.request(method, target, all, body);
-        self.call(self.endpoint(), request).await
+        self.call(request).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Resumable uploads: start, write, query, finish, cancel
 //! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
 //!
-//! The session URI is the credential of the four calls that use it. They carry no access token, so a late or refused token
-//! cannot hold up the data path. They go to the endpoint like all others, whatever host the URI names.
+//! The session URI is the credential of the four calls that use it. They carry no access token: a late or refused token
+//! cannot hold up the data path. Like all calls they go to the endpoint, whatever host the URI names.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -64,7 +64,7 @@ impl Gcs {
         }
         let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
         let request = self.request(Method::POST, target, headers, body);
-        let answer = self.call(self.endpoint(), request).await?;
+        let answer = self.call(request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Start));
         }
@@ -186,7 +186,7 @@ impl Gcs {
     ) -> Result<Answer, Error> {
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        self.call(self.endpoint(), request).await
+        self.call(request).await
     }
 }
 

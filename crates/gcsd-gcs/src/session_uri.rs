@@ -29,10 +29,10 @@ struct Parts {
 }
 
 impl SessionUri {
-    /// Parses a session URI that GCS returned, now or earlier.
+    /// Parses a session URI that GCS returned.
     ///
     /// Only its path and query are used, on the endpoint that all calls go to: GCS names a host of its own choice, and
-    /// whoever reaches it by a private endpoint or a forwarder must do so for the data, too.
+    /// whoever reaches GCS by a private endpoint or a forwarder must do so for the data, too.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (_, uri) = Endpoint::split(text)?;
         let path = uri.path_and_query().cloned().ok_or(UrlError::Malformed)?;

@@ -68,7 +68,7 @@ fn system_roots() -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
-/// The error for a handshake with `peer` that failed.
+/// The error of a failed handshake with `peer`.
 pub(super) fn handshake_error(peer: impl fmt::Display, error: &io::Error) -> Error {
     let kind = match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,

@@ -92,7 +92,8 @@ fn endpoint_of(universe: &str) -> Option<Endpoint> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     let endpoint = Endpoint::parse(&format!("https://storage.{universe}")).ok()?;
-    (domain && !universe.starts_with('.')).then_some(endpoint)
+    let domain = domain && !universe.is_empty() && !universe.starts_with('.');
+    domain.then_some(endpoint)
 }
 
 /// What the file at `path` names, if it is another universe than Google Cloud's own.
