@@ -2,7 +2,7 @@
 
 use gcsd_client::{GivenUp, ReliableRequests, Report};
 use gcsd_types::ObjectRef;
-use gcsd_wire::{Kind, delete_object};
+use gcsd_wire::Kind;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -10,9 +10,7 @@ use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, object_ref};
 use crate::support::uploads::{daemons, retries, tcp};
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 /// Deletes an object reliably. Returns how many failures that took, too.
@@ -20,8 +18,7 @@ async fn delete(daemon: &Daemon, of: ObjectRef) -> (Result<(), GivenUp>, u64) {
     let reports = watch::Sender::<Report>::default();
     let requests = ReliableRequests::new(daemons(&[daemon.address], tcp()), retries());
     let requests = requests.reporting(reports.clone());
-    let args = delete_object::Args { of };
-    let deleted = timeout(PATIENCE, requests.delete(&args)).await.expect("in time");
+    let deleted = timeout(PATIENCE, requests.delete(&of)).await.expect("in time");
     let recovered = reports.borrow().recovered();
     (deleted, recovered)
 }
@@ -39,7 +36,7 @@ async fn a_delete_whose_success_was_not_told_is_done() {
             daemon.connect().await.put(1, "object", b"hello").await;
             let mut of = object_ref("object");
             let stored = daemon.devgcs.object(BUCKET, "object").expect("it is there");
-            of.generation = pinned.then_some(stored.info.generation);
+            of.generation = pinned.then_some(stored.generation);
             assert_eq!(delete(&daemon, of).await, (Ok(()), 1), "{fault} {pinned}");
             assert!(!daemon.has_object("object"), "{fault} {pinned}");
         }

@@ -301,8 +301,8 @@ async fn a_part_that_is_not_what_it_was_is_uploaded_again() {
     // Part 2: that object is even of the generation that the checkpoint names.
     daemon.connect().await.put(1, part(2), &pattern(1000)).await;
     let other = daemon.devgcs.object(daemon::BUCKET, part(2)).expect("the part");
-    assert_eq!(other.info.size, 1000);
-    parts[2]["done"]["generation"] = other.info.generation.into();
+    assert_eq!(other.size, 1000);
+    parts[2]["done"]["generation"] = other.generation.into();
     // Part 3: the same bytes, and yet another generation, which the object would not be composed of.
     daemon.connect().await.put(1, part(3), &bytes[3000..4000]).await;
     let checkpoint: StripedCheckpoint = serde_json::from_value(json).expect("a checkpoint");
