@@ -1,20 +1,20 @@
 //! AttachUpload: no call to GCS (proto-spec.md, "AttachUpload").
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Seat};
+use super::{Answer, Context, Failure, Turn};
 use gcsd_gcs::upload::Upload;
 use gcsd_wire::Reply;
 use gcsd_wire::attach_upload::{Args, Reply as AttachReply};
 
-pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
-    seat.check_free()?;
+pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
+    turn.check_free()?;
     match context.sealer.open(&args.token) {
         Ok(opened) => {
             let session = opened.session.with_key(args.key.clone());
-            let taken = OpenUpload::take(&context.fences, Upload::attached(), session);
-            seat.bind(Bound::Upload(taken));
+            let taken = OpenUpload::claim(&context.fences, Upload::attached(), session);
+            turn.bind(Bound::Upload(taken));
             // What the one before has under way is being cut: the answer says that it is gone.
-            seat.call(async { Ok(()) }).await?;
+            turn.call(async { Ok(()) }).await?;
             Ok(Answer::local(Reply::AttachUpload(AttachReply {
                 expires: opened.expires,
                 bucket: opened.bucket,
@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
             })))
         }
         Err(failure) => {
-            seat.bind_failure(&failure);
+            turn.bind_failure(&failure);
             Err(failure)
         }
     }

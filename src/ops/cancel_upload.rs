@@ -2,20 +2,20 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Context, Failure, Seat};
+use super::{Answer, Context, Failure, Turn};
 use gcsd_gcs::Cancelled;
 use gcsd_wire::Reply;
 use gcsd_wire::cancel_upload::Reply as CancelReply;
 
-pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failure> {
-    if let Some(object) = seat.with(|open| open.upload.object())? {
+pub(super) async fn run(context: &Context, turn: &Turn) -> Result<Answer, Failure> {
+    if let Some(object) = turn.with(|open| open.upload.object())? {
         let reply = CancelReply::Finished {
             generation: object.generation,
         };
         return Ok(Answer::local(Reply::CancelUpload(reply)));
     }
-    let session = seat.session()?;
-    let answered = seat.call(context.gcs.cancel(&session)).await?;
+    let session = turn.session()?;
+    let answered = turn.call(context.gcs.cancel(&session)).await?;
     let reply = match answered.answer {
         Cancelled::Cancelled => CancelReply::Cancelled,
         Cancelled::Finished(object) => CancelReply::Finished {
@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, seat: &Seat) -> Result<Answer, Failur
         },
         Cancelled::Unknown => CancelReply::Unknown,
     };
-    seat.with(|open| match reply {
+    turn.with(|open| match reply {
         CancelReply::Unknown => open.upload.lost(),
         _ => open.upload.cancelled(),
     })?;

@@ -3,22 +3,22 @@
 use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Seat};
+use super::{Answer, Context, Failure, Turn};
 use gcsd_gcs::StartUpload;
 use gcsd_gcs::upload::Upload;
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
 
-pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
     // A refusal leaves the upload alone that the id is bound to.
-    seat.check_free()?;
+    turn.check_free()?;
     match start(context, args).await {
         Ok((upload, reply)) => {
-            seat.bind(Bound::Upload(upload));
+            turn.bind(Bound::Upload(upload));
             Ok(Answer::of_gcs(Reply::StartUpload(reply), 200, Bytes::new()))
         }
         Err(failure) => {
-            seat.bind_failure(&failure);
+            turn.bind_failure(&failure);
             Err(failure)
         }
     }
@@ -51,7 +51,7 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
             )
         })?;
     Ok((
-        OpenUpload::take(&context.fences, Upload::started(), session),
+        OpenUpload::claim(&context.fences, Upload::started(), session),
         StartReply { token, expires },
     ))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Context, Failure, Seat};
+use super::{Answer, Context, Failure, Turn};
 use gcsd_gcs::upload::{Range, Reported};
 use gcsd_gcs::{self, SessionUri, UploadBody, WriteRange};
 use gcsd_types::Crc32c;
@@ -22,11 +22,6 @@ pub struct Permitted {
 }
 
 impl Permitted {
-    /// How many bytes it has; `None` where only the end of the body tells.
-    pub fn body_len(&self) -> Option<u64> {
-        self.len
-    }
-
     /// The same range, of a body in pieces that turned out to hold no bytes.
     #[must_use]
     pub fn without_bytes(self) -> Self {
@@ -39,10 +34,10 @@ impl Permitted {
 }
 
 /// Decides whether the range may be sent, before a byte of its body is taken. A body in pieces has no `len`.
-pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
+pub fn permit(turn: &Turn, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
     let Args { offset, total, .. } = *args;
-    let session = seat.session()?;
-    seat.with(|open| match len {
+    let session = turn.session()?;
+    turn.with(|open| match len {
         Some(len) => open.upload.check_write(&Range { offset, len, total }),
         None => open.upload.check_rest(offset, total),
     })??;
@@ -56,9 +51,9 @@ pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, F
 }
 
 /// Sends the range, whose bytes `body` takes from the client as GCS takes them from us.
-pub async fn run(
+pub(super) async fn run(
     context: &Context,
-    seat: &Seat,
+    turn: &Turn,
     permitted: &Permitted,
     body: UploadBody,
 ) -> Result<Answer, Failure> {
@@ -84,7 +79,7 @@ pub async fn run(
             None => context.gcs.write_rest(session, offset, object_crc32c, body).await,
         }
     };
-    let answered = seat.call(write).await?;
+    let answered = turn.call(write).await?;
     let len = len.unwrap_or_else(|| tally.received());
     let range = Range {
         offset,
@@ -93,7 +88,7 @@ pub async fn run(
         total: total.or(permitted.len.is_none().then_some(offset + len)),
     };
     let (reported, http_status, body) = reported(answered.answer);
-    let progress = seat.with(|open| {
+    let progress = turn.with(|open| {
         open.upload.after_write(&range, reported)?;
         Ok(Progress {
             object: open.upload.object(),
