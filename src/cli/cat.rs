@@ -16,9 +16,8 @@ use super::pattern::is_pattern;
 use super::recovered;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
-use gcsd_client::Report;
-use gcsd_types::{ObjectName, ObjectRef};
-use gcsd_wire::read_at::{self, Range};
+use gcsd_client::{ReadRequest, Report};
+use gcsd_types::{ByteRange, ObjectName, ObjectRef};
 
 /// Print objects to standard output, one after the other.
 ///
@@ -37,7 +36,7 @@ pub(super) struct CatArgs {
     urls: Vec<BucketUrl>,
     /// Only these bytes of each: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
     #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
-    range: Option<Range>,
+    range: Option<ByteRange>,
     /// Print the URL of each object above it.
     #[arg(long, short, env = "GCSD_DISPLAY_URL", value_parser = FalseyValueParser::new())]
     display_url: bool,
@@ -87,15 +86,12 @@ async fn one(
 ) -> Result<(), Failure> {
     let place = format!("gs://{}/{name}", url.bucket);
     let object = ObjectName::new(name).map_err(|error| Failure::usage(error).at(&place))?;
-    let request = read_at::Args {
-        of: ObjectRef {
-            generation,
-            user_project: args.payer.user_project.clone(),
-            ..ObjectRef::new(url.bucket.clone(), object)
-        },
-        range: args.range.unwrap_or(Range::From(0)),
-        decompress: false,
+    let object = ObjectRef {
+        generation,
+        user_project: args.payer.user_project.clone(),
+        ..ObjectRef::new(url.bucket.clone(), object)
     };
+    let request = ReadRequest::new(object).with_range(args.range.unwrap_or_default());
     let head = args
         .display_url
         .then(|| format!("==> {} <==\n", gcsd_client::one_line(&place)));

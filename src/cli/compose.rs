@@ -15,7 +15,6 @@ use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Walk, Walking};
 use gcsd_types::{ComposeSource, ObjectName};
-use gcsd_wire::compose_objects;
 
 /// Make one object of up to 32, in their order.
 ///
@@ -76,8 +75,7 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
             add(&mut sources, source)?;
         }
     }
-    let request = compose_objects::Args { destination, sources };
-    let composed = requests.compose(&request).await;
+    let composed = requests.compose(&destination, &sources).await;
     let composed = composed.map_err(|error| Failure::from(error).at(&target))?;
     if args.json {
         let resource = String::from_utf8_lossy(&composed.json);

@@ -65,7 +65,7 @@ impl Daemon {
     /// The daemons of the list, of which one could be reached and answered a Hello.
     pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
         let daemons = self.daemons()?;
-        daemons.keep(self.open().await?);
+        daemons.release(self.open().await?);
         Ok(daemons)
     }
 
@@ -77,12 +77,10 @@ impl Daemon {
     }
 
     fn with_secret(&self, secret: Option<Bytes>) -> Daemons {
-        let options = Options {
-            connect_timeout: self.connect_timeout,
-            stall: self.stall_timeout,
-            secret,
-            ..Options::default()
-        };
+        let mut options = Options::default()
+            .with_connect_timeout(self.connect_timeout)
+            .with_stall(self.stall_timeout);
+        options.secret = secret;
         let connector: SharedConnector = Arc::new(TcpConnector);
         Daemons::new(connector, self.connect.clone(), options)
     }

@@ -155,7 +155,7 @@ async fn rewrite(
     let work = async move {
         match requests.copy(rewrite).await {
             Ok(copied) => {
-                let object = copied.args;
+                let object = copied.info;
                 Outcome::Done(json!({
                     "destination": target.to_string(),
                     "generation": object.generation.to_string(),
@@ -163,7 +163,7 @@ async fn rewrite(
                     "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
                 }))
             }
-            Err(given_up) if skips && given_up.failure.is(Kind::PreconditionFailed) => {
+            Err(given_up) if skips && given_up.error().is(Kind::PreconditionFailed) => {
                 Outcome::Skipped("its copy would replace an object (--no-clobber)")
             }
             Err(given_up) => Outcome::Failed(given_up.into()),

@@ -1,5 +1,6 @@
 //! `gcsd devgcs`: the embedded Cloud Storage, standing alone.
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use super::exit::{Failure, failed};
 use super::open_files;
 use super::stop::Signals;
 use devgcs::faults::Plan;
-use devgcs::{Config, DevGcs, Storage, Tls};
+use devgcs::{Server, StartError, Storage, Tls};
 
 /// Run a faithful Cloud Storage server on this machine, for tests and development
 ///
@@ -62,21 +63,30 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         None if args.discard => Storage::Discard,
         None => Storage::Memory,
     };
-    let config = Config {
-        storage,
-        buckets: args.buckets,
-        md5: !args.discard,
-        tls: args.tls.map(Tls::Generated),
-        faults: args.faults,
-        ..Config::default()
-    };
-    if config.faults != Plan::default() {
-        tracing::warn!(faults = %config.faults, "devgcs does wrong on purpose");
+    if args.faults != Plan::default() {
+        tracing::warn!(faults = %args.faults, "devgcs injects faults");
     }
-    let server = DevGcs::start(args.listen, config).await.map_err(failed)?;
+    let mut builder = Server::builder()
+        .listen(args.listen)
+        .storage(storage)
+        .buckets(args.buckets)
+        .md5(!args.discard)
+        .faults(args.faults);
+    if let Some(directory) = args.tls {
+        builder = builder.tls(Tls::generated_in(directory));
+    }
+    let server = builder.start().await.map_err(not_started)?;
     let ca_file = server.ca_file().map(tracing::field::debug);
     tracing::info!(endpoint = server.endpoint(), ca_file, "devgcs listens");
     signals.first().await;
     server.shutdown().await;
     Ok(())
+}
+
+/// What could not be done, and why.
+pub(super) fn not_started(error: StartError) -> Failure {
+    match error.source() {
+        Some(why) => failed(format!("{error}: {why}")),
+        None => failed(error),
+    }
 }

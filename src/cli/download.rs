@@ -15,10 +15,8 @@ use super::destination::{Destination, Stream};
 use super::exit::{Failure, failed};
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
-use gcsd_client::{Daemons, ReadError, ReliableReader, ReliableRequests, Report, RetryPolicy};
-use gcsd_types::{Crc32c, ObjectInfo, Preconditions};
-use gcsd_wire::read_at::{Args, Range};
-use gcsd_wire::stat_object;
+use gcsd_client::{Daemons, ReadError, ReadRequest, ReliableReader, ReliableRequests, Report, RetryPolicy};
+use gcsd_types::{ByteRange, Crc32c, ObjectInfo, Preconditions};
 
 /// The fewest bytes that are worth a connection of their own.
 const LEAST: u64 = 1 << 20;
@@ -85,7 +83,7 @@ impl Download {
     /// what cannot be read leaves the destination alone.
     pub(super) async fn run(
         &self,
-        request: Args,
+        request: ReadRequest,
         bar: &ProgressBar,
         open: impl FnOnce() -> Result<Destination, Failure>,
     ) -> Result<Downloaded, Failure> {
@@ -139,20 +137,17 @@ impl Download {
         Ok(Downloaded { object, came })
     }
 
-    fn reader(&self, request: Args) -> ReliableReader {
+    fn reader(&self, request: ReadRequest) -> ReliableReader {
         let reader = ReliableReader::new(self.daemons.clone(), request, &self.retries);
         reader.reporting(self.reports.clone())
     }
 
     /// How to cut what `request` asks for; `None` where one connection is enough.
-    async fn spans(&self, request: &Args) -> Result<Option<(ObjectInfo, Vec<Span<u64>>)>, Failure> {
+    async fn spans(&self, request: &ReadRequest) -> Result<Option<(ObjectInfo, Vec<Span<u64>>)>, Failure> {
         if self.connections < 2 || request.decompress {
             return Ok(None);
         }
-        let stat = stat_object::Args {
-            of: request.of.clone(),
-        };
-        let object = self.requests.stat(&stat).await?.args.object;
+        let object = self.requests.stat(&request.object).await?.info;
         let whole = resolve(request.range, object.size);
         let count = self
             .connections
@@ -176,7 +171,7 @@ impl Download {
     /// Fetches ranges that follow each other, all at once.
     async fn slices(
         &self,
-        request: &Args,
+        request: &ReadRequest,
         spans: Vec<Span<u64>>,
         bar: &ProgressBar,
         temporary: &Temporary,
@@ -187,7 +182,7 @@ impl Download {
         let mut tasks = JoinSet::new();
         for (number, span) in spans.into_iter().enumerate() {
             let mut request = request.clone();
-            request.range = Range::Of {
+            request.range = ByteRange::Of {
                 offset: span.start,
                 len: span.end - span.start,
             };
@@ -197,7 +192,7 @@ impl Download {
                 offset: span.start - first,
             };
             let download = Self {
-                daemons: self.daemons.from(number),
+                daemons: self.daemons.starting_at(number),
                 ..self.clone()
             };
             let bar = bar.clone();
@@ -231,7 +226,7 @@ impl Download {
                         *report.failures.entry("damaged").or_default() += 1;
                     });
                     tracing::debug!(%error, "read again");
-                    bar.dec(reader.came());
+                    bar.dec(reader.received());
                     reader = self.reader(slice.request.clone());
                 }
                 ended => return ended,
@@ -244,7 +239,7 @@ impl Download {
 
 /// A range of an object, and its place in a file.
 struct Slice {
-    request: Args,
+    request: ReadRequest,
     file: Arc<File>,
     offset: u64,
 }
@@ -289,24 +284,24 @@ async fn copy(reader: &mut ReliableReader, writing: Writing, bar: &ProgressBar) 
     read.map_err(SliceError::Read)?;
     written.map_err(SliceError::Write)?;
     Ok(Came {
-        len: reader.came(),
+        len: reader.received(),
         crc32c: reader.crc32c(),
     })
 }
 
 /// The same request of one generation. The conditions held when that was found.
-fn pinned(mut request: Args, generation: u64) -> Args {
-    request.of.generation = Some(generation);
-    request.of.preconditions = Preconditions::default();
+fn pinned(mut request: ReadRequest, generation: u64) -> ReadRequest {
+    request.object.generation = Some(generation);
+    request.object.preconditions = Preconditions::default();
     request
 }
 
 /// Where `range` lies in an object of `size` bytes.
-fn resolve(range: Range, size: u64) -> Span<u64> {
+fn resolve(range: ByteRange, size: u64) -> Span<u64> {
     match range {
-        Range::From(offset) => offset.min(size)..size,
-        Range::Of { offset, len } => offset.min(size)..offset.saturating_add(len).min(size),
-        Range::Suffix(len) => size.saturating_sub(len)..size,
+        ByteRange::From(offset) => offset.min(size)..size,
+        ByteRange::Of { offset, len } => offset.min(size)..offset.saturating_add(len).min(size),
+        ByteRange::Suffix(len) => size.saturating_sub(len)..size,
     }
 }
 
@@ -365,15 +360,15 @@ mod tests {
 
     #[test]
     fn ranges_lie_within_the_object() {
-        assert_eq!(resolve(Range::From(4), 10), 4..10);
-        assert_eq!(resolve(Range::From(40), 10), 10..10);
-        assert_eq!(resolve(Range::Of { offset: 4, len: 3 }, 10), 4..7);
-        let far = Range::Of {
+        assert_eq!(resolve(ByteRange::From(4), 10), 4..10);
+        assert_eq!(resolve(ByteRange::From(40), 10), 10..10);
+        assert_eq!(resolve(ByteRange::Of { offset: 4, len: 3 }, 10), 4..7);
+        let far = ByteRange::Of {
             offset: 4,
             len: u64::MAX,
         };
         assert_eq!(resolve(far, 10), 4..10);
-        assert_eq!(resolve(Range::Suffix(3), 10), 7..10);
-        assert_eq!(resolve(Range::Suffix(30), 10), 0..10);
+        assert_eq!(resolve(ByteRange::Suffix(3), 10), 7..10);
+        assert_eq!(resolve(ByteRange::Suffix(30), 10), 0..10);
     }
 }

@@ -222,7 +222,7 @@ fn parts(args: RequestArgs) -> Result<(HeadArgs, u32, Request, Body), Failure> {
             size,
             new,
             upload,
-        } => about(upload, Request::StartUpload(new.start_args(&url, size)?)),
+        } => about(upload, Request::StartUpload(new.to_upload(&url, size)?.into())),
         RequestArgs::WriteAt {
             offset,
             last,

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use gcsd_client::{self, GivenUp, ReadError, StripedError, UploadError};
-use gcsd_wire::{Kind, Layer, Retry, Status};
+use gcsd_wire::{Kind, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +35,6 @@ Exit codes:
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
   130  interrupted";
-
-/// The name of a connection that could not be made.
-pub(super) const UNREACHABLE: &str = "unreachable";
-
-/// What to do about it.
-const NO_DAEMON: &str =
-    "is a daemon running there? start one with 'gcsd serve', or name another with --connect";
-
-/// What to do about a source that changes.
-const UNTOUCHED: &str = "try again when nobody writes to it";
 
 /// A command that did not succeed: one line on stderr, and an exit code.
 ///
@@ -121,7 +110,7 @@ impl Failure {
     }
 
     /// As [`advise`](Self::advise), where there is something to advise.
-    fn advise_if(self, advice: Option<&str>) -> Self {
+    pub(super) fn advise_if(self, advice: Option<&str>) -> Self {
         match advice {
             Some(advice) => self.advise(advice),
             None => self,
@@ -180,11 +169,7 @@ pub(super) fn failed(what: impl fmt::Display) -> Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What the daemon answered begins with the status's name by itself.
-        if !self.what.starts_with(self.name) {
-            write!(f, "{}: ", self.name)?;
-        }
-        f.write_str(&self.what)?;
+        write!(f, "{}: {}", self.name, self.what)?;
         if let Some(place) = &self.place {
             write!(f, ": {place}")?;
         }
@@ -192,125 +177,6 @@ impl fmt::Display for Failure {
             write!(f, "; {advice}")?;
         }
         Ok(())
-    }
-}
-
-impl From<gcsd_client::Error> for Failure {
-    fn from(error: gcsd_client::Error) -> Self {
-        let exit = match &error {
-            gcsd_client::Error::Daemon(answer) => of_status(answer.status),
-            gcsd_client::Error::Connection(_) => Exit::Temporary,
-            gcsd_client::Error::Damaged { .. } => Exit::Differs,
-            gcsd_client::Error::Source(_) | gcsd_client::Error::Request(_) => Exit::Failed,
-        };
-        let advice = match &error {
-            gcsd_client::Error::Daemon(answer) => of_kind(answer.status),
-            gcsd_client::Error::Connection(lost) => match lost.reason {
-                gcsd_client::Reason::Connect { .. } => Some(NO_DAEMON),
-                gcsd_client::Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),
-                _ => Some("try again"),
-            },
-            gcsd_client::Error::Damaged { .. } => Some("try again"),
-            _ => None,
-        };
-        Self::new(exit, error.name(), &error).advise_if(advice)
-    }
-}
-
-/// What an upload met and recovers from, or does not.
-impl From<&gcsd_client::Failure> for Failure {
-    fn from(failure: &gcsd_client::Failure) -> Self {
-        let exit = match failure.status {
-            Some(status) => of_status(status),
-            None if failure.name == "damaged" => Exit::Differs,
-            None if failure.retry == Retry::Never => Exit::Failed,
-            None => Exit::Temporary,
-        };
-        let advice = match failure.status {
-            Some(status) => of_kind(status),
-            None if failure.name == UNREACHABLE => Some(NO_DAEMON),
-            None => None,
-        };
-        Self::new(exit, failure.name, failure).advise_if(advice)
-    }
-}
-
-impl From<&GivenUp> for Failure {
-    fn from(error: &GivenUp) -> Self {
-        let told = Self::from(&error.failure);
-        let what = error.to_string();
-        Self { what, ..told }
-    }
-}
-
-impl From<GivenUp> for Failure {
-    fn from(error: GivenUp) -> Self {
-        (&error).into()
-    }
-}
-
-impl From<&ReadError> for Failure {
-    fn from(error: &ReadError) -> Self {
-        match error {
-            ReadError::GivenUp(given_up) => given_up.into(),
-            ReadError::Gone { .. } => Self::new(Exit::NotFound, "gone", error)
-                .advise("try again for what is there now, or keep old versions in the bucket"),
-            ReadError::CannotResume { failure, .. } => {
-                let told = Self::from(failure);
-                let what = error.to_string();
-                Self { what, ..told }.advise("try again")
-            }
-            ReadError::Other(_) => Self::new(Exit::Failed, "gone", error).advise("try again"),
-            ReadError::Damaged { .. } => Self::new(Exit::Differs, "damaged", error).advise("try again"),
-        }
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        (&error).into()
-    }
-}
-
-impl From<&UploadError> for Failure {
-    fn from(error: &UploadError) -> Self {
-        if let Some(failure) = error.failure() {
-            let told = Self::from(failure);
-            let what = error.to_string();
-            return Self { what, ..told };
-        }
-        let (exit, name, advice) = match error {
-            UploadError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
-            UploadError::Unverified { .. } => (Exit::Failed, "unverified", None),
-            UploadError::FinishedElsewhere { .. } => (Exit::Failed, "finished_elsewhere", None),
-            UploadError::Ahead { .. } => (Exit::Failed, "ahead", Some("upload it again")),
-            UploadError::Regress { .. } => (Exit::Failed, "regress", Some("upload it again")),
-            UploadError::Changed(_) | UploadError::Size { .. } => {
-                (Exit::Failed, "source_changed", Some(UNTOUCHED))
-            }
-            UploadError::Source { .. } => (Exit::Failed, "io", None),
-            _ => (Exit::Failed, "failed", None),
-        };
-        Self::new(exit, name, error).advise_if(advice)
-    }
-}
-
-impl From<&StripedError> for Failure {
-    fn from(error: &StripedError) -> Self {
-        if let Some(cause) = error.cause() {
-            let told = Self::from(cause);
-            let what = error.to_string();
-            return Self { what, ..told };
-        }
-        let (exit, name, advice) = match error {
-            StripedError::Mismatch { deleted: true, .. } => (Exit::Differs, "damaged", Some("try again")),
-            StripedError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
-            StripedError::Unverified { .. } => (Exit::Failed, "unverified", None),
-            StripedError::Changed(_) => (Exit::Failed, "source_changed", Some(UNTOUCHED)),
-            StripedError::Keep { .. } => (Exit::Failed, "io", None),
-            _ => (Exit::Failed, "failed", None),
-        };
-        Self::new(exit, name, error).advise_if(advice)
     }
 }
 
@@ -331,48 +197,19 @@ pub(super) fn of_status(status: Status) -> Exit {
     }
 }
 
-/// What a person can do about a daemon's answer.
-fn of_kind(status: Status) -> Option<&'static str> {
-    Some(match status.kind() {
-        Some(Kind::NotFound) => "look at the names of the bucket and the object",
-        Some(Kind::PreconditionFailed) => "the object is not in the state that the command asks for",
-        Some(Kind::Unauthenticated) => "name the file with the daemon's secret: --auth-file FILE",
-        Some(Kind::Forbidden) => "the daemon's account needs the permission, see its --credentials",
-        Some(Kind::GcsUnauthorized) => "look at the daemon's --credentials",
-        Some(Kind::Unsupported) => "the daemon is older than this program",
-        _ if status.layer() == Some(Layer::Credentials) => "look at the daemon's --credentials",
-        _ => match status.retry() {
-            Some(Retry::Never) | None => return None,
-            Some(_) => "try again",
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gcsd_client::{DaemonError, Error};
-    use gcsd_wire::{ErrorReply, Opcode};
 
     #[test]
     fn a_failure_is_one_line_that_begins_with_its_name() {
-        let error = Error::Daemon(Box::new(DaemonError {
-            opcode: Some(Opcode::StatObject),
-            status: Status::new(Kind::NotFound, Retry::Never),
-            http_status: 404,
-            reply: ErrorReply {
-                message: "No such object".into(),
-                ..ErrorReply::default()
-            },
-        }));
-        let failure = Failure::from(error).at("gs://b/o");
+        let failure = Failure::new(Exit::NotFound, "not_found", "No such object").at("gs://b/o");
+        let failure = failure.advise("look at the name");
         assert_eq!(
             failure.to_string(),
-            "not_found: No such object (GCS: HTTP 404): gs://b/o; look at the names of the bucket and the object"
+            "not_found: No such object: gs://b/o; look at the name"
         );
-        assert_eq!(failure.exit, Exit::NotFound);
-        let usage = Failure::usage("no").to_string();
-        assert_eq!(usage, "usage: no");
+        assert_eq!(Failure::usage("no").to_string(), "usage: no");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use gcsd_client::{BodySource, NextPiece, Rereadable};
+use gcsd_client::{BodySource, NextPiece, ReplaySource};
+use gcsd_fault::Random;
 
 /// How much is made at a time, in bytes: a multiple of 8.
 const PIECE: u64 = 256 * 1024;
@@ -10,7 +11,7 @@ const PIECE: u64 = 256 * 1024;
 /// So many bytes, in which no two places are alike.
 pub(super) struct Generated(pub(super) u64);
 
-impl Rereadable for Generated {
+impl ReplaySource for Generated {
     fn size(&self) -> u64 {
         self.0
     }
@@ -44,8 +45,10 @@ fn bytes(start: u64, end: u64) -> BytesMut {
     let first = start / 8;
     let words = end.div_ceil(8).saturating_sub(first);
     let mut made = BytesMut::with_capacity(usize::try_from(words * 8).unwrap_or_default());
-    for index in first..first + words {
-        made.put_u64_le(word(index));
+    let mut random = Random::new(0);
+    random.skip(first);
+    for _ in 0..words {
+        made.put_u64_le(random.next_u64());
     }
     let skip = usize::try_from(start % 8).unwrap_or_default();
     let mut made = made.split_off(skip.min(made.len()));
@@ -53,21 +56,19 @@ fn bytes(start: u64, end: u64) -> BytesMut {
     made
 }
 
-/// The word at an index: a mixing of the index that leaves nothing of its order.
-fn word(index: u64) -> u64 {
-    let mut mixed = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_bytes_are_always_the_same() {
+        assert_eq!(bytes(0, 8)[..], 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
+    }
+
     #[tokio::test]
     async fn any_range_is_the_same_bytes_again() {
         let whole = bytes(0, 3 * PIECE + 5);
+        assert_eq!(whole[..8], 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
         for (offset, len) in [
             (0, 1),
             (3, 2),

@@ -21,8 +21,8 @@ use super::operands;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::{get_many, progress, recovered};
-use gcsd_types::{BucketName, ObjectName, ObjectRef};
-use gcsd_wire::read_at::{self, Range};
+use gcsd_client::ReadRequest;
+use gcsd_types::{BucketName, ByteRange, ObjectName, ObjectRef};
 
 /// Download objects, or a part of one.
 ///
@@ -58,7 +58,7 @@ pub(super) struct GetArgs {
     pub(super) no_clobber: bool,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
     #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
-    pub(super) range: Option<Range>,
+    pub(super) range: Option<ByteRange>,
     /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
     /// GCS keeps a checksum of, and a read that breaks cannot go on.
     #[arg(long, env = "GCSD_DECOMPRESS", value_parser = FalseyValueParser::new())]
@@ -84,20 +84,20 @@ pub(super) struct GetArgs {
 }
 
 /// Reads `0-999`, `1000-`, `-1000`.
-pub(super) fn range(text: &str) -> Result<Range, String> {
+pub(super) fn range(text: &str) -> Result<ByteRange, String> {
     let form = || format!("'{text}' is not FIRST-LAST, FIRST- or -COUNT");
     let number = |text: &str| text.parse::<u64>().map_err(|_| form());
     let (first, last) = text.split_once('-').ok_or_else(form)?;
     match (first, last) {
         ("", count) => match number(count)? {
             0 => Err("the last 0 bytes are none".to_owned()),
-            count => Ok(Range::Suffix(count)),
+            count => Ok(ByteRange::Suffix(count)),
         },
-        (first, "") => Ok(Range::From(number(first)?)),
+        (first, "") => Ok(ByteRange::From(number(first)?)),
         (first, last) => {
             let (offset, last) = (number(first)?, number(last)?);
             match last.checked_sub(offset).and_then(|len| len.checked_add(1)) {
-                Some(len) => Ok(Range::Of { offset, len }),
+                Some(len) => Ok(ByteRange::Of { offset, len }),
                 None => Err(format!("'{text}' ends before it begins, or never")),
             }
         }
@@ -186,11 +186,9 @@ async fn get(
     download: &Download,
     bar: &ProgressBar,
 ) -> Result<Downloaded, Failure> {
-    let request = read_at::Args {
-        of: args.object_ref(url.bucket.clone(), url.object.clone())?,
-        range: args.range.unwrap_or(Range::From(0)),
-        decompress: args.decompress,
-    };
+    let request = ReadRequest::new(args.object_ref(url.bucket.clone(), url.object.clone())?)
+        .with_range(args.range.unwrap_or_default())
+        .with_decompress(args.decompress);
     let object = url.object.as_str();
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
     let open = || Destination::open(destination, name, args.no_clobber);
@@ -203,10 +201,10 @@ mod tests {
 
     #[test]
     fn ranges() {
-        assert_eq!(range("0-0"), Ok(Range::Of { offset: 0, len: 1 }));
-        assert_eq!(range("5-9"), Ok(Range::Of { offset: 5, len: 5 }));
-        assert_eq!(range("5-"), Ok(Range::From(5)));
-        assert_eq!(range("-5"), Ok(Range::Suffix(5)));
+        assert_eq!(range("0-0"), Ok(ByteRange::Of { offset: 0, len: 1 }));
+        assert_eq!(range("5-9"), Ok(ByteRange::Of { offset: 5, len: 5 }));
+        assert_eq!(range("5-"), Ok(ByteRange::From(5)));
+        assert_eq!(range("-5"), Ok(ByteRange::Suffix(5)));
         for bad in [
             "",
             "-",

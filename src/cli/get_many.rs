@@ -13,8 +13,8 @@ use super::exit::{Failure, failed};
 use super::get::GetArgs;
 use super::gs_url::{BucketUrl, GsUrl};
 use super::walk::{Walk, Walking};
+use gcsd_client::ReadRequest;
 use gcsd_types::ObjectName;
-use gcsd_wire::read_at::{self, Range};
 
 /// The directory that the files go to.
 #[derive(Debug)]
@@ -166,11 +166,8 @@ async fn add(
             return Ok(());
         }
     };
-    let request = read_at::Args {
-        of: args.object_ref(url.bucket.clone(), object)?,
-        range: Range::From(0),
-        decompress: args.decompress,
-    };
+    let request =
+        ReadRequest::new(args.object_ref(url.bucket.clone(), object)?).with_decompress(args.decompress);
     let (download, bar, no_clobber) = (download.clone(), bar.clone(), args.no_clobber);
     crew.add(place, async move {
         if no_clobber && file.symlink_metadata().is_ok() {

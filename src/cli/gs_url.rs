@@ -1,16 +1,9 @@
-//! `gs://BUCKET/OBJECT`.
+//! `gs://` URLs as the command line reads them: objects, and places for objects.
 
-use std::fmt;
 use std::str::FromStr;
 
-use gcsd_types::{BucketName, NameError, ObjectName};
-
-/// An object, as the command line names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GsUrl {
-    pub(super) bucket: BucketName,
-    pub(super) object: ObjectName,
-}
+use gcsd_types::{BucketName, NameError, ObjectName, UrlError};
+pub(super) use gcsd_types::{BucketUrl, GsUrl};
 
 /// Where an upload goes: an object, or a place for an object that is named like the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,60 +13,19 @@ pub(super) enum Target {
     Below(BucketName, String),
 }
 
-/// A bucket, and what the names of some of its objects begin with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BucketUrl {
-    pub(super) bucket: BucketName,
-    /// Perhaps nothing.
-    pub(super) prefix: String,
-}
-
-/// Text that names no object.
+/// Text that names no object or no place for several.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum GsUrlError {
-    #[error("an object is written gs://BUCKET/OBJECT")]
-    Form,
-    #[error("the object's name is missing: write gs://BUCKET/OBJECT")]
-    Object,
+    #[error(transparent)]
+    Url(#[from] UrlError),
     #[error("several objects need a place: write gs://BUCKET/PREFIX/, with the '/' at the end")]
     Several,
-    #[error("{0}")]
-    Name(#[from] NameError),
 }
 
-/// The bucket, and what stands behind the slash.
-fn split(text: &str) -> Result<(BucketName, &str), GsUrlError> {
-    let rest = text.strip_prefix("gs://").ok_or(GsUrlError::Form)?;
-    let (bucket, object) = rest.split_once('/').unwrap_or((rest, ""));
-    Ok((BucketName::new(bucket)?, object))
-}
-
-impl FromStr for GsUrl {
-    type Err = GsUrlError;
-
-    fn from_str(text: &str) -> Result<Self, GsUrlError> {
-        let (bucket, object) = split(text)?;
-        if object.is_empty() {
-            return Err(GsUrlError::Object);
-        }
-        let object = ObjectName::new(object)?;
-        Ok(Self { bucket, object })
-    }
-}
-
-impl fmt::Display for BucketUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gs://{}/{}", self.bucket, self.prefix)
-    }
-}
-
-impl FromStr for BucketUrl {
-    type Err = GsUrlError;
-
-    fn from_str(text: &str) -> Result<Self, GsUrlError> {
-        let (bucket, prefix) = split(text)?;
-        let prefix = prefix.to_owned();
-        Ok(Self { bucket, prefix })
+/// A name that the command line puts together.
+impl From<NameError> for GsUrlError {
+    fn from(error: NameError) -> Self {
+        Self::Url(error.into())
     }
 }
 
@@ -81,11 +33,11 @@ impl FromStr for Target {
     type Err = GsUrlError;
 
     fn from_str(text: &str) -> Result<Self, GsUrlError> {
-        let (bucket, object) = split(text)?;
-        if object.is_empty() || object.ends_with('/') {
-            return Ok(Self::Below(bucket, object.to_owned()));
+        let url: BucketUrl = text.parse()?;
+        if url.prefix.is_empty() || url.prefix.ends_with('/') {
+            return Ok(Self::Below(url.bucket, url.prefix));
         }
-        Ok(Self::Object(text.parse()?))
+        Ok(Self::Object(url.object()?))
     }
 }
 
@@ -98,21 +50,8 @@ impl Target {
                 bucket: bucket.clone(),
                 object: ObjectName::new(format!("{prefix}{file}"))?,
             }),
-            (Self::Below(..), None) => Err(GsUrlError::Object),
+            (Self::Below(..), None) => Err(UrlError::Object.into()),
         }
-    }
-}
-
-impl BucketUrl {
-    /// The object of this name.
-    pub(super) fn object(&self) -> Result<GsUrl, GsUrlError> {
-        if self.prefix.is_empty() {
-            return Err(GsUrlError::Object);
-        }
-        Ok(GsUrl {
-            bucket: self.bucket.clone(),
-            object: ObjectName::new(self.prefix.clone())?,
-        })
     }
 }
 
@@ -160,31 +99,9 @@ impl Place {
     }
 }
 
-impl fmt::Display for GsUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gs://{}/{}", self.bucket, self.object)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn objects_have_a_bucket_and_a_name() {
-        let url: GsUrl = "gs://bucket/a/b#c?d e".parse().expect("a URL");
-        assert_eq!(
-            (url.bucket.as_str(), url.object.as_str()),
-            ("bucket", "a/b#c?d e")
-        );
-        assert_eq!(url.to_string(), "gs://bucket/a/b#c?d e");
-        let of = |text: &str| text.parse::<GsUrl>().expect_err(text);
-        assert_eq!(of("bucket/a"), GsUrlError::Form);
-        assert_eq!(of("gs://bucket"), GsUrlError::Object);
-        assert_eq!(of("gs://bucket/"), GsUrlError::Object);
-        assert_eq!(of("gs:///a"), GsUrlError::Name(NameError::BucketLength));
-        assert_eq!(of("gs://bucket/.."), GsUrlError::Name(NameError::ObjectReserved));
-    }
 
     #[test]
     fn a_place_takes_the_files_name() {
@@ -195,6 +112,6 @@ mod tests {
         assert_eq!(below("gs://bucket", Some("f")), Ok("gs://bucket/f".into()));
         assert_eq!(below("gs://bucket/d/", Some("f")), Ok("gs://bucket/d/f".into()));
         assert_eq!(below("gs://bucket/o", Some("f")), Ok("gs://bucket/o".into()));
-        assert_eq!(below("gs://bucket/", None), Err(GsUrlError::Object));
+        assert_eq!(below("gs://bucket/", None), Err(UrlError::Object.into()));
     }
 }

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::conditions::Payer;
 use super::connect::Remote;
 use super::exit::Failure;
-use super::gs_url::{BucketUrl, GsUrlError};
+use super::gs_url::BucketUrl;
 use super::pattern::is_pattern;
 use super::stop::Signals;
 use super::walk::{Found, Walk, Walking, nothing};
 use super::{stat, units};
 use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
-use gcsd_types::BucketQuery;
+use gcsd_types::{BucketQuery, UrlError};
 
 /// List objects.
 ///
@@ -68,9 +68,9 @@ enum Listed {
 }
 
 impl FromStr for Listed {
-    type Err = GsUrlError;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, GsUrlError> {
+    fn from_str(text: &str) -> Result<Self, UrlError> {
         match text {
             "gs://" => Ok(Self::Buckets),
             _ => text.parse().map(Self::Objects),

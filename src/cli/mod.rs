@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
 mod cat;
+mod client_errors;
 mod compose;
 mod conditions;
 mod connect;
@@ -43,6 +44,7 @@ mod stripes;
 mod temporary;
 mod units;
 mod upload;
+mod upload_failure;
 mod walk;
 mod writing;
 

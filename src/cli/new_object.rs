@@ -9,7 +9,6 @@ use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use gcsd_types::{Destination, Preconditions};
-use gcsd_wire::start_upload;
 
 /// The metadata of a new object.
 #[derive(Debug, Clone, Default, Args)]
@@ -64,10 +63,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl NewObject {
-    /// What StartUpload sends.
-    pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
-        let destination = self.destination(url)?;
-        Ok(start_upload::Args { destination, size })
+    /// What an upload of `size` bytes, where that is known, is to become.
+    pub(super) fn to_upload(
+        &self,
+        url: &GsUrl,
+        size: Option<u64>,
+    ) -> Result<gcsd_client::NewObject, Failure> {
+        let mut object = gcsd_client::NewObject::from(self.destination(url)?);
+        object.size = size;
+        Ok(object)
     }
 
     /// What a request that makes an object at once sends.
@@ -138,18 +142,18 @@ mod tests {
             ..NewObject::default()
         };
         let url: GsUrl = "gs://bucket/object".parse().expect("a URL");
-        let args = new.start_args(&url, Some(3)).expect("good flags");
+        let args = new.to_upload(&url, Some(3)).expect("good flags");
         assert_eq!(
             args.destination.metadata,
             r#"{"contentType":"text/plain","eventBasedHold":true,"metadata":{"a":"b=c"}}"#
         );
         assert_eq!(args.destination.preconditions.if_generation_match, Some(0));
-        let args = NewObject::default().start_args(&url, None).expect("no flags");
+        let args = NewObject::default().to_upload(&url, None).expect("no flags");
         assert!(args.destination.metadata.is_empty());
         let bad = NewObject {
             object_json: Some("[]".into()),
             ..NewObject::default()
         };
-        assert!(bad.start_args(&url, None).is_err());
+        assert!(bad.to_upload(&url, None).is_err());
     }
 }

@@ -38,12 +38,11 @@ impl Chunks {
     /// As the library has it.
     pub(super) fn options(&self, retries: RetryPolicy) -> Result<WriterOptions, Failure> {
         let defaults = WriterOptions::default();
-        let options = WriterOptions {
-            min_chunk: defaults.min_chunk.min(self.chunk),
-            max_chunk: self.chunk,
-            max_held: usize::try_from(self.max_held).unwrap_or(usize::MAX),
-            retries,
-        };
+        let options = defaults
+            .clone()
+            .with_chunks(defaults.min_chunk.min(self.chunk), self.chunk)
+            .with_max_held(usize::try_from(self.max_held).unwrap_or(usize::MAX))
+            .with_retries(retries);
         let least = options.min_chunk + 2 * CHUNK_ALIGNMENT;
         options.check().map_err(|_| {
             let least = units::show_size(least);

@@ -20,14 +20,13 @@ use super::put_many::{ManyArgs, Several};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::Signals;
-use super::stripes::{PartMeter, Stripes, leftovers};
+use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, units};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, FileSource, Left, ReliableUpload, ReliableWriter, Rereadable as _,
-    StripedAborted, StripedUpload, ViaDaemon,
+    Aborted, Checkpoint, DaemonRoute, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
+    StripedUpload, ViaDaemon,
 };
-use gcsd_types::Crc32c;
 
 /// Upload a file, or what comes through a pipe, as one object.
 ///
@@ -196,7 +195,7 @@ fn begin(
 ) -> Result<(Upload, Option<Resume>), Failure> {
     let retries = args.retries.policy();
     let cut = args.stripes.options(size, retries.clone())?;
-    let object = args.new.start_args(url, size)?;
+    let object = args.new.to_upload(url, size)?;
     let resume = match (&args.resume_file, &source) {
         (Some(path), Source::File(file)) => {
             let of = Identity::new(file, url, &object);
@@ -214,11 +213,7 @@ fn begin(
         (Source::File(source), Some(Begun::Whole(token)), _) => {
             let open = ViaDaemon::through(daemons, object);
             // It is read again from its start, for the checksum.
-            let checkpoint = Checkpoint {
-                token,
-                offset: 0,
-                crc32c: Crc32c::default(),
-            };
+            let checkpoint = Checkpoint::from(token);
             let retries = args.retries.resuming();
             Upload::Whole(ReliableUpload::resume(
                 open,
@@ -261,23 +256,23 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let Some(path) = &args.resume_file else {
         return Err(Failure::usage("--abort needs --resume-file"));
     };
-    let object = args.new.start_args(url, None)?;
+    let object = args.new.to_upload(url, None)?;
     let daemons = args.daemon.daemons()?;
     let retries = args.retries.policy();
     let aborted = match resume::begun_before(path, url)? {
-        Begun::Whole(token) => StripedAborted {
-            object: ReliableUpload::discard(ViaDaemon::through(daemons, object), token, retries).await,
-            left: Left::default(),
-        },
+        Begun::Whole(token) => {
+            let open = ViaDaemon::through(daemons, object);
+            ReliableUpload::discard(open, token, retries).await.into()
+        }
         Begun::Striped(checkpoint) => {
             let route = DaemonRoute::new(daemons);
             let discarded = StripedUpload::discard(route, &object, checkpoint, &retries).await;
             discarded.map_err(Failure::usage)?
         }
     };
-    let left = leftovers(url, &aborted.left);
+    let left = describe_leftovers(url, &aborted.leftovers);
     let untold = match &aborted.object {
-        Aborted::Unknown { failure } => failure.as_ref().map(Failure::from),
+        Aborted::Unknown { error } => error.as_ref().map(Failure::from),
         _ => None,
     };
     let end = cleared_up(aborted.object);
@@ -304,7 +299,7 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
             eprintln!("gcsd: {line}");
         }
     }
-    if let Some(line) = leftovers(url, &uploaded.left) {
+    if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
         eprintln!("gcsd: {line}");
     }
     if args.json {

@@ -20,7 +20,7 @@ use super::new_object::NewObject;
 use super::retries::Retries;
 use super::upload::{Telling, Upload, Uploaded};
 use super::{progress, recovered};
-use gcsd_client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
+use gcsd_client::{Daemons, FileSource, ReliableUpload, ReplaySource as _, Report, ViaDaemon};
 
 /// How several files are taken.
 #[derive(Debug, Clone, Args)]
@@ -118,7 +118,7 @@ impl Several<'_> {
             number = number.wrapping_add(1);
             let one = One {
                 path,
-                daemons: daemons.from(number),
+                daemons: daemons.starting_at(number),
                 retries: self.retries.clone(),
                 new: self.new.clone(),
                 cancelled: cancelled.clone(),
@@ -169,7 +169,7 @@ impl One {
         let opened = tokio::task::spawn_blocking(move || FileSource::new(File::open(path)?)).await;
         let opened = opened.map_err(io::Error::other).flatten();
         let source = opened.map_err(|error| Failure::io(self.path.display(), &error))?;
-        let object = self.new.start_args(url, Some(source.size()))?;
+        let object = self.new.to_upload(url, Some(source.size()))?;
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = ReliableUpload::start(open, source, self.retries.policy());
         let telling = Telling {

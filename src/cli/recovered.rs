@@ -6,7 +6,8 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::exit::{Failure, UNREACHABLE};
+use super::client_errors::UNREACHABLE;
+use super::exit::Failure;
 use super::retries::Patience;
 use gcsd_client::Report;
 
@@ -24,7 +25,7 @@ pub(super) async fn tell<T>(
         let Some(failure) = &report.last_failure else {
             continue;
         };
-        let seen = (Some(failure.name), report.committed, report.recovered());
+        let seen = (Some(failure.name()), report.committed, report.recovered());
         if seen.2 == told.2 {
             continue;
         }
@@ -32,7 +33,7 @@ pub(super) async fn tell<T>(
             let line = Failure::from(failure);
             let line = match report.checkpoint {
                 // Perhaps nobody ever listened there.
-                None if failure.name == UNREACHABLE => line.also(patience.outlook()),
+                None if failure.name() == UNREACHABLE => line.also(patience.outlook()),
                 _ => line.advise(patience.outlook()),
             };
             bar.suspend(|| eprintln!("gcsd: {line}"));
@@ -85,12 +86,9 @@ mod tests {
     #[test]
     fn failures_are_counted_by_name() {
         assert_eq!(line(&Report::default()), None);
-        let report = Report {
-            queries: 3,
-            restarts: 1,
-            failures: [("reset", 1), ("unavailable", 3)].into(),
-            ..Report::default()
-        };
+        let mut report = Report::default();
+        (report.queries, report.restarts) = (3, 1);
+        report.failures = [("reset", 1), ("unavailable", 3)].into();
         let text = "recovered 4 times: 3 unavailable, 1 reset; began again from byte 0 once";
         assert_eq!(line(&report).as_deref(), Some(text));
         assert_eq!(

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::client_errors::in_one_line;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::temporary::{PRIVATE, Temporary};
-use super::upload::Why;
+use super::upload_failure::UploadFailure;
 use gcsd_client::{
-    Checkpoint, FileSource, Keep, NewObject, Report, Rereadable as _, StripedCheckpoint, Token, UploadError,
+    Checkpoint, CheckpointStore, FileSource, NewObject, ReplaySource as _, Report, StripedCheckpoint, Token,
+    UploadError,
 };
 use gcsd_wire::Kind;
 
@@ -145,8 +147,8 @@ impl StateFile {
 }
 
 /// The state of an upload in parts.
-impl Keep for StateFile {
-    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+impl CheckpointStore for StateFile {
+    async fn save(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
         let (file, checkpoint) = (self.clone(), checkpoint.clone());
         let written = tokio::task::spawn_blocking(move || file.write(Begun::Striped(checkpoint)));
         written.await.map_err(io::Error::other)?
@@ -212,33 +214,34 @@ impl Resume {
         remove(&self.file.path)
     }
 
-    /// Whether a later run can do more than this one, which failed.
-    pub(super) fn is_of_use(&self, failure: &Failure, why: Option<&Why>) -> bool {
+    /// Whether a later run can get further than this one, which failed.
+    pub(super) fn can_continue(&self, failure: &Failure, why: Option<&UploadFailure>) -> bool {
         match why {
             None => true,
-            // Where an earlier run's upload is lost, whoever started this one decides.
-            Some(Why::Whole(UploadError::TooManyRestarts { .. })) => self.begun.is_some(),
-            Some(Why::Whole(error)) => error.is_resumable() && !failure.made_nothing(),
-            Some(Why::Striped(error)) => error.is_resumable() && !failure.made_nothing(),
+            // The upload of an earlier run is lost: the user decides what to do.
+            Some(UploadFailure::Whole(UploadError::TooManyRestarts { .. })) => self.begun.is_some(),
+            Some(why) => why.is_resumable() && !failure.made_nothing(),
         }
     }
 
     /// The failure, and what to do about it with this file.
-    pub(super) fn explain(&self, failure: Failure, why: Option<&Why>) -> Failure {
+    pub(super) fn explain(&self, failure: Failure, why: Option<&UploadFailure>) -> Failure {
         let place = self.file.path.display();
-        let lost = matches!(why, Some(Why::Whole(_)));
-        match why.and_then(Why::cause) {
-            Some(UploadError::TooManyRestarts { failure, .. }) if lost => {
-                let what = format!("the upload to go on with is lost ({failure})");
-                Failure::new(Exit::Failed, failure.name, what)
-                    .advise(format!("remove {place} to upload from the start"))
-            }
-            Some(UploadError::TakenOver(_)) => failure.advise(format!("{place} is left to them")),
-            Some(UploadError::Refused(refused)) if refused.is(Kind::BadToken) => failure.advise(format!(
+        if let Some(UploadFailure::Whole(UploadError::TooManyRestarts { error, .. })) = why {
+            let name = error.name();
+            let what = format!("the upload to resume is lost: {}", in_one_line(name, error));
+            let advice = format!("remove {place} to upload from the start");
+            return Failure::new(Exit::Failed, name, what).advise(advice);
+        }
+        if let Some(UploadError::TakenOver(_)) = why.and_then(UploadFailure::upload) {
+            return failure.advise(format!("{place} is left to it"));
+        }
+        match why.and_then(UploadFailure::request) {
+            Some(error) if error.is(Kind::BadToken) => failure.advise(format!(
                 "the upload began through a daemon with another token key: name one of those with --connect, or remove \
                  {place} to upload from the start"
             )),
-            _ => failure.advise("run the same command again to go on"),
+            _ => failure.advise("run the same command again to continue"),
         }
     }
 }

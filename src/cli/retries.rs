@@ -22,11 +22,9 @@ pub(super) struct Patience {
 impl Patience {
     /// As the library has it.
     pub(super) fn policy(&self) -> RetryPolicy {
-        RetryPolicy {
-            budget: self.retry_for,
-            abort_budget: self.retry_for.clamp(Duration::from_secs(2), CLEARING),
-            ..RetryPolicy::default()
-        }
+        RetryPolicy::default()
+            .with_budget(self.retry_for)
+            .with_abort_budget(self.retry_for.clamp(Duration::from_secs(2), CLEARING))
     }
 
     /// What a failure leads to, for people.
@@ -49,17 +47,11 @@ pub(super) struct Retries {
 impl Retries {
     /// As the library has it.
     pub(super) fn policy(&self) -> RetryPolicy {
-        RetryPolicy {
-            max_restarts: self.max_restarts,
-            ..self.patience.policy()
-        }
+        self.patience.policy().with_max_restarts(self.max_restarts)
     }
 
     /// The same for an upload that an earlier run began: whether it begins again is for whoever started this one to say.
     pub(super) fn resuming(&self) -> RetryPolicy {
-        RetryPolicy {
-            max_restarts: 0,
-            ..self.policy()
-        }
+        self.policy().with_max_restarts(0)
     }
 }

@@ -14,7 +14,6 @@ use super::stop::Signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReliableRequests;
 use gcsd_types::{ObjectName, ObjectRef};
-use gcsd_wire::delete_object;
 
 /// Delete objects.
 ///
@@ -125,7 +124,7 @@ async fn delete(crew: &mut Crew, requests: &ReliableRequests, of: ObjectRef) -> 
     let place = format!("gs://{}/{}{}", of.bucket, of.object, version.unwrap_or_default());
     let requests = requests.clone();
     let work = async move {
-        let deleted = requests.delete(&delete_object::Args { of }).await;
+        let deleted = requests.delete(&of).await;
         let deleted = deleted.map(|()| json!({ "deleted": true }));
         deleted.map_err(Failure::from).into()
     };

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::devgcs::not_started;
 use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
 use super::secret::read_secret;
@@ -17,7 +18,7 @@ use super::stop::Signals;
 use super::{open_files, units};
 use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
-use devgcs::{self, DevGcs, Storage};
+use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
@@ -255,16 +256,13 @@ fn limits(args: &Args) -> Limits {
     }
 }
 
-async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
-    let storage = dir.map_or(Storage::Memory, Storage::Directory);
-    let config = devgcs::Config {
-        storage,
-        buckets: vec![EMBEDDED_BUCKET.to_owned()],
-        ..devgcs::Config::default()
-    };
-    let server = DevGcs::start(SocketAddr::from(([127, 0, 0, 1], 0)), config)
+async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure> {
+    let server = devgcs::Server::builder()
+        .storage(dir.map_or(Storage::Memory, Storage::Directory))
+        .bucket(EMBEDDED_BUCKET)
+        .start()
         .await
-        .map_err(failed)?;
+        .map_err(not_started)?;
     info!(
         endpoint = server.endpoint(),
         bucket = EMBEDDED_BUCKET,
@@ -276,7 +274,7 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<DevGcs, Failure> {
 /// Where requests go, if that is said, and with what credentials.
 fn destination(
     args: &Args,
-    embedded: Option<&DevGcs>,
+    embedded: Option<&devgcs::Server>,
 ) -> Result<(Option<Endpoint>, CredentialsSource), Failure> {
     let emulator = std::env::var("STORAGE_EMULATOR_HOST");
     let emulator = emulator.ok().filter(|host| !host.is_empty());
@@ -304,7 +302,7 @@ fn destination(
     Ok((endpoint, credentials))
 }
 
-fn make_gcs(args: &Args, embedded: Option<&DevGcs>) -> Result<Gcs, Failure> {
+fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
     let (endpoint, credentials) = destination(args, embedded)?;
     let endpoint = match endpoint {
         Some(endpoint) => endpoint,

@@ -10,8 +10,8 @@ use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::units;
 use gcsd_client::{
-    BodySource, Left, NextPiece, Rereadable, RetryPolicy, SourceChanged, StripedCheckpoint, StripedOptions,
-    Via,
+    BodySource, Leftovers, NextPiece, ReplaySource, RetryPolicy, SourceChanged, StripedCheckpoint,
+    StripedOptions, Via,
 };
 use gcsd_types::CHUNK_ALIGNMENT;
 
@@ -87,32 +87,26 @@ impl Stripes {
         if size <= part_size {
             return Ok(None);
         }
-        Ok(Some(StripedOptions {
-            part_size: Some(part_size),
-            ..self.resuming(retries)
-        }))
+        Ok(Some(self.resuming(retries).with_part_size(part_size)))
     }
 
     /// The same for an upload that was cut by an earlier run.
     pub(super) fn resuming(&self, retries: RetryPolicy) -> StripedOptions {
-        let usual = StripedOptions::default();
-        StripedOptions {
-            connections: self.connections.map_or(usual.connections, usize::from),
-            via: match self.via {
-                How::Compose => Via::Compose,
-                How::Multipart => Via::Multipart,
-            },
-            part_size: None,
-            part_prefix: self.part_prefix.clone(),
-            retries,
-        }
+        let mut options = StripedOptions::default().with_retries(retries);
+        options.connections = self.connections.map_or(options.connections, usize::from);
+        options.via = match self.via {
+            How::Compose => Via::Compose,
+            How::Multipart => Via::Multipart,
+        };
+        options.part_prefix.clone_from(&self.part_prefix);
+        options
     }
 }
 
 /// What could not be cleared up, for people; `None` where all was.
-pub(super) fn leftovers(url: &GsUrl, left: &Left) -> Option<String> {
+pub(super) fn describe_leftovers(url: &GsUrl, leftovers: &Leftovers) -> Option<String> {
     let bucket = &url.bucket;
-    let objects: Vec<String> = left
+    let objects: Vec<String> = leftovers
         .objects
         .iter()
         .map(|name| format!("gs://{bucket}/{name}"))
@@ -125,13 +119,16 @@ pub(super) fn leftovers(url: &GsUrl, left: &Left) -> Option<String> {
             1 + more.len()
         )),
     };
-    let unsure = left.unsure.as_ref().map(|failure| match left.prefix.is_empty() {
-        true => format!("the multipart upload may be left, and is billed until it is aborted: {failure}"),
-        false => format!(
-            "there may be temporary objects left, gs://{bucket}/{}*: {failure}",
-            left.prefix
-        ),
-    });
+    let unsure = leftovers
+        .unsure
+        .as_ref()
+        .map(|failure| match leftovers.prefix.is_empty() {
+            true => format!("the multipart upload may be left, and is billed until it is aborted: {failure}"),
+            false => format!(
+                "there may be temporary objects left, gs://{bucket}/{}*: {failure}",
+                leftovers.prefix
+            ),
+        });
     match (objects, unsure) {
         (Some(objects), Some(unsure)) => Some(format!("{objects}; {unsure}")),
         (objects, unsure) => objects.or(unsure),
@@ -154,7 +151,7 @@ struct Reading {
     done: u64,
 }
 
-impl<R: Rereadable> PartMeter<R> {
+impl<R: ReplaySource> PartMeter<R> {
     /// Over `source`, which is cut as `checkpoint` says, or anew into parts of `part_size`.
     pub(super) fn new(
         source: R,
@@ -179,7 +176,7 @@ impl<R: Rereadable> PartMeter<R> {
     }
 }
 
-impl<R: Rereadable> Rereadable for PartMeter<R> {
+impl<R: ReplaySource> ReplaySource for PartMeter<R> {
     fn size(&self) -> u64 {
         self.source.size()
     }

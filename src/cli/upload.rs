@@ -11,10 +11,11 @@ use super::pipe::Pipe;
 use super::recovered::tell;
 use super::resume::Resume;
 use super::retries::Patience;
-use super::stripes::leftovers;
+use super::stripes::describe_leftovers;
+use super::upload_failure::UploadFailure;
 use gcsd_client::{
-    Aborted, BodySource, Left, NextPiece, ReliableUpload, ReliableWriter, Report, Rereadable, SourceChanged,
-    Striped, StripedAborted, StripedError, StripedUpload, UploadError,
+    Aborted, BodySource, Leftovers, NextPiece, ReliableUpload, ReliableWriter, ReplaySource, Report,
+    SourceChanged, Striped, StripedAborted, StripedUpload,
 };
 use gcsd_types::ObjectInfo;
 use gcsd_wire::Kind;
@@ -26,33 +27,7 @@ pub(super) struct Uploaded {
     /// What it went through.
     pub(super) report: Report,
     /// What could not be cleared up.
-    pub(super) left: Left,
-}
-
-/// Why an upload failed.
-#[derive(Debug)]
-pub(super) enum Why {
-    Whole(UploadError),
-    Striped(StripedError),
-}
-
-impl Why {
-    /// The error of the one upload or request that it is about.
-    pub(super) fn cause(&self) -> Option<&UploadError> {
-        match self {
-            Self::Whole(error) => Some(error),
-            Self::Striped(error) => error.cause(),
-        }
-    }
-}
-
-impl From<&Why> for Failure {
-    fn from(why: &Why) -> Self {
-        match why {
-            Why::Whole(error) => error.into(),
-            Why::Striped(error) => error.into(),
-        }
-    }
+    pub(super) leftovers: Leftovers,
 }
 
 /// An upload under way.
@@ -85,11 +60,11 @@ impl Upload {
         let reports = self.reports();
         let (failure, why) = tokio::select! {
             result = self.finish(telling.bar) => match result {
-                Ok(Striped { object, left }) => {
+                Ok(Striped { object, leftovers, .. }) => {
                     let report = reports.borrow().clone();
                     // Where something is left, the same command again clears it up.
-                    resume.filter(|_| left.is_empty()).map_or(Ok(()), Resume::remove)?;
-                    return Ok(Uploaded { object, report, left });
+                    resume.filter(|_| leftovers.is_empty()).map_or(Ok(()), Resume::remove)?;
+                    return Ok(Uploaded { object, report, leftovers });
                 }
                 Err((failure, why)) => (failure.or_at(telling.url), why),
             },
@@ -106,7 +81,7 @@ impl Upload {
         let started = striped || reports.borrow().checkpoint.is_some();
         if let Some(resume) = &resume
             && started
-            && resume.is_of_use(&failure, why.as_ref())
+            && resume.can_continue(&failure, why.as_ref())
         {
             return Err(resume.explain(failure, why.as_ref()).or_at(telling.url));
         }
@@ -116,7 +91,7 @@ impl Upload {
             false => ("nothing was uploaded".to_owned(), None),
             true => {
                 let aborted = self.abort().await;
-                let left = leftovers(telling.url, &aborted.left);
+                let left = describe_leftovers(telling.url, &aborted.leftovers);
                 (cleared_up(aborted.object), left)
             }
         };
@@ -140,11 +115,11 @@ impl Upload {
         }
     }
 
-    async fn finish(&mut self, bar: &ProgressBar) -> Result<Striped, (Failure, Option<Why>)> {
+    async fn finish(&mut self, bar: &ProgressBar) -> Result<Striped, (Failure, Option<UploadFailure>)> {
         let finished = match self {
             Self::Whole(upload) => upload.wait().await,
             Self::Striped(upload) => {
-                let striped = upload.wait().await.map_err(Why::Striped);
+                let striped = upload.wait().await.map_err(UploadFailure::Striped);
                 return striped.map_err(|why| (Failure::from(&why), Some(why)));
             }
             Self::Piped(writer, pipe) => loop {
@@ -160,23 +135,18 @@ impl Upload {
                 bar.inc(len);
             },
         };
-        match finished.map_err(Why::Whole) {
-            Ok(object) => Ok(Striped {
-                object,
-                left: Left::default(),
-            }),
+        match finished.map_err(UploadFailure::Whole) {
+            Ok(object) => Ok(object.into()),
             Err(why) => Err((Failure::from(&why), Some(why))),
         }
     }
 
     async fn abort(self) -> StripedAborted {
-        let object = match self {
-            Self::Whole(upload) => upload.abort().await,
-            Self::Piped(writer, _) => writer.abort().await,
-            Self::Striped(upload) => return upload.abort().await,
-        };
-        let left = Left::default();
-        StripedAborted { object, left }
+        match self {
+            Self::Whole(upload) => upload.abort().await.into(),
+            Self::Piped(writer, _) => writer.abort().await.into(),
+            Self::Striped(upload) => upload.abort().await,
+        }
     }
 }
 
@@ -198,13 +168,13 @@ pub(super) fn cleared_up(aborted: Aborted) -> String {
         Aborted::AlreadyFinished { generation } => {
             format!("the object was made all the same, as generation {generation}")
         }
-        Aborted::Unknown { failure: None } => {
+        Aborted::Unknown { error: None } => {
             "GCS knows nothing of the upload any more: 'gcsd stat' tells whether there is an object".to_owned()
         }
-        Aborted::Unknown { failure: Some(failure) } if failure.is(Kind::Fenced) => {
+        Aborted::Unknown { error: Some(error) } if error.is(Kind::Fenced) => {
             "whoever has it now may finish it".to_owned()
         }
-        Aborted::Unknown { failure: Some(_) } => {
+        Aborted::Unknown { error: Some(_) } => {
             "the upload could not be cancelled; GCS forgets it within a week, and 'gcsd stat' tells whether there is an object"
                 .to_owned()
         }
@@ -217,7 +187,7 @@ pub(super) struct Metered<R> {
     pub(super) bar: ProgressBar,
 }
 
-impl<R: Rereadable> Rereadable for Metered<R> {
+impl<R: ReplaySource> ReplaySource for Metered<R> {
     fn size(&self) -> u64 {
         self.source.size()
     }

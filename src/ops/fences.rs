@@ -153,8 +153,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::future::{pending, ready};
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
+
+    /// Waits for what must happen. The clock is paused: where nothing can move any more, this fails at once.
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        timeout(Duration::from_secs(1), future)
+            .await
+            .expect("it never happens")
+    }
 
     fn uri(name: &str) -> SessionUri {
         SessionUri::parse(&format!("https://storage.googleapis.com/upload?upload_id={name}")).expect("a URI")
@@ -176,7 +186,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_latest_takes_it_and_the_call_before_is_gone_first() {
         let fences = Fences::default();
         let count = Arc::new(AtomicUsize::new(0));
@@ -195,13 +205,13 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 1);
         let second = fences.take(&uri("a"));
         let call = async { drop(Underway::begin(&count)) };
-        assert_eq!(second.call(call).await, Ok(()));
-        assert_eq!(stuck.await.expect("no panic"), Err(Fenced));
-        assert_eq!(first.call(ready(())).await, Err(Fenced));
+        assert_eq!(soon(second.call(call)).await, Ok(()));
+        assert_eq!(soon(stuck).await.expect("no panic"), Err(Fenced));
+        assert_eq!(soon(first.call(ready(()))).await, Err(Fenced));
         assert!(!second.is_fenced());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_race_has_one_winner() {
         let fences = Fences::default();
         let count = Arc::new(AtomicUsize::new(0));
@@ -221,7 +231,7 @@ mod tests {
             .collect();
         let mut won = 0;
         for call in calls {
-            won += usize::from(call.await.expect("no panic").is_ok());
+            won += usize::from(soon(call).await.expect("no panic").is_ok());
         }
         assert_eq!(won, 1);
         assert_eq!(holds.iter().filter(|hold| !hold.is_fenced()).count(), 1);

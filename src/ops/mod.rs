@@ -39,8 +39,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use fences::Fences;
-/// A request that was not carried out, as the client is told of it.
-pub use gcsd_failure::StatusError as Failure;
+pub use gcsd_failure::Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};

@@ -217,11 +217,12 @@ async fn write(
                 biased;
                 outcome = &mut call => break outcome,
                 () = &mut stop => break Err(prepared.stopped(seat.as_ref(), &tally)),
-                returned = lease.returned(), if lent => {
+                state = lease.settled(), if lent => {
                     lent = false;
+                    let returned = lease.take();
                     // Only a complete body leaves the stream at the border of the next request.
                     match give_back.take() {
-                        Some(give_back) if lease.state() == BodyState::Complete => {
+                        Some(give_back) if state == BodyState::Complete => {
                             // The loop waits for it.
                             let _ = give_back.send((Next::Read, returned.map(Body::into_reader)));
                         }

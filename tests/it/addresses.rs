@@ -84,10 +84,7 @@ async fn a_dead_first_address_of_the_daemon_does_not_matter() {
     let port = daemon.address.port();
     let _hole = black_hole(TwoAddresses::of(port)[0]);
     let address: Address = format!("two.example:{port}").parse().expect("an address");
-    let options = Options {
-        connect_timeout: Duration::from_secs(60),
-        ..Options::default()
-    };
+    let options = Options::default().with_connect_timeout(Duration::from_secs(60));
     let connection = patiently(Connection::open(&TwoAddresses, &address, &options))
         .await
         .expect("connected");
@@ -199,10 +196,7 @@ async fn the_kernel_gives_up_later_than_the_clocks() {
     let notes = Noting::default();
     let daemon = Daemon::start().await;
     let address: Address = daemon.address.to_string().parse().expect("an address");
-    let options = Options {
-        stall: Duration::from_secs(7),
-        ..Options::default()
-    };
+    let options = Options::default().with_stall(Duration::from_secs(7));
     Connection::open(&notes, &address, &options)
         .await
         .expect("connected");

@@ -9,9 +9,11 @@ use crate::support::daemon::{Daemon, Options};
 use crate::support::devgcs;
 
 async fn daemon() -> (Daemon, Connection) {
-    let mut options = Options::default();
-    options.devgcs.buckets = ["photos", "photos-eu", "tapes"].map(str::to_owned).to_vec();
-    let daemon = Daemon::with(options).await;
+    let daemon = Daemon::with(Options {
+        devgcs: ::devgcs::Server::builder().buckets(["photos", "photos-eu", "tapes"]),
+        ..Options::default()
+    })
+    .await;
     let address: Address = daemon.address.to_string().parse().expect("an address");
     let connection = Connection::open(&TcpConnector, &address, &ClientOptions::default())
         .await

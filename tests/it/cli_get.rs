@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use devgcs::{self, CallKind, Inspect};
+use devgcs::{self, CallKind, Snapshot};
 use gcsd_types::Crc32c;
 use serde_json::Value;
 
@@ -14,11 +14,7 @@ use crate::support::devgcs::upload;
 const URL: &str = "gs://bucket/object";
 
 async fn failing(plan: &str) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned()],
-        faults: plan.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(plan);
     Daemon::with(Options {
         devgcs,
         ..Options::default()
@@ -177,7 +173,7 @@ async fn a_killed_get_leaves_the_temporary_file_only() {
             .spawn()
             .expect("the binary runs");
         let calls: u64 = connections.parse().expect("a number");
-        let reading = |inspect: &Inspect| inspect.count(CallKind::ReadObject) == calls;
+        let reading = |inspect: &Snapshot| inspect.count(CallKind::ReadObject) == calls;
         assert!(daemon.devgcs.wait_for(PATIENCE, reading).await);
         while names(dir.path()).len() == 1 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

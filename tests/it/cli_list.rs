@@ -11,11 +11,9 @@ use crate::support::devgcs::upload;
 
 /// A daemon and its objects, each of which has its own name for content.
 async fn with(faults: &str, names: &[&str]) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned(), "other".to_owned()],
-        faults: faults.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder()
+        .buckets([BUCKET, "other"])
+        .faults(faults);
     let options = Options {
         devgcs,
         ..Options::default()
@@ -274,7 +272,6 @@ async fn rm_deletes_what_it_is_told_and_nothing_else() {
         .devgcs
         .object(BUCKET, "b.txt")
         .expect("it is there")
-        .info
         .generation;
     let rm = [
         "rm",

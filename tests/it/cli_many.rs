@@ -11,11 +11,7 @@ use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, pattern};
 use crate::support::devgcs::upload;
 
 async fn failing(faults: &str) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned()],
-        faults: faults.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(faults);
     Daemon::with(Options {
         devgcs,
         ..Options::default()
@@ -269,7 +265,7 @@ async fn an_interrupted_get_leaves_whole_files_only() {
     let child = gcsd(Some(daemon.address), &args)
         .spawn()
         .expect("the binary runs");
-    let reading = |inspect: &devgcs::Inspect| inspect.count(devgcs::CallKind::ReadObject) == 4;
+    let reading = |inspect: &devgcs::Snapshot| inspect.count(devgcs::CallKind::ReadObject) == 4;
     assert!(daemon.devgcs.wait_for(PATIENCE, reading).await);
     while !dir.path().join("small").exists() || fs::read_dir(dir.path()).expect("a directory").count() < 4 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -429,7 +425,7 @@ async fn an_interrupted_put_of_many_leaves_no_sessions() {
     let child = gcsd(Some(daemon.address), &args)
         .spawn()
         .expect("the binary runs");
-    let writing = |inspect: &devgcs::Inspect| inspect.count(devgcs::CallKind::WriteUpload) == 3;
+    let writing = |inspect: &devgcs::Snapshot| inspect.count(devgcs::CallKind::WriteUpload) == 3;
     assert!(daemon.devgcs.wait_for(PATIENCE, writing).await);
     signal(&child, "-INT");
     wait(child).await.failed(130, "interrupted: ");

@@ -206,7 +206,7 @@ async fn an_interrupted_put_leaves_neither_object_nor_session() {
     let child = gcsd(Some(daemon.address), &args)
         .spawn()
         .expect("the binary runs");
-    let writing = |inspect: &devgcs::Inspect| inspect.session("big").is_some_and(|s| s.writing > 0);
+    let writing = |inspect: &devgcs::Snapshot| inspect.session("big").is_some_and(|s| s.writing > 0);
     assert!(daemon.devgcs.wait_for(PATIENCE, writing).await);
     signal(&child, "-INT");
     let ended = wait(child).await;
@@ -233,7 +233,7 @@ async fn an_interrupted_get_leaves_no_file() {
     let mut command = gcsd(Some(daemon.address), &["get", &url, "-"]);
     let mut child = command.spawn().expect("the binary runs");
     let stdout = child.stdout.take();
-    let reading = |inspect: &devgcs::Inspect| inspect.count(devgcs::CallKind::ReadObject) == 1;
+    let reading = |inspect: &devgcs::Snapshot| inspect.count(devgcs::CallKind::ReadObject) == 1;
     assert!(daemon.devgcs.wait_for(PATIENCE, reading).await);
     signal(&child, "-TERM");
     wait(child).await.failed(130, "interrupted: ");

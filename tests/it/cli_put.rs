@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Child;
 
-use devgcs::{self, CallKind, Inspect};
+use devgcs::{self, CallKind, Snapshot};
 use gcsd_types::Crc32c;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,11 +18,7 @@ const URL: &str = "gs://bucket/object";
 
 /// A daemon whose GCS fails by `plan`.
 async fn failing(plan: &str) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned()],
-        faults: plan.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(plan);
     Daemon::with(Options {
         devgcs,
         ..Options::default()
@@ -42,7 +38,7 @@ fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
 async fn held_up(daemon: &Daemon, args: &[&str]) -> Child {
     daemon.devgcs.pause_bodies(true);
     let child = gcsd(Some(daemon.address), args).spawn().expect("the binary runs");
-    let writing = |inspect: &Inspect| inspect.session("object").is_some_and(|s| s.writing > 0);
+    let writing = |inspect: &Snapshot| inspect.session("object").is_some_and(|s| s.writing > 0);
     assert!(daemon.devgcs.wait_for(PATIENCE, writing).await);
     child
 }
@@ -155,7 +151,7 @@ async fn another_daemon_goes_on_where_one_stops() {
     let args = ["put", path.to_str().expect("UTF-8"), URL, "--connect", &both];
     let child = held_up(&first, &args).await;
     first.stop();
-    let elsewhere = |inspect: &Inspect| inspect.count(CallKind::QueryUpload) > 0;
+    let elsewhere = |inspect: &Snapshot| inspect.count(CallKind::QueryUpload) > 0;
     assert!(first.devgcs.wait_for(PATIENCE, elsewhere).await);
     first.devgcs.pause_bodies(false);
     let put = wait(child).await;

@@ -1,12 +1,11 @@
 //! `gcsd put --resume-file`, with processes that are killed: the client, the daemon, and both.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Child;
 
-use devgcs::{self, CallKind, DevGcs, Inspect};
+use devgcs::{self, CallKind, Server, Snapshot};
 use gcsd_types::Crc32c;
 use tempfile::TempDir;
 
@@ -24,7 +23,7 @@ const STALL: &str = "stall-always-after-8192K on write call 0";
 
 /// A GCS in this process, a daemon in its own, and a file.
 struct Scene {
-    devgcs: DevGcs,
+    devgcs: Server,
     daemon: Process,
     dir: TempDir,
     whole: Vec<u8>,
@@ -32,13 +31,8 @@ struct Scene {
 
 impl Scene {
     async fn new(size: usize, faults: &str) -> Self {
-        let config = devgcs::Config {
-            buckets: vec![BUCKET.to_owned()],
-            faults: faults.parse().expect("a plan"),
-            ..devgcs::Config::default()
-        };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let devgcs = DevGcs::start(any, config).await.expect("devgcs starts");
+        let devgcs = Server::builder().bucket(BUCKET).faults(faults);
+        let devgcs = devgcs.start().await.expect("devgcs starts");
         let dir = tempfile::tempdir().expect("a directory");
         let whole = bytes(size).to_vec();
         fs::write(dir.path().join("source"), &whole).expect("a file");
@@ -80,7 +74,7 @@ impl Scene {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let child = gcsd(Some(self.daemon.address()), &args).spawn();
         let child = child.expect("the binary runs");
-        let stalled = |inspect: &Inspect| inspect.session("object").is_some_and(|s| s.received >= 8 << 20);
+        let stalled = |inspect: &Snapshot| inspect.session("object").is_some_and(|s| s.received >= 8 << 20);
         assert!(self.devgcs.wait_for(PATIENCE, stalled).await);
         let state = self.state();
         let written = self.devgcs.wait_for(PATIENCE, |_| state.exists()).await;
@@ -101,14 +95,14 @@ impl Scene {
     fn done(&self, put: &Ended) {
         assert_eq!(put.code, Some(0), "{}", put.err);
         let object = self.devgcs.object(BUCKET, "object").expect("the object");
-        assert_eq!(object.info.size, self.whole.len() as u64);
-        assert_eq!(object.info.crc32c, Some(Crc32c::of(&self.whole)));
+        assert_eq!(object.size, self.whole.len() as u64);
+        assert_eq!(object.crc32c, Crc32c::of(&self.whole).0);
         assert!(!self.state().exists(), "the state is gone");
         assert_eq!(self.devgcs.inspect().count(CallKind::StartUpload), 1);
     }
 }
 
-fn serve(listen: &str, dir: &TempDir, devgcs: &DevGcs) -> Process {
+fn serve(listen: &str, dir: &TempDir, devgcs: &Server) -> Process {
     let key = dir.path().join("key");
     let key = key.to_str().expect("UTF-8");
     let endpoint = devgcs.endpoint();
@@ -170,13 +164,10 @@ async fn of_two_runs_at_once_the_later_one_has_the_upload() {
     let put = scene.put(&[]).await;
     scene.done(&put);
     assert_eq!(put.err, AGAIN);
-    let generation = |scene: &Scene| scene.devgcs.object(BUCKET, "object").map(|o| o.info.generation);
+    let generation = |scene: &Scene| scene.devgcs.object(BUCKET, "object").map(|o| o.generation);
     let made = generation(&scene);
     let zombie = wait(zombie).await;
-    zombie.failed(
-        1,
-        "fenced: somebody else has taken the upload over and goes on with it",
-    );
+    zombie.failed(1, "fenced: another client has taken the upload over");
     assert_eq!(generation(&scene), made);
     scene.done(&put);
 }
@@ -189,7 +180,7 @@ async fn an_interrupted_upload_is_left_for_later() {
     let ended = wait(child).await;
     ended.failed(130, "interrupted: ");
     assert!(
-        ended.err.contains("; run the same command again to go on"),
+        ended.err.contains("; run the same command again to continue"),
         "{}",
         ended.err
     );
@@ -207,7 +198,7 @@ async fn an_object_that_the_run_before_finished_is_found() {
     scene.done(&put);
     assert_eq!(scene.devgcs.inspect().count(CallKind::WriteUpload), writes);
     let resource: serde_json::Value = serde_json::from_str(put.text()).expect("JSON");
-    assert_eq!(resource["generation"], object.info.generation.to_string());
+    assert_eq!(resource["generation"], object.generation.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +217,7 @@ async fn what_is_not_the_same_upload_is_refused() {
     let cut = scene.put(&["--retry-for", "0"]).await;
     cut.failed(5, "unavailable: gave up after 1 failure");
     assert!(
-        cut.err.contains("; run the same command again to go on"),
+        cut.err.contains("; run the same command again to continue"),
         "{}",
         cut.err
     );
@@ -260,7 +251,7 @@ async fn what_is_not_the_same_upload_is_refused() {
 
     // GCS has forgotten the upload.
     let gone = scene.put(&["--quiet"]).await;
-    gone.failed(1, "session_lost: the upload to go on with is lost");
+    gone.failed(1, "session_lost: the upload to resume is lost");
     assert!(gone.err.contains("to upload from the start"), "{}", gone.err);
     assert_eq!(
         fs::read(scene.state()).expect("the state"),

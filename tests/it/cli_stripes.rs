@@ -1,10 +1,9 @@
 //! `gcsd put --connections`: as a user has it, and with processes that are killed.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::process::Child;
 
-use devgcs::{self, CallKind, DevGcs};
+use devgcs::{self, CallKind, Server};
 use gcsd_types::Crc32c;
 use tempfile::TempDir;
 
@@ -20,7 +19,7 @@ const SIZE: usize = 23 << 20;
 
 /// A GCS in this process, daemons in theirs, and a file that is cut into five parts.
 struct Scene {
-    devgcs: DevGcs,
+    devgcs: Server,
     daemons: Vec<Process>,
     dir: TempDir,
     whole: Vec<u8>,
@@ -28,13 +27,8 @@ struct Scene {
 
 impl Scene {
     async fn new(daemons: usize, faults: &str) -> Self {
-        let config = devgcs::Config {
-            buckets: vec![BUCKET.to_owned()],
-            faults: faults.parse().expect("a plan"),
-            ..devgcs::Config::default()
-        };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let devgcs = DevGcs::start(any, config).await.expect("devgcs starts");
+        let devgcs = Server::builder().bucket(BUCKET).faults(faults);
+        let devgcs = devgcs.start().await.expect("devgcs starts");
         let dir = tempfile::tempdir().expect("a directory");
         let whole = bytes(SIZE).to_vec();
         fs::write(dir.path().join("source"), &whole).expect("a file");
@@ -100,8 +94,8 @@ impl Scene {
     async fn done(&self, put: &Ended) {
         assert_eq!(put.code, Some(0), "{}", put.err);
         let object = self.devgcs.object(BUCKET, "a/object").expect("the object");
-        assert_eq!(object.info.size, self.whole.len() as u64);
-        assert_eq!(object.info.crc32c, Some(Crc32c::of(&self.whole)));
+        assert_eq!(object.size, self.whole.len() as u64);
+        assert_eq!(object.crc32c, Crc32c::of(&self.whole).0);
         assert_eq!(object.resource["componentCount"], 5);
         self.left(&["a/object"]).await;
     }
@@ -243,7 +237,7 @@ async fn by_way_of_a_multipart_upload_there_are_no_temporary_objects() {
     assert!(put.err.starts_with(AGAIN), "{}", put.err);
     assert_eq!(put.code, Some(0), "{}", put.err);
     let object = scene.devgcs.object(BUCKET, "a/object").expect("the object");
-    assert_eq!(object.info.crc32c, Some(Crc32c::of(&scene.whole)));
+    assert_eq!(object.crc32c, Crc32c::of(&scene.whole).0);
     scene.left(&["a/object"]).await;
     let inspect = scene.devgcs.inspect();
     assert!(inspect.count(CallKind::UploadPart) < 10, "finished parts stay");

@@ -89,10 +89,7 @@ async fn giving_up_inside_a_body_ends_the_connection() {
 
 #[tokio::test]
 async fn giving_up_before_or_after_sending_harms_nobody() {
-    let options = Options {
-        max_in_flight: 1,
-        ..Options::default()
-    };
+    let options = Options::default().with_max_in_flight(1);
     let (connection, mut daemon) = pair(&options).await;
     let soon = Duration::from_millis(50);
     // This one is sent, and nobody waits for its reply.
@@ -158,10 +155,7 @@ async fn everybody_learns_that_the_daemon_is_gone() {
 
 #[tokio::test]
 async fn a_daemon_that_stays_silent_is_given_up() {
-    let options = Options {
-        stall: Duration::from_millis(50),
-        ..Options::default()
-    };
+    let options = Options::default().with_stall(Duration::from_millis(50));
     let (connection, _daemon) = pair(&options).await;
     let (reason, sent) = lost(connection.ping(Bytes::new()).await);
     assert!(matches!(reason, Reason::Stalled(_)), "{reason}");
@@ -177,10 +171,7 @@ async fn a_daemon_that_stays_silent_is_given_up() {
 
 #[tokio::test]
 async fn a_slow_source_and_an_idle_connection_are_no_stall() {
-    let options = Options {
-        stall: Duration::from_millis(50),
-        ..Options::default()
-    };
+    let options = Options::default().with_stall(Duration::from_millis(50));
     let (connection, mut daemon) = pair(&options).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     let (mut pipe, reader) = tokio::io::duplex(64);

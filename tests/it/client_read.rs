@@ -191,11 +191,8 @@ async fn frames_out_of_place_end_the_connection() {
 
 #[tokio::test]
 async fn a_slow_reader_stalls_the_daemon() {
-    let options = Options {
-        // Its slowness is not the daemon's stall.
-        stall: Duration::from_millis(100),
-        ..Options::default()
-    };
+    // Its slowness is not the daemon's stall.
+    let options = Options::default().with_stall(Duration::from_millis(100));
     let (connection, mut daemon) = pair(&options).await;
     let total = 64_u64 << 20;
     let (mut reader, sequence) = begin(&connection, &mut daemon, Some(total)).await;

@@ -135,10 +135,7 @@ async fn a_body_leaves_from_where_it_lies() {
 
 #[tokio::test]
 async fn no_more_requests_in_flight_than_agreed() {
-    let options = Options {
-        max_in_flight: 2,
-        ..Options::default()
-    };
+    let options = Options::default().with_max_in_flight(2);
     let (connection, mut daemon) = pair(&options).await;
     let calls = async {
         let ping = || connection.ping(Bytes::new());
@@ -176,10 +173,7 @@ async fn a_connection_begins_with_the_secret() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let address = format!("127.0.0.1:{port}").parse().expect("an address");
-    let options = Options {
-        secret: Some(Bytes::from_static(b"open sesame")),
-        ..Options::default()
-    };
+    let options = Options::default().with_secret("open sesame");
     let script = async {
         let mut daemon = Daemon::accept(&listener).await;
         let (head, request) = daemon.request().await;

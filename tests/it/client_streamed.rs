@@ -148,7 +148,7 @@ async fn a_daemon_makes_the_object_of_it_and_nothing_of_what_is_taken_back() {
     let connection = Connection::over(Box::new(stream) as BoxStream, &Options::default());
     let upload = connection.new_upload();
     connection
-        .start_upload(upload, &new_object("streamed"))
+        .start_upload(upload, &new_object("streamed").into())
         .await
         .expect("started");
     let body = pattern(5_000_000);

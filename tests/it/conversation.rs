@@ -83,9 +83,11 @@ async fn expect(client: &mut Client, name: &str, first: Frame) {
 
 #[tokio::test]
 async fn the_conversation_of_the_specification_is_what_happens() {
-    let mut options = Options::default();
-    options.devgcs.buckets = vec!["photos".to_owned()];
-    let daemon = Daemon::with(options).await;
+    let daemon = Daemon::with(Options {
+        devgcs: devgcs::Server::builder().bucket("photos"),
+        ..Options::default()
+    })
+    .await;
     let mut client = daemon.connect().await;
     let pipelined = ["ping", "start_upload", "write_at", "finish_upload_ended"];
     let requests = pipelined.map(|name| vectors::read(&format!("{name}.request")));

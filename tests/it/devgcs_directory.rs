@@ -1,23 +1,21 @@
 //! devgcs in a directory: what outlives the process, however it ends.
 
+use std::error::Error as _;
 use std::path::Path;
 
-use devgcs::{Config, DevGcs, StartError, Storage};
+use devgcs::{Builder, Server, StartError, Storage};
 use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server_with, stored, upload};
 use crate::support::http::{Client, PATIENCE, request};
 use crate::support::process::Process;
 
-fn config(folder: &Path) -> Config {
-    Config {
-        storage: Storage::Directory(folder.to_owned()),
-        ..Config::default()
-    }
+fn in_directory(folder: &Path) -> Builder {
+    Server::builder().storage(Storage::Directory(folder.to_owned()))
 }
 
 /// The same session at a server that was started anew.
-fn again(session: &Session, server: &DevGcs) -> Session {
+fn again(session: &Session, server: &Server) -> Session {
     Session {
         address: server.address(),
         target: session.target.clone(),
@@ -32,7 +30,7 @@ fn blobs(folder: &Path) -> usize {
 async fn sessions_and_objects_come_back() {
     let folder = tempfile::tempdir().expect("a directory");
     let all = bytes(3 * Q + 7);
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     let done = Session::start(&server, "done").await;
     let resource = done.put(None, &all).await.json();
     let cancelled = Session::start(&server, "cancelled").await;
@@ -48,11 +46,11 @@ async fn sessions_and_objects_come_back() {
     ];
     client.head("PUT", &open.target, &headers).await;
     client.send(&all[..Q + 100]).await;
-    let persisted = |now: &devgcs::Inspect| now.session("open").is_some_and(|s| s.persisted == Q as u64);
+    let persisted = |now: &devgcs::Snapshot| now.session("open").is_some_and(|s| s.persisted == Q as u64);
     assert!(server.wait_for(PATIENCE, persisted).await);
     server.shutdown().await;
 
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     assert_eq!(stored(&server, "done").await, all);
     let (done, open) = (again(&done, &server), again(&open, &server));
     assert_eq!(done.query().await.json()["generation"], resource["generation"]);
@@ -70,7 +68,7 @@ async fn sessions_and_objects_come_back() {
 #[tokio::test]
 async fn what_was_changed_stays_changed() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     call(
         &server,
         "POST",
@@ -91,7 +89,7 @@ async fn what_was_changed_stays_changed() {
     let parts = r#"{"sourceObjects": [{"name": "a"}, {"name": "d"}]}"#;
     call(&server, "POST", "/b/bucket/o/joined/compose", parts).await;
     call(&server, "DELETE", "/b/removed", "").await;
-    let list = async |server: &DevGcs, bucket: &str| {
+    let list = async |server: &Server, bucket: &str| {
         let target = format!(
             "/b/{bucket}/o?versions=true&fields=items(name,generation,metageneration,crc32c,updated,contentType)"
         );
@@ -100,7 +98,7 @@ async fn what_was_changed_stays_changed() {
     let before = [list(&server, "bucket").await, list(&server, "versioned").await];
     server.shutdown().await;
 
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     assert_eq!(
         [list(&server, "bucket").await, list(&server, "versioned").await],
         before
@@ -127,7 +125,7 @@ async fn what_was_changed_stays_changed() {
 #[tokio::test]
 async fn multipart_uploads_come_back() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     let start = request(server.address(), "POST", "/bucket/x?uploads", &[], b"")
         .await
         .text();
@@ -142,7 +140,7 @@ async fn multipart_uploads_come_back() {
     let tag = tag.header("etag").expect("a tag").to_owned();
     server.shutdown().await;
 
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     let target = format!("/bucket/x?partNumber=2&uploadId={id}");
     let last = request(server.address(), "PUT", &target, &[], b"last").await;
     let last = last.header("etag").expect("a tag");
@@ -159,11 +157,11 @@ async fn multipart_uploads_come_back() {
 #[tokio::test]
 async fn what_a_crash_left_half_made_is_removed() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     upload(&server, "a", b"x").await;
     server.shutdown().await;
     std::fs::write(folder.path().join("blobs/00ff"), b"nobody's").expect("written");
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     assert_eq!(blobs(folder.path()), 1);
     assert_eq!(stored(&server, "a").await, b"x");
 }
@@ -171,24 +169,27 @@ async fn what_a_crash_left_half_made_is_removed() {
 #[tokio::test]
 async fn a_directory_serves_one_server_at_a_time() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(config(folder.path())).await;
-    let second = DevGcs::start(([127, 0, 0, 1], 0).into(), config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
+    let second = in_directory(folder.path()).start().await;
     let error = second.expect_err("it is in use");
-    assert!(matches!(error, StartError::Storage(_)));
-    assert!(error.to_string().contains("in use"), "{error}");
+    let StartError::Storage(source) = error else {
+        panic!("{error}")
+    };
+    assert!(source.to_string().contains("in use"), "{source}");
     server.shutdown().await;
-    server_with(config(folder.path())).await;
+    server_with(in_directory(folder.path())).await;
 }
 
 #[tokio::test]
 async fn a_damaged_record_is_named() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(config(folder.path())).await;
+    let server = server_with(in_directory(folder.path())).await;
     server.shutdown().await;
     let record = folder.path().join("buckets/bucket/bucket.json");
     std::fs::write(&record, b"{").expect("written");
-    let error = DevGcs::start(([127, 0, 0, 1], 0).into(), config(folder.path())).await;
-    assert!(error.expect_err("damaged").to_string().contains("bucket.json"));
+    let error = in_directory(folder.path()).start().await;
+    let source = error.expect_err("damaged").source().expect("why").to_string();
+    assert!(source.contains("bucket.json"), "{source}");
 }
 
 /// Kills the process at a different moment each time, and looks at what the next one finds.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use devgcs::{Config, DevGcs, SessionPhase};
+use devgcs::{Server, SessionPhase};
 use tokio::time::timeout;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, stored, upload};
@@ -11,12 +11,8 @@ use crate::support::http::{Answer, Client, PATIENCE, request, try_request};
 
 const KEY: &str = "x-goog-emulator-instructions";
 
-async fn under(plan: &str) -> DevGcs {
-    server_with(Config {
-        faults: plan.parse().expect("a plan"),
-        ..Config::default()
-    })
-    .await
+async fn under(plan: &str) -> Server {
+    server_with(Server::builder().faults(plan)).await
 }
 
 /// A write of the whole of `body` from `first` on, as the last of `total`, under an instruction.

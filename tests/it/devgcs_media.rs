@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use devgcs::{Config, DevGcs, Storage};
+use devgcs::{Server, Storage};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gcsd_types::Crc32c;
@@ -10,7 +10,7 @@ use gcsd_types::Crc32c;
 use crate::support::devgcs::{Q, Session, bytes, server, server_with, upload};
 use crate::support::http::{Answer, Client, request};
 
-async fn read(server: &DevGcs, name: &str, headers: &[(&str, &str)]) -> Answer {
+async fn read(server: &Server, name: &str, headers: &[(&str, &str)]) -> Answer {
     let target = format!("/storage/v1/b/bucket/o/{name}?alt=media");
     request(server.address(), "GET", &target, headers, b"").await
 }
@@ -21,11 +21,7 @@ async fn ranges_are_read() {
         Storage::Memory,
         Storage::Directory(tempfile::tempdir().expect("a directory").keep()),
     ] {
-        let server = server_with(Config {
-            storage: storage.clone(),
-            ..Config::default()
-        })
-        .await;
+        let server = server_with(Server::builder().storage(storage.clone())).await;
         let all = bytes(3 * Q + 17);
         upload(&server, "a", &all).await;
         assert_eq!(read(&server, "a", &[]).await.body, all);
@@ -161,12 +157,7 @@ async fn gzip_is_inflated_for_who_does_not_take_it() {
 
 #[tokio::test]
 async fn discarded_bytes_leave_size_and_checksums() {
-    let server = server_with(Config {
-        storage: Storage::Discard,
-        md5: false,
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().storage(Storage::Discard).md5(false)).await;
     let all = bytes(2 * Q + 1);
     let resource = upload(&server, "a", &all).await.json();
     assert_eq!(resource["crc32c"], Crc32c::of(&all).to_base64());

@@ -1,13 +1,13 @@
 //! The JSON API of devgcs around its sessions, over sockets.
 
-use devgcs::{Config, DevGcs};
+use devgcs::Server;
 use gcsd_types::Crc32c;
 use serde_json::{Value, json};
 
 use crate::support::devgcs::{bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, request};
 
-async fn get(server: &DevGcs, name: &str) -> Value {
+async fn get(server: &Server, name: &str) -> Value {
     let answer = call(server, "GET", &format!("/b/bucket/o/{name}"), "").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
@@ -25,7 +25,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// Names on a page, and its token.
-async fn names(server: &DevGcs, query: &str) -> (Vec<String>, Vec<String>, Option<String>) {
+async fn names(server: &Server, query: &str) -> (Vec<String>, Vec<String>, Option<String>) {
     let page = call(server, "GET", &format!("/b/bucket/o?{query}"), "").await;
     assert_eq!(page.status, 200, "{}", page.text());
     let page = page.json();
@@ -312,11 +312,8 @@ async fn a_multipart_upload_carries_metadata_bytes_and_late_checksums() {
 #[tokio::test]
 async fn an_upload_in_one_request_that_breaks_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
-    let server = server_with(Config {
-        storage: devgcs::Storage::Directory(folder.path().to_owned()),
-        ..Config::default()
-    })
-    .await;
+    let storage = devgcs::Storage::Directory(folder.path().to_owned());
+    let server = server_with(Server::builder().storage(storage)).await;
     let mut client = crate::support::http::Client::connect(server.address()).await;
     let target = "/upload/storage/v1/b/bucket/o?uploadType=media&name=broken";
     client
@@ -945,11 +942,7 @@ async fn calls_come_in_batches() {
 
 #[tokio::test]
 async fn a_bucket_can_be_made_by_the_first_upload() {
-    let server = server_with(Config {
-        auto_create_buckets: true,
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().create_missing_buckets(true)).await;
     let target = "/upload/storage/v1/b/fresh/o?uploadType=media&name=a";
     assert_eq!(
         request(server.address(), "POST", target, &[], b"x").await.status,

@@ -1,6 +1,6 @@
 //! The resumable session of devgcs, over sockets.
 
-use devgcs::{CallKind, Config, SessionPhase};
+use devgcs::{CallKind, Server, SessionPhase};
 use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, server, server_with, stored, upload};
@@ -33,7 +33,7 @@ async fn an_upload_in_parts_becomes_an_object() {
     let repeat = session.put(Some("bytes 262144-524386/524387"), &all[Q..]).await;
     assert_eq!(repeat.json(), resource);
     assert_eq!(
-        server.object("bucket", "a/b#c").expect("there").info.size,
+        server.object("bucket", "a/b#c").expect("there").size,
         all.len() as u64
     );
 }
@@ -526,11 +526,7 @@ async fn a_wrong_checksum_leaves_no_object() {
 
 #[tokio::test]
 async fn a_session_that_is_unknown_or_too_old_is_404() {
-    let server = server_with(Config {
-        session_lifetime: std::time::Duration::ZERO,
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().session_lifetime(std::time::Duration::ZERO)).await;
     let expired = Session::start(&server, "old").await;
     assert_eq!(expired.query().await.status, 404);
     let unknown = Session {
@@ -653,7 +649,7 @@ async fn dozens_of_stalled_puts_block_nobody() {
         stalled.push((session, client));
     }
     let all =
-        |now: &devgcs::Inspect| now.sessions.iter().filter(|session| session.writing == 1).count() == 50;
+        |now: &devgcs::Snapshot| now.sessions.iter().filter(|session| session.writing == 1).count() == 50;
     assert!(server.wait_for(PATIENCE, all).await);
     upload(&server, "free", b"x").await;
     assert_eq!(stored(&server, "free").await, b"x");
@@ -784,11 +780,7 @@ async fn hundreds_of_uploads_go_on_at_once() {
 
 #[tokio::test]
 async fn a_body_that_stands_still_is_408() {
-    let server = server_with(Config {
-        body_idle: std::time::Duration::from_millis(50),
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().body_idle_timeout(std::time::Duration::from_millis(50))).await;
     let session = Session::start(&server, "still").await;
     let mut client = Client::connect(server.address()).await;
     client

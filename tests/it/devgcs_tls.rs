@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devgcs::{Config, DevGcs, StartError, Tls};
+use devgcs::{Server, StartError, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::devgcs::server_with;
 
-async fn get(server: &DevGcs, name: &str, ca: &std::path::Path) -> std::io::Result<String> {
+async fn get(server: &Server, name: &str, ca: &std::path::Path) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(ca).expect("a certificate");
     roots.add(certificate).expect("an authority");
@@ -39,15 +39,13 @@ async fn get(server: &DevGcs, name: &str, ca: &std::path::Path) -> std::io::Resu
 async fn a_generated_certificate_is_trusted_by_its_authority() {
     let folder = tempfile::tempdir().expect("a directory");
     let start = async || {
-        server_with(Config {
-            tls: Some(Tls::Generated(folder.path().join("made"))),
-            ..Config::default()
-        })
-        .await
+        let tls = Tls::generated_in(folder.path().join("made"));
+        server_with(Server::builder().tls(tls)).await
     };
     let server = start().await;
     assert!(server.endpoint().starts_with("https://127.0.0.1:"));
     let ca = server.ca_file().expect("it was made").to_owned();
+    assert_eq!(std::fs::read_to_string(&ca).ok().as_deref(), server.ca_pem());
     for name in ["localhost", "127.0.0.1"] {
         let answer = get(&server, name, &ca).await.expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -68,16 +66,10 @@ async fn a_generated_certificate_is_trusted_by_its_authority() {
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_read_is_no_start() {
-    let config = Config {
-        tls: Some(Tls::Files {
-            certificates: "/nowhere/cert.pem".into(),
-            key: "/nowhere/key.pem".into(),
-        }),
-        ..Config::default()
+    let tls = Tls::from_files("/nowhere/cert.pem", "/nowhere/key.pem");
+    let error = Server::builder().tls(tls).start().await.expect_err("no file");
+    let StartError::Tls(source) = error else {
+        panic!("{error}")
     };
-    let error = DevGcs::start(([127, 0, 0, 1], 0).into(), config)
-        .await
-        .expect_err("no file");
-    assert!(matches!(error, StartError::Tls(_)));
-    assert!(error.to_string().contains("/nowhere/cert.pem"), "{error}");
+    assert!(source.to_string().contains("/nowhere/cert.pem"), "{source}");
 }

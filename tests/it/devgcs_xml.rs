@@ -1,12 +1,12 @@
 //! The XML API of devgcs, over sockets.
 
-use devgcs::{DevGcs, Storage};
+use devgcs::{Server, Storage};
 use gcsd_types::Crc32c;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, request};
 
-async fn send(server: &DevGcs, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+async fn send(server: &Server, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     request(server.address(), method, target, headers, body).await
 }
 
@@ -269,11 +269,7 @@ async fn a_session_of_the_xml_api_is_a_session() {
 async fn a_multipart_upload_joins_its_parts() {
     let folder = tempfile::tempdir().expect("a directory");
     for storage in [Storage::Memory, Storage::Directory(folder.path().to_owned())] {
-        let server = server_with(devgcs::Config {
-            storage,
-            ..devgcs::Config::default()
-        })
-        .await;
+        let server = server_with(Server::builder().storage(storage)).await;
         let headers = [("Content-Type", "a/b"), ("x-goog-meta-k", "v")];
         let start = send(&server, "POST", "/bucket/big/x?uploads", &headers, b"").await;
         assert_eq!(start.status, 200, "{}", start.text());
@@ -338,10 +334,7 @@ async fn a_multipart_upload_joins_its_parts() {
         assert_eq!(done.status, 200, "{}", done.text());
         assert_eq!(element(&done, "Key"), "big/x");
         let object = server.object("bucket", "big/x").expect("there");
-        assert_eq!(
-            (object.info.crc32c, object.info.md5),
-            (Some(Crc32c::of(&all)), None)
-        );
+        assert_eq!((object.crc32c, object.md5), (Crc32c::of(&all).0, None));
         assert_eq!(
             (&object.resource["contentType"], &object.resource["metadata"]["k"]),
             (&"a/b".into(), &"v".into())
@@ -401,4 +394,38 @@ async fn a_multipart_upload_has_rules() {
     assert_eq!(send(&server, "DELETE", &target, &[], b"").await.status, 204);
     assert_eq!(send(&server, "GET", &target, &[], b"").await.status, 404);
     assert!(server.object("bucket", "x").is_none());
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_well_formed_is_refused() {
+    let server = server().await;
+    let start = send(&server, "POST", "/bucket/x?uploads", &[], b"").await;
+    let complete = format!("/bucket/x?uploadId={}", element(&start, "UploadId"));
+    let bomb = "<!DOCTYPE A [<!ENTITY a \"1\"><!ENTITY b \"&a;&a;\">]><A><PartNumber>&b;</PartNumber></A>";
+    let deep = "<A>".repeat(100_000);
+    let bad = [
+        b"<A>",
+        &b"<A></B>"[..],
+        b"\xff",
+        b"<A>&b;</A>",
+        b"PartNumber",
+        bomb.as_bytes(),
+        deep.as_bytes(),
+    ];
+    for (at, body) in bad.into_iter().enumerate() {
+        for (method, target) in [("POST", complete.as_str()), ("PUT", "/new-bucket")] {
+            let answer = send(&server, method, target, &[], body).await;
+            assert_eq!(answer.status, 400, "{method} {at}: {}", answer.text());
+            assert_eq!(element(&answer, "Code"), "InvalidArgument");
+            assert!(
+                element(&answer, "Details").contains("not well-formed"),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+    let long = vec![b' '; (4 << 20) + 1];
+    assert_eq!(send(&server, "POST", &complete, &[], &long).await.status, 413);
+    assert!(server.object("bucket", "x").is_none());
+    assert_eq!(call(&server, "GET", "/b/new-bucket", "").await.status, 404);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use devgcs::{Config, DevGcs};
+use devgcs::Server;
 use gcsd_client::{ReliableUpload, UploadError};
 use gcsd_types::Crc32c;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -21,7 +21,7 @@ use crate::support::uploads::{new_object, retries, tcp, via_daemon};
 const MIB: usize = 1 << 20;
 
 /// What holds of an upload at the server, in time.
-async fn persisted(server: &DevGcs, name: &str, bytes: usize) {
+async fn persisted(server: &Server, name: &str, bytes: usize) {
     let there = server.wait_for(PATIENCE, |state| {
         state.session(name).is_some_and(|s| s.persisted >= bytes as u64)
     });
@@ -71,7 +71,7 @@ async fn of_two_processes_the_later_one_fences_the_first() {
     let stat = server.object(BUCKET, "two").expect("it is there");
     assert_eq!(
         String::from_utf8_lossy(&owner.stdout).trim(),
-        format!("generation {}", stat.info.generation)
+        format!("generation {}", stat.generation)
     );
     assert_eq!(stored(&server, "two").await, bytes);
     // The zombie's WriteAt was cut, and what it does when it wakes up changes nothing.
@@ -83,8 +83,8 @@ async fn of_two_processes_the_later_one_fences_the_first() {
     assert!(later.starts_with("status 0x1017: "), "{later}");
     assert!(zombie.wait().expect("it ends").success());
     assert_eq!(
-        server.object(BUCKET, "two").map(|o| o.info.generation),
-        Some(stat.info.generation)
+        server.object(BUCKET, "two").map(|o| o.generation),
+        Some(stat.generation)
     );
 }
 
@@ -95,11 +95,7 @@ async fn each_daemon_is_killed_in_the_middle_of_a_file() {
     let stalls: Vec<_> = (1..=3)
         .map(|n| format!("stall-always-after-{}K on write call {}", 2048 * n, n - 1))
         .collect();
-    let server = server_with(Config {
-        faults: stalls.join("; ").parse().expect("a plan"),
-        ..Config::default()
-    })
-    .await;
+    let server = server_with(Server::builder().faults(stalls.join("; "))).await;
     let mut fleet = Fleet::start(3, server.endpoint());
     let folder = tempfile::tempdir().expect("a folder");
     let (file, bytes) = (folder.path().join("file"), pattern(8 * MIB + 12_345));

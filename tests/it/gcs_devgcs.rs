@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use devgcs::{self, DevGcs};
+use devgcs::Server;
 use gcsd_gcs::{
     CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange, Recovery,
     SessionStatus, SessionUri, WriteRange, lend,
@@ -23,13 +23,8 @@ const NAMES: [&str; 5] = [
     " ",
 ];
 
-async fn start() -> (DevGcs, Gcs) {
-    let config = devgcs::Config {
-        buckets: vec!["bucket".to_owned()],
-        ..devgcs::Config::default()
-    };
-    let address = "127.0.0.1:0".parse().expect("an address");
-    let server = DevGcs::start(address, config).await.expect("started");
+async fn start() -> (Server, Gcs) {
+    let server = Server::builder().bucket("bucket").start().await.expect("started");
     let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
     let gcs = client(Config::anonymous(endpoint));
     (server, gcs)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use devgcs::{self, DevGcs};
+use devgcs::Server;
 use gcsd_gcs::{Config, Endpoint, SessionStatus, WriteRange, lend};
 use gcsd_types::{Crc32c, Destination};
 use google_cloud_auth::credentials::anonymous;
@@ -15,13 +15,7 @@ const BUCKET: &str = "projects/_/buckets/bucket";
 
 #[tokio::test]
 async fn what_ours_wrote_googles_reads() {
-    let config = devgcs::Config {
-        buckets: vec!["bucket".to_owned()],
-        ..devgcs::Config::default()
-    };
-    let server = DevGcs::start("127.0.0.1:0".parse().expect("an address"), config)
-        .await
-        .expect("started");
+    let server = Server::builder().bucket("bucket").start().await.expect("started");
     let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
     let gcs = client(Config::anonymous(endpoint));
     let google = Storage::builder()

@@ -52,7 +52,8 @@ fn spawn_write(
 }
 
 async fn source_back<S: Source>(lease: &mut Lease<S>) -> S {
-    patiently(lease.returned()).await.expect("the source")
+    patiently(lease.settled()).await;
+    lease.take().expect("the source")
 }
 
 #[tokio::test]
@@ -321,7 +322,7 @@ async fn a_source_taken_back_cuts_the_put_even_when_gcs_is_stalled() {
             server.head().await;
             lease.take().expect("the source");
             assert!(lease.take().is_none());
-            assert!(patiently(lease.returned()).await.is_none());
+            assert_eq!(patiently(lease.settled()).await, BodyState::Taken);
             patiently(write).await
         } else {
             let (mut lease, body) = lend(waiting, GIB);

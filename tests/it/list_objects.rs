@@ -1,6 +1,10 @@
 //! ListObjects (proto-spec.md, section of the same name).
 
-use gcsd_client::{Address, Connection, Options};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use gcsd_client::{Address, Connection, ObjectPages, Options, ReliableRequests};
 use gcsd_net::TcpConnector;
 use gcsd_types::{ObjectQuery, Page};
 use gcsd_wire::list_objects::Args;
@@ -9,6 +13,7 @@ use gcsd_wire::{Kind, Reply, Request, Retry};
 
 use crate::support::daemon::{BUCKET, Client, Daemon};
 use crate::support::devgcs;
+use crate::support::uploads::{daemons, retries, tcp};
 
 fn query() -> ObjectQuery {
     ObjectQuery::new(BUCKET.parse().expect("a name"))
@@ -158,4 +163,29 @@ async fn what_cannot_be_listed_is_told() {
     let frame = client.call(0, Request::ListObjects(Args { query })).await;
     frame.fails(Kind::Refused, Retry::Never);
     client.lives().await;
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_waited_for_is_the_next_one() {
+    let daemon = Daemon::start().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        devgcs::upload(&daemon.devgcs, name, b"").await;
+    }
+    let requests = ReliableRequests::new(daemons(&[daemon.address], tcp()), retries());
+    let mut two = query();
+    two.max_results = Some(2);
+    let mut pages = ObjectPages::new(requests, two);
+    let mut names = Vec::new();
+    loop {
+        {
+            let mut dropped = pin!(pages.next());
+            let polled = poll_fn(|cx| Poll::Ready(dropped.as_mut().poll(cx))).await;
+            assert!(names.len() == 5 || polled.is_pending(), "it takes the network");
+        }
+        match pages.next().await.expect("a page") {
+            Some(page) => names.extend(page.objects.into_iter().map(|object| object.name)),
+            None => break,
+        }
+    }
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
 }

@@ -139,7 +139,7 @@ async fn parts_in_any_order_make_the_object() {
         panic!("no object")
     };
     let stored = daemon.devgcs.object(BUCKET, object).expect("stored");
-    assert_eq!(completed.generation, Some(stored.info.generation));
+    assert_eq!(completed.generation, Some(stored.generation));
     assert_eq!(completed.crc32c, Some(Crc32c::of(&body)));
     assert!(!completed.etag.is_empty());
     assert_eq!(stored.resource["contentType"], "text/plain");
@@ -365,11 +365,8 @@ async fn a_success_that_holds_an_error_is_one() {
 
 #[tokio::test]
 async fn a_lost_answer_leaves_the_client_able_to_look() {
-    let mut options = Options::default();
-    options.devgcs.faults = "return-reset-connection-after-all on any call 2"
-        .parse()
-        .expect("a plan");
-    let daemon = Daemon::with(options).await;
+    let faults = "return-reset-connection-after-all on any call 2";
+    let daemon = Daemon::with(Options::failing(faults)).await;
     let mut client = daemon.connect().await;
     let of = start(&mut client, destination("lost")).await;
     let only = part(1, &upload(&mut client, &of, 1, b"all of it").await);

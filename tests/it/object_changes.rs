@@ -36,7 +36,6 @@ async fn a_deleted_object_is_gone() {
         .devgcs
         .object(BUCKET, "it")
         .expect("it is there")
-        .info
         .generation;
     let other = delete(|of| of.preconditions.if_generation_match = Some(generation + 1));
     client
@@ -74,7 +73,6 @@ async fn objects_become_one() {
         .devgcs
         .object(BUCKET, "b/ü")
         .expect("it is there")
-        .info
         .generation;
     let mut args = compose("both", &["a #1", "b/ü", "a #1"]);
     args.destination.metadata = Bytes::from_static(br#"{"contentType":"text/x"}"#);

@@ -45,7 +45,6 @@ async fn a_copy_is_made_in_steps() {
         .devgcs
         .object(BUCKET, "from")
         .expect("it is there")
-        .info
         .generation;
     let mut copy = rewrite("from", "to #/ü");
     copy.max_bytes = Some(1 << 20);
@@ -129,7 +128,6 @@ async fn metadata_is_patched() {
         .devgcs
         .object(BUCKET, "it")
         .expect("it is there")
-        .info
         .generation;
     let patch = |json: &'static str, metageneration| {
         let mut object = destination("it");
@@ -185,7 +183,6 @@ async fn an_object_gets_another_name() {
         .devgcs
         .object(BUCKET, "old/ü")
         .expect("it is there")
-        .info
         .generation;
     let mut args = move_object::Args {
         source: object_ref("old/ü"),

@@ -233,9 +233,7 @@ async fn the_class_says_whether_it_can_have_happened() {
         ("return-503 on any call 0", false),
     ] {
         for pinned in [false, true] {
-            let mut options = Options::default();
-            options.devgcs.faults = plan.parse().expect("a plan");
-            let daemon = Daemon::with(options).await;
+            let daemon = Daemon::with(Options::failing(plan)).await;
             let mut client = daemon.connect().await;
             let mut args = put_object("lost");
             if pinned {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use devgcs::{CallKind, SessionPhase};
 use gcsd_client::{
-    Aborted, Checkpoint, FileSource, OpenUpload, ReliableUpload, ReliableWriter, Report, UploadError,
+    Aborted, Checkpoint, Error, FileSource, OpenUpload, ReliableUpload, ReliableWriter, Report, UploadError,
 };
 use gcsd_fault::{FaultyConnector, Plan};
 use gcsd_net::SharedConnector;
@@ -69,7 +69,7 @@ async fn check(daemon: &Daemon, name: &str, bytes: &Bytes, result: Result<Object
     assert_eq!(object.crc32c, Some(Crc32c::of(bytes)), "{name}");
     assert!(daemon.object(name).await == bytes[..], "{name}: other bytes");
     let stored = daemon.devgcs.object(BUCKET, name).expect("it is there");
-    assert_eq!(stored.info.generation, object.generation, "{name}");
+    assert_eq!(stored.generation, object.generation, "{name}");
     let session = daemon.devgcs.inspect().session(name).cloned().expect("a session");
     assert_eq!(session.phase, SessionPhase::Finished, "{name}");
 }
@@ -271,11 +271,7 @@ async fn another_process_goes_on_through_another_daemon() {
         .expect("good options");
     soon(writer.write_bytes(bytes.slice(from..))).await.expect("room");
     check(&first, "resumed", &bytes, soon(writer.complete()).await).await;
-    let start = Checkpoint {
-        token,
-        offset: 0,
-        crc32c: Crc32c::default(),
-    };
+    let start = Checkpoint::from(token);
     let upload = ReliableUpload::resume(
         through(&second, tcp(), "resumed"),
         bytes.clone(),
@@ -300,7 +296,7 @@ async fn an_abort_ends_the_session_in_the_middle_of_a_body() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         assert_eq!(soon(writer.abort()).await, Aborted::Cancelled, "{name}");
         daemon.devgcs.pause_bodies(false);
@@ -325,7 +321,6 @@ async fn an_abort_after_the_end_names_the_generation() {
             .devgcs
             .object(BUCKET, name)
             .expect("it is there")
-            .info
             .generation;
         let aborted = soon(writer.abort()).await;
         assert_eq!(aborted, Aborted::AlreadyFinished { generation }, "{name}");
@@ -345,11 +340,11 @@ async fn a_drop_cuts_the_request_and_finishes_nothing() {
         soon(writer.write_bytes(Bytes::from(pattern(2 * K))))
             .await
             .expect("room");
-        let writing = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing > 0);
+        let writing = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing > 0);
         assert!(daemon.devgcs.wait_for(PATIENCE, writing).await, "{name}");
         drop(writer);
         daemon.devgcs.pause_bodies(false);
-        let still = |inspect: &devgcs::Inspect| inspect.session(name).is_some_and(|s| s.writing == 0);
+        let still = |inspect: &devgcs::Snapshot| inspect.session(name).is_some_and(|s| s.writing == 0);
         assert!(
             daemon.devgcs.wait_for(PATIENCE, still).await,
             "{name}: it goes on"
@@ -368,10 +363,12 @@ async fn a_refusal_is_told_with_its_reason() {
     let open = via_daemon(&[daemon.address], tcp(), object);
     let (result, _) = write(open, &Bytes::from_static(b"x")).await;
     let error = result.expect_err("there is no such generation");
-    let failure = error.failure().expect("a request failed");
+    let Some(Error::Status(status)) = error.request() else {
+        panic!("no request was refused: {error}");
+    };
     assert_eq!(
-        (failure.name, failure.http_status),
-        ("precondition_failed", Some(412))
+        (status.status.name(), status.http_status),
+        ("precondition_failed", 412)
     );
     assert!(error.to_string().starts_with("precondition_failed"), "{error}");
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gcsd_client::{Address, Daemons, Options as ClientOptions, ReadError, ReliableReader, Report};
+use gcsd_client::{
+    Address, Daemons, Options as ClientOptions, ReadError, ReadRequest, ReliableReader, Report,
+};
 use gcsd_fault::{FaultyConnector, Plan};
 use gcsd_net::SharedConnector;
-use gcsd_types::Crc32c;
-use gcsd_wire::read_at::{Args, Range};
+use gcsd_types::{ByteRange as Range, Crc32c};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -24,20 +25,13 @@ fn faulty(plan: &str) -> Arc<FaultyConnector> {
 }
 
 fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
-    let addresses = addresses.iter().map(|address| Address {
-        host: address.ip().to_string(),
-        port: address.port(),
-    });
+    let addresses = addresses.iter().copied().map(Address::from);
     Daemons::new(connector, addresses.collect(), ClientOptions::default())
 }
 
 /// A daemon whose GCS fails by `plan`, and whose connections to it by `hop`.
 async fn failing(plan: &str, hop: &str) -> Daemon {
-    let devgcs = devgcs::Config {
-        buckets: vec![BUCKET.to_owned()],
-        faults: plan.parse().expect("a plan"),
-        ..devgcs::Config::default()
-    };
+    let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(plan);
     Daemon::with(Options {
         devgcs,
         connector: faulty(hop),
@@ -46,16 +40,12 @@ async fn failing(plan: &str, hop: &str) -> Daemon {
     .await
 }
 
-fn request(name: &str, range: Range) -> Args {
-    Args {
-        of: object_ref(name),
-        range,
-        decompress: false,
-    }
+fn request(name: &str, range: Range) -> ReadRequest {
+    ReadRequest::new(object_ref(name)).with_range(range)
 }
 
 /// Reads to the end, and says what came of it and what it took.
-async fn read(daemons: Daemons, request: Args) -> (Vec<u8>, Result<(), ReadError>, Report) {
+async fn read(daemons: Daemons, request: ReadRequest) -> (Vec<u8>, Result<(), ReadError>, Report) {
     let reports = watch::Sender::default();
     let mut reader = ReliableReader::new(daemons, request, &retries()).reporting(reports.clone());
     let mut bytes = Vec::new();
@@ -69,7 +59,7 @@ async fn read(daemons: Daemons, request: Args) -> (Vec<u8>, Result<(), ReadError
         }
     });
     let result = result.await.expect("in time");
-    assert_eq!(reader.came(), bytes.len() as u64);
+    assert_eq!(reader.received(), bytes.len() as u64);
     assert_eq!(reader.crc32c(), Crc32c::of(&bytes));
     let report = reports.borrow().clone();
     (bytes, result, report)
@@ -180,7 +170,7 @@ async fn a_read_never_mixes_two_generations() {
         matches!(error, ReadError::Gone { generation: gone, .. } if gone == generation),
         "{error}"
     );
-    assert_eq!(reader.came(), 512 << 10);
+    assert_eq!(reader.received(), 512 << 10);
     assert_eq!(reader.next().await, Err(error), "an error stays");
 }
 
@@ -199,10 +189,7 @@ async fn what_is_stored_compressed_comes_as_it_is_or_cannot_go_on() {
     let stored = request("gz", Range::From(0));
     let (came, result, report) = read(daemons.clone(), stored.clone()).await;
     assert_eq!((result, came == packed, report.recovered()), (Ok(()), true, 1));
-    let inflated = Args {
-        decompress: true,
-        ..stored
-    };
+    let inflated = stored.with_decompress(true);
     let (came, result, _) = read(daemons.clone(), inflated.clone()).await;
     assert!(
         matches!(result, Err(ReadError::CannotResume { .. })),
@@ -273,7 +260,7 @@ async fn who_cannot_be_helped_is_told_at_once() {
     let daemons = daemons(&[daemon.address], tcp());
     let (_, result, _) = read(daemons.clone(), request("missing", Range::From(0))).await;
     let error = result.expect_err("it is not there");
-    let name = error.failure().map(|failure| failure.name);
+    let name = error.request().map(|request| request.name());
     assert_eq!(
         (name, error.to_string().contains("gave up")),
         (Some("not_found"), false)
@@ -282,7 +269,7 @@ async fn who_cannot_be_helped_is_told_at_once() {
     let (_, result, _) = read(daemons, request("object", Range::From(4))).await;
     let error = result.expect_err("beyond the end");
     assert_eq!(
-        error.failure().map(|failure| failure.name),
+        error.request().map(|request| request.name()),
         Some("range_not_satisfiable")
     );
 }

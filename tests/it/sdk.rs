@@ -2,7 +2,7 @@
 //! wrote.
 
 use bytes::Bytes;
-use devgcs::DevGcs;
+use devgcs::Server;
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::model::Object;
@@ -15,7 +15,7 @@ const KIB: usize = 1024;
 /// Sizes around the borders that resumable uploads have.
 const SIZES: [usize; 6] = [0, 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 3 * 1024 * KIB + 7];
 
-async fn client(devgcs: &DevGcs) -> Storage {
+async fn client(devgcs: &Server) -> Storage {
     Storage::builder()
         .with_endpoint(devgcs.endpoint())
         .with_credentials(anonymous::Builder::new().build())

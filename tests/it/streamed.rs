@@ -476,9 +476,7 @@ async fn a_refused_body_that_does_not_end_ends_the_connection() {
 
 #[tokio::test]
 async fn an_early_answer_stops_the_pieces_and_the_connection_lives() {
-    let mut options = Options::default();
-    options.devgcs.faults = "return-503-after-512K on write call 0".parse().expect("a plan");
-    let daemon = Daemon::with(options).await;
+    let daemon = Daemon::with(Options::failing("return-503-after-512K on write call 0")).await;
     let mut client = daemon.connect().await;
     client.start(1, "early").await;
     let body = pattern(MIB + 1);

@@ -21,9 +21,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 /// Uploads parts of 1,000 bytes, the last of 7.
@@ -61,10 +59,8 @@ async fn any_number_of_parts_both_ways() {
 async fn an_empty_source_is_an_empty_object() {
     let daemon = Daemon::start().await;
     let bytes = Bytes::new();
-    let options = StripedOptions {
-        part_size: None,
-        ..options(1)
-    };
+    let mut options = options(1);
+    options.part_size = None;
     let mut upload = begin(through(&daemon, tcp()), new_object("empty"), &bytes, &options);
     let striped = soon(upload.wait()).await.expect("an object");
     check(&daemon, "empty", &bytes, 1, &striped).await;
@@ -80,10 +76,7 @@ async fn what_the_object_shall_be_only_the_object_is() {
         predefined_acl: Some("private".into()),
         ..new_object("a/object").destination
     };
-    let options = StripedOptions {
-        part_prefix: Some("tmp/".into()),
-        ..options(1000)
-    };
+    let options = options(1000).with_part_prefix("tmp/");
     let _held_up = begin(
         through(&daemon, tcp()),
         object.into(),
@@ -128,10 +121,7 @@ async fn options_that_cannot_work_are_refused() {
     };
     let any = Preconditions::default();
     for connections in [0, 65] {
-        let options = StripedOptions {
-            connections,
-            ..options(1000)
-        };
+        let options = options(1000).with_connections(connections);
         assert_eq!(start(options, any), StripedOptionsError::Connections(connections));
     }
     let least = start(options(4), any);
@@ -151,10 +141,7 @@ async fn options_that_cannot_work_are_refused() {
         ..any
     };
     assert_eq!(start(options(1000), not), StripedOptionsError::Precondition);
-    let prefixed = StripedOptions {
-        part_prefix: Some("a\rb".into()),
-        ..options(1000)
-    };
+    let prefixed = options(1000).with_part_prefix("a\rb");
     assert!(matches!(start(prefixed, any), StripedOptionsError::Name(_)));
     assert!(daemon.devgcs.inspect().calls.is_empty());
 }
@@ -184,8 +171,8 @@ async fn preconditions_hold_for_the_object() {
         let error = soon(put(wrong).wait()).await.expect_err("it is there");
         assert!(
             error
-                .failure()
-                .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                .request()
+                .is_some_and(|error| error.is(Kind::PreconditionFailed)),
             "{error}"
         );
     }
@@ -224,12 +211,12 @@ async fn another_writer_is_overwritten_only_where_no_precondition_forbids_it() {
                 let error = result.expect_err("it is there");
                 assert!(
                     error
-                        .failure()
-                        .is_some_and(|failure| failure.is(Kind::PreconditionFailed)),
+                        .request()
+                        .is_some_and(|error| error.is(Kind::PreconditionFailed)),
                     "{error}"
                 );
                 let aborted = soon(upload.abort()).await;
-                assert!(aborted.left.is_empty(), "{aborted:?}");
+                assert!(aborted.leftovers.is_empty(), "{aborted:?}");
                 assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
                 assert!(daemon.object("object").await == theirs[..]);
                 clean(&daemon, &["object"]).await;
@@ -268,7 +255,6 @@ async fn a_lost_answer_of_a_compose_never_makes_two_objects() {
                 .devgcs
                 .object(BUCKET, "object")
                 .expect("the object")
-                .info
                 .generation;
             // Each change takes the next generation; had there been two, the first would be gone unseen otherwise.
             assert!(made > 0, "{faults}");
@@ -323,10 +309,7 @@ async fn connections_are_spread_over_the_daemons() {
     let counting = Arc::new(FaultyConnector::new(tcp(), "off".parse().expect("a plan")));
     let route = DaemonRoute::new(daemons(&addresses, counting.clone()));
     let bytes = Bytes::from(pattern(6000));
-    let options = StripedOptions {
-        connections: 6,
-        ..options(1000)
-    };
+    let options = options(1000).with_connections(6);
     // One of them is gone for good.
     second.stopped().await;
     let mut upload = begin(route, new_object("object"), &bytes, &options);
@@ -360,6 +343,6 @@ async fn a_part_that_is_refused_ends_the_upload() {
     assert!(error.to_string().starts_with("part "), "{error}");
     let aborted = soon(upload.abort()).await;
     assert_eq!(aborted.object, gcsd_client::Aborted::Cancelled);
-    assert!(aborted.left.is_empty(), "{aborted:?}");
+    assert!(aborted.leftovers.is_empty(), "{aborted:?}");
     clean(&daemon, &[]).await;
 }

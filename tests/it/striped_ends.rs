@@ -13,7 +13,7 @@ use gcsd_types::Crc32c;
 use tokio::time::timeout;
 
 use crate::support::daemon::{self, Daemon, PATIENCE, pattern};
-use crate::support::striped::{Kept, begin, check, clean, names, options, through};
+use crate::support::striped::{MemoryStore, begin, check, clean, names, options, through};
 use crate::support::uploads::{new_object, retries, tcp};
 
 async fn soon<T>(work: impl Future<Output = T>) -> T {
@@ -21,9 +21,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 async fn discard(route: impl Route, checkpoint: StripedCheckpoint) -> StripedAborted {
@@ -58,7 +56,7 @@ async fn an_abort_leaves_nothing_whenever_it_comes() {
             .wait_for(PATIENCE, |inspect| inspect.count(kind) >= calls);
         assert!(there.await, "{faults}");
         let aborted = soon(upload.abort()).await;
-        assert!(aborted.left.is_empty(), "{faults}: {aborted:?}");
+        assert!(aborted.leftovers.is_empty(), "{faults}: {aborted:?}");
         match aborted.object {
             Aborted::Cancelled => clean(&daemon, &[]).await,
             Aborted::AlreadyFinished { .. } if kind == CallKind::ComposeObject => {
@@ -81,10 +79,10 @@ async fn what_cannot_be_deleted_is_told() {
     );
     let striped = soon(upload.wait()).await.expect("the object is there");
     assert_eq!(striped.object.crc32c, Some(Crc32c::of(&bytes)));
-    assert_eq!(striped.left.objects.len(), 1);
-    assert!(striped.left.unsure.is_none());
-    let left = striped.left.objects[0].to_string();
-    assert!(left.starts_with(&striped.left.prefix) && left.ends_with(".gcsd-part"));
+    assert_eq!(striped.leftovers.objects.len(), 1);
+    assert!(striped.leftovers.unsure.is_none());
+    let left = striped.leftovers.objects[0].to_string();
+    assert!(left.starts_with(&striped.leftovers.prefix) && left.ends_with(".gcsd-part"));
     assert_eq!(names(&daemon).await, ["object", &left]);
 }
 
@@ -112,11 +110,11 @@ async fn a_source_that_changes_becomes_no_object() {
     let error = soon(upload.wait()).await.expect_err("it changed");
     let changed = match &error {
         StripedError::Changed(_) => true,
-        error => matches!(error.cause(), Some(UploadError::Changed(_))),
+        error => matches!(error.part(), Some(UploadError::Changed(_))),
     };
     assert!(changed, "{error}");
     assert!(!error.is_resumable());
-    assert!(soon(upload.abort()).await.left.is_empty());
+    assert!(soon(upload.abort()).await.leftovers.is_empty());
     clean(&daemon, &[]).await;
 }
 
@@ -129,7 +127,7 @@ async fn killed_at_any_checkpoint_the_upload_goes_on_or_is_cleared_up() {
         let mut held = false;
         for go_on in [true, false] {
             let daemon = Daemon::start().await;
-            let kept = Kept::until(until);
+            let kept = MemoryStore::until(until);
             let route = through(&daemon, tcp());
             let start = StripedUpload::start(
                 route.clone(),
@@ -152,7 +150,7 @@ async fn killed_at_any_checkpoint_the_upload_goes_on_or_is_cleared_up() {
             drop(upload);
             let checkpoint = kept.last().expect("a checkpoint");
             if go_on {
-                let again = Kept::all();
+                let again = MemoryStore::all();
                 let resumed = StripedUpload::resume(
                     route,
                     new_object("object"),
@@ -167,7 +165,7 @@ async fn killed_at_any_checkpoint_the_upload_goes_on_or_is_cleared_up() {
             } else {
                 let discarded = discard(route, checkpoint).await;
                 assert_eq!(discarded.object, Aborted::Cancelled, "{until}");
-                assert!(discarded.left.is_empty(), "{until}: {discarded:?}");
+                assert!(discarded.leftovers.is_empty(), "{until}: {discarded:?}");
                 assert_eq!(names(&daemon).await, <[&str; 0]>::default(), "{until}");
             }
             kills += 1;
@@ -185,7 +183,7 @@ async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
     for go_on in [true, false] {
         let daemon = daemon_with("stall-always on delete call 0..5").await;
         let bytes = Bytes::from(pattern(5000));
-        let kept = Kept::all();
+        let kept = MemoryStore::all();
         let route = through(&daemon, tcp());
         let start = StripedUpload::start(
             route.clone(),
@@ -203,8 +201,7 @@ async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
         let object = daemon
             .devgcs
             .object(daemon::BUCKET, "object")
-            .expect("the object")
-            .info;
+            .expect("the object");
         let checkpoint = kept.last().expect("a checkpoint");
         if go_on {
             let resumed = StripedUpload::resume(
@@ -232,7 +229,7 @@ async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
 async fn parts_that_are_gone_are_uploaded_again() {
     let daemon = daemon_with("stall-always on compose call 0").await;
     let bytes = Bytes::from(pattern(5000));
-    let kept = Kept::all();
+    let kept = MemoryStore::all();
     let route = through(&daemon, tcp());
     let start = StripedUpload::start(
         route.clone(),
@@ -274,7 +271,7 @@ async fn parts_that_are_gone_are_uploaded_again() {
 async fn whoever_goes_on_takes_the_parts_from_who_is_still_at_it() {
     let daemon = daemon_with("stall-always-after-all on write call 0..4").await;
     let bytes = Bytes::from(pattern(4 * 600_000));
-    let kept = Kept::all();
+    let kept = MemoryStore::all();
     let route = through(&daemon, tcp());
     let options = options(600_000);
     let start = StripedUpload::start(
@@ -308,13 +305,10 @@ async fn whoever_goes_on_takes_the_parts_from_who_is_still_at_it() {
     );
     let mut second = second.expect("it fits");
     let error = soon(first.wait()).await.expect_err("taken over");
-    assert!(
-        matches!(error.cause(), Some(UploadError::TakenOver(_))),
-        "{error}"
-    );
+    assert!(matches!(error.part(), Some(UploadError::TakenOver(_))), "{error}");
     let aborted = soon(first.abort()).await;
     assert!(
-        matches!(aborted.object, Aborted::Unknown { failure: Some(_) }),
+        matches!(aborted.object, Aborted::Unknown { error: Some(_) }),
         "{aborted:?}"
     );
     let striped = soon(second.wait()).await.expect("the owner is unharmed");

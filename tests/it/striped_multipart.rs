@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, pattern};
 use crate::support::http::{Answer, request};
-use crate::support::striped::{Kept, begin, names, options, through};
+use crate::support::striped::{MemoryStore, begin, names, options, through};
 use crate::support::uploads::{gcs, new_object, retries, tcp};
 
 /// The least that a part may have.
@@ -23,16 +23,11 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 fn multipart() -> StripedOptions {
-    StripedOptions {
-        via: Via::Multipart,
-        ..options(PART)
-    }
+    options(PART).with_via(Via::Multipart)
 }
 
 /// Three parts, the last of them small.
@@ -64,9 +59,9 @@ async fn upload(daemon: &Daemon, route: impl Route, bytes: &Bytes) -> u64 {
     let striped = soon(upload.wait())
         .await
         .unwrap_or_else(|error| panic!("{error}"));
-    assert!(striped.left.is_empty(), "{:?}", striped.left);
+    assert!(striped.leftovers.is_empty(), "{:?}", striped.leftovers);
     let stored = daemon.devgcs.object(BUCKET, "object").expect("the object");
-    assert_eq!(stored.info.generation, striped.object.generation);
+    assert_eq!(stored.generation, striped.object.generation);
     assert_eq!(striped.object.crc32c, Some(Crc32c::of(bytes)));
     assert_eq!(stored.resource["contentType"], "text/plain");
     assert_eq!(stored.resource["metadata"]["a"], "b");
@@ -132,10 +127,7 @@ async fn what_cannot_be_is_refused() {
         ..Preconditions::default()
     };
     assert_eq!(start(&multipart(), only_if), StripedOptionsError::AnyPrecondition);
-    let small = StripedOptions {
-        part_size: Some(PART as u64 - 1),
-        ..multipart()
-    };
+    let small = multipart().with_part_size(PART as u64 - 1);
     let refused = start(&small, Preconditions::default());
     assert!(
         matches!(refused, StripedOptionsError::Parts { least, .. } if least == PART as u64),
@@ -161,7 +153,7 @@ async fn an_abort_leaves_nothing() {
                 .await
         );
         let aborted = soon(upload.abort()).await;
-        assert!(aborted.left.is_empty(), "{faults}: {aborted:?}");
+        assert!(aborted.leftovers.is_empty(), "{faults}: {aborted:?}");
         assert_eq!(aborted.object, Aborted::Cancelled, "{faults}");
         clean(&daemon, &[]).await;
     }
@@ -187,7 +179,7 @@ async fn an_upload_that_is_gone_is_an_error() {
     assert_eq!(gone.status, 204);
     let error = soon(upload.wait()).await.expect_err("somebody aborted it");
     assert!(matches!(error, StripedError::Request { .. }), "{error}");
-    assert!(soon(upload.abort()).await.left.is_empty());
+    assert!(soon(upload.abort()).await.leftovers.is_empty());
     clean(&daemon, &[]).await;
 }
 
@@ -198,7 +190,7 @@ async fn killed_at_any_checkpoint_it_goes_on_or_is_cleared_up() {
     for until in 1..100 {
         let go_on = until % 2 == 0;
         let daemon = Daemon::start().await;
-        let kept = Kept::until(until);
+        let kept = MemoryStore::until(until);
         let route = through(&daemon, tcp());
         let start = StripedUpload::start(
             route.clone(),
@@ -238,7 +230,7 @@ async fn killed_at_any_checkpoint_it_goes_on_or_is_cleared_up() {
             let discarded = soon(StripedUpload::discard(route, &object, checkpoint, &retries)).await;
             let discarded = discarded.expect("it fits");
             assert_eq!(discarded.object, Aborted::Cancelled, "{until}");
-            assert!(discarded.left.is_empty(), "{until}: {discarded:?}");
+            assert!(discarded.leftovers.is_empty(), "{until}: {discarded:?}");
             // A multipart upload whose name was not kept yet has no parts.
             assert_eq!(names(&daemon).await, <[&str; 0]>::default());
         }

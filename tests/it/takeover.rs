@@ -25,9 +25,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 /// A daemon whose devgcs, by this plan, does what GCS does wrong.
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs.faults = faults.parse().expect("a plan");
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 #[tokio::test]
@@ -54,15 +52,13 @@ async fn a_writer_that_is_taken_over_gives_way() {
         soon(async { while reports.changed().await.is_ok() {} }).await;
         if abort {
             match soon(writer.abort()).await {
-                Aborted::Unknown {
-                    failure: Some(failure),
-                } => assert!(failure.is(Kind::Fenced)),
+                Aborted::Unknown { error: Some(failure) } => assert!(failure.is(Kind::Fenced)),
                 other => panic!("{other:?}"),
             }
         } else {
             let error = soon(writer.complete()).await.expect_err("taken over");
             assert!(matches!(error, UploadError::TakenOver(_)), "{error}");
-            assert!(error.to_string().contains("somebody else"), "{error}");
+            assert!(error.to_string().contains("another client"), "{error}");
         }
         // The owner goes on, unharmed.
         let committed = owner.call(1, query_upload()).await.progress().committed;
@@ -115,14 +111,8 @@ async fn a_client_that_comes_back_fences_its_own_dead_connection() {
     ] {
         let daemon = daemon_with(faults).await;
         let (proxy, keep) = dying_proxy(daemon.address, forwarded).await;
-        let options = Options {
-            stall: Duration::from_millis(500),
-            ..Options::default()
-        };
-        let address = Address {
-            host: proxy.ip().to_string(),
-            port: proxy.port(),
-        };
+        let options = Options::default().with_stall(Duration::from_millis(500));
+        let address = Address::from(proxy);
         let open = ViaDaemon::new(tcp(), vec![address], options, new_object(name));
         let bytes = Bytes::from(pattern(1 << 20));
         let upload = ReliableUpload::start(open, bytes.clone(), retries());

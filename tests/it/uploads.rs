@@ -121,11 +121,7 @@ async fn a_cancel_tells_what_it_found() {
     );
 
     client.put(3, "finished", b"bytes").await;
-    let info = daemon
-        .devgcs
-        .object("bucket", "finished")
-        .expect("it is there")
-        .info;
+    let info = daemon.devgcs.object("bucket", "finished").expect("it is there");
     let finished = Reply::CancelUpload(Cancel::Finished {
         generation: info.generation,
     });

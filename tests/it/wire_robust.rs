@@ -3,6 +3,7 @@
 //! The bytes are random, but the same in every run: a failure names what led to it.
 
 use bytes::{Bytes, BytesMut};
+use gcsd_fault::Random;
 use gcsd_wire::codec::{FrameError, ReplyCodec, RequestCodec};
 use gcsd_wire::head::{REPLY_MAGIC, REQUEST_MAGIC};
 use gcsd_wire::{
@@ -16,25 +17,21 @@ use crate::support::vectors;
 const ROUNDS: usize = 20_000;
 const MAX_ARGS: u32 = 512;
 
-/// Numbers that look random and are not: SplitMix64.
-struct Numbers(u64);
+/// Random bytes and what they do to others.
+struct Numbers(Random);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    fn new(seed: u64) -> Self {
+        Self(Random::new(seed))
     }
 
     /// A number below `end`, which is not 0.
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
+        usize::try_from(self.0.below(end as u64)).expect("below a usize")
     }
 
     fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
+        self.0.next_u64().to_le_bytes()[0]
     }
 
     fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -189,7 +186,7 @@ fn the_length_tells_the_frames_of_a_read_apart() {
 
 #[test]
 fn random_args_decode_or_fail() {
-    let mut numbers = Numbers(1);
+    let mut numbers = Numbers::new(1);
     let samples = samples();
     for round in 0..ROUNDS {
         let (_, like) = &samples[round % samples.len()];
@@ -207,7 +204,7 @@ fn random_args_decode_or_fail() {
 
 #[test]
 fn mutated_args_decode_or_fail() {
-    let mut numbers = Numbers(2);
+    let mut numbers = Numbers::new(2);
     let samples = samples();
     let mut decoded = 0;
     for round in 0..ROUNDS {
@@ -224,7 +221,7 @@ fn mutated_args_decode_or_fail() {
 
 #[test]
 fn random_bytes_are_framed_or_refused() {
-    let mut numbers = Numbers(3);
+    let mut numbers = Numbers::new(3);
     for round in 0..ROUNDS {
         let len = numbers.below(3 * HEAD_LEN);
         let mut bytes = numbers.bytes(len);
@@ -249,7 +246,7 @@ fn random_bytes_are_framed_or_refused() {
 
 #[test]
 fn mutated_frames_are_framed_or_refused() {
-    let mut numbers = Numbers(4);
+    let mut numbers = Numbers::new(4);
     let all: Vec<_> = vectors::names()
         .into_iter()
         .map(|name| (vectors::read(&name), name))
@@ -300,10 +297,10 @@ fn a_frame_that_is_not_whole_waits() {
 
 #[test]
 fn random_heads_of_pieces_decode_or_fail() {
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers::new(5);
     let mut decoded = 0;
     for round in 0..ROUNDS {
-        let mut bytes = numbers.next().to_le_bytes();
+        let mut bytes = numbers.0.next_u64().to_le_bytes();
         if round % 2 > 0 {
             bytes[4] %= 5;
             bytes[5..].fill(0);

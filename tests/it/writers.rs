@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use gcsd_client::{
-    Body, Cancelled, Failure, Last, OpenUpload as _, Progress, ReliableWriter, UnreliableWriter,
+    Body, Cancelled, Error, Last, OpenUpload as _, Progress, ReliableWriter, UnreliableWriter,
 };
 use gcsd_net::SharedConnector;
 use gcsd_types::Crc32c;
@@ -53,12 +53,12 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// What is the same in both: all but times and texts.
-fn outcome(answer: Result<Progress, Failure>) -> (Option<(Kind, Retry)>, Option<u64>, bool) {
+fn outcome(answer: Result<Progress, Error>) -> (Option<(Kind, Retry)>, Option<u64>, bool) {
     match answer {
         Ok(progress) => (None, Some(progress.committed), progress.object.is_some()),
-        Err(failure) => {
-            let kind = failure.status.and_then(|status| status.kind());
-            (kind.map(|kind| (kind, failure.retry)), failure.committed, false)
+        Err(error) => {
+            let kind = error.status().and_then(|status| status.kind());
+            (kind.map(|kind| (kind, error.retry())), error.committed(), false)
         }
     }
 }
@@ -134,9 +134,9 @@ async fn a_token_of_another_kind_is_refused() {
     let daemon = Daemon::start().await;
     for (name, mut way) in both(&daemon, &tcp(), "token") {
         let token = gcsd_client::Token::new("no token");
-        let failure = soon(way.attach(&token)).await.expect_err("refused");
-        assert!(failure.is(Kind::BadToken), "{name}: {failure}");
-        assert!(!failure.to_string().contains("no token\n"));
+        let error = soon(way.attach(&token)).await.expect_err("refused");
+        assert!(error.is(Kind::BadToken), "{name}: {error}");
+        assert!(!error.to_string().contains("no token\n"));
     }
 }
 
@@ -147,11 +147,11 @@ async fn no_daemon_is_no_harm() {
     drop(unused);
     let daemon = Daemon::start().await;
     let mut way = via_daemon(&[address], tcp(), new_object("x"));
-    let failure = soon(way.start()).await.expect_err("nobody listens");
-    assert_eq!((failure.name, failure.retry), ("unreachable", Retry::Reconnect));
+    let error = soon(way.start()).await.expect_err("nobody listens");
+    assert_eq!((error.name(), error.retry()), ("unreachable", Retry::Reconnect));
     let mut way = via_daemon(&[], tcp(), new_object("x"));
-    let failure = soon(way.start()).await.expect_err("nobody to ask");
-    assert_eq!((failure.name, failure.retry), ("no_daemon", Retry::Never));
+    let error = soon(way.start()).await.expect_err("nobody to ask");
+    assert_eq!((error.name(), error.retry()), ("no_daemon", Retry::Never));
     // The next one is asked.
     let mut way = via_daemon(&[address, daemon.address], tcp(), new_object("x"));
     soon(way.start()).await.expect("started");

@@ -1,20 +1,19 @@
 //! Several calls in one request (<https://cloud.google.com/storage/docs/batch>).
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 
-use super::body::{RequestBody, ResponseBody};
+use super::answer;
 use super::call::Call;
 use super::error::Error;
 use super::json;
-use super::multipart::{self, Parts};
-use super::router;
-use super::service::Service;
+use super::mime::{self, Parts};
+use super::request_body::RequestBody;
+use super::response_body::ResponseBody;
 use super::target::Target;
 
 /// The most calls in one request.
@@ -23,22 +22,26 @@ const MAX_CALLS: usize = 100;
 /// The boundary of the answer: no answer holds it, since none holds bytes of an object.
 const BOUNDARY: &str = "batch_devgcs_0123456789";
 
+/// The content type of the answer.
+const ANSWER_TYPE: &str = "multipart/mixed; boundary=batch_devgcs_0123456789";
+
 /// A call within the request.
-struct Inner {
-    id: String,
+#[derive(Debug)]
+pub(crate) struct InnerCall {
+    pub(crate) id: String,
     method: Method,
-    uri: Uri,
+    pub(crate) uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 }
 
-/// `POST /batch/storage/v1`.
-pub(crate) async fn batch(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
+/// Reads the calls of `POST /batch/storage/v1`.
+pub(crate) async fn read(call: &mut Call) -> Result<Vec<InnerCall>, Error> {
     let boundary = call
         .headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
-        .and_then(|kind| multipart::boundary(kind, "multipart/mixed"))
+        .and_then(|kind| mime::boundary(kind, "multipart/mixed"))
         .ok_or_else(|| Error::invalid("The Content-Type of a batch is multipart/mixed with a boundary."))?;
     let mut calls = Vec::new();
     let mut parts = Parts::new(&mut call.body, &boundary);
@@ -50,70 +53,71 @@ pub(crate) async fn batch(service: &Arc<Service>, call: &mut Call) -> Result<Res
         let text = parts.whole(json::MAX_BODY).await?;
         calls.push(parse(id.map(|(_, id)| id).unwrap_or_default(), &text)?);
     }
-    let mut answer = String::new();
-    for inner in calls {
-        let id = inner.id.trim_start_matches('<').trim_end_matches('>').to_owned();
-        let response = one(service, &call.base, inner).await;
+    Ok(calls)
+}
+
+impl InnerCall {
+    /// What it is about. The bytes of objects do not come in batches: neither up nor down.
+    pub(crate) fn target(&self) -> Result<Target, Error> {
+        let target = match Target::parse(self.uri.path())? {
+            Target::Batch | Target::Upload(_) | Target::Media(..) => Target::Unknown,
+            target if target.is_xml() => Target::Unknown,
+            target => target,
+        };
+        if self.uri.query().is_some_and(|query| query.contains("alt=media")) {
+            return Err(Error::invalid("A batch cannot download."));
+        }
+        Ok(target)
+    }
+
+    /// The call, as if it had come alone to a server at `base`.
+    pub(crate) fn call(self, base: &str) -> Result<Call, Error> {
+        let pieces = Some(self.body).filter(|body| !body.is_empty());
+        let body = RequestBody::ready(pieces.into_iter().collect());
+        Call::new(self.method, self.headers, self.uri.query(), base.to_owned(), body)
+    }
+}
+
+/// The answer to a batch, as it is put together.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(String);
+
+impl Answers {
+    /// Adds the answer to the call with this id.
+    pub(crate) async fn push(&mut self, id: &str, response: Response<ResponseBody>) -> Result<(), Error> {
+        let id = id.trim_start_matches('<').trim_end_matches('>');
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         // Writing to a string cannot fail.
         let _ = write!(
-            answer,
+            self.0,
             "--{BOUNDARY}\r\nContent-Type: application/http\r\nContent-ID: <response-{id}>\r\n\r\nHTTP/1.1 {}\r\n",
             head.status
         );
         for (name, value) in &head.headers {
-            let _ = write!(answer, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+            let _ = write!(self.0, "{name}: {}\r\n", value.to_str().unwrap_or_default());
         }
         let _ = write!(
-            answer,
+            self.0,
             "Content-Length: {}\r\n\r\n{}\r\n",
             body.len(),
             String::from_utf8_lossy(&body)
         );
+        Ok(())
     }
-    let _ = write!(answer, "--{BOUNDARY}--\r\n");
-    let mut response = Response::new(ResponseBody::full(answer));
-    let kind = HeaderValue::try_from(format!("multipart/mixed; boundary={BOUNDARY}"));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, kind.map_err(|_| Error::invalid("boundary"))?);
-    Ok(response)
-}
 
-/// Answers one of the calls. The bytes of objects do not come in batches: neither up nor down.
-async fn one(service: &Arc<Service>, base: &str, inner: Inner) -> Response<ResponseBody> {
-    let target = match Target::parse(inner.uri.path()) {
-        Ok(Target::Batch | Target::Upload(_) | Target::Media(..)) => Target::Unknown,
-        Ok(target) if target.is_xml() => Target::Unknown,
-        Ok(target) => target,
-        Err(error) => return error.response(),
-    };
-    if inner.uri.query().is_some_and(|query| query.contains("alt=media")) {
-        return Error::invalid("A batch cannot download.").response();
-    }
-    let body = if inner.body.is_empty() {
-        Vec::new()
-    } else {
-        vec![inner.body]
-    };
-    let body = RequestBody::ready(body.into());
-    let call = Call::new(
-        inner.method,
-        inner.headers,
-        inner.uri.query(),
-        base.to_owned(),
-        body,
-    );
-    // A future that holds itself needs a place on the heap.
-    match call {
-        Ok(mut call) => Box::pin(router::answer(service, &mut call, inner.uri.path(), target)).await,
-        Err(error) => error.response(),
+    /// All of them.
+    pub(crate) fn answer(self) -> Response<ResponseBody> {
+        answer::full(
+            StatusCode::OK,
+            ANSWER_TYPE,
+            format!("{}--{BOUNDARY}--\r\n", self.0),
+        )
     }
 }
 
 /// Reads a request in text.
-fn parse(id: String, text: &[u8]) -> Result<Inner, Error> {
+fn parse(id: String, text: &[u8]) -> Result<InnerCall, Error> {
     let malformed = || Error::invalid("A call in the batch is malformed.");
     let text = text.strip_prefix(b"\r\n").unwrap_or(text);
     let mut lines = text.split_inclusive(|byte| *byte == b'\n');
@@ -146,7 +150,7 @@ fn parse(id: String, text: &[u8]) -> Result<Inner, Error> {
             HeaderValue::from_str(value.trim()).map_err(|_| malformed())?,
         );
     };
-    Ok(Inner {
+    Ok(InnerCall {
         id,
         method,
         uri,

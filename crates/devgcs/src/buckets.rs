@@ -5,12 +5,13 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json as document};
 
-use super::body::ResponseBody;
+use super::answer;
 use super::call::Call;
 use super::error::Error;
 use super::json;
 use super::preconditions;
 use super::resource::BucketRecord;
+use super::response_body::ResponseBody;
 use super::service::Service;
 
 /// The most buckets on one page.
@@ -25,16 +26,16 @@ pub(crate) async fn insert(service: &Arc<Service>, call: &mut Call) -> Result<Re
         record.location = location.to_uppercase();
     }
     merge(&mut record, &resource)?;
-    let keeper = Arc::clone(service);
-    let record = service.keep.run(move || keeper.insert_bucket(record)).await?;
-    Ok(answer(call, &record))
+    let shared = Arc::clone(service);
+    let record = service.store.run(move || shared.insert_bucket(record)).await?;
+    Ok(shown(call, &record))
 }
 
 /// `GET /storage/v1/b/BUCKET`.
 pub(crate) fn get(service: &Service, call: &Call, bucket: &str) -> Result<Response<ResponseBody>, Error> {
     let record = service.bucket(bucket)?;
     check(call, &record)?;
-    Ok(answer(call, &record))
+    Ok(shown(call, &record))
 }
 
 /// `PATCH` and `PUT /storage/v1/b/BUCKET`: both change the fields that are named.
@@ -45,15 +46,15 @@ pub(crate) async fn change(
 ) -> Result<Response<ResponseBody>, Error> {
     let resource = json::object(&mut call.body).await?;
     let conditions = preconditions::from_query(&call.query)?;
-    let keeper = Arc::clone(service);
+    let shared = Arc::clone(service);
     let change = move || {
-        keeper.update_bucket(&bucket, |record| {
+        shared.update_bucket(&bucket, |record| {
             preconditions::check_metageneration(&conditions, record.metageneration)?;
             merge(record, &resource)
         })
     };
-    let record = service.keep.run(change).await?;
-    Ok(answer(call, &record))
+    let record = service.store.run(change).await?;
+    Ok(shown(call, &record))
 }
 
 /// `GET /storage/v1/b`.
@@ -70,14 +71,14 @@ pub(crate) fn list(service: &Service, call: &Call) -> Result<Response<ResponseBo
     found.retain(|record| record.name.starts_with(prefix) && record.name.as_str() > after);
     let more = found.len() > limit;
     found.truncate(limit);
-    let mut answer = document!({ "kind": "storage#buckets" });
+    let mut page = document!({ "kind": "storage#buckets" });
     if more && let Some(last) = found.last() {
-        answer["nextPageToken"] = last.name.clone().into();
+        page["nextPageToken"] = last.name.clone().into();
     }
     if !found.is_empty() {
-        answer["items"] = found.iter().map(|record| record.resource(&call.base)).collect();
+        page["items"] = found.iter().map(|record| record.resource(&call.base)).collect();
     }
-    Ok(json::response(StatusCode::OK, &answer))
+    Ok(answer::json(StatusCode::OK, &page))
 }
 
 /// `DELETE /storage/v1/b/BUCKET`.
@@ -87,16 +88,14 @@ pub(crate) async fn delete(
     bucket: String,
 ) -> Result<Response<ResponseBody>, Error> {
     let conditions = preconditions::from_query(&call.query)?;
-    let keeper = Arc::clone(service);
+    let shared = Arc::clone(service);
     let delete = move || {
-        keeper.delete_bucket(&bucket, |record| {
+        shared.delete_bucket(&bucket, |record| {
             preconditions::check_metageneration(&conditions, record.metageneration)
         })
     };
-    service.keep.run(delete).await?;
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    service.store.run(delete).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 fn check(call: &Call, record: &BucketRecord) -> Result<(), Error> {
@@ -104,8 +103,8 @@ fn check(call: &Call, record: &BucketRecord) -> Result<(), Error> {
     preconditions::check_metageneration(&conditions, record.metageneration)
 }
 
-fn answer(call: &Call, record: &BucketRecord) -> Response<ResponseBody> {
-    json::response(StatusCode::OK, &record.resource(&call.base))
+fn shown(call: &Call, record: &BucketRecord) -> Response<ResponseBody> {
+    answer::json(StatusCode::OK, &record.resource(&call.base))
 }
 
 /// Takes over the fields that this server knows; it obeys `versioning`, and shows the rest again.

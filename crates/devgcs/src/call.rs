@@ -2,10 +2,10 @@
 
 use http::{HeaderMap, Method};
 
-use super::body::RequestBody;
 use super::error::Error;
 use super::faults::Injected;
 use super::query::Query;
+use super::request_body::RequestBody;
 
 /// A request: its head taken apart, its body unread.
 #[derive(Debug)]

@@ -3,13 +3,14 @@
 //!
 //! Objects are stored in the clear all the same: what is kept is who may read them.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
+use sha2::{Digest as _, Sha256};
 
+use super::encoding::base64;
 use super::error::Error;
-use super::resource::{Object, base64};
+use super::resource::Object;
 
 /// The SHA-256 of the key in a request's `x-goog-encryption-*`, as the API writes it; `None` without one.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {
@@ -45,7 +46,7 @@ fn read(headers: &HeaderMap, prefix: &str) -> Result<Option<String>, Error> {
             "The encryption key is not 32 bytes in base64.",
         )
     })?;
-    let computed = base64(digest(&SHA256, &key).as_ref());
+    let computed = base64(&Sha256::digest(&key));
     if hash != Some(computed.as_str()) {
         return Err(refused(
             "customerEncryptionKeySha256IsInvalid",

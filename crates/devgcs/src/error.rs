@@ -2,11 +2,8 @@
 
 use std::io;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
-
-use super::body::ResponseBody;
 
 /// How the body of a refusal is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +129,11 @@ impl Error {
         self.status
     }
 
+    /// How its body is written.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// The sentence.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -208,7 +210,8 @@ impl Error {
         self.status.is_server_error()
     }
 
-    fn json(&self) -> Value {
+    /// The JSON API's error object.
+    pub(crate) fn json(&self) -> Value {
         let mut detail = json!({
             "domain": "global",
             "reason": self.json_reason(),
@@ -223,23 +226,6 @@ impl Error {
             "message": self.message,
             "errors": [detail],
         }})
-    }
-
-    /// The answer to send.
-    pub(crate) fn response(&self) -> Response<ResponseBody> {
-        let (kind, body) = match self.shape {
-            Shape::Json => ("application/json; charset=UTF-8", self.json().to_string()),
-            Shape::Text => ("text/plain; charset=utf-8", self.message.clone()),
-            Shape::Empty => ("", String::new()),
-        };
-        let mut response = Response::new(ResponseBody::full(body));
-        *response.status_mut() = self.status;
-        if !kind.is_empty() {
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        }
-        response
     }
 }
 

@@ -10,14 +10,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::faults::Cut;
 use super::origin::Origin;
 use super::router;
 use super::service::Service;
+use super::transport::Transport;
 
 /// Connections at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 16 * 1024;
@@ -35,6 +36,7 @@ const READ_SIZE: usize = 256 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long a TLS handshake may take.
+#[cfg(feature = "tls")]
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What still comes in on a connection that a fault closes is read so far, and so long.
@@ -48,21 +50,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Listening {
     pub(crate) listener: TcpListener,
     pub(crate) service: Arc<Service>,
-    /// Speaks TLS, if that is to be spoken.
-    pub(crate) acceptor: Option<TlsAcceptor>,
-    pub(crate) body_idle: Duration,
+    pub(crate) transport: Transport,
+    pub(crate) body_idle_timeout: Duration,
 }
 
 impl Listening {
-    /// Serves until the sender of `stopped` is gone.
+    /// Serves until the sender of `stopped` is gone, and cuts every connection then.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<()>) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                return;
-            };
+            let has_room = connections.len() < MAX_CONNECTIONS;
             let stream = tokio::select! {
-                accepted = self.listener.accept() => match accepted {
+                _ = stopped.changed() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = self.listener.accept(), if has_room => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
                         tracing::warn!(%error, "devgcs: cannot accept a connection");
@@ -70,43 +71,36 @@ impl Listening {
                         continue;
                     }
                 },
-                _ = stopped.changed() => return,
             };
-            let (service, acceptor) = (Arc::clone(&self.service), self.acceptor.clone());
-            let (body_idle, mut stopped) = (self.body_idle, stopped.clone());
-            tokio::spawn(async move {
-                let _permit = permit;
-                tokio::select! {
-                    served = accept(stream, acceptor, service, body_idle) => {
-                        if let Err(error) = served {
-                            tracing::debug!(%error, "devgcs: a connection ended");
-                        }
-                    }
-                    _ = stopped.changed() => {}
+            let (service, transport) = (Arc::clone(&self.service), self.transport.clone());
+            let body_idle_timeout = self.body_idle_timeout;
+            connections.spawn(async move {
+                if let Err(error) = accept(stream, transport, service, body_idle_timeout).await {
+                    tracing::debug!(%error, "devgcs: a connection ended");
                 }
             });
         }
+        connections.shutdown().await;
     }
 }
 
 async fn accept(
     stream: TcpStream,
-    acceptor: Option<TlsAcceptor>,
+    transport: Transport,
     service: Arc<Service>,
-    body_idle: Duration,
+    body_idle_timeout: Duration,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let address = stream.local_addr()?;
-    match acceptor {
-        None => {
-            let origin = Origin::new("http", address);
-            let (served, stream) = serve(stream, origin, service, body_idle).await;
+    let origin = Origin::new(transport.scheme(), stream.local_addr()?);
+    match transport {
+        Transport::Plain => {
+            let (served, stream) = serve(stream, origin, service, body_idle_timeout).await;
             end(served, stream, TcpStream::set_zero_linger).await
         }
-        Some(acceptor) => {
+        #[cfg(feature = "tls")]
+        Transport::Tls(acceptor) => {
             let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
-            let origin = Origin::new("https", address);
-            let (served, stream) = serve(stream, origin, service, body_idle).await;
+            let (served, stream) = serve(stream, origin, service, body_idle_timeout).await;
             end(served, stream, |stream| stream.get_ref().0.set_zero_linger()).await
         }
     }
@@ -117,12 +111,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     origin: Origin,
     service: Arc<Service>,
-    body_idle: Duration,
+    body_idle_timeout: Duration,
 ) -> (Result<(), hyper::Error>, S) {
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move {
-            let response = router::handle(service, origin, body_idle, request).await;
+            let response = router::handle(service, origin, body_idle_timeout, request).await;
             match response.extensions().get::<Cut>() {
                 None => Ok(response),
                 Some(cut) => Err(*cut),

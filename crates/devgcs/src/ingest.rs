@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::body::RequestBody;
 use super::error::Error;
+use super::request_body::RequestBody;
 use super::service::Service;
 use super::storage::{Content, Digests, Writer};
 use gcsd_types::{CHUNK_ALIGNMENT, MAX_OBJECT_SIZE};
@@ -23,11 +23,8 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) async fn start(service: &Arc<Service>) -> Result<Self, Error> {
-        let keeper = Arc::clone(service);
-        let writer = service
-            .keep
-            .run(move || Ok(keeper.keep.writer(keeper.md5)?))
-            .await?;
+        let shared = Arc::clone(service);
+        let writer = service.store.run(move || Ok(shared.store.writer()?)).await?;
         Ok(Self {
             service: Arc::clone(service),
             writer,
@@ -68,7 +65,7 @@ impl Ingest {
             self.writer.append(&pieces)?;
             Ok(self)
         };
-        service.keep.run(append).await
+        service.store.run(append).await
     }
 
     /// The bytes are whole: they stay if `then` makes something of them.
@@ -83,6 +80,6 @@ impl Ingest {
             self.writer.keep();
             Ok(made)
         };
-        service.keep.run(complete).await
+        service.store.run(complete).await
     }
 }

@@ -1,13 +1,13 @@
-//! What a test may see of a running server.
+//! What a test can see of a running server.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 
 use super::lock::locked;
-use gcsd_types::ObjectInfo;
+use super::resource::Object;
 
 /// How many of the latest calls are remembered one by one; all of them are counted.
 const REMEMBERED: usize = 1000;
@@ -76,10 +76,11 @@ pub enum CallKind {
     Unknown,
 }
 
-/// A request that came in.
+/// A call that came in: a request, or one of those in a batch.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CallRecord {
-    /// What it was.
+    /// What it asks for.
     pub kind: CallKind,
     /// Its HTTP method.
     pub method: Method,
@@ -87,60 +88,62 @@ pub struct CallRecord {
     pub path: String,
     /// Its headers; credentials are left out.
     pub headers: HeaderMap,
-    /// The status it was answered with; `None` while it is under way, and if it broke before its answer.
+    /// The status of its answer; `None` while it is in flight, or if it broke off before its answer.
     pub status: Option<u16>,
-    /// Bytes of its body that were read by the time it was answered.
+    /// How many bytes of its body had been read when it was answered.
     pub body_bytes: u64,
 }
 
-/// What has become of a session.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionPhase {
-    /// It takes bytes.
+    /// It accepts bytes.
     Open,
     /// Its object exists.
     Finished,
-    /// It was cancelled or refused, with this status.
+    /// It was cancelled, or its finish was refused; every request to it is answered with this status.
     Ended(u16),
 }
 
-/// A resumable session.
+/// A resumable upload session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionRecord {
     /// The bucket it writes to.
     pub bucket: String,
     /// The object it will make.
     pub object: String,
-    /// Bytes read so far from the bodies of its requests, those under way included; bytes sent twice
-    /// count twice.
+    /// Bytes read from the bodies of its requests so far, those in flight included. Bytes sent twice count twice.
     pub received: u64,
     /// Bytes that a query would report.
     pub persisted: u64,
-    /// Requests whose body is being read.
+    /// How many requests have their body being read.
     pub writing: usize,
-    /// What has become of it.
+    /// Its state.
     pub phase: SessionPhase,
 }
 
-/// The state of the server at one moment.
+/// The calls that came in and the upload sessions, at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Inspect {
-    /// The sessions that the server remembers, in the order in which they were started.
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The sessions that the server remembers, oldest first.
     pub sessions: Vec<SessionRecord>,
-    /// The latest 1,000 calls in the order in which they came.
+    /// The latest 1,000 calls, oldest first.
     pub calls: Vec<CallRecord>,
-    /// Every call so far.
+    /// How many calls of each kind came in, all of them counted.
     pub counts: BTreeMap<CallKind, u64>,
 }
 
-impl Inspect {
-    /// Sessions that take bytes.
+impl Snapshot {
+    /// How many sessions still accept bytes.
     pub fn open_sessions(&self) -> usize {
         let open = |session: &&SessionRecord| session.phase == SessionPhase::Open;
         self.sessions.iter().filter(open).count()
     }
 
-    /// The latest session for `object`.
+    /// The latest session of `object`.
     pub fn session(&self, object: &str) -> Option<&SessionRecord> {
         self.sessions.iter().rfind(|session| session.object == object)
     }
@@ -151,13 +154,38 @@ impl Inspect {
     }
 }
 
-/// An object that the server holds.
+/// The live generation of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredObject {
-    /// Generation, size and checksums.
-    pub info: ObjectInfo,
-    /// The object resource of the JSON API.
+    /// The version of its bytes.
+    pub generation: u64,
+    /// The version of its metadata within the generation.
+    pub metageneration: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The CRC32C (Castagnoli) of its bytes.
+    pub crc32c: u32,
+    /// The MD5 of its bytes. An object that was composed or uploaded in parts has none, as at GCS.
+    pub md5: Option<[u8; 16]>,
+    /// The [object resource] of the JSON API, as a client without an encryption key gets it.
+    ///
+    /// [object resource]: https://cloud.google.com/storage/docs/json_api/v1/objects#resource
     pub resource: serde_json::Value,
+}
+
+impl StoredObject {
+    /// An object as a server at `base` shows it.
+    pub(crate) fn new(object: &Object, base: &str) -> Self {
+        Self {
+            generation: object.generation,
+            metageneration: object.metageneration,
+            size: object.size,
+            crc32c: object.crc32c,
+            md5: object.md5,
+            resource: object.resource(base),
+        }
+    }
 }
 
 /// The calls that came in.
@@ -213,23 +241,5 @@ impl Calls {
     pub(crate) fn snapshot(&self) -> (Vec<CallRecord>, BTreeMap<CallKind, u64>) {
         let log = locked(&self.0);
         (log.latest.iter().cloned().collect(), log.counts.clone())
-    }
-}
-
-/// What a session shows of itself.
-pub(crate) fn session_record(session: &Arc<super::resumable::Session>) -> SessionRecord {
-    use super::resumable::Phase;
-    use std::sync::atomic::Ordering::Relaxed;
-    SessionRecord {
-        bucket: session.intent.bucket.clone(),
-        object: session.intent.name.clone(),
-        received: session.received.load(Relaxed),
-        persisted: session.persisted(),
-        writing: session.writing.load(Relaxed),
-        phase: match session.phase() {
-            Phase::Open => SessionPhase::Open,
-            Phase::Finished(_) => SessionPhase::Finished,
-            Phase::Ended(error) => SessionPhase::Ended(error.status().as_u16()),
-        },
     }
 }

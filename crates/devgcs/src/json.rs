@@ -1,11 +1,10 @@
-//! JSON in requests and answers.
+//! JSON in requests.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::body::{RequestBody, ResponseBody};
 use super::error::Error;
+use super::request_body::RequestBody;
 
 /// The largest JSON body that is read.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -25,13 +24,4 @@ pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
         Ok(Value::Null) => Ok(Map::new()),
         _ => Err(Error::new(StatusCode::BAD_REQUEST, "parseError", "Parse Error")),
     }
-}
-
-/// An answer that is a JSON document.
-pub(crate) fn response(status: StatusCode, value: &Value) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full(value.to_string()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=UTF-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }

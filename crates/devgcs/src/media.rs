@@ -9,13 +9,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::body::ResponseBody;
 use super::call::Call;
+use super::encoding::base64;
 use super::encryption;
 use super::error::Error;
 use super::gunzip::Gunzip;
 use super::objects;
-use super::resource::{Object, base64};
+use super::resource::Object;
+use super::response_body::ResponseBody;
 use super::service::Service;
 use super::storage::Reader;
 
@@ -53,7 +54,7 @@ pub(crate) fn bytes(
         Wanted::Nothing => return Ok(unsatisfiable(object.size)),
     };
     let reader =
-        Reader::open(&service.keep, &object.content, range.clone()).map_err(|error| match error.kind() {
+        Reader::open(&service.store, &object.content, range.clone()).map_err(|error| match error.kind() {
             ErrorKind::Unsupported => Error::text(
                 StatusCode::NOT_IMPLEMENTED,
                 "This server discards the bytes of objects and keeps their checksums only.",

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::encoding::base64;
 use super::error::Error;
-use super::resource::base64;
 use gcsd_types::Crc32c;
 
 /// The most bytes of custom metadata that GCS keeps for an object

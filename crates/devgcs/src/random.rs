@@ -1,16 +1,16 @@
 //! Names that nobody can guess, and names derived one way.
 
-use std::fmt::Write as _;
 use std::io;
 
-use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
-/// The error text is all there is to know: the generator itself says nothing more.
+use super::encoding::hex;
+
 fn filled<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| io::Error::other("the random generator failed"))?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -26,14 +26,5 @@ pub(crate) fn hex_id() -> io::Result<String> {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash_hex(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::digest(bytes))
 }

@@ -3,33 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::encoding::{base64, percent};
 use super::metadata::Metadata;
-use super::storage::Content;
+use super::storage::{Content, Digests};
 use super::time::Time;
 use gcsd_types::Crc32c;
-
-/// What stands for itself in a segment of a path (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// A name as one segment of a path, or as a parameter.
-pub(crate) fn encode(name: &str) -> String {
-    utf8_percent_encode(name, SEGMENT).to_string()
-}
-
-/// Base64 as the API writes it.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
 
 /// One generation of an object. It never changes: an update makes a new one with the same content.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,7 +79,7 @@ impl Object {
 
     /// The object resource for who has the key, where there is one.
     pub(crate) fn whole_resource(&self, base: &str) -> Value {
-        let (bucket, name) = (encode(&self.bucket), encode(&self.name));
+        let (bucket, name) = (percent(&self.bucket), percent(&self.name));
         let generation = self.generation;
         let mut resource = json!({
             "kind": "storage#object",
@@ -137,6 +118,19 @@ impl Object {
         }
         resource
     }
+}
+
+/// An object that is about to appear.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) bucket: String,
+    pub(crate) name: String,
+    pub(crate) metadata: Metadata,
+    pub(crate) digests: Digests,
+    pub(crate) component_count: Option<u32>,
+    /// The SHA-256 of the key to encrypt it with, where its owner keeps that.
+    pub(crate) key_sha256: Option<String>,
+    pub(crate) content: Content,
 }
 
 fn varint(bytes: &mut Vec<u8>, mut value: u64) {
@@ -243,7 +237,7 @@ impl BucketRecord {
         let mut resource = json!({
             "kind": "storage#bucket",
             "id": self.name,
-            "selfLink": format!("{base}/storage/v1/b/{}", encode(&self.name)),
+            "selfLink": format!("{base}/storage/v1/b/{}", percent(&self.name)),
             "name": self.name,
             "projectNumber": "0",
             "metageneration": self.metageneration.to_string(),

@@ -7,15 +7,17 @@ use http::header::{EXPECT, HOST, SERVER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::body::{RequestBody, ResponseBody};
+use super::batch::{Answers, InnerCall};
 use super::call::Call;
 use super::error::Error;
 use super::fields::Fields;
 use super::inspect::CallKind;
 use super::origin::Origin;
+use super::request_body::RequestBody;
+use super::response_body::ResponseBody;
 use super::service::Service;
 use super::target::Target;
-use super::{batch, buckets, faults, json, media, objects, random, resumable, xml};
+use super::{answer, batch, buckets, faults, media, objects, random, resumable, xml};
 
 /// Of a body that nobody wants, this much is read, for this long: so a client that sends it all before
 /// it reads gets its answer and keeps its connection.
@@ -26,11 +28,11 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub(crate) async fn handle(
     service: Arc<Service>,
     origin: Origin,
-    body_idle: Duration,
+    body_idle_timeout: Duration,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (head, incoming) = request.into_parts();
-    let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle);
+    let body = RequestBody::new(incoming, service.gate.subscribe(), body_idle_timeout);
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
     let base = origin.base(host);
@@ -38,18 +40,18 @@ pub(crate) async fn handle(
     let call = Call::new(head.method, head.headers, head.uri.query(), base, body);
     let (mut call, target) = match call.and_then(|call| Ok((call, Target::parse(path)?))) {
         Ok(parsed) => parsed,
-        Err(error) => return decorate(error.response()),
+        Err(error) => return decorate(answer::refusal(&error)),
     };
-    if let Some(answer) = faults::serve_retry_tests(&service, &mut call, path).await {
-        return decorate(answer.unwrap_or_else(|error| error.response()));
+    if let Some(answer) = faults::serve_retry_tests(&service.faults, &mut call, path).await {
+        return decorate(answer.unwrap_or_else(|error| answer::refusal(&error)));
     }
-    let response = answer(&service, &mut call, path, target).await;
+    let response = respond(&service, &mut call, path, target).await;
     finish_body(call.body, &call.headers);
     response
 }
 
 /// Answers a call.
-pub(crate) async fn answer(
+async fn respond(
     service: &Arc<Service>,
     call: &mut Call,
     path: &str,
@@ -70,7 +72,7 @@ pub(crate) async fn answer(
     let response = match result.and_then(|response| project(call, response)) {
         Ok(response) => response,
         Err(error) if is_xml => xml::refusal(&error, call),
-        Err(error) => error.response(),
+        Err(error) => answer::refusal(&error),
     };
     let response = faults::after(service, call, kind, response).await;
     let status = response.status().as_u16();
@@ -81,7 +83,7 @@ pub(crate) async fn answer(
 
 /// Draws what shall go wrong, and lets it happen as far as it comes before the call.
 async fn inject(service: &Arc<Service>, call: &mut Call, kind: CallKind) -> Result<(), Error> {
-    call.injected = service.faults.draw(kind, call)?;
+    call.injected = service.faults.draw(kind, &call.headers)?;
     faults::before(service, call).await
 }
 
@@ -155,10 +157,30 @@ async fn dispatch(
         (Target::Upload(bucket), CallKind::StartUpload) => resumable::start(service, call, &bucket).await,
         (Target::Upload(bucket), CallKind::InsertObject) => objects::insert(service, call, &bucket).await,
         (Target::Upload(_), _) => resumable::call(service, call).await,
-        (Target::Batch, _) => batch::batch(service, call).await,
+        (Target::Batch, _) => {
+            let mut answers = Answers::default();
+            for inner in batch::read(call).await? {
+                let (id, base) = (inner.id.clone(), &call.base);
+                answers
+                    .push(&id, respond_to_inner(service, inner, base).await)
+                    .await?;
+            }
+            Ok(answers.answer())
+        }
         (Target::XmlService | Target::XmlBucket(_) | Target::XmlObject(..), kind) => {
             Err(Error::invalid(format!("{kind:?} is of the XML API.")))
         }
+    }
+}
+
+/// Answers a call of a batch.
+async fn respond_to_inner(service: &Arc<Service>, inner: InnerCall, base: &str) -> Response<ResponseBody> {
+    let path = inner.uri.path().to_owned();
+    let parsed = inner.target().and_then(|target| Ok((target, inner.call(base)?)));
+    match parsed {
+        // A future that holds itself needs a place on the heap.
+        Ok((target, mut call)) => Box::pin(respond(service, &mut call, &path, target)).await,
+        Err(error) => answer::refusal(&error),
     }
 }
 
@@ -169,7 +191,7 @@ fn project(call: &Call, mut response: Response<ResponseBody>) -> Result<Response
         && let ResponseBody::Full(Some(body)) = response.body_mut()
         && let Ok(value) = serde_json::from_slice(body)
     {
-        return Ok(json::response(
+        return Ok(answer::json(
             StatusCode::OK,
             &Fields::parse(fields)?.select(value),
         ));

@@ -3,7 +3,6 @@
 use percent_encoding::percent_decode_str;
 
 use super::error::Error;
-use super::objects::Route;
 
 /// What a path names, decoded.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +37,15 @@ pub(crate) enum Target {
     XmlObject(String, String),
     /// Nothing.
     Unknown,
+}
+
+/// Where to copy from and to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) bucket: String,
+    pub(crate) name: String,
+    pub(crate) to_bucket: String,
+    pub(crate) to_name: String,
 }
 
 impl Target {

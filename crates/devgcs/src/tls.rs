@@ -1,4 +1,4 @@
-//! HTTPS: with a certificate that is given, or one that is made for the occasion.
+//! HTTPS, with a certificate from files or one made at the start.
 
 use std::fs;
 use std::io;
@@ -19,37 +19,48 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 /// The name of the file that clients must trust.
 const CA_FILE: &str = "ca.pem";
 
-/// How a server speaks HTTPS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tls {
-    /// A certificate for `localhost`, the loopback addresses and the address listened on, made at each
-    /// start, of a certificate authority made with it. The authority's certificate, which clients must
-    /// trust, is written to `ca.pem` in this directory; its key is kept nowhere.
-    Generated(PathBuf),
-    /// A certificate chain and its key, in PEM files.
-    Files {
-        /// The server's certificate, and what lies between it and its authority.
-        certificates: PathBuf,
-        /// The certificate's private key.
-        key: PathBuf,
-    },
-}
+/// Where the certificate of an HTTPS server comes from.
+#[derive(Debug, Clone)]
+pub struct Tls(Source);
 
-/// What accepts TLS, and the certificate to trust for it, if it was made here.
-pub(crate) struct Acceptor {
-    pub(crate) acceptor: TlsAcceptor,
-    pub(crate) ca_file: Option<PathBuf>,
+#[derive(Debug, Clone)]
+enum Source {
+    Generated { directory: Option<PathBuf> },
+    Files { certificates: PathBuf, key: PathBuf },
 }
 
 impl Tls {
+    /// A certificate for `localhost`, the loopback addresses and the address listened on, made at the start together
+    /// with the certificate authority that signs it. Clients must trust that authority:
+    /// [`Server::ca_pem`](crate::Server::ca_pem). Its key is kept nowhere.
+    pub fn generated() -> Self {
+        Self(Source::Generated { directory: None })
+    }
+
+    /// As [`generated`](Self::generated); the authority's certificate is also written to `ca.pem` in `directory`.
+    pub fn generated_in(directory: impl Into<PathBuf>) -> Self {
+        let directory = Some(directory.into());
+        Self(Source::Generated { directory })
+    }
+
+    /// A certificate chain, the server's own certificate first, and its private key, both in PEM files.
+    pub fn from_files(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self(Source::Files {
+            certificates: certificates.into(),
+            key: key.into(),
+        })
+    }
+
     /// Reads or makes the certificate of a server on `address`. Blocks.
     pub(crate) fn acceptor(&self, address: IpAddr) -> io::Result<Acceptor> {
-        let (chain, key, ca_file) = match self {
-            Self::Generated(directory) => {
-                let (chain, key, path) = generate(directory, address)?;
-                (chain, key, Some(path))
+        let (chain, key, authority) = match &self.0 {
+            Source::Generated { directory } => {
+                let (chain, key, pem) = generate(address)?;
+                let file = directory.as_deref().map(|directory| write(directory, &pem));
+                let file = file.transpose()?;
+                (chain, key, Some(Authority { pem, file }))
             }
-            Self::Files { certificates, key } => (
+            Source::Files { certificates, key } => (
                 CertificateDer::pem_file_iter(certificates)
                     .and_then(Iterator::collect)
                     .map_err(|error| bad_file(certificates, error))?,
@@ -64,14 +75,28 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Acceptor {
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            ca_file,
+            authority,
         })
     }
 }
 
-type Generated = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, PathBuf);
+/// What accepts TLS, and the authority to trust for it, if it was made here.
+pub(crate) struct Acceptor {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) authority: Option<Authority>,
+}
 
-fn generate(directory: &Path, address: IpAddr) -> io::Result<Generated> {
+/// The certificate of an authority that was made at the start.
+pub(crate) struct Authority {
+    pub(crate) pem: String,
+    /// Where it was written to.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// A certificate chain, its key, and the authority's certificate in PEM.
+type Generated = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String);
+
+fn generate(address: IpAddr) -> io::Result<Generated> {
     let mut authority = CertificateParams::default();
     authority.distinguished_name = named("devgcs certificate authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -92,11 +117,16 @@ fn generate(directory: &Path, address: IpAddr) -> io::Result<Generated> {
     let key = KeyPair::generate().map_err(io::Error::other)?;
     let certificate = server.signed_by(&key, &issuer).map_err(io::Error::other)?;
 
-    fs::create_dir_all(directory)?;
-    let path = directory.join(CA_FILE);
-    fs::write(&path, issuer.pem())?;
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Ok((vec![certificate.der().clone()], key.into(), path))
+    Ok((vec![certificate.der().clone()], key.into(), issuer.pem()))
+}
+
+fn write(directory: &Path, pem: &str) -> io::Result<PathBuf> {
+    let path = directory.join(CA_FILE);
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&path, pem))
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    Ok(path)
 }
 
 fn named(name: &str) -> DistinguishedName {

@@ -1,6 +1,7 @@
 //! Where a daemon listens.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// The port that a daemon listens on unless told otherwise.
@@ -8,6 +9,7 @@ pub const DEFAULT_PORT: u16 = 4743;
 
 /// A daemon's host and port, as `--connect` takes it: `host:port`, `host`, `[::1]:port` or `::1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Address {
     /// A name or an IP address, without brackets.
     pub host: String,
@@ -15,8 +17,23 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// The daemon at `host`, a name or an IP address without brackets.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        let host = host.into();
+        Self { host, port }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip().to_string(), address.port())
+    }
+}
+
 /// Text that is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddressError {
     /// There is no host.
     #[error("the host is missing: write HOST:PORT, such as 127.0.0.1:4743")]

@@ -10,8 +10,9 @@ use tokio::task::AbortHandle;
 
 use super::address::Address;
 use super::body::Body;
-use super::error::{Error, Reason, RequestError};
+use super::error::{Error, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
+use super::lost::Reason;
 use super::options::Options;
 use super::{receiving, sending};
 use gcsd_net::{BoxStream, Connector};
@@ -101,7 +102,7 @@ impl Connection {
         let limit = options.connect_timeout;
         let connecting = connector.connect_within(&address.host, address.port, limit);
         let mut stream = connecting.await.map_err(|error| {
-            let (address, error) = (address.clone(), Arc::new(error));
+            let (address, error) = (address.clone(), error.into());
             Reason::Connect { address, error }.lost(false)
         })?;
         // The stall clock comes first: it knows whether something is due.
@@ -146,6 +147,11 @@ impl Connection {
         }
     }
 
+    /// Whether `other` is a clone of it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +194,11 @@ impl Connection {
         let _interest = self
             .enqueue(opcode, upload, args, body, Waiter::Whole(waiter))
             .await?;
-        answer.await.unwrap_or_else(|_| Err(self.lost()))
+        let answer = answer.await.unwrap_or_else(|_| Err(self.lost()));
+        answer.map_err(|error| match self.is_over() {
+            true => error.with_connection_over(),
+            false => error,
+        })
     }
 
     /// Puts a request into the line as soon as it may be in flight.

@@ -32,9 +32,9 @@ impl Daemons {
         }
     }
 
-    /// The same daemons, of which the one `steps` behind the next is asked first.
+    /// The same daemons, starting `steps` further along the list: connections are spread over them that way.
     #[must_use]
-    pub fn from(&self, steps: usize) -> Self {
+    pub fn starting_at(&self, steps: usize) -> Self {
         let len = self.addresses.len().max(1);
         Self {
             next: (self.next + steps % len) % len,
@@ -42,8 +42,8 @@ impl Daemons {
         }
     }
 
-    /// Takes back a connection on which nothing is in flight, for whoever connects next.
-    pub fn keep(&self, connection: Connection) {
+    /// Takes back an idle connection, for the next caller that connects.
+    pub fn release(&self, connection: Connection) {
         if !connection.is_over() {
             self.spare
                 .lock()
@@ -58,7 +58,7 @@ impl Daemons {
     }
 
     /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on; or
-    /// gives a connection that was [kept](Self::keep).
+    /// gives a connection that was [released](Self::release).
     ///
     /// Each is asked once; the error is that of the last.
     pub async fn connect(&mut self) -> Result<Connection, Error> {

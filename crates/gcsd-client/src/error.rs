@@ -1,84 +1,133 @@
-//! What can go wrong between a client and its daemon.
+//! Why a request failed.
 
-use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::address::Address;
+use super::io_error::IoError;
+use super::lost::{Lost, Reason};
+use super::status_error::StatusError;
 use gcsd_types::Crc32c;
-use gcsd_wire::{ErrorReply, Opcode, Retry, Status};
+use gcsd_wire::{ErrorReply, Kind, Retry, Status};
 
-/// Why a request has no successful reply.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Why a request failed, whether it went to a daemon or straight to Cloud Storage.
+///
+/// It says what to do next ([`retry`](Self::retry)). What caused it is its [`source`](std::error::Error::source), and is
+/// not part of its text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The daemon answered that the request failed.
-    #[error("{0}")]
-    Daemon(Box<DaemonError>),
+    /// The daemon, or GCS, answered that the request failed.
+    #[error(transparent)]
+    Status(Box<StatusError>),
     /// The connection was over before the reply came.
-    #[error("{0}")]
+    #[error(transparent)]
     Connection(Lost),
-    /// The source of the request's body failed in the middle of it; the connection is over with it.
-    #[error("the bytes to send could not be read: {0}")]
-    Source(Arc<io::Error>),
-    /// The request cannot be sent, or not be answered here; nothing happened.
-    #[error("{0}")]
+    /// The source of the request's body failed; unless the body had no length, the connection is over too.
+    #[error("the bytes to send could not be read")]
+    Source(#[source] IoError),
+    /// The request cannot be sent, or its reply not be taken; nothing happened.
+    #[error(transparent)]
     Request(RequestError),
     /// The bytes of a read are not those that the daemon sent.
-    #[error("the bytes that came have the checksum {found}, and the daemon sent bytes with {expected}")]
+    #[error(
+        "the bytes arrived with crc32c {found} and were sent with {expected}: they were damaged on the way"
+    )]
     Damaged {
         /// The daemon's checksum.
         expected: Crc32c,
         /// That of the bytes that came.
         found: Crc32c,
     },
+    /// The bytes of a range that the other side received are not those that were sent: the upload must begin again.
+    #[error(
+        "bytes {offset} to {end} arrived with crc32c {received} and were sent with {}: they were damaged on the way",
+        sent.map_or("an unknown one".to_owned(), |sent| sent.to_string())
+    )]
+    BodyDamaged {
+        /// The range's first byte.
+        offset: u64,
+        /// Its end.
+        end: u64,
+        /// The checksum of what was sent, if it is known.
+        sent: Option<Crc32c>,
+        /// The checksum of what was received.
+        received: Crc32c,
+    },
+    /// The request succeeded, and nothing more is committed than before.
+    #[error("the request succeeded, but nothing more is committed")]
+    NoProgress,
+    /// There was no time left for an answer.
+    #[error("{0}")]
+    Unanswered(&'static str),
 }
 
 impl Error {
+    /// A failure with a status of the protocol, for writers that do not go through a daemon.
+    pub fn of(kind: Kind, retry: Retry, message: impl Into<String>) -> Self {
+        let reply = ErrorReply {
+            message: message.into(),
+            ..ErrorReply::default()
+        };
+        StatusError::new(Status::new(kind, retry), 0, reply).into()
+    }
+
+    /// The same failure, with what is committed of the upload.
+    #[must_use]
+    pub fn with_committed(mut self, committed: u64) -> Self {
+        if let Self::Status(error) = &mut self {
+            error.reply.committed = Some(committed);
+        }
+        self
+    }
+
     /// What to do next.
     ///
-    /// [`Retry::Reconnect`] for every [`Error::Connection`]: whether the request had left is
-    /// [`Lost::sent`].
+    /// [`Retry::Reconnect`] whenever the connection is over: whether the request had left is [`Lost::sent`].
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Daemon(error) => error.status.retry().unwrap_or(Retry::Never),
+            Self::Status(error) => error.retry(),
             Self::Connection(_) => Retry::Reconnect,
             Self::Source(_) | Self::Request(_) => Retry::Never,
-            Self::Damaged { .. } => Retry::Same,
+            Self::Damaged { .. } | Self::Unanswered(_) => Retry::Same,
+            Self::BodyDamaged { .. } => Retry::Restart,
+            Self::NoProgress => Retry::Query,
         }
     }
 
-    /// The last that GCS reported as persisted of the upload, where the daemon said so.
+    /// How much GCS last reported as persisted of the upload, where the answer says so: a lower bound.
     pub fn committed(&self) -> Option<u64> {
         match self {
-            Self::Daemon(error) => error.reply.committed,
+            Self::Status(error) => error.reply.committed,
             _ => None,
         }
     }
 
-    /// How long the daemon or GCS asked to wait before the next try, where it did.
+    /// How long the daemon or GCS asked to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Daemon(error) if error.reply.retry_after_ms > 0 => {
-                Some(Duration::from_millis(error.reply.retry_after_ms.into()))
-            }
+            Self::Status(error) => error.retry_after(),
             _ => None,
         }
     }
 
-    /// The status of the daemon's answer, where there is one.
+    /// The status of the answer, where there is one.
     pub fn status(&self) -> Option<Status> {
         match self {
-            Self::Daemon(error) => Some(error.status),
+            Self::Status(error) => Some(error.status),
             _ => None,
         }
     }
 
-    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`,
-    /// `unreachable`, `source_failed`, `no_daemon`, `bad_request` and `damaged`.
+    /// Whether it is this failure of the protocol's closed set.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.status().and_then(Status::kind) == Some(kind)
+    }
+
+    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`, `unreachable`,
+    /// `source_failed`, `no_daemon`, `bad_request`, `damaged`, `no_progress` and `unanswered`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Daemon(error) => error.status.name(),
+            Self::Status(error) => error.status.name(),
             Self::Connection(lost) => match lost.reason {
                 Reason::Connect { .. } => "unreachable",
                 _ => "connection_lost",
@@ -86,106 +135,76 @@ impl Error {
             Self::Source(_) => "source_failed",
             Self::Request(RequestError::NoDaemon) => "no_daemon",
             Self::Request(_) => "bad_request",
-            Self::Damaged { .. } => "damaged",
+            Self::Damaged { .. } | Self::BodyDamaged { .. } => "damaged",
+            Self::NoProgress => "no_progress",
+            Self::Unanswered(_) => "unanswered",
         }
     }
-}
 
-/// A daemon's answer that a request failed.
-#[derive(Debug, Clone)]
-pub struct DaemonError {
-    /// What was asked; `None` where the daemon could not read the request.
-    pub opcode: Option<Opcode>,
-    /// Which failure, and what to do.
-    pub status: Status,
-    /// GCS's HTTP status, or 0 where GCS did not answer.
-    pub http_status: u16,
-    /// What else the daemon knows.
-    pub reply: ErrorReply,
-}
-
-impl fmt::Display for DaemonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, one_line(&self.reply.message))?;
-        if self.http_status != 0 {
-            write!(f, " (GCS: HTTP {}", self.http_status)?;
-            if let Some(reason) = &self.reply.reason {
-                write!(f, " {}", one_line(reason))?;
-            }
-            if let Some(id) = &self.reply.request_id {
-                write!(f, ", request {}", one_line(id))?;
-            }
-            f.write_str(")")?;
+    /// Whether the request may have been carried out although it failed.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Status(error) => error.may_have_happened(),
+            Self::Connection(lost) => lost.sent,
+            Self::Unanswered(_) | Self::NoProgress => true,
+            Self::Source(_) | Self::Request(_) | Self::Damaged { .. } | Self::BodyDamaged { .. } => false,
         }
-        Ok(())
     }
-}
 
-/// A connection that was over before a request's reply came.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{reason}")]
-pub struct Lost {
-    /// Why it is over.
-    pub reason: Reason,
-    /// Whether the daemon may have seen the request. If not, nothing happened.
-    pub sent: bool,
-}
+    /// The I/O error that comes nearest.
+    pub(crate) fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Source(error) => error.kind(),
+            Self::Damaged { .. } | Self::BodyDamaged { .. } => io::ErrorKind::InvalidData,
+            _ if self.is(Kind::NotFound) => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        }
+    }
 
-/// Why a connection is over.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Reason {
-    /// It could not be made.
-    #[error("no connection to {address}: {error}")]
-    Connect {
-        /// Where to.
-        address: Address,
-        /// Why not.
-        error: Arc<io::Error>,
-    },
-    /// The daemon closed it.
-    #[error("the daemon closed the connection")]
-    Closed,
-    /// The daemon closed it inside a frame.
-    #[error("the daemon closed the connection in the middle of a reply")]
-    Truncated,
-    /// It broke.
-    #[error("the connection to the daemon broke: {0}")]
-    Broken(Arc<io::Error>),
-    /// Nothing moved on it for the [stall bound](super::Options::stall) though something was due.
-    #[error("the daemon neither took nor sent anything for {0:?}")]
-    Stalled(Duration),
-    /// The daemon said that it closes it after the replies that are due.
-    #[error("the daemon is closing the connection ({0})")]
-    Closing(Status),
-    /// The daemon could not make sense of what we sent.
-    #[error("the daemon could not read the request: {0}")]
-    NotUnderstood(Box<DaemonError>),
-    /// The head or the args of a frame were damaged on the way.
-    #[error("a request or its reply was damaged on the way: the checksum is another, or missing")]
-    Damaged,
-    /// What came from the other side is not this protocol.
-    #[error("what answers there does not speak gcsd's protocol: {0}")]
-    Protocol(String),
-    /// A caller gave up in the middle of a body or of a read, which leaves no way to go on.
-    #[error("a request was abandoned in the middle of its bytes, and the connection with it")]
-    Abandoned,
-    /// The source of a body failed in the middle of it, which leaves no way to go on.
-    #[error("the bytes of a request could not be read to their end, and the connection ended with it")]
-    SourceFailed,
-    /// It was closed on this side.
-    #[error("the connection was closed on this side")]
-    ClosedHere,
+    /// An answer that makes no sense.
+    pub(crate) fn bad_response(message: impl Into<String>) -> Self {
+        Self::of(Kind::BadResponse, Retry::Never, message)
+    }
+
+    /// The same failure of a request on a connection that is over.
+    pub(crate) fn with_connection_over(mut self) -> Self {
+        if let Self::Status(error) = &mut self {
+            error.connection_over = true;
+        }
+        self
+    }
 }
 
 impl Reason {
-    /// The error of a request that this ended.
+    /// The error of a request on a connection that ended for this reason.
     pub(super) fn lost(self, sent: bool) -> Error {
         Error::Connection(Lost { reason: self, sent })
     }
 }
 
+/// The error is the inner one of the I/O error.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}
+
+impl From<StatusError> for Error {
+    fn from(error: StatusError) -> Self {
+        Self::Status(Box::new(error))
+    }
+}
+
+#[cfg(feature = "direct")]
+impl From<gcsd_failure::Failure> for Error {
+    fn from(failure: gcsd_failure::Failure) -> Self {
+        StatusError::new(failure.status, failure.http_status, failure.reply).into()
+    }
+}
+
 /// A request that cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Its args are longer than the daemon takes.
     #[error("the request has {len} bytes of args (names, metadata), and the daemon takes {max}")]
@@ -196,55 +215,60 @@ pub enum RequestError {
         max: u32,
     },
     /// There is no daemon to send it to.
-    #[error("no address of a daemon is given")]
+    #[error("no daemon's address is given")]
     NoDaemon,
     /// Its body is longer than a frame can say.
     #[error("a body of {0} bytes is longer than 2^63 - 1")]
     BodyTooLarge(u128),
-    /// The page of a list that it asks for is longer than is held here.
+    /// It asks for a range of an object that has no byte.
+    #[error("a range has at least one byte")]
+    EmptyRange,
+    /// The requested page of a list is longer than is held here.
     #[error(
         "the page has more than 64 MiB of JSON: ask for fewer entries at a time, or fewer of their fields"
     )]
     PageTooLarge,
 }
 
-/// `text` as it can stand in a line on a terminal: a peer's control characters are replaced.
-pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use gcsd_wire::Kind;
+    use std::error::Error as _;
 
-    #[test]
-    fn a_daemons_answer_is_one_harmless_line() {
-        let error = DaemonError {
-            opcode: Some(Opcode::StatObject),
-            status: Status::new(Kind::NotFound, Retry::Never),
-            http_status: 404,
-            reply: ErrorReply {
-                message: "no such\n\u{1b}[2Jobject".into(),
-                reason: Some("notFound".into()),
-                request_id: Some("AB-12".into()),
-                ..ErrorReply::default()
-            },
-        };
-        assert_eq!(
-            error.to_string(),
-            "not_found: no such\u{fffd}\u{fffd}[2Jobject (GCS: HTTP 404 notFound, request AB-12)"
-        );
-        let error = Error::Daemon(Box::new(error));
-        assert_eq!((error.retry(), error.name()), (Retry::Never, "not_found"));
-    }
+    use super::super::Address;
+    use super::*;
 
     #[test]
     fn a_lost_connection_asks_to_reconnect() {
         let error = Reason::Closed.lost(false);
         assert_eq!(error.retry(), Retry::Reconnect);
         assert_eq!(error.status(), None);
+        assert!(!error.may_have_happened());
+    }
+
+    #[test]
+    fn a_cause_is_told_by_the_source_and_nowhere_else() {
+        let refused = || std::io::Error::other("refused here");
+        let address: Address = "localhost:1".parse().expect("an address");
+        let error = refused().into();
+        for (error, text) in [
+            (
+                Reason::Connect { address, error }.lost(false),
+                "could not connect to localhost:1",
+            ),
+            (
+                Reason::Broken(refused().into()).lost(true),
+                "the connection to the daemon broke",
+            ),
+            (
+                Error::Source(refused().into()),
+                "the bytes to send could not be read",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+            let source = error.source().expect("a cause");
+            assert_eq!(source.to_string(), "refused here");
+            assert!(source.downcast_ref::<IoError>().is_some());
+        }
+        assert!(Error::of(Kind::NotFound, Retry::Never, "no").source().is_none());
     }
 }

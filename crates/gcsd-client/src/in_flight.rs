@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
-use super::error::{Error, Reason};
+use super::error::Error;
+use super::lost::Reason;
 use gcsd_wire::{self, Opcode};
 
 /// How long a daemon may take to close a connection that has nothing left to say, or to send its last
@@ -266,7 +267,7 @@ impl InFlight {
         };
         if let Waiter::Whole(waiter) = waiter {
             // A caller that went away needs no answer.
-            let _gone = waiter.send(Err(Error::Source(Arc::new(error))));
+            let _gone = waiter.send(Err(Error::Source(error.into())));
         }
     }
 

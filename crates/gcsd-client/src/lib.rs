@@ -22,15 +22,22 @@ mod daemons;
 #[cfg(feature = "direct")]
 mod direct;
 mod error;
-mod failure;
 mod file_body;
 mod in_flight;
+mod io_error;
+mod lost;
+mod new_object;
 mod object_reader;
 mod options;
+mod pieces;
+mod read;
 mod receiving;
 pub mod reliable;
 mod requests;
 mod sending;
+mod shared_connection;
+mod status_error;
+mod stored_object;
 pub mod striped;
 mod via_daemon;
 mod writer;
@@ -41,20 +48,31 @@ pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
 pub use direct::{Direct, DirectPart, DirectWriter};
-pub use error::one_line;
-pub use error::{DaemonError, Error, Lost, Reason, RequestError};
-pub use failure::Failure;
+pub use error::{Error, RequestError};
 pub use file_body::FileBody;
+pub use io_error::IoError;
+pub use lost::{Lost, Reason};
+pub use new_object::NewObject;
 pub use object_reader::ObjectReader;
 pub use options::Options;
+pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, ListedObject, ObjectPage, ObjectPages,
-    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, Report,
-    Rereadable, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
+    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
+    Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use status_error::{StatusError, one_line};
+pub use stored_object::StoredObject;
 pub use striped::{
-    DaemonRoute, Keep, Left, Striped, StripedAborted, StripedCheckpoint, StripedError, StripedOptions,
-    StripedOptionsError, StripedUpload, Via,
+    CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
+    StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
 pub use via_daemon::{DaemonWriter, ViaDaemon};
-pub use writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+
+pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
+pub use gcsd_types::{
+    BucketName, BucketQuery, BucketUrl, ByteRange, ComposeSource, Crc32c, Destination, EncryptionKey, GsUrl,
+    NameError, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, UrlError,
+};
+pub use gcsd_wire::{Kind, Layer, Opcode, Retry, Status};

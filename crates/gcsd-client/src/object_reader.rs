@@ -1,11 +1,20 @@
 //! The bytes of an object, as a ReadAt gives them.
 
-use bytes::Bytes;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use futures_core::Stream;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::connection::Connection;
-use super::error::{Error, Reason};
+use super::error::Error;
 use super::in_flight::ReadEvent;
+use super::lost::Reason;
+use super::pieces::{self, Leftover, Pieces};
 use gcsd_types::Crc32c;
 use gcsd_wire::read_at::{End, Reply, Start};
 
@@ -14,6 +23,9 @@ use gcsd_wire::read_at::{End, Reply, Start};
 /// What is not taken stalls the connection, and with it the daemon and GCS: nothing piles up. It also
 /// holds back the replies to all other requests on the connection, so a read that may be slow wants a
 /// connection of its own.
+///
+/// It is a [`Stream`] of pieces, and an [`AsyncRead`] and [`AsyncBufRead`] of bytes. Whichever way it is read, it ends
+/// only where all bytes have come and have the checksum that the daemon gave; what ends early is an error.
 ///
 /// Dropping it before the end reads past what is left, if that is less than 1 MiB; otherwise the
 /// connection ends, and what else is in flight on it fails.
@@ -25,6 +37,7 @@ pub struct ObjectReader {
     crc32c: Crc32c,
     end: Option<End>,
     failed: Option<Error>,
+    leftover: Leftover,
 }
 
 impl ObjectReader {
@@ -46,6 +59,7 @@ impl ObjectReader {
             crc32c: Crc32c::default(),
             end: None,
             failed: None,
+            leftover: Leftover::default(),
         })
     }
 
@@ -64,21 +78,39 @@ impl ObjectReader {
     ///
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        poll_fn(|cx| pieces::poll_bytes(self, cx)).await
+    }
+
+    /// The checksum of the bytes that came so far, of those too that wait here for [`AsyncRead`] to take them.
+    pub fn crc32c(&self) -> Crc32c {
+        self.crc32c
+    }
+
+    /// What the daemon said after the last byte, once it has.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+}
+
+impl Pieces for ObjectReader {
+    type Error = Error;
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            return Poll::Ready(Err(error.clone()));
         }
         if self.end.is_some() {
-            return Ok(None);
+            return Poll::Ready(Ok(None));
         }
-        let error = match self.events.recv().await {
+        let error = match ready!(self.events.poll_recv(cx)) {
             Some(Ok(ReadEvent::Bytes(bytes))) => {
                 self.crc32c = self.crc32c.append(&bytes);
-                return Ok(Some(bytes));
+                return Poll::Ready(Ok(Some(bytes)));
             }
             Some(Ok(ReadEvent::Args(gcsd_wire::Reply::ReadAt(Reply::End(end))))) => {
                 if end.crc32c == self.crc32c {
                     self.end = Some(end);
-                    return Ok(None);
+                    return Poll::Ready(Ok(None));
                 }
                 Error::Damaged {
                     expected: end.crc32c,
@@ -90,16 +122,37 @@ impl ObjectReader {
             None => self.connection.lost(),
         };
         self.failed = Some(error.clone());
-        Err(error)
+        Poll::Ready(Err(error))
     }
 
-    /// The checksum of the bytes that came so far.
-    pub fn crc32c(&self) -> Crc32c {
-        self.crc32c
+    fn leftover(&mut self) -> &mut Leftover {
+        &mut self.leftover
+    }
+}
+
+/// An error is the last item.
+impl Stream for ObjectReader {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        pieces::poll_next(self.get_mut(), cx)
+    }
+}
+
+/// The inner error of what fails is the [`Error`]; it stays.
+impl AsyncRead for ObjectReader {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        pieces::poll_read(self.get_mut(), cx, buf)
+    }
+}
+
+/// The buffer is what came from the socket in one piece.
+impl AsyncBufRead for ObjectReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        pieces::poll_fill_buf(self.get_mut(), cx)
     }
 
-    /// What the daemon said after the last byte, once it has.
-    pub fn end(&self) -> Option<&End> {
-        self.end.as_ref()
+    fn consume(self: Pin<&mut Self>, len: usize) {
+        self.get_mut().leftover.rest.advance(len);
     }
 }

@@ -8,7 +8,20 @@ use bytes::Bytes;
 use gcsd_wire::DEFAULT_MAX_ARGS;
 
 /// How a connection is made, and what it may cost.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gcsd_client::Options;
+///
+/// let options = Options::default()
+///     .with_connect_timeout(Duration::from_secs(3))
+///     .with_secret("the daemon's --auth-file");
+/// assert_eq!(options.max_in_flight, 64);
+/// assert!(!format!("{options:?}").contains("auth-file"));
+/// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// How long connecting may take, by default 10 s.
     pub connect_timeout: Duration,
@@ -35,6 +48,43 @@ impl Default for Options {
             max_args: DEFAULT_MAX_ARGS,
             secret: None,
         }
+    }
+}
+
+impl Options {
+    /// Bounds how long connecting may take.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Bounds how long the daemon may be still: see [`stall`](Self::stall).
+    #[must_use]
+    pub fn with_stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// Bounds the requests in flight.
+    #[must_use]
+    pub fn with_max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// Bounds the args of a request, in bytes. The daemon has a bound of its own (`--max-args`).
+    #[must_use]
+    pub fn with_max_args(mut self, bytes: u32) -> Self {
+        self.max_args = bytes;
+        self
+    }
+
+    /// Proves itself with the daemon's secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: impl Into<Bytes>) -> Self {
+        self.secret = Some(secret.into());
+        self
     }
 }
 

@@ -10,10 +10,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio_util::codec::Decoder as _;
 
-use super::error::{DaemonError, Error, Reason};
+use super::error::Error;
 use super::in_flight::{InFlight, ReadEvent, Waiter};
+use super::lost::Reason;
+use super::status_error::StatusError;
 use gcsd_wire::codec::FrameError;
-use gcsd_wire::{ErrorReply, Opcode, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
+use gcsd_wire::{ErrorReply, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
 
 /// How much room there is for one read of the socket, in bytes.
 const READ_LEN: usize = 256 * 1024;
@@ -68,7 +70,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             let head = frame.head;
             if head.sequence == 0 {
                 // What was sent before is still answered, then the daemon closes.
-                let error = Box::new(daemon_error(None, &frame)?);
+                let error = Box::new(status_error(&frame)?);
                 self.socket.skip(head.body_len).await?;
                 self.socket.in_flight.close(Reason::NotUnderstood(error));
                 continue;
@@ -84,7 +86,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 self.socket.in_flight.close(Reason::Closing(head.status));
             }
             if !head.status.is_ok() {
-                let error = Error::Daemon(Box::new(daemon_error(Some(opcode), &frame)?));
+                let error = Error::from(status_error(&frame)?);
                 self.failed(&frame, error).await?;
             } else {
                 let reply = Reply::decode(opcode, frame.args)
@@ -108,7 +110,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 Ok(Some(frame)) => return Ok(frame),
                 Err(FrameError::Damaged) => return Err(Reason::Damaged),
                 Ok(None) => {}
-                Err(FrameError::Io(error)) => return Err(Reason::Broken(Arc::new(error))),
+                Err(FrameError::Io(error)) => return Err(Reason::Broken(error.into())),
                 Err(error) => return Err(Reason::Protocol(error.to_string())),
             }
             if !self.socket.fill().await? {
@@ -274,7 +276,7 @@ impl<R: AsyncRead + Unpin> Socket<R> {
             tokio::select! {
                 biased;
                 read = self.half.read_buf(&mut self.buffer) => {
-                    let count = read.map_err(|error| Reason::Broken(Arc::new(error)))?;
+                    let count = read.map_err(|error| Reason::Broken(error.into()))?;
                     clock.touch();
                     return Ok(count > 0);
                 }
@@ -346,18 +348,13 @@ impl<R: AsyncRead + Unpin> Socket<R> {
 }
 
 /// What the daemon says of a failure.
-fn daemon_error(opcode: Option<Opcode>, frame: &ReplyFrame) -> Result<DaemonError, Reason> {
+fn status_error(frame: &ReplyFrame) -> Result<StatusError, Reason> {
     if frame.head.status.is_ok() {
         return Err(protocol("a success that belongs to no request"));
     }
     let reply = ErrorReply::decode(frame.args.clone())
         .map_err(|error| Reason::Protocol(format!("the args of an error: {error}")))?;
-    Ok(DaemonError {
-        opcode,
-        status: frame.head.status,
-        http_status: frame.head.http_status,
-        reply,
-    })
+    Ok(StatusError::new(frame.head.status, frame.head.http_status, reply))
 }
 
 fn protocol(what: &str) -> Reason {

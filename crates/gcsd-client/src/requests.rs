@@ -5,8 +5,9 @@ use tokio::sync::mpsc;
 
 use super::body::Body;
 use super::connection::{Connection, Reply};
-use super::error::{Error, Reason, RequestError};
+use super::error::{Error, RequestError};
 use super::in_flight::{ReadEvent, Waiter};
+use super::lost::Reason;
 use super::object_reader::ObjectReader;
 use gcsd_types::{Page, Part};
 use gcsd_wire::multipart::encode_parts;
@@ -153,6 +154,10 @@ impl Connection {
 
     /// Begins to read an object: returns once the daemon has said what is coming.
     pub async fn read_at(&self, args: &read_at::Args) -> Result<ObjectReader, Error> {
+        // On the wire a length of 0 means all bytes to the end.
+        if args.range.is_empty() {
+            return Err(Error::Request(RequestError::EmptyRange));
+        }
         let (events, reader) = mpsc::channel(READ_AHEAD);
         let waiter = Waiter::Read(events);
         let _interest = self

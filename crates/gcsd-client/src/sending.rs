@@ -11,8 +11,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::body::{BodySource, Content, NextPiece};
-use super::error::Reason;
 use super::in_flight::{Attention, InFlight, Outgoing};
+use super::lost::Reason;
 use gcsd_types::Crc32c;
 use gcsd_wire::PieceHead;
 
@@ -68,7 +68,7 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
             Err(Cut::Stopped) => break,
             Err(Cut::Source(error)) => in_flight.source_failed(sequence, error),
             // What the daemon said before it closed can still be read.
-            Err(Cut::Socket(error)) => in_flight.close(Reason::Broken(Arc::new(error))),
+            Err(Cut::Socket(error)) => in_flight.close(Reason::Broken(error.into())),
         }
     }
     // Says "no more requests"; a socket that is broken already needs no telling.

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
-use super::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
-use super::{Address, Body, Daemons, Error, Failure, Options};
+use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use super::{Address, Body, Daemons, Error, NewObject, Options};
 use gcsd_net::SharedConnector;
-use gcsd_wire::{Retry, attach_upload, finish_upload, write_at};
+use gcsd_wire::{attach_upload, finish_upload, progress, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -42,17 +42,19 @@ impl OpenUpload for ViaDaemon {
         self.object.size
     }
 
-    async fn start(&mut self) -> Result<(DaemonWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(DaemonWriter, Token), Error> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
-        let started = connection.start_upload(upload, &self.object).await?;
+        let started = connection
+            .start_upload(upload, &self.object.clone().into())
+            .await?;
         Ok((
             DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
         ))
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Error> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
         let args = attach_upload::Args {
@@ -82,27 +84,17 @@ impl DaemonWriter {
     }
 
     /// Keeps what a reply says of the finished object.
-    fn answered(&mut self, reply: Result<Reply<Progress>, Error>) -> Result<Progress, Failure> {
-        let reply = reply.map_err(|error| self.failed(error))?;
+    fn answered(&mut self, reply: Result<Reply<progress::Progress>, Error>) -> Result<Progress, Error> {
+        let reply = reply?;
         if reply.args.object.is_some() {
             self.resource = Some(reply.json);
         }
-        Ok(reply.args)
-    }
-
-    /// A failure that took the connection with it, as a refused body does that is too long to be skipped, asks for
-    /// another one at once.
-    fn failed(&self, error: Error) -> Failure {
-        let mut failure = Failure::from(error);
-        if self.connection.is_over() && matches!(failure.retry, Retry::Same | Retry::Query) {
-            failure.retry = Retry::Reconnect;
-        }
-        failure
+        Ok(reply.args.into())
     }
 }
 
 impl UnreliableWriter for DaemonWriter {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let args = write_at::Args {
             offset,
             total: last.map(|last| last.total),
@@ -112,12 +104,12 @@ impl UnreliableWriter for DaemonWriter {
         self.answered(reply)
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         let reply = self.connection.query_upload(self.upload).await;
         self.answered(reply)
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         let args = finish_upload::Args {
             total: last.total,
             object_crc32c: Some(last.crc32c),
@@ -126,24 +118,12 @@ impl UnreliableWriter for DaemonWriter {
         self.answered(reply)
     }
 
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
         let reply = self.connection.cancel_upload(self.upload).await;
-        Ok(reply.map_err(|error| self.failed(error))?.args)
+        Ok(reply?.args.into())
     }
 
     fn resource(&self) -> Option<Bytes> {
         self.resource.clone()
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::Daemon(daemon) => Self::told(daemon.status, daemon.http_status, &daemon.reply),
-            Error::Source(cause) => Self::source(cause),
-            Error::Connection(_) | Error::Request(_) | Error::Damaged { .. } => {
-                Self::local(error.name(), error.retry(), error.to_string())
-            }
-        }
     }
 }

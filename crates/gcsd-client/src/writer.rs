@@ -8,11 +8,9 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use super::{Body, Failure};
-use gcsd_types::Crc32c;
-pub use gcsd_wire::cancel_upload::Reply as Cancelled;
-pub use gcsd_wire::progress::Progress;
-pub use gcsd_wire::start_upload::Args as NewObject;
+use super::{Body, Error};
+use gcsd_types::{Crc32c, ObjectInfo};
+use gcsd_wire::{cancel_upload, progress};
 
 /// What brings an upload back, on any connection and in any process: a credential.
 ///
@@ -48,6 +46,81 @@ pub struct Last {
     pub crc32c: Crc32c,
 }
 
+/// What GCS holds of an upload after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes that GCS reported as persisted, from the object's start; the size once finished.
+    pub committed: u64,
+    /// Bytes of this request's body that were received, by the daemon or by GCS; 0 where the request has none.
+    pub received: u64,
+    /// The checksum of those bytes.
+    pub received_crc32c: Crc32c,
+    /// The object, once it is finished.
+    pub object: Option<ObjectInfo>,
+}
+
+impl Progress {
+    /// Of an upload that is unfinished, by a request that had no body.
+    pub fn of(committed: u64) -> Self {
+        Self {
+            committed,
+            received: 0,
+            received_crc32c: Crc32c::default(),
+            object: None,
+        }
+    }
+
+    /// By a request of whose body this was received.
+    #[must_use]
+    pub fn with_received(mut self, len: u64, crc32c: Crc32c) -> Self {
+        (self.received, self.received_crc32c) = (len, crc32c);
+        self
+    }
+
+    /// Of an upload that is finished: `committed` is the object's size.
+    #[must_use]
+    pub fn with_object(mut self, object: ObjectInfo) -> Self {
+        (self.committed, self.object) = (object.size, Some(object));
+        self
+    }
+}
+
+impl From<progress::Progress> for Progress {
+    fn from(reply: progress::Progress) -> Self {
+        Self {
+            committed: reply.committed,
+            received: reply.received,
+            received_crc32c: reply.received_crc32c,
+            object: reply.object,
+        }
+    }
+}
+
+/// How a cancelled upload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// GCS cancelled it (499): there is no object of it, and there will be none.
+    Cancelled,
+    /// It was finished before: the object stands.
+    Finished {
+        /// The object's generation, or 0 where GCS did not say.
+        generation: u64,
+    },
+    /// GCS does not know the upload (any more): it was cancelled, finished, or has expired.
+    Unknown,
+}
+
+impl From<cancel_upload::Reply> for Cancelled {
+    fn from(reply: cancel_upload::Reply) -> Self {
+        match reply {
+            cancel_upload::Reply::Cancelled => Self::Cancelled,
+            cancel_upload::Reply::Finished { generation } => Self::Finished { generation },
+            cancel_upload::Reply::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// Requests on one upload, one after the other, with nothing sent twice.
 ///
 /// A request whose future is dropped leaves the writer in an unknown state: drop it too, and attach again.
@@ -62,16 +135,16 @@ pub trait UnreliableWriter: Send {
         offset: u64,
         body: Body,
         last: Option<Last>,
-    ) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    ) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Asks GCS what it holds: a lower bound, which can still grow.
-    fn query(&mut self) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn query(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Makes the object of what is committed.
-    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Failure>> + Send;
+    fn finish(&mut self, last: Last) -> impl Future<Output = Result<Progress, Error>> + Send;
 
     /// Throws away what is committed.
-    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Failure>> + Send;
+    fn cancel(&mut self) -> impl Future<Output = Result<Cancelled, Error>> + Send;
 
     /// GCS's JSON resource of the object, as it came with the answer that said that it is finished; `None` before that,
     /// and where the writer keeps none.
@@ -88,14 +161,14 @@ pub trait OpenUpload: Send + 'static {
     /// The object's size, where it was told to GCS: GCS finishes an upload that has that many bytes.
     fn size(&self) -> Option<u64>;
 
-    /// Whether an upload takes all its bytes in one request, the last, and nothing of one that failed.
-    fn at_once(&self) -> bool {
+    /// Whether all bytes go in one request, the last, of which nothing is persisted where it fails.
+    fn single_request(&self) -> bool {
         false
     }
 
     /// Starts an upload.
-    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Failure>> + Send;
+    fn start(&mut self) -> impl Future<Output = Result<(Self::Writer, Token), Error>> + Send;
 
     /// Comes back to an upload. What is committed of it must be queried before anything is written.
-    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Failure>> + Send;
+    fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Error>> + Send;
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use gcsd_net::{Connector, TcpConnector};
+use gcsd_net::{BoxStream, Connecting, Connector, Plain, SharedConnector, TcpConnector};
 
 fn connector(plan: &str) -> FaultyConnector {
     FaultyConnector::new(Arc::new(TcpConnector), plan.parse().expect("a plan"))
@@ -62,4 +62,43 @@ async fn what_the_inner_connector_says_passes_through() {
     let refused = connector.connect("127.0.0.1", port).await.err().expect("refused");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(connector.counts().total(), 0);
+}
+
+/// A connector whose streams know nothing of resets.
+#[derive(Debug)]
+struct InMemory;
+
+impl Connector for InMemory {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> Connecting<'a> {
+        let (near, far) = tokio::io::duplex(64);
+        tokio::spawn(async move {
+            let (mut read, mut write) = tokio::io::split(far);
+            tokio::io::copy(&mut read, &mut write).await
+        });
+        let (read, write) = tokio::io::split(near);
+        let stream = Plain(tokio::io::join(read, write));
+        Box::pin(async { Ok(Box::new(stream) as BoxStream) })
+    }
+}
+
+#[tokio::test]
+async fn any_stream_and_any_connector_can_be_wrapped() {
+    let shared: SharedConnector = Arc::new(InMemory);
+    let plan: Plan = "flip read 1 mask 0x20; reset after write 4"
+        .parse()
+        .expect("a plan");
+    for connector in [
+        FaultyConnector::new(InMemory, plan.clone()),
+        FaultyConnector::new(shared, plan),
+    ] {
+        let mut stream = connector.connect("nowhere", 0).await.expect("connected");
+        stream.write_all(b"echo").await.expect("a write");
+        let mut reply = [0; 4];
+        stream.read_exact(&mut reply).await.expect("a reply");
+        assert_eq!(&reply, b"eCho");
+        stream.write_all(b"!").await.expect("the last byte");
+        let error = stream.write_all(b"more").await.expect_err("the reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(connector.counts().to_string(), "1 reset, 1 flip");
+    }
 }

@@ -1,19 +1,20 @@
-//! How often each kind of fault has happened.
+//! How often each kind of fault happens.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident $name:literal;)*) => {
-        /// The kinds of faults, as they are counted.
+        /// A kind of fault, as it is counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Kind {
+        #[non_exhaustive]
+        pub enum FaultKind {
             $($(#[doc = $doc])+ $kind,)*
         }
 
-        impl Kind {
+        impl FaultKind {
             /// Every kind.
-            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+            pub const ALL: &'static [FaultKind] = &[$(FaultKind::$kind),*];
 
             /// The kind's word in the text of a plan.
             pub fn name(self) -> &'static str {
@@ -30,60 +31,60 @@ kinds! {
     Hang "hang";
     /// A connection was reset.
     Reset "reset";
-    /// A connection was closed in an orderly way, too early.
+    /// A connection was closed too early.
     Close "close";
-    /// One direction of a connection stood still.
+    /// One direction of a connection stalled.
     Stall "stall";
-    /// A byte was changed.
+    /// Bits of a byte were flipped.
     Flip "flip";
-    /// A read or a write moved less than it was asked to.
+    /// A read or a write moved less than it was asked for.
     Short "short";
 }
 
-const KINDS: usize = Kind::ALL.len();
+const KINDS: usize = FaultKind::ALL.len();
 
-/// Counts faults as they happen, from any thread. A fault that was planned and never met is not counted.
+/// Counts faults when they happen, from any thread.
 #[derive(Debug, Default)]
 pub struct Counters([AtomicU64; KINDS]);
 
 impl Counters {
-    pub(super) fn add(&self, kind: Kind) {
+    pub(crate) fn add(&self, kind: FaultKind) {
         self.0[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What has happened so far.
+    /// The counts so far.
     pub fn snapshot(&self) -> Counts {
         Counts(std::array::from_fn(|index| self.0[index].load(Ordering::Relaxed)))
     }
 }
 
-/// How often each kind of fault had happened at one moment.
+/// How often each kind of fault had happened, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts([u64; KINDS]);
 
 impl Counts {
     /// How often `kind` had happened.
-    pub fn of(&self, kind: Kind) -> u64 {
+    pub fn of(&self, kind: FaultKind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// How often anything had happened.
+    /// How many faults had happened.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// These and those.
+    /// The sums of both.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|index| self.0[index] + other.0[index]))
     }
 }
 
-/// `3 reset, 1 flip`, the kinds that happened only, or `none`.
+/// `3 reset, 1 flip`: only the kinds that happened, or `none`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for kind in Kind::ALL {
+        for kind in FaultKind::ALL {
             let count = self.of(*kind);
             if count > 0 {
                 write!(f, "{separator}{count} {}", kind.name())?;
@@ -99,18 +100,18 @@ impl fmt::Display for Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::*;
 
     #[test]
     fn each_kind_has_its_own_count() {
         let counters = Counters::default();
         assert_eq!(counters.snapshot().to_string(), "none");
-        for (times, kind) in Kind::ALL.iter().enumerate() {
+        for (times, kind) in FaultKind::ALL.iter().enumerate() {
             (0..times).for_each(|_| counters.add(*kind));
         }
         let counts = counters.snapshot();
-        assert_eq!(counts.of(Kind::Refuse), 0);
-        assert_eq!(counts.of(Kind::Short), 6);
+        assert_eq!(counts.of(FaultKind::Refuse), 0);
+        assert_eq!(counts.of(FaultKind::Short), 6);
         assert_eq!(counts.plus(&counts).total(), 42);
         assert_eq!(
             counts.to_string(),

@@ -19,7 +19,7 @@ fn faulty_number<S: Stream>(inner: S, plan: &str, number: u64) -> (FaultyStream<
     let plan: Plan = plan.parse().expect("a plan");
     let counters = Arc::new(Counters::default());
     (
-        FaultyStream::new(inner, plan.script(number), Arc::clone(&counters)),
+        FaultyStream::new(inner, plan.script(number)).with_counters(Arc::clone(&counters)),
         counters,
     )
 }
@@ -98,19 +98,19 @@ async fn both_ways(plan: &str, seeds: std::ops::Range<u64>) -> Counts {
 #[tokio::test(start_paused = true)]
 async fn short_reads_and_writes_and_stalls_change_nothing() {
     let counts = both_ways("short write 1; short read 1", 0..2).await;
-    assert_eq!(counts.total(), counts.of(Kind::Short));
+    assert_eq!(counts.total(), counts.of(FaultKind::Short));
     let counts = both_ways("short write 7; short read 9", 0..8).await;
-    assert!(counts.of(Kind::Short) > 5_000, "{counts}");
+    assert!(counts.of(FaultKind::Short) > 5_000, "{counts}");
     let plan = "short write 500; short read 700; stall write 0..20KiB for 3s; stall read 0..20KiB for 2s";
     let counts = both_ways(plan, 0..40).await;
-    assert!(counts.of(Kind::Stall) > 30, "{counts}");
+    assert!(counts.of(FaultKind::Stall) > 30, "{counts}");
 }
 
 #[tokio::test]
 async fn two_equal_flips_are_none() {
     let twice = "flip write 77; flip write 77; flip read 5 mask 0x10; flip read 5 mask 0x10; short read 40";
     let counts = both_ways(twice, 0..20).await;
-    assert_eq!(counts.of(Kind::Flip), 0);
+    assert_eq!(counts.of(FaultKind::Flip), 0);
 }
 
 /// Takes all that it is given, and notes where in memory each part was.

@@ -1,12 +1,36 @@
-//! Things that go wrong on purpose: a plan, and the streams and connections under it.
+//! Seeded fault injection for byte streams, under any tokio client: refused and hanging connects, resets and closes at a
+//! chosen byte, stalls, flipped bits, short reads and writes.
 //!
-//! A [`Plan`] is a seed and rules, as values or as a line of text. A [`FaultyConnector`] dials through
-//! another [`Connector`](gcsd_net::Connector), numbers the connections, and puts a [`FaultyStream`]
-//! around each one that the plan is about. Both hops take a connector, so both can be made to fail: the
-//! client's to the daemon, the daemon's to GCS.
+//! A [`Plan`] says what goes wrong: a seed and rules, as values or as a line of text. A [`FaultyConnector`] dials and
+//! numbers the connections; a [`FaultyStream`] wraps one stream. The same plan does the same to the same bytes of the same
+//! connection, so a failure that a test finds can be repeated from its seed.
 //!
-//! The same plan does the same to the same bytes of the same connection, whenever it runs. What a plan
-//! cannot fix is which connection comes first, where several are dialed at once.
+//! ```
+//! use gcsd_fault::{FaultyStream, Plan};
+//! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The peer gets three bytes; then the connection is reset.
+//! let plan: Plan = "reset before write 3".parse()?;
+//! let (client, mut server) = tokio::io::duplex(64);
+//! let mut client = FaultyStream::new(client, plan.script(0));
+//!
+//! let error = client.write_all(b"hello").await.unwrap_err();
+//! assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+//!
+//! let mut received = String::new();
+//! server.read_to_string(&mut received).await?;
+//! assert_eq!(received, "hel");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a plan cannot fix is the order of connections that are dialed at the same time.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod connector;
 #[cfg(test)]
@@ -14,23 +38,27 @@ mod connector_tests;
 mod counts;
 #[cfg(test)]
 mod flow_tests;
-mod parse;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+mod plan_text;
 mod random;
 mod script;
 #[cfg(test)]
 mod script_tests;
+mod selection;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
-pub mod words;
+pub mod syntax;
+
+pub use gcsd_net as net;
 
 pub use connector::FaultyConnector;
-pub use counts::{Counters, Counts, Kind};
-pub use plan::{Direction, Ending, Fault, Numbers, Phase, Place, Plan, Probability, Rule};
+pub use counts::{Counters, Counts, FaultKind};
+pub use plan::{Direction, Ending, Fault, Phase, Place, Plan, Rule};
 pub use random::Random;
 pub use script::Script;
+pub use selection::{Interval, Probability};
 pub use stream::FaultyStream;
-pub use words::{MAX_RULES, PlanError};
+pub use syntax::PlanError;

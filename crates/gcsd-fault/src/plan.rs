@@ -1,101 +1,162 @@
-//! What shall go wrong: a seed and rules, as values and as text.
-//!
-//! # The text
-//!
-//! ```text
-//! plan      = "off" / item *( ";" item )         ; a line break is a ";", empty items are skipped
-//! item      = "seed" number / fault *selector    ; words are separated by spaces
-//! fault     = "refuse"
-//!           / "hang" [ "for" duration ]
-//!           / ( "reset" / "close" ) ( "before" / "in" / "after" ) direction place
-//!           / "stall" direction place [ "for" duration ]
-//!           / "flip" direction place [ "mask" byte ]
-//!           / "short" direction size
-//! direction = "write" / "read"                   ; as the side that dialed sees it
-//! place     = size                               ; this byte of the direction, counted from 0
-//!           / size ".." size                     ; a random byte from the first to before the second
-//!           / decimal "/MiB"                     ; in each MiB with this probability, at a random byte
-//! selector  = "on" number                        ; this connection, counted from 0
-//!           / "on" number ".." [ number ]        ; from this one to before the other
-//!           / "p" decimal                        ; each connection with this probability
-//! size      = number [ "KiB" / "MiB" / "GiB" ]
-//! duration  = number ( "ns" / "us" / "ms" / "s" )
-//! byte      = "0x" hexadecimal                   ; the bits that are turned over, 0x01 if not said
-//! ```
-//!
-//! `seed 7; refuse p 0.05; reset after write 64KiB on 1; stall read 0 for 2s on 3..5; flip write 0.01/MiB`
-//!
-//! Without `on`, a rule is for every connection; without `p`, it is certain. A duration that is not said
-//! is for good. All that is random follows from the seed, the connection's number and the rule's place in
-//! the plan, and from nothing else: the same text does the same to the same connection.
+//! What goes wrong: a seed and rules.
 
 use std::fmt;
 use std::num::{NonZeroU8, NonZeroU64};
 use std::time::Duration;
 
-use super::counts::Kind;
-use super::words::Text;
+use crate::counts::FaultKind;
+use crate::selection::{Interval, Probability};
+use crate::syntax::{self, Size, Span};
 
-/// What shall go wrong.
+/// What goes wrong with connections: a seed, and the rules that it decides for.
+///
+/// A plan is built from values or read from text. Everything random in it follows from the seed, the connection's number
+/// and the rule's place in the plan, and from nothing else: the same plan does the same to the same bytes of the same
+/// connection, whenever it runs.
+///
+/// ```
+/// use gcsd_fault::{Fault, Plan, Rule};
+///
+/// let built = Plan::new(7).with(Rule::from(Fault::Refuse).on(0..3));
+/// let read: Plan = "seed 7; refuse on 0..3".parse()?;
+/// assert_eq!(built, read);
+/// assert_eq!(built.to_string(), "seed 7; refuse on 0..3");
+/// # Ok::<(), gcsd_fault::PlanError>(())
+/// ```
+///
+/// # The text
+///
+/// ```text
+/// plan      = "off" / item *( ";" item )         ; a line break is a ";", empty items are skipped
+/// item      = "seed" number / fault *selector    ; words are separated by spaces
+/// fault     = "refuse"
+///           / "hang" [ "for" duration ]
+///           / ( "reset" / "close" ) ( "before" / "in" / "after" ) direction place
+///           / "stall" direction place [ "for" duration ]
+///           / "flip" direction place [ "mask" byte ]
+///           / "short" direction size
+/// direction = "write" / "read"                   ; as the side that dialed sees it
+/// place     = size                               ; this byte of the direction, counted from 0
+///           / size ".." size                     ; a random byte from the first to before the second
+///           / decimal "/MiB"                     ; in each MiB with this probability, at a random byte
+/// selector  = "on" number                        ; this connection, counted from 0
+///           / "on" number ".." [ number ]        ; from this one to before the other
+///           / "p" decimal                        ; each connection with this probability
+/// size      = number [ "KiB" / "MiB" / "GiB" ]
+/// duration  = number ( "ns" / "us" / "ms" / "s" )
+/// byte      = "0x" hexadecimal                   ; the bits to flip, 0x01 by default
+/// ```
+///
+/// `seed 7; refuse p 0.05; reset after write 64KiB on 1; stall read 0 for 2s on 3..5; flip write 0.01/MiB`
+///
+/// Without `on`, a rule is for every connection; without `p`, it is certain; without `for`, a hang or a stall never
+/// ends.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Plan {
     /// Where everything random comes from.
     pub seed: u64,
-    /// The rules; all that match a connection hold for it.
+    /// The rules. Every rule that matches a connection applies to it.
     pub rules: Vec<Rule>,
+}
+
+impl Plan {
+    /// A plan without rules.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds a rule, or a fault that every connection meets.
+    #[must_use]
+    pub fn with(mut self, rule: impl Into<Rule>) -> Self {
+        self.rules.push(rule.into());
+        self
+    }
 }
 
 /// One fault, and the connections that meet it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Rule {
     /// What goes wrong.
     pub fault: Fault,
-    /// For which connections.
-    pub on: Numbers,
-    /// How probable it is for each of these.
+    /// Which connections can meet it.
+    pub on: Interval,
+    /// How probable it is for each of them.
     pub probability: Probability,
+}
+
+impl From<Fault> for Rule {
+    /// The fault, certain, on every connection.
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            on: Interval::ALL,
+            probability: Probability::CERTAIN,
+        }
+    }
+}
+
+impl Rule {
+    /// Restricts the rule to these connections, counted from 0: `3`, `3..5` or `3..`.
+    #[must_use]
+    pub fn on(mut self, connections: impl Into<Interval>) -> Self {
+        self.on = connections.into();
+        self
+    }
+
+    /// Sets how probable the fault is for each of these connections.
+    #[must_use]
+    pub fn with_probability(mut self, probability: Probability) -> Self {
+        self.probability = probability;
+        self
+    }
 }
 
 /// One thing that goes wrong with a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Fault {
-    /// The connect fails, as where nobody listens.
+    /// The connect fails, as if nobody listened.
     Refuse,
-    /// The connect takes this much longer, or never ends.
+    /// The connect takes this much longer, or never returns.
     Hang {
-        /// How long; `None` is for good.
+        /// How long; `None` means forever.
         duration: Option<Duration>,
     },
     /// The connection ends.
     Cut {
-        /// As what it ends.
+        /// How the end looks.
         ending: Ending,
-        /// Whether the byte at `place` passes, and who learns of it.
+        /// Whether the byte at `place` still passes, and who notices.
         phase: Phase,
-        /// Whose byte `place` is.
+        /// The direction that `place` is in.
         direction: Direction,
         /// At which byte.
         place: Place,
     },
-    /// The direction stands still before the byte at `place`; the other one goes on.
+    /// The direction stalls before the byte at `place`; the other one continues.
     Stall {
-        /// The direction that stands still.
+        /// The direction that stalls.
         direction: Direction,
         /// Before which byte.
         place: Place,
-        /// How long; `None` is for good.
+        /// How long; `None` means forever.
         duration: Option<Duration>,
     },
-    /// The byte at `place` arrives as another one.
+    /// Bits of the byte at `place` are flipped.
     Flip {
-        /// Whose byte `place` is.
+        /// The direction that `place` is in.
         direction: Direction,
         /// Which byte.
         place: Place,
-        /// The bits that are turned over.
+        /// The bits to flip.
         mask: NonZeroU8,
     },
-    /// Each call moves from 1 to `most` bytes, at random.
+    /// Each call moves a random number of bytes, from 1 to `most`.
     Short {
         /// Reads or writes.
         direction: Direction,
@@ -105,20 +166,20 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What it is counted as.
-    pub fn kind(&self) -> Kind {
+    /// The kind that it is counted as.
+    pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Refuse => Kind::Refuse,
-            Self::Hang { .. } => Kind::Hang,
+            Self::Refuse => FaultKind::Refuse,
+            Self::Hang { .. } => FaultKind::Hang,
             Self::Cut { ending, .. } => ending.kind(),
-            Self::Stall { .. } => Kind::Stall,
-            Self::Flip { .. } => Kind::Flip,
-            Self::Short { .. } => Kind::Short,
+            Self::Stall { .. } => FaultKind::Stall,
+            Self::Flip { .. } => FaultKind::Flip,
+            Self::Short { .. } => FaultKind::Short,
         }
     }
 }
 
-/// A direction, as the side that dialed sees it.
+/// A direction, as seen from the side that dialed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// What it sends.
@@ -127,35 +188,35 @@ pub enum Direction {
     Read,
 }
 
-/// What the end of a connection looks like.
+/// How the end of a connection looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As an RST: reads and writes fail with [`ConnectionReset`](std::io::ErrorKind::ConnectionReset).
+    /// As an RST: reads and writes fail with [`ConnectionReset`](std::io::ErrorFaultKind::ConnectionReset).
     Reset,
-    /// As a FIN: reads say that the stream is over, writes fail with
-    /// [`BrokenPipe`](std::io::ErrorKind::BrokenPipe).
+    /// As a FIN: reads return the end of the stream, writes fail with
+    /// [`BrokenPipe`](std::io::ErrorFaultKind::BrokenPipe).
     Close,
 }
 
 impl Ending {
-    pub(super) fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> FaultKind {
         match self {
-            Self::Reset => Kind::Reset,
-            Self::Close => Kind::Close,
+            Self::Reset => FaultKind::Reset,
+            Self::Close => FaultKind::Close,
         }
     }
 }
 
-/// When a connection ends, seen from one byte of it.
+/// When a connection ends, relative to one of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// When the byte is about to be written or read: it does not pass, all before it have.
+    /// When the byte is about to be written or read: it does not pass, those before it have.
     Before,
-    /// While the byte is under way. A byte written reaches the peer, and the writer is told that its write
-    /// failed. A byte read has come, so the peer has sent it, and is lost: before the first byte of a
-    /// reply, this is the request that was carried out and never answered.
+    /// While the byte is in flight. A byte that is written reaches the peer, yet its write fails. A byte that is read
+    /// was sent by the peer and is lost: at the first byte of a reply, the request was carried out and is never
+    /// answered.
     In,
-    /// As soon as the byte has passed: its writer or reader is told so, and finds the end at the next call.
+    /// As soon as the byte has passed: its write or read succeeds, and the next call finds the end.
     After,
 }
 
@@ -175,97 +236,23 @@ pub enum Place {
     PerMib(Probability),
 }
 
-/// Some of all connections, or of all calls, by their number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
-    /// The first of them.
-    pub from: u64,
-    /// One more than the last; `None` where they have no end.
-    pub end: Option<u64>,
-}
-
-impl Numbers {
-    /// All of them.
-    pub const ALL: Self = Self { from: 0, end: None };
-
-    /// This one alone.
-    pub fn only(number: u64) -> Self {
-        let end = number.checked_add(1);
-        Self { from: number, end }
-    }
-
-    /// Whether `number` is one of them.
-    pub fn contains(&self, number: u64) -> bool {
-        number >= self.from && self.end.is_none_or(|end| number < end)
-    }
-}
-
-/// A number from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Probability(f64);
-
-impl Probability {
-    /// What always happens.
-    pub const CERTAIN: Self = Self(1.0);
-
-    /// `None` where `value` is not a number from 0 to 1.
-    pub fn new(value: f64) -> Option<Self> {
-        // Adding 0 makes a negative zero a positive one, so that it prints as it was read.
-        (0.0..=1.0).contains(&value).then_some(Self(value + 0.0))
-    }
-
-    /// The number.
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl From<Fault> for Rule {
-    /// The fault, certain, for every connection.
-    fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            on: Numbers::ALL,
-            probability: Probability::CERTAIN,
-        }
-    }
-}
-
 /// The text that [`FromStr`](std::str::FromStr) reads back to the same plan.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.seed == 0 && self.rules.is_empty() {
-            return f.write_str("off");
-        }
-        write!(f, "seed {}", self.seed)?;
-        for rule in &self.rules {
-            write!(f, "; {rule}")?;
-        }
-        Ok(())
+        syntax::write_plan(f, self.seed, &self.rules)
     }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.fault)?;
-        if self.on != Numbers::ALL {
+        if self.on != Interval::ALL {
             write!(f, " on {}", self.on)?;
         }
         if self.probability != Probability::CERTAIN {
-            write!(f, " p {}", self.probability.0)?;
+            write!(f, " p {}", self.probability)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Numbers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, end } = self;
-        match end {
-            _ if *self == Self::only(*from) => write!(f, "{from}"),
-            None => write!(f, "{from}.."),
-            Some(end) => write!(f, "{from}..{end}"),
-        }
     }
 }
 
@@ -301,7 +288,7 @@ impl fmt::Display for Fault {
                 place,
                 mask,
             } => write!(f, " {direction} {place} mask {mask:#04x}"),
-            Self::Short { direction, most } => write!(f, " {direction} {}", Text(most.get())),
+            Self::Short { direction, most } => write!(f, " {direction} {}", Size(most.get())),
         }
     }
 }
@@ -318,9 +305,9 @@ impl fmt::Display for Direction {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(at) => write!(f, "{}", Text(*at)),
-            Self::Within { from, end } => write!(f, "{}..{}", Text(*from), Text(*end)),
-            Self::PerMib(probability) => write!(f, "{}/MiB", probability.0),
+            Self::At(at) => write!(f, "{}", Size(*at)),
+            Self::Within { from, end } => write!(f, "{}..{}", Size(*from), Size(*end)),
+            Self::PerMib(probability) => write!(f, "{probability}/MiB"),
         }
     }
 }
@@ -328,6 +315,6 @@ impl fmt::Display for Place {
 fn write_duration(f: &mut fmt::Formatter<'_>, duration: Option<Duration>) -> fmt::Result {
     match duration {
         None => Ok(()),
-        Some(duration) => write!(f, " for {}", Text(duration)),
+        Some(duration) => write!(f, " for {}", Span(duration)),
     }
 }

@@ -132,8 +132,8 @@ fn errors_say_what_was_expected() {
         let text = format!("stall read {place}");
         assert!(text.parse::<Plan>().is_err(), "{text}");
     }
-    assert!("refuse;".repeat(MAX_RULES).parse::<Plan>().is_ok());
-    assert!("refuse;".repeat(MAX_RULES + 1).parse::<Plan>().is_err());
+    assert!("refuse;".repeat(syntax::MAX_RULES).parse::<Plan>().is_ok());
+    assert!("refuse;".repeat(syntax::MAX_RULES + 1).parse::<Plan>().is_err());
 }
 
 #[test]
@@ -179,11 +179,14 @@ fn any_rule(random: &mut Random) -> Rule {
     };
     let from = any_size(random);
     let on = match random.below(4) {
-        0 => Numbers::ALL,
-        1 => Numbers::only(from),
-        2 => Numbers { from, end: None },
-        _ => Numbers {
-            from: from / 2,
+        0 => Interval::ALL,
+        1 => Interval::only(from),
+        2 => Interval {
+            start: from,
+            end: None,
+        },
+        _ => Interval {
+            start: from / 2,
             end: Some(from / 2 + 1 + random.below(1 << 20)),
         },
     };

@@ -1,14 +1,21 @@
-//! Random numbers that a seed repeats: SplitMix64.
-//!
-//! The state is a counter that grows by the odd constant `0x9e3779b97f4a7c15`, and each number is the
-//! counter after two rounds of shift, exclusive or and multiplication (Steele, Lea and Flood, "Fast
-//! splittable pseudorandom number generators", OOPSLA 2014, with the constants of `java.util`'s
-//! `SplittableRandom`). It has 64 bits of state, passes the usual statistical tests, and two generators
-//! split from one seed are independent for any purpose of a test. It is no source of secrets.
+//! Random numbers that a seed repeats.
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A seeded generator. Cloning it repeats what it will say.
+/// A seeded random generator: SplitMix64. It is not for secrets.
+///
+/// The state is a counter that grows by the odd constant `0x9e3779b97f4a7c15`; each number is the counter after two
+/// rounds of shift, exclusive or and multiplication (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", OOPSLA 2014). The numbers of a seed never change between versions of this crate. A clone returns the same
+/// numbers.
+///
+/// ```
+/// use gcsd_fault::Random;
+///
+/// let mut dice = Random::new(7);
+/// let throws: Vec<u64> = (0..4).map(|_| 1 + dice.below(6)).collect();
+/// assert_eq!(throws, [4, 1, 1, 4]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Random {
     state: u64,
@@ -20,25 +27,30 @@ impl Random {
         Self { state: seed }
     }
 
-    /// The generator that belongs to the number `index` below this one, whatever this one has said.
+    /// A generator of its own for `index`, derived from this one's state without changing it.
     ///
-    /// So that, for one, the fifth connection meets the same faults whichever of the others came first.
+    /// So the fifth connection, for instance, meets the same faults no matter which others came first.
     #[must_use]
     pub fn split(&self, index: u64) -> Self {
         Self::new(mix(self.state ^ mix(index.wrapping_add(STEP))))
     }
 
-    /// The next number, out of all of them.
+    /// The next number, of 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(STEP);
         mix(self.state)
     }
 
-    /// The next number below `end`; 0 where `end` is 0.
+    /// The next number below `end`; 0 if `end` is 0.
     ///
-    /// The remainder favours small numbers by less than `end / 2^64`.
+    /// Small numbers are more probable, by less than `end / 2^64`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next_u64().checked_rem(end).unwrap_or(0)
+    }
+
+    /// Skips the next `count` numbers, at once.
+    pub fn skip(&mut self, count: u64) {
+        self.state = self.state.wrapping_add(STEP.wrapping_mul(count));
     }
 
     /// The next number in `0.0..1.0`, of 53 bits.
@@ -73,6 +85,28 @@ mod tests {
                 16_408_922_859_458_223_821,
             ]
         );
+    }
+
+    #[test]
+    fn recorded_seeds_stay_what_they_are() {
+        let mut random = Random::new(42).split(3).split(5);
+        let drawn = [random.next_u64(), random.below(1000), random.next_u64()];
+        assert_eq!(drawn, [7_941_145_784_079_756_133, 548, 5_027_090_251_747_641_630]);
+        assert_eq!(random.unit().to_string(), "0.22880193459887377");
+    }
+
+    #[test]
+    fn numbers_are_skipped() {
+        let mut drawn = Random::new(3);
+        let mut skipped = drawn.clone();
+        for _ in 0..1000 {
+            drawn.next_u64();
+        }
+        skipped.skip(1000);
+        assert_eq!(drawn, skipped);
+        skipped.skip(u64::MAX);
+        skipped.skip(1);
+        assert_eq!(drawn, skipped, "2^64 numbers later it starts over");
     }
 
     #[test]

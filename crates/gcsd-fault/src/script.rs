@@ -1,27 +1,28 @@
-//! What a plan means for one connection: the bytes at which something happens.
+//! What a plan means for one connection: the bytes at which faults happen.
 
 use std::time::Duration;
 
-use super::plan::{Direction, Ending, Fault, Phase, Place, Plan, Probability};
-use super::random::Random;
+use crate::plan::{Direction, Ending, Fault, Phase, Place, Plan};
+use crate::random::Random;
+use crate::selection::Probability;
 
 const MIB: u64 = 1 << 20;
 
-/// How far a rate is drawn ahead. At its end the stream only pauses to draw on.
+/// How far ahead a rate is drawn. At its end the stream only continues drawing.
 const LOOKAHEAD: u64 = 4096 * MIB;
 
-/// What goes wrong with one connection. [`Plan::script`] makes it.
+/// What goes wrong with one connection: what [`Plan::script`] returns, for a [`FaultyStream`](crate::FaultyStream).
 #[derive(Debug, Clone, Default)]
 pub struct Script {
-    pub(super) refuse: bool,
-    /// How long a connect hangs; the inner `None` is for good.
-    pub(super) hang: Option<Option<Duration>>,
-    pub(super) write: Lane,
-    pub(super) read: Lane,
+    pub(crate) refuse: bool,
+    /// How long a connect hangs; the inner `None` means forever.
+    pub(crate) hang: Option<Option<Duration>>,
+    pub(crate) write: Lane,
+    pub(crate) read: Lane,
 }
 
 impl Script {
-    /// Whether a stream under this script is never touched.
+    /// Whether a stream under this script meets no fault.
     pub fn is_harmless(&self) -> bool {
         self.write.is_empty() && self.read.is_empty()
     }
@@ -74,9 +75,9 @@ impl Script {
     }
 }
 
-/// One direction of one connection: how far it has come, and what lies ahead.
+/// One direction of a connection: how many bytes have passed, and the faults ahead.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lane {
+pub(crate) struct Lane {
     position: u64,
     marks: Vec<Mark>,
     short: Option<Short>,
@@ -84,12 +85,12 @@ pub(super) struct Lane {
 
 /// What the next call of a direction may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Up to `most` bytes pass as they are; `short` if it is a short read or write that says so.
+pub(crate) enum Step {
+    /// Up to `most` bytes pass unchanged; `short` if a short read or write is the limit.
     Pass { most: u64, short: bool },
-    /// Nothing passes for this long. Said once.
+    /// Nothing passes for this long. Returned once.
     Stall(Option<Duration>),
-    /// One byte passes, with these bits turned over; then the connection ends, if it says so.
+    /// One byte passes with these bits flipped; then the connection ends, if there is an ending.
     Byte { mask: u8, ending: Option<Ending> },
     /// The connection ends.
     End(Ending),
@@ -122,7 +123,7 @@ struct Rate {
     random: Random,
     /// The start of the MiB that is drawn for next.
     block: u64,
-    /// The mark is not where something happens, but where the draws made so far end.
+    /// Nothing happens at the mark: it is the end of the look-ahead.
     idle: bool,
 }
 
@@ -130,8 +131,8 @@ struct Rate {
 struct Short {
     most: u64,
     random: Random,
-    /// What the next call may move. Drawn anew only when bytes have moved, so that a call that finds the
-    /// inner stream not ready changes nothing.
+    /// What the next call may move. Redrawn only when bytes have moved, so that a call that finds the inner stream not
+    /// ready changes nothing.
     next: u64,
 }
 
@@ -181,8 +182,8 @@ impl Lane {
         }
     }
 
-    /// What may happen now. The caller asks when there is at least one byte to move.
-    pub(super) fn step(&mut self) -> Step {
+    /// What may happen now. The caller has at least one byte to move.
+    pub(crate) fn step(&mut self) -> Step {
         let position = self.position;
         self.retire(|mark| mark.at == position && mark.is_idle());
         let here = |mark: &&Mark| mark.at == position;
@@ -205,7 +206,7 @@ impl Lane {
         if mask != 0 || midway.is_some() {
             return Step::Byte { mask, ending: midway };
         }
-        // What is here and does nothing, such as two flips that undo each other, passes with its byte.
+        // A mark here that does nothing, such as two flips that undo each other, passes with its byte.
         let ahead = self.marks.iter().map(|mark| mark.at).filter(|at| *at > position);
         let room = ahead.min().map_or(u64::MAX, |at| at - position);
         match &self.short {
@@ -220,8 +221,8 @@ impl Lane {
         }
     }
 
-    /// `count` bytes have passed. Says whether the connection ends now.
-    pub(super) fn passed(&mut self, count: u64) -> Option<Ending> {
+    /// Notes that `count` bytes have passed; returns how the connection ends, if it does now.
+    pub(crate) fn passed(&mut self, count: u64) -> Option<Ending> {
         if count == 0 {
             return None;
         }
@@ -249,7 +250,7 @@ impl Lane {
             })
     }
 
-    /// Removes the marks that `done` picks, or moves them on along their rate.
+    /// Removes the marks that `done` picks, or moves them on if they have a rate.
     fn retire(&mut self, done: impl Fn(&Mark) -> bool) {
         self.marks.retain_mut(|mark| !done(mark) || mark.move_on());
     }
@@ -266,7 +267,7 @@ impl Mark {
         self.rate.as_ref().is_some_and(|rate| rate.idle)
     }
 
-    /// Goes to the next byte of the rate; false where there is no rate.
+    /// Moves to the next byte of the rate; false if there is no rate.
     fn move_on(&mut self) -> bool {
         match &mut self.rate {
             None => false,

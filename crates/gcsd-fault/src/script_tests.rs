@@ -138,6 +138,25 @@ fn each_connection_has_its_own_fate() {
 }
 
 #[test]
+fn recorded_seeds_stay_what_they_are() {
+    let plan = "seed 20; refuse p 0.2; flip write 0..1000 mask 0x10; reset in write 0..5000 p 0.5; stall write 0.5/MiB";
+    let plan: Plan = plan.parse().expect("a plan");
+    let refused: Vec<u64> = (0..30).filter(|number| plan.script(*number).refuse).collect();
+    assert_eq!(refused, [3, 4, 8, 10, 11, 12, 19, 20, 27, 28]);
+    let met = |number| {
+        let met = history(&mut plan.script(number), 4 << 20, 1 << 20);
+        met.into_iter()
+            .map(|(at, what)| format!("{at} {what}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        met(1),
+        ["746 byte 0x10", "615500 stall", "2662506 stall", "4179320 stall"]
+    );
+    assert_eq!(met(3), ["119 byte 0x10", "4249 byte 0x0"]);
+}
+
+#[test]
 fn short_steps_are_drawn_anew_only_when_bytes_have_moved() {
     let mut script = script("seed 1; short write 10; short write 5", 0);
     let mut lengths = Vec::new();

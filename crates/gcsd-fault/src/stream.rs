@@ -1,12 +1,4 @@
 //! A byte stream that fails by its script.
-//!
-//! Bytes pass through as they are, in the caller's own buffers: vectored writes stay vectored, and a call
-//! is only made shorter where something lies ahead. A byte that is flipped passes alone, so that it is
-//! the only one that is copied.
-//!
-//! A reset drops the inner stream after [`Stream::reset_on_drop`], so that over TCP the peer sees a reset
-//! too (and so may lose what it has not yet received); a close shuts it down and drops it. Either way the
-//! other half is woken: the inner stream can wake it no more.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,15 +9,47 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::counts::{Counters, Kind};
-use super::plan::Ending;
-use super::script::{Lane, Script, Step};
+use crate::counts::{Counters, Counts, FaultKind};
+use crate::plan::Ending;
+use crate::script::{Lane, Script, Step};
 use gcsd_net::Stream;
 
-/// How many parts a vectored write has at most when it is made shorter.
+/// The most parts of a vectored write that is shortened.
 const MAX_PARTS: usize = 64;
 
-/// A stream around another one, under a [`Script`].
+/// A byte stream around another one, which fails as its [`Script`] says.
+///
+/// Bytes pass in the caller's own buffers: vectored writes stay vectored, and a call is shortened only where a fault lies
+/// ahead. A flipped byte passes alone, and is the only one that is copied.
+///
+/// A reset drops the inner stream after [`Stream::reset_on_drop`], so that over TCP the peer sees a reset too, and may
+/// lose what it has not received yet. A close shuts it down and drops it. Either way the other half is woken.
+///
+/// ```
+/// use gcsd_fault::{FaultyStream, Plan};
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let plan: Plan = "flip write 1 mask 0x20; close before read 3".parse()?;
+/// let (near, mut far) = tokio::io::duplex(64);
+/// let mut near = FaultyStream::new(near, plan.script(0));
+///
+/// near.write_all(b"hello").await?;
+/// let mut received = [0; 5];
+/// far.read_exact(&mut received).await?;
+/// assert_eq!(&received, b"hEllo");
+///
+/// far.write_all(b"goodbye").await?;
+/// let mut reply = String::new();
+/// near.read_to_string(&mut reply).await?;
+/// assert_eq!(reply, "goo");
+/// assert_eq!(near.counts().to_string(), "1 close, 1 flip");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A type that does not implement [`Stream`], such as a TLS stream, goes into a [`Plain`](crate::net::Plain).
 #[derive(Debug)]
 pub struct FaultyStream<S> {
     /// The inner stream, or how it ended.
@@ -40,7 +64,7 @@ pub struct FaultyStream<S> {
 struct Half {
     lane: Lane,
     stall: Option<Pause>,
-    /// Whom to wake when the other direction ends the connection.
+    /// Who waits, to be woken when the other direction ends the connection.
     waiting: Option<Waker>,
 }
 
@@ -51,17 +75,29 @@ enum Pause {
 }
 
 impl<S: Stream> FaultyStream<S> {
-    /// Puts `inner` under `script`, and counts in `counters` what happens to it.
-    pub fn new(inner: S, script: Script, counters: Arc<Counters>) -> Self {
+    /// A stream around `inner` that fails as `script` says.
+    pub fn new(inner: S, script: Script) -> Self {
         Self {
             inner: Ok(inner),
             write: Half::new(script.write),
             read: Half::new(script.read),
-            counters,
+            counters: Arc::default(),
         }
     }
 
-    /// Ends the connection, and wakes both halves but for the caller's own.
+    /// Counts faults in `counters` from now on, for instance in those of several streams.
+    #[must_use]
+    pub fn with_counters(mut self, counters: Arc<Counters>) -> Self {
+        self.counters = counters;
+        self
+    }
+
+    /// How often each fault has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counters.snapshot()
+    }
+
+    /// Ends the connection, and wakes both halves except the caller's own.
     fn end(&mut self, cx: &mut Context<'_>, ending: Ending) {
         let Ok(mut inner) = std::mem::replace(&mut self.inner, Err(ending)) else {
             return;
@@ -69,7 +105,7 @@ impl<S: Stream> FaultyStream<S> {
         self.counters.add(ending.kind());
         match ending {
             Ending::Reset => inner.reset_on_drop(),
-            // Asked once: no stream that is dialed has anything to wait for here.
+            // Polled once: a dialed stream has nothing to wait for here.
             Ending::Close => drop(Pin::new(&mut inner).poll_shutdown(cx)),
         }
         drop(inner);
@@ -98,7 +134,7 @@ impl<S: Stream> FaultyStream<S> {
             ready!(self.write.poll_stall(cx));
             match self.write.lane.step() {
                 Step::Stall(duration) => {
-                    self.counters.add(Kind::Stall);
+                    self.counters.add(FaultKind::Stall);
                     self.write.stall = Some(Pause::new(duration));
                 }
                 Step::End(ending) => self.end(cx, ending),
@@ -107,7 +143,7 @@ impl<S: Stream> FaultyStream<S> {
                     let written = inner.as_mut().poll_write(cx, &byte);
                     let written = ready!(self.write.wait(cx, written))?;
                     if written > 0 && mask != 0 {
-                        self.counters.add(Kind::Flip);
+                        self.counters.add(FaultKind::Flip);
                     }
                     match ending {
                         Some(ending) if written > 0 => self.end(cx, ending),
@@ -119,7 +155,7 @@ impl<S: Stream> FaultyStream<S> {
                     let written = parts.write(inner, cx, most);
                     let written = ready!(self.write.wait(cx, written))?;
                     if short && most < len && written == most {
-                        self.counters.add(Kind::Short);
+                        self.counters.add(FaultKind::Short);
                     }
                     return self.written(cx, written);
                 }
@@ -163,7 +199,7 @@ impl<S: Stream> AsyncWrite for FaultyStream<S> {
         }
     }
 
-    /// Waits for a stall of the direction to end: the end of the stream comes after its bytes.
+    /// Waits until a stall of the direction is over: the end of the stream comes after its bytes.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.write.poll_stall(cx));
@@ -200,7 +236,7 @@ impl<S: Stream> AsyncRead for FaultyStream<S> {
             ready!(this.read.poll_stall(cx));
             match this.read.lane.step() {
                 Step::Stall(duration) => {
-                    this.counters.add(Kind::Stall);
+                    this.counters.add(FaultKind::Stall);
                     this.read.stall = Some(Pause::new(duration));
                 }
                 Step::End(ending) => this.end(cx, ending),
@@ -211,7 +247,7 @@ impl<S: Stream> AsyncRead for FaultyStream<S> {
                         return Poll::Ready(Ok(()));
                     }
                     if mask != 0 {
-                        this.counters.add(Kind::Flip);
+                        this.counters.add(FaultKind::Flip);
                     }
                     match ending {
                         Some(ending) => this.end(cx, ending),
@@ -231,7 +267,7 @@ impl<S: Stream> AsyncRead for FaultyStream<S> {
                     let count = ready!(this.read.read(cx, inner.as_mut(), &mut front))?;
                     buf.advance(count);
                     if short && count == most {
-                        this.counters.add(Kind::Short);
+                        this.counters.add(FaultKind::Short);
                     }
                     return this.has_read(cx, count);
                 }
@@ -272,7 +308,7 @@ impl Half {
         }
     }
 
-    /// Keeps the waker of a caller that has to wait, and of no other.
+    /// Keeps the caller's waker if it has to wait.
     fn wait<T>(&mut self, cx: &Context<'_>, poll: Poll<T>) -> Poll<T> {
         match (&poll, &mut self.waiting) {
             (Poll::Pending, Some(waker)) => waker.clone_from(cx.waker()),
@@ -293,7 +329,7 @@ impl Half {
         Poll::Ready(())
     }
 
-    /// Reads into `buf`, and says how much.
+    /// Reads into `buf`; returns how many bytes.
     fn read<S: AsyncRead>(
         &mut self,
         cx: &mut Context<'_>,
@@ -329,7 +365,7 @@ fn reset() -> io::Error {
     )
 }
 
-/// What a write was given: never copied, only cut.
+/// The buffers of a write: never copied, only cut.
 #[derive(Clone, Copy)]
 enum Parts<'a, 'b> {
     One(&'a [u8]),
@@ -352,7 +388,7 @@ impl Parts<'_, '_> {
         .copied()
     }
 
-    /// Writes the first `most` bytes of it.
+    /// Writes the first `most` bytes.
     fn write<S: AsyncWrite>(
         self,
         inner: Pin<&mut S>,

@@ -72,7 +72,7 @@ async fn converse(
     plan: &Plan,
 ) -> (Seen, Counts) {
     let counters = Arc::new(Counters::default());
-    let mut client = FaultyStream::new(client, plan.script(0), Arc::clone(&counters));
+    let mut client = FaultyStream::new(client, plan.script(0)).with_counters(Arc::clone(&counters));
     let sent = client.write_all(REQUEST).await.map_err(|error| error.kind());
     let (reply, replied) = read_all(&mut client).await;
     if replied.is_ok() && reply == REPLY {
@@ -236,7 +236,7 @@ async fn a_stall_lasts_as_long_as_it_says_at_each_byte() {
                 "{:?}",
                 start.elapsed()
             );
-            assert_eq!(counts.of(Kind::Stall), 2);
+            assert_eq!(counts.of(FaultKind::Stall), 2);
         }
     }
 }

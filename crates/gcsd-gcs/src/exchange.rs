@@ -1,8 +1,8 @@
 //! One request and its response on one connection, under two clocks.
 //!
-//! The exchange drives its connection itself, in the caller's task. After each step it looks at who must move
-//! next, GCS or the body's source, and how long that one has not: neither clock runs while the other is to
-//! blame.
+//! The exchange drives its connection itself, in the caller's task. After each step it checks who must move
+//! next, GCS or the body's source, and how long that side has kept the other waiting: neither clock runs while the
+//! other side is to blame.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -16,65 +16,33 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::body::{BodyState, Lending};
+use super::clock::{Clock, Limits, Progress, Turn};
+use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::link::Link;
 use super::pool::Pool;
 use super::request::RequestBody;
+use super::slot::{BodyState, Lending};
 use super::tls;
-use super::transport::Connection;
-
-/// How long an answer may take to turn up after a write failed: it is there already, or it never comes.
-const BROKEN_GRACE: Duration = Duration::from_secs(1);
-
-/// How long each side may keep the other waiting.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// GCS, or its network.
-    pub(super) stall: Duration,
-    /// The body's source.
-    pub(super) source: Duration,
-}
 
 /// What became of a request.
 pub(super) enum Sent {
-    /// The head of the response is there.
+    /// The response's head has arrived.
     Answered(Response<Incoming>, Exchange),
-    /// The connection was over before anything of the request was used.
+    /// The connection ended before any of the request was used.
     Unsent(Request<RequestBody>),
 }
 
 /// A request under way. Dropping it closes the connection.
 pub(super) struct Exchange {
     connection: Box<Connection>,
-    /// The body that is being sent.
+    /// The body that is being sent, until the answer comes.
     lending: Option<Arc<dyn Lending>>,
     /// What the socket had taken before this request.
     sent_before: u64,
     clock: Clock,
     pool: Arc<Pool>,
-    /// The request went out whole, so that the connection can carry another one.
-    complete: bool,
-}
-
-impl Connection {
-    /// Moves bytes, as far as that goes without waiting.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver {
-            // How it ended is told to the request or the response body, too.
-            if Pin::new(driver).poll(cx).is_ready() {
-                self.driver = None;
-            }
-        }
-    }
-
-    /// Whether another request can go out.
-    pub(super) fn is_reusable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        self.driver.is_some() && self.sender.is_ready() && self.link.broken().is_none()
-    }
 }
 
 impl Exchange {
@@ -86,11 +54,10 @@ impl Exchange {
             sent_before,
             clock: Clock::new(limits),
             pool,
-            complete: true,
         }
     }
 
-    /// Sends `request` and waits for the head of the response.
+    /// Sends `request` and waits for the response's head.
     pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Sent, Error> {
         let unanswered = Unanswered(Some(self.connection.link.clone()));
         self.connection.link.begin();
@@ -113,7 +80,7 @@ impl Exchange {
             Ok(response) => {
                 unanswered.answered();
                 if let Some(lending) = self.lending.take() {
-                    self.complete = lending.stop();
+                    lending.stop();
                 }
                 Ok(Sent::Answered(response, self))
             }
@@ -128,13 +95,13 @@ impl Exchange {
     pub(super) async fn chunk(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
         self.clock.restart();
         std::future::poll_fn(|cx| {
-            // Asking first lets the connection read, and then there may be something.
+            // Asking first lets the connection read; then there may be something.
             for attempt in 0..2 {
                 while let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
                     match frame {
                         None => return Poll::Ready(Ok(None)),
                         Some(Err(error)) => return Poll::Ready(Err(self.failed(&error))),
-                        // Trailers say nothing here.
+                        // Trailers mean nothing here.
                         Some(Ok(frame)) => {
                             if let Ok(bytes) = frame.into_data() {
                                 return Poll::Ready(Ok(Some(bytes)));
@@ -151,16 +118,15 @@ impl Exchange {
         .await
     }
 
-    /// How long GCS may keep this side waiting.
+    /// How long GCS may keep us waiting.
     pub(super) fn patience(&self) -> Duration {
         self.clock.limits.stall
     }
 
-    /// Keeps the connection for the next request, if the response's body has been read to its end.
+    /// Keeps the connection for the next request, if it can carry one. The response's body must have been read to its
+    /// end.
     pub(super) async fn finish(mut self) {
-        let reusable =
-            self.complete && std::future::poll_fn(|cx| Poll::Ready(self.connection.is_reusable(cx))).await;
-        if reusable {
+        if std::future::poll_fn(|cx| Poll::Ready(self.connection.is_reusable(cx))).await {
             self.pool.put(self.connection);
         }
     }
@@ -321,76 +287,5 @@ fn broken(link: &Link) -> Error {
             None => reset(cause),
         },
         None => Error::new(ErrorKind::Reset, "the connection broke"),
-    }
-}
-
-/// Who must move next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    Gcs,
-    Source,
-    /// A write failed: only bytes that are received already can still come.
-    Nobody,
-}
-
-/// What moves while an exchange goes on. Any change starts the clock anew.
-///
-/// What the server sends is not in it: a head that trickles in would keep the exchange alive for ever, and
-/// each chunk of a body ends a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Progress {
-    turn: Turn,
-    source: u64,
-    sent: u64,
-}
-
-/// Both clocks: only that of the side whose turn it is runs.
-struct Clock {
-    limits: Limits,
-    last: Option<Progress>,
-    since: Instant,
-    /// Made when something is first waited for. May be set too early, never too late.
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-impl Clock {
-    fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            last: None,
-            since: Instant::now(),
-            alarm: None,
-        }
-    }
-
-    /// Time that passed while nobody was waiting does not count.
-    fn restart(&mut self) {
-        self.last = None;
-    }
-
-    /// Ready when the side whose turn it is let its time pass.
-    fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<()> {
-        if self.last != Some(progress) {
-            self.last = Some(progress);
-            self.since = Instant::now();
-        }
-        let limit = match progress.turn {
-            Turn::Gcs => self.limits.stall,
-            Turn::Source => self.limits.source,
-            Turn::Nobody => self.limits.stall.min(BROKEN_GRACE),
-        };
-        let deadline = self.since + limit;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if alarm.deadline() > deadline {
-            alarm.as_mut().reset(deadline);
-        }
-        // An alarm that was set for an earlier deadline goes off once too early, at most.
-        while alarm.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            alarm.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 }

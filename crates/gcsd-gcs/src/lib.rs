@@ -14,8 +14,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // An emulator in memory. For the real one: `Config::new(Endpoint::google())`.
-//! # let config = devgcs::Config { buckets: vec!["backups".to_owned()], ..devgcs::Config::default() };
-//! let emulator = devgcs::DevGcs::start("127.0.0.1:0".parse()?, config).await?;
+//! let emulator = devgcs::Server::builder().bucket("backups").start().await?;
 //! let gcs = Gcs::new(Config::anonymous(emulator.endpoint().parse()?), Arc::new(TcpConnector))?;
 //!
 //! let text = Bytes::from("hello world");
@@ -53,17 +52,19 @@
 
 mod answer;
 mod auth;
-mod body;
 mod bucket;
 mod client;
+mod clock;
 mod compose;
 mod config;
+mod connection;
 mod delete;
 mod endpoint;
 mod error;
 mod exchange;
 mod headers;
 mod json;
+mod lease;
 mod link;
 mod listing;
 mod metadata;
@@ -83,6 +84,8 @@ mod rewrite;
 mod route;
 mod session;
 mod session_uri;
+mod slot;
+mod source;
 mod tls;
 mod transport;
 mod tunnel;
@@ -93,12 +96,12 @@ mod xml;
 mod xml_headers;
 
 pub use answer::Answered;
-pub use body::{BodyState, Lease, Source, SourceError, lend, lend_all};
 pub use bucket::Bucket;
 pub use client::Gcs;
 pub use config::{Config, ConfigError, CredentialsSource};
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{Call, Error, ErrorKind, Recovery};
+pub use lease::{Lease, lend, lend_all};
 pub use listing::PageStream;
 pub use multipart::{AbortOutcome, CompletedMultipart};
 pub use proxies::{Proxies, ProxyError};
@@ -106,6 +109,8 @@ pub use read::{ObjectStream, ReadRange};
 pub use resource::Object;
 pub use session::{Session, SessionError, UploadProgress};
 pub use session_uri::SessionUri;
+pub use slot::BodyState;
+pub use source::{Source, SourceError};
 pub use universe::UniverseMismatch;
 pub use upload::{Anomaly, CancelOutcome, Refusal, SessionStatus, WriteRange};
 pub use upload_body::{Tally, UploadBody};

@@ -4,9 +4,9 @@
 //!   hyper -> Guard -> (TLS) -> Meter -> socket
 //! ```
 //!
-//! [`Meter`] counts what the socket takes, which is what "progress" and "GCS could have seen it" mean, TLS
-//! or not. [`Guard`] sees the plain bytes: it notes that an answer has begun, and it keeps a failed write
-//! from hiding an answer that was received before it. Both tell the [`Link`], which the exchange reads.
+//! [`Meter`] counts what the socket takes: that is what "progress" and "GCS may have seen it" mean, with TLS or
+//! without. [`Guard`] sees the plain bytes: it notes that an answer has begun, and it keeps a failed write
+//! from hiding an answer that was received before it. Both record it in the [`Link`], which the exchange reads.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -24,23 +24,24 @@ use gcsd_net::BoxStream;
 pub(super) struct Link {
     /// Bytes that the socket took since it was dialed, TLS records and all.
     sent: AtomicU64,
-    /// The server has begun to answer the request at hand.
+    /// The server has begun to answer the current request.
     answered: AtomicBool,
     /// The socket takes no more for now, and bytes are waiting.
     blocked: AtomicBool,
-    /// The request at hand was given up before its answer.
+    /// The current request was given up before its answer. No other flag says so: a connection also ends unanswered when
+    /// the body fails or the server leaves, and then what was sent may arrive.
     cut: AtomicBool,
     /// The first failed write.
     broken: OnceLock<io::Error>,
 }
 
 impl Link {
-    /// Forgets the answer to the request before.
+    /// A request begins: forgets the answer to the one before.
     pub(super) fn begin(&self) {
         self.answered.store(false, Relaxed);
     }
 
-    /// Forgets an answer that was only informational (1xx).
+    /// The answer was only informational (1xx).
     pub(super) fn informed(&self) {
         self.answered.store(false, Relaxed);
     }
@@ -53,7 +54,7 @@ impl Link {
         self.blocked.load(Relaxed)
     }
 
-    /// Notes that the request at hand is given up: what the system still holds of it must not reach the server.
+    /// The current request is given up: what the kernel still holds of it must not reach the server.
     pub(super) fn cut(&self) {
         self.cut.store(true, Relaxed);
     }
@@ -67,8 +68,9 @@ impl Link {
     }
 }
 
-/// Counts what a socket takes. Where the request at hand was cut, its drop is a reset: the kernel would deliver what it
-/// has buffered, up to megabytes, whenever a stalled server takes it, long after a query said what is committed.
+/// Counts what a socket takes. If the current request was cut, dropping it resets the connection: otherwise the kernel
+/// would deliver what it has buffered, up to megabytes, whenever a stalled server takes it, long after a query reported
+/// what is committed.
 pub(super) struct Meter {
     stream: BoxStream,
     link: Arc<Link>,
@@ -161,15 +163,15 @@ impl Guard {
         }
     }
 
-    /// Notes whether the socket is full, and swallows a failure: a server that refuses an upload answers and
+    /// Notes whether the socket is full, and hides a failure: a server that refuses an upload answers and
     /// closes, and the reset that follows must not overtake the answer, which may have been received already.
-    /// From the first failure on nothing is written; the reading side ends the exchange.
+    /// After the first failure nothing is written; the reading side ends the exchange.
     fn guarded<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.link.blocked.store(written.is_pending(), Relaxed);
         match ready!(written) {
             Ok(done) => Poll::Ready(Ok(done)),
             Err(error) => {
-                // Only the first failure says what happened.
+                // The first failure says what happened.
                 let _ = self.link.broken.set(error);
                 Poll::Pending
             }

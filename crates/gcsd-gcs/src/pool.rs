@@ -1,4 +1,4 @@
-//! Connections kept for the next request.
+//! Idle connections, kept for the next request.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,20 +8,20 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::connection::Connection;
 use super::endpoint::Endpoint;
-use super::transport::Connection;
 
-/// Unused connections, the latest used last.
+/// Idle connections, the most recently used last.
 pub(super) struct Pool {
     max_idle: usize,
     idle_timeout: Duration,
-    kept: Mutex<Kept>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct State {
     idle: Vec<Idle>,
-    /// Closes what is unused for too long, and ends when nothing is left.
+    /// Closes connections that were idle for too long, and ends when none is left.
     reaper: Option<AbortHandle>,
 }
 
@@ -35,25 +35,25 @@ impl Pool {
         Arc::new(Self {
             max_idle,
             idle_timeout,
-            kept: Mutex::default(),
+            state: Mutex::default(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest used connection to `endpoint` that is still good: one that the server closed, or spoke on
-    /// unasked, is dropped instead.
+    /// The most recently used connection to `endpoint` that still works. Connections that the server closed, or spoke on
+    /// unasked, are dropped.
     pub(super) fn take(&self, endpoint: &Endpoint) -> Option<Box<Connection>> {
         loop {
             let idle = {
-                let mut kept = self.lock();
-                let at = kept
+                let mut state = self.lock();
+                let at = state
                     .idle
                     .iter()
                     .rposition(|idle| idle.connection.endpoint == *endpoint)?;
-                kept.idle.remove(at)
+                state.idle.remove(at)
             };
             let mut connection = idle.connection;
             let fresh = idle.since.elapsed() < self.idle_timeout;
@@ -63,37 +63,37 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection on which no request is under way.
+    /// Keeps a connection that has no request in flight.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         if self.max_idle == 0 {
             return;
         }
-        let mut kept = self.lock();
-        let surplus = (kept.idle.len() >= self.max_idle).then(|| kept.idle.remove(0));
-        kept.idle.push(Idle {
+        let mut state = self.lock();
+        let surplus = (state.idle.len() >= self.max_idle).then(|| state.idle.remove(0));
+        state.idle.push(Idle {
             connection,
             since: Instant::now(),
         });
-        if kept.reaper.as_ref().is_none_or(AbortHandle::is_finished) {
-            kept.reaper = Some(tokio::spawn(reap(Arc::downgrade(self))).abort_handle());
+        if state.reaper.as_ref().is_none_or(AbortHandle::is_finished) {
+            state.reaper = Some(tokio::spawn(reap(Arc::downgrade(self))).abort_handle());
         }
-        drop(kept);
-        // Closed outside of the lock.
+        drop(state);
+        // Closed outside the lock.
         drop(surplus);
     }
 
-    /// Closes what is unused for too long, and says when to look again.
+    /// Closes connections that were idle for too long, and says when to look again.
     fn prune(&self) -> Option<Instant> {
-        let mut kept = self.lock();
-        let expired = kept
+        let mut state = self.lock();
+        let expired = state
             .idle
             .partition_point(|idle| idle.since.elapsed() >= self.idle_timeout);
-        let expired: Vec<Idle> = kept.idle.drain(..expired).collect();
-        let next = kept.idle.first().map(|idle| idle.since + self.idle_timeout);
+        let expired: Vec<Idle> = state.idle.drain(..expired).collect();
+        let next = state.idle.first().map(|idle| idle.since + self.idle_timeout);
         if next.is_none() {
-            kept.reaper = None;
+            state.reaper = None;
         }
-        drop(kept);
+        drop(state);
         drop(expired);
         next
     }

@@ -1,4 +1,4 @@
-//! Putting a request together: its target, its headers, its body.
+//! Building a request: its target, its headers, its body.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use http::uri::PathAndQuery;
 use http_body::{Body, Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::body::{BodyError, Lending};
 use super::error::{Error, ErrorKind};
 use super::link::Link;
+use super::slot::{BodyError, Lending};
 use super::upload_body::UploadBody;
 use gcsd_types::{BucketName, ObjectName, Preconditions};
 
-/// What stays as it is in a path segment and in a query value: RFC 3986's unreserved characters. `/` does
-/// not, so that an object's name is one segment, whatever it holds.
+/// What is not encoded in a path segment and in a query value: RFC 3986's unreserved characters. `/` is encoded,
+/// so that an object's name is one segment, whatever it holds.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A path and its query under construction
+/// A path and its query, being built
 /// (<https://cloud.google.com/storage/docs/request-endpoints#encoding>).
 pub(super) struct Target {
     text: String,
@@ -86,12 +86,12 @@ impl Target {
         self.query(name, value.map(|value| value.to_string()).as_deref());
     }
 
-    /// Appends a parameter that says yes, if it does.
+    /// Appends `name=true`, if `value` is true.
     pub(super) fn flag(&mut self, name: &str, value: bool) {
         self.query(name, value.then_some("true"));
     }
 
-    /// Appends the selection of what the answer holds, with the `needed` fields in any case.
+    /// Appends which fields the answer is to hold; the `needed` ones always.
     pub(super) fn fields(&mut self, asked: Option<&str>, needed: &str) {
         self.query(
             "fields",
@@ -106,7 +106,7 @@ impl Target {
         self.number("ifMetagenerationNotMatch", conditions.if_metageneration_not_match);
     }
 
-    /// Those on the object that is copied or moved.
+    /// The preconditions on the object that is copied or moved.
     pub(super) fn source_preconditions(&mut self, conditions: &Preconditions) {
         self.number("ifSourceGenerationMatch", conditions.if_generation_match);
         self.number("ifSourceGenerationNotMatch", conditions.if_generation_not_match);
@@ -150,7 +150,7 @@ impl RequestBody {
     pub(super) fn len(&self) -> Option<u64> {
         match self {
             Self::Full(bytes) => Some(bytes.len() as u64),
-            Self::Upload(body) => body.missing(),
+            Self::Upload(body) => body.unsent(),
         }
     }
 }
@@ -175,7 +175,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Upload(body) => body.has_ended(),
+            Self::Upload(body) => body.is_whole(),
         }
     }
 

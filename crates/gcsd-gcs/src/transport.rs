@@ -1,4 +1,4 @@
-//! Connections to a server: dialed, encrypted, kept.
+//! Sending a request: on a connection from the pool, or on one that is dialed and encrypted here.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,10 +9,12 @@ use hyper_util::rt::TokioIo;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::clock::Limits;
 use super::config::{Config, ConfigError};
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
-use super::exchange::{Exchange, Limits, Sent};
+use super::exchange::{Exchange, Sent};
 use super::link::{Guard, Link, Meter};
 use super::pool::Pool;
 use super::request::RequestBody;
@@ -65,7 +67,7 @@ impl Transport {
             let made = Tls(tls::connector(self.ca_file.as_deref())?);
             return Ok(&self.tls.get_or_init(|| made).0);
         }
-        // Just seen to be there; an empty cell would only make another one.
+        // It was there a moment ago.
         self.tls
             .get()
             .map(|tls| &tls.0)
@@ -77,23 +79,23 @@ impl Transport {
         self.route.proxy(endpoint)
     }
 
-    /// Sends `request` to `endpoint` and waits for the head of the response.
+    /// Sends `request` to `endpoint` and waits for the response's head.
     ///
-    /// A kept connection is tried first. If it turns out to be over before a byte of the request was taken
-    /// from us, the request goes out on a new one; nothing else is ever sent twice.
+    /// An idle connection is tried first. If it turns out to have ended before it took any byte of the request, the
+    /// request goes out on a new one; nothing else is ever sent twice.
     pub(super) async fn send(
         &self,
         endpoint: &Endpoint,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         let mut request = request;
-        if let Some(kept) = self.pool.take(endpoint) {
-            match self.exchange(kept).send(request).await? {
+        if let Some(idle) = self.pool.take(endpoint) {
+            match self.exchange(idle).send(request).await? {
                 Sent::Answered(response, exchange) => return Ok((response, exchange)),
                 Sent::Unsent(unsent) => request = unsent,
             }
         }
-        // In a box: a handshake needs kilobytes that a request on a kept connection does not.
+        // Boxed: a handshake needs kilobytes that a request on an idle connection does not.
         let dialed = Box::pin(self.dial(endpoint)).await?;
         match self.exchange(dialed).send(request).await? {
             Sent::Answered(response, exchange) => Ok((response, exchange)),
@@ -140,20 +142,7 @@ impl Transport {
             .handshake(TokioIo::new(guard))
             .await
             .map_err(|error| Error::new(ErrorKind::Connect, format!("{endpoint}: {error}")))?;
-        Ok(Box::new(Connection {
-            endpoint: endpoint.clone(),
-            sender,
-            driver: Some(driver),
-            link,
-        }))
+        let connection = Connection::new(endpoint.clone(), sender, driver, link);
+        Ok(Box::new(connection))
     }
-}
-
-/// One HTTP connection, and the future that moves its bytes. Dropping it closes the socket.
-pub(super) struct Connection {
-    pub(super) endpoint: Endpoint,
-    pub(super) sender: http1::SendRequest<RequestBody>,
-    /// `None` once it has ended: a future must not be polled again.
-    pub(super) driver: Option<http1::Connection<TokioIo<Guard>, RequestBody>>,
-    pub(super) link: Arc<Link>,
 }

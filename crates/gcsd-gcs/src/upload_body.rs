@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::body::{BodyError, Lending};
 use super::link::Link;
+use super::slot::{BodyError, Given, Lending};
 use gcsd_types::Crc32c;
 
 /// The body of a write: reads the lent [`Source`](super::Source) as the HTTP connection takes it.
@@ -15,16 +15,10 @@ use gcsd_types::Crc32c;
 /// Dropped before its last byte, it gives the source back to the [`Lease`](super::Lease).
 pub struct UploadBody {
     lending: Arc<dyn Lending>,
-    /// What the source gives; `None` where only its end tells.
-    len: Option<u64>,
-    /// What it is still to give.
-    missing: Option<u64>,
     /// What goes out in front of the source's bytes.
     before: Bytes,
-    /// What goes out behind them, once they are whole.
+    /// What goes out behind them, once they are complete.
     after: Option<Closing>,
-    /// All of it was handed on.
-    ended: bool,
     /// The connection that it goes out on, once there is one.
     link: Option<Arc<Link>>,
 }
@@ -33,68 +27,67 @@ pub struct UploadBody {
 struct Closing {
     /// How long it is without a checksum.
     len: u64,
-    /// Makes it, given the checksum that the source's end told.
+    /// Makes it, given the checksum that the source gave at its end.
     make: Box<dyn FnOnce(Option<Crc32c>) -> Bytes + Send>,
 }
 
 impl UploadBody {
-    pub(super) fn new(lending: Arc<dyn Lending>, len: Option<u64>) -> Self {
+    pub(super) fn new(lending: Arc<dyn Lending>) -> Self {
+        // A body without bytes has nothing to wait for.
+        lending.set_whole(lending.len() == Some(0));
         Self {
             lending,
-            len,
-            missing: len,
             before: Bytes::new(),
             after: None,
-            ended: len == Some(0),
             link: None,
         }
     }
 
-    /// The same body between `before` and what `after` makes, which is never sent unless the source's bytes are whole.
+    /// The same body between `before` and what `after` makes, which is never sent unless the source's bytes are complete.
     ///
-    /// `after` is given the checksum that the end of a source of unknown length told; without one it must make
+    /// `after` is given the checksum that a source of unknown length gave at its end; without one it must make
     /// `after_len` bytes.
     pub(super) fn between(
-        self,
+        mut self,
         before: Bytes,
         after_len: u64,
         after: impl FnOnce(Option<Crc32c>) -> Bytes + Send + 'static,
     ) -> Self {
-        let mut body = self;
-        body.before = before;
-        body.after = Some(Closing {
+        self.lending.set_whole(false);
+        self.before = before;
+        self.after = Some(Closing {
             len: after_len,
             make: Box::new(after),
         });
-        body.ended = false;
-        body
+        self
     }
 
-    /// How many bytes the source gives; `None` where nobody knows before its end.
+    /// How many bytes the source gives; `None` if only its end tells.
     pub fn len(&self) -> Option<u64> {
-        self.len
+        self.lending.len()
     }
 
     /// Whether the source is known to give nothing.
     pub fn is_empty(&self) -> bool {
-        self.len == Some(0)
+        self.len() == Some(0)
     }
 
-    /// A view of what comes from the source, for when the body has gone its way.
+    /// A view of what the source gives, for when the body has been sent.
     pub fn tally(&self) -> Tally {
         Tally(self.lending.clone())
     }
 
     /// How many bytes are still to be sent, where that is known.
-    pub(super) fn missing(&self) -> Option<u64> {
+    pub(super) fn unsent(&self) -> Option<u64> {
         let after = self.after.as_ref().map_or(0, |after| after.len);
-        self.missing
+        self.lending
+            .missing()
             .map(|missing| missing + self.before.len() as u64 + after)
     }
 
-    /// Whether all of it was handed on.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
+    /// Whether the HTTP connection has all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.lending.is_whole()
     }
 
     pub(super) fn lending(&self) -> Arc<dyn Lending> {
@@ -108,10 +101,10 @@ impl UploadBody {
 
     /// The next bytes for the connection; an error cuts it.
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if self.ended {
+        if self.is_whole() {
             return Poll::Ready(None);
         }
-        // GCS has begun to answer: it will not have the rest. The same task reads that answer, so that no
+        // GCS has begun to answer, and will not take the rest. The same task reads that answer, so that no
         // waker is needed to go on after a mere 1xx.
         if self.link.as_ref().is_some_and(|link| link.is_answered()) {
             return Poll::Pending;
@@ -119,34 +112,21 @@ impl UploadBody {
         if !self.before.is_empty() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.before))));
         }
-        if self.missing != Some(0) {
-            let chunk = ready!(self.lending.poll_chunk(cx));
-            match &chunk {
-                None => self.missing = Some(0),
-                Some(Ok(chunk)) => {
-                    self.missing = self.missing.map(|missing| missing - chunk.len() as u64);
-                    if self.missing == Some(0) && self.after.is_none() {
-                        self.end();
-                    }
+        match ready!(self.lending.poll_chunk(cx)) {
+            Ok(Given::Chunk { bytes, last }) => {
+                // With nothing behind the source's bytes, the last one is the body's.
+                if last && self.after.is_none() {
+                    self.lending.set_whole(true);
                 }
-                Some(Err(_)) => {}
+                Poll::Ready(Some(Ok(bytes)))
             }
-            if chunk.is_some() {
-                return Poll::Ready(chunk);
+            Ok(Given::End) => {
+                self.lending.set_whole(true);
+                let after = self.after.take();
+                Poll::Ready(after.map(|after| Ok((after.make)(self.lending.checksum()))))
             }
+            Err(error) => Poll::Ready(Some(Err(error))),
         }
-        self.end();
-        let after = self
-            .after
-            .take()
-            .map(|after| (after.make)(self.lending.checksum()));
-        Poll::Ready(after.map(Ok))
-    }
-
-    /// The last byte is about to be handed on.
-    fn end(&mut self) {
-        self.ended = true;
-        self.lending.set_whole();
     }
 }
 
@@ -159,17 +139,17 @@ impl Drop for UploadBody {
 impl fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UploadBody")
-            .field("len", &self.len)
-            .field("missing", &self.missing)
+            .field("len", &self.len())
+            .field("unsent", &self.unsent())
             .finish_non_exhaustive()
     }
 }
 
-/// What a body received from its source, and what became of it.
+/// What a body received from its source, and whether it was sent whole.
 pub struct Tally(Arc<dyn Lending>);
 
 impl Tally {
-    /// How many bytes came from the source.
+    /// How many bytes the source gave.
     pub fn received(&self) -> u64 {
         self.0.received().0
     }
@@ -179,7 +159,8 @@ impl Tally {
         self.0.received().1
     }
 
-    /// Whether the last byte of the body was handed on, so that GCS may have it all. If not, GCS makes nothing of it.
+    /// Whether the HTTP connection was given the last byte of the body, so that GCS may have all of it. If not, GCS
+    /// makes nothing of it.
     pub fn is_whole(&self) -> bool {
         self.0.is_whole()
     }

@@ -36,6 +36,16 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+impl<C: Connector + ?Sized> Connector for Arc<C> {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        (**self).connect(host, port)
+    }
+
+    fn connect_within<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Connecting<'a> {
+        (**self).connect_within(host, port, limit)
+    }
+}
+
 /// A connector that can be shared.
 pub type SharedConnector = Arc<dyn Connector>;
 

@@ -5,6 +5,7 @@
 
 mod connector;
 mod failures;
+mod plain;
 mod race;
 mod socket;
 mod stream;
@@ -12,6 +13,7 @@ mod tcp;
 
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
 pub use failures::ConnectError;
+pub use plain::Plain;
 pub use socket::prepare;
 pub use stream::{BoxStream, Stream};
 pub use tcp::{TcpConnector, connect_any};

@@ -35,6 +35,9 @@ impl Stream for TcpStream {
     }
 }
 
+#[cfg(unix)]
+impl Stream for tokio::net::UnixStream {}
+
 impl Stream for DuplexStream {}
 
 impl Stream for BoxStream {

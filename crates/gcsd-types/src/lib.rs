@@ -23,7 +23,9 @@ mod multipart;
 mod name;
 mod object;
 mod preconditions;
+mod range;
 mod rewrite;
+mod url;
 
 pub use bucket::{BucketInfo, BucketQuery, BucketRef};
 pub use checksum::Crc32c;
@@ -33,7 +35,9 @@ pub use multipart::{MAX_PARTS, MultipartRef, Part, PartsPage, StoredPart};
 pub use name::{BucketName, NameError, ObjectName};
 pub use object::{ComposeSource, Destination, ObjectInfo, ObjectRef};
 pub use preconditions::Preconditions;
+pub use range::ByteRange;
 pub use rewrite::{Rewrite, Rewritten};
+pub use url::{BucketUrl, GsUrl, UrlError};
 
 /// The granularity in which GCS persists an upload: 256 KiB.
 ///

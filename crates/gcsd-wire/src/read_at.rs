@@ -6,28 +6,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::args::{ArgsError, Reader, WireArgs, put};
 use super::object::{KEY_BIT, RawObjectInfo, RawObjectRef, no_fields, put_object_ref};
+pub use gcsd_types::ByteRange as Range;
 use gcsd_types::{Crc32c, ObjectInfo, ObjectRef};
 
 /// `present` bit: `len` counts from the object's end.
 const SUFFIX: u32 = 0x20;
 /// `present` bit: GCS may decompress an object that is stored with `Content-Encoding: gzip`.
 const DECOMPRESS: u32 = 0x40;
-
-/// Which bytes of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
-    /// From an offset to the object's end.
-    From(u64),
-    /// `len` bytes (not 0) from an offset, or as many as there are.
-    Of {
-        /// The first byte.
-        offset: u64,
-        /// How many bytes.
-        len: u64,
-    },
-    /// The last bytes (not 0), or as many as there are.
-    Suffix(u64),
-}
 
 /// Which object, and which of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,10 +22,11 @@ use super::upload::Metered;
 use super::{progress, recovered, units};
 use devgcs;
 use gcsd_client::{
-    Address, Daemons, FileSource, Options, ReliableUpload, Rereadable, RetryPolicy, ViaDaemon,
+    Address, Daemons, FileSource, Jitter, NewObject, Options, ReliableUpload, ReplaySource, RetryPolicy,
+    ViaDaemon,
 };
+use gcsd_fault::Random;
 use gcsd_wire::object::ObjectRef;
-use gcsd_wire::start_upload;
 
 /// How many bytes are generated if nobody says otherwise.
 const SIZE: u64 = 256 << 20;
@@ -121,14 +122,14 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
 
 /// How the demo waits: nobody else is to be spared.
 fn retries(seed: u64) -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(20),
-        cap: Duration::from_millis(300),
-        budget: Duration::from_secs(60),
-        max_restarts: 10,
-        seed: Some(seed),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(20), Duration::from_millis(300))
+        .with_budget(Duration::from_secs(60))
+        .with_max_restarts(10)
+        .with_jitter(Jitter::from_fn(move || {
+            let mut random = Random::new(seed);
+            move || random.next_u64()
+        }))
 }
 
 /// What is uploaded.
@@ -168,18 +169,12 @@ async fn play(
     seed: u64,
 ) -> Result<String, Failure> {
     let url: GsUrl = format!("gs://{BUCKET}/{name}").parse().map_err(Failure::usage)?;
-    let address = Address {
-        host: scene.daemon.ip().to_string(),
-        port: scene.daemon.port(),
-    };
+    let address = Address::from(scene.daemon);
     let mut daemons = Daemons::new(scene.client.clone(), vec![address], Options::default());
-    let start = start_upload::Args {
-        size: Some(size),
-        ..start_upload::Args::new(url.bucket.clone(), url.object.clone())
-    };
+    let object = NewObject::from(url.clone()).with_size(size);
     let bar = progress::bar(Some(size), false);
     let begun = Instant::now();
-    let open = ViaDaemon::through(daemons.clone(), start);
+    let open = ViaDaemon::through(daemons.clone(), object);
     let retries = retries(seed);
     let meter = bar.clone();
     let mut uploading = match input {

@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::faults::Faults;
+use crate::cli::devgcs::not_started;
 use crate::cli::exit::{Exit, Failure, failed};
 use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
-use devgcs::{self, DevGcs, Storage};
+use devgcs::Storage;
 use gcsd_fault::{FaultyConnector, Plan};
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::TcpConnector;
@@ -30,7 +31,7 @@ const STOPPING: Duration = Duration::from_secs(10);
 /// A Cloud Storage server and a daemon, in this process.
 pub(super) struct Scene {
     directory: Directory,
-    devgcs: DevGcs,
+    devgcs: devgcs::Server,
     pub(super) daemon: SocketAddr,
     /// What the client dials by.
     pub(super) client: Arc<FaultyConnector>,
@@ -45,15 +46,15 @@ impl Scene {
     pub(super) async fn start(faults: &Faults) -> Result<Self, Failure> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let directory = Directory::create()?;
-        let config = devgcs::Config {
-            storage: Storage::Directory(directory.0.clone()),
-            buckets: vec![BUCKET.to_owned()],
+        let devgcs = devgcs::Server::builder()
+            .storage(Storage::Directory(directory.0.clone()))
+            .bucket(BUCKET)
             // It would cost more than everything else together, and proves nothing that CRC32C does not.
-            md5: false,
-            faults: faults.gcs.clone(),
-            ..devgcs::Config::default()
-        };
-        let devgcs = DevGcs::start(any, config).await.map_err(failed)?;
+            .md5(false)
+            .faults(faults.gcs.clone())
+            .start()
+            .await
+            .map_err(not_started)?;
         let config = gcsd_gcs::Config::anonymous(devgcs.endpoint().parse().map_err(failed)?);
         let limits = Limits {
             max_args: DEFAULT_MAX_ARGS,

@@ -207,10 +207,11 @@ pub(super) async fn run(cell: Cell) -> Outcome {
 fn named(ended: &Ended) -> Option<String> {
     let error = ended.result.as_ref().err()?;
     let shown = format!("{error:?}");
-    let kind = shown
+    let kind = shown.strip_prefix("GivenUp(").unwrap_or(&shown);
+    let kind = kind
         .split(|c: char| !c.is_alphanumeric())
         .next()
         .unwrap_or_default();
-    let failure = error.failure().map(|failure| failure.name);
-    Some(failure.map_or(kind.to_owned(), |failure| format!("{kind}: {failure}")))
+    let request = error.request().map(|request| request.name());
+    Some(request.map_or(kind.to_owned(), |name| format!("{kind}: {name}")))
 }

@@ -72,16 +72,10 @@ impl Luck {
             End::Abort | End::Drop => pick(random, size + 1),
         };
         let chunk = (1 + pick(random, 4)) * K;
-        let options = WriterOptions {
-            min_chunk: K as u64,
-            max_chunk: chunk as u64,
-            max_held: [3 * K, 5 * K, 16 * K][pick(random, 3)],
-            ..roomy(seed)
-        };
-        let options = WriterOptions {
-            retries: impatient(seed),
-            ..options
-        };
+        let options = roomy(seed)
+            .with_chunks(K as u64, chunk as u64)
+            .with_max_held([3 * K, 5 * K, 16 * K][pick(random, 3)])
+            .with_retries(impatient(seed));
         Self {
             seed,
             daemons,

@@ -47,7 +47,7 @@ async fn upload(seed: u64) -> Outcome {
     };
     // What was dropped may still be on its way.
     if outcome.luck.end == End::Drop {
-        let still = |inspect: &devgcs::Inspect| inspect.sessions.iter().all(|session| session.writing == 0);
+        let still = |inspect: &devgcs::Snapshot| inspect.sessions.iter().all(|session| session.writing == 0);
         if !stage.devgcs().wait_for(PATIENCE, still).await {
             outcome
                 .problems
@@ -140,7 +140,7 @@ fn problems(luck: &Luck, ended: &Ended, verdict: &Verdict, stage: &Stage) -> Vec
         (End::Abort, _, Some(Aborted::Cancelled)) if verdict.present => {
             problem("it is said to be cancelled, and is there".to_owned());
         }
-        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { failure: None })) => {}
+        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { error: None })) => {}
         (End::Abort, _, Some(Aborted::AlreadyFinished { .. })) if source_ends && verdict.present => {}
         (End::Abort, _, aborted) => problem(format!("the abort found {aborted:?}")),
         (End::Drop, ..) if verdict.present && !source_ends => problem("a drop finished it".to_owned()),

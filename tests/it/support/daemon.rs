@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use devgcs::{self, DevGcs};
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
 use gcsd_gcs::{self, Gcs};
@@ -37,7 +36,7 @@ pub(crate) struct Options {
     pub(crate) key: char,
     /// What the daemon dials GCS through.
     pub(crate) connector: SharedConnector,
-    pub(crate) devgcs: devgcs::Config,
+    pub(crate) devgcs: devgcs::Builder,
 }
 
 impl Default for Options {
@@ -57,18 +56,24 @@ impl Default for Options {
             endpoint: None,
             key: 'a',
             connector: Arc::new(TcpConnector),
-            devgcs: devgcs::Config {
-                buckets: vec![BUCKET.to_owned()],
-                ..devgcs::Config::default()
-            },
+            devgcs: devgcs::Server::builder().bucket(BUCKET),
         }
+    }
+}
+
+impl Options {
+    /// The usual daemon in front of a GCS that fails by this plan.
+    pub(crate) fn failing(faults: &str) -> Self {
+        let mut options = Self::default();
+        options.devgcs = options.devgcs.faults(faults);
+        options
     }
 }
 
 /// A running daemon and the server behind it.
 pub(crate) struct Daemon {
     pub(crate) address: SocketAddr,
-    pub(crate) devgcs: DevGcs,
+    pub(crate) devgcs: devgcs::Server,
     /// Who holds which upload.
     pub(crate) fences: Fences,
     stop: Option<oneshot::Sender<()>>,
@@ -82,7 +87,7 @@ impl Daemon {
 
     pub(crate) async fn with(options: Options) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let devgcs = DevGcs::start(any, options.devgcs).await.expect("devgcs starts");
+        let devgcs = options.devgcs.start().await.expect("devgcs starts");
         let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
         let mut config = gcsd_gcs::Config::anonymous(endpoint.parse().expect("an endpoint"));
         config.ca_file = devgcs.ca_file().map(Into::into);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use devgcs::{Config, DevGcs};
+use devgcs::{Builder, Server};
 
 use super::http::{Answer, Client, request};
 
@@ -10,18 +10,12 @@ use super::http::{Answer, Client, request};
 pub(crate) const Q: usize = 256 * 1024;
 
 /// A server with the bucket `bucket`.
-pub(crate) async fn server() -> DevGcs {
-    server_with(Config::default()).await
+pub(crate) async fn server() -> Server {
+    server_with(Server::builder()).await
 }
 
-pub(crate) async fn server_with(config: Config) -> DevGcs {
-    let config = Config {
-        buckets: vec!["bucket".to_owned()],
-        ..config
-    };
-    DevGcs::start(([127, 0, 0, 1], 0).into(), config)
-        .await
-        .expect("started")
+pub(crate) async fn server_with(builder: Builder) -> Server {
+    builder.bucket("bucket").start().await.expect("started")
 }
 
 /// Bytes that repeat at no power of two.
@@ -32,12 +26,12 @@ pub(crate) fn bytes(len: usize) -> Vec<u8> {
 }
 
 /// The bytes of an object in `bucket`.
-pub(crate) async fn stored(server: &DevGcs, name: &str) -> Vec<u8> {
+pub(crate) async fn stored(server: &Server, name: &str) -> Vec<u8> {
     server.object_bytes("bucket", name).await.expect("it exists")
 }
 
 /// Uploads an object in one request.
-pub(crate) async fn upload(server: &DevGcs, name: &str, bytes: &[u8]) -> Answer {
+pub(crate) async fn upload(server: &Server, name: &str, bytes: &[u8]) -> Answer {
     let target = format!("/upload/storage/v1/b/bucket/o?uploadType=media&name={name}");
     let answer = request(
         server.address(),
@@ -52,7 +46,7 @@ pub(crate) async fn upload(server: &DevGcs, name: &str, bytes: &[u8]) -> Answer 
 }
 
 /// A call of the JSON API with a JSON body.
-pub(crate) async fn call(server: &DevGcs, method: &str, target: &str, body: &str) -> Answer {
+pub(crate) async fn call(server: &Server, method: &str, target: &str, body: &str) -> Answer {
     let headers = [("Content-Type", "application/json")];
     let target = format!("/storage/v1{target}");
     request(server.address(), method, &target, &headers, body.as_bytes()).await
@@ -66,12 +60,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn start(server: &DevGcs, name: &str) -> Self {
+    pub(crate) async fn start(server: &Server, name: &str) -> Self {
         Self::start_with(server, name, "", &[], "").await
     }
 
     pub(crate) async fn start_with(
-        server: &DevGcs,
+        server: &Server,
         name: &str,
         query: &str,
         headers: &[(&str, &str)],
@@ -89,7 +83,7 @@ impl Session {
     }
 
     pub(crate) async fn try_start(
-        server: &DevGcs,
+        server: &Server,
         name: &str,
         query: &str,
         headers: &[(&str, &str)],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use devgcs::{self, SessionPhase};
 use gcsd_client::{
-    Aborted, Address, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
+    Aborted, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
 };
 use gcsd_gcs::{self, Gcs};
@@ -15,7 +15,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
-use super::uploads::{Way, new_object, tcp};
+use super::uploads::{Way, new_object, seeded, tcp};
 
 /// How long anything may stand still. The client waits longer than the daemon, or the daemon's answer comes too late.
 #[derive(Debug, Clone, Copy)]
@@ -99,11 +99,14 @@ impl Stage {
             };
             options.limits.client_timeout = patience.gcs;
             options.limits.gcs_timeout = patience.gcs;
-            options.devgcs.md5 = false;
-            options.devgcs.body_idle = patience.gcs;
-            options.devgcs.faults = faults.clone();
-            let folder = certificates.as_ref().map(|folder| folder.path().to_owned());
-            options.devgcs.tls = folder.map(devgcs::Tls::Generated);
+            options.devgcs = options
+                .devgcs
+                .md5(false)
+                .body_idle_timeout(patience.gcs)
+                .faults(faults.clone());
+            if let Some(folder) = &certificates {
+                options.devgcs = options.devgcs.tls(devgcs::Tls::generated_in(folder.path()));
+            }
             daemons.push(Daemon::with(options).await);
         }
         Self {
@@ -132,20 +135,15 @@ impl Stage {
         Self::with(1, client, gcs, devgcs::faults::Plan::default(), tls, patience).await
     }
 
-    pub(crate) fn devgcs(&self) -> &devgcs::DevGcs {
+    pub(crate) fn devgcs(&self) -> &devgcs::Server {
         &self.daemons[0].devgcs
     }
 
     pub(crate) fn through(&self, object: NewObject) -> Way {
-        let addresses = self.daemons.iter().map(|daemon| Address {
-            host: daemon.address.ip().to_string(),
-            port: daemon.address.port(),
-        });
-        let options = ClientOptions {
-            stall: self.patience.client,
-            connect_timeout: self.patience.client,
-            ..ClientOptions::default()
-        };
+        let addresses = self.daemons.iter().map(|daemon| daemon.address.into());
+        let options = ClientOptions::default()
+            .with_stall(self.patience.client)
+            .with_connect_timeout(self.patience.client);
         let client = self.client.clone();
         Way::Daemon(ViaDaemon::new(client, addresses.collect(), options, object))
     }
@@ -178,11 +176,11 @@ impl Stage {
                 wrong(format!("an object appeared under the name {:?}", session.object));
             }
         }
-        let stored = devgcs.object(BUCKET, name).map(|stored| stored.info);
+        let stored = devgcs.object(BUCKET, name);
         if stored.is_some() && devgcs.object_bytes(BUCKET, name).await.ok().as_deref() != Some(&bytes[..]) {
             wrong("the object that is there has other bytes".to_owned());
         }
-        match (&ended.result, stored) {
+        match (&ended.result, &stored) {
             (Ok(object), Some(stored)) => {
                 if object.generation != stored.generation
                     || object.crc32c != Some(Crc32c::of(bytes))
@@ -260,24 +258,19 @@ impl Ended {
 
 /// Tries again at once: nobody is there to be spared.
 pub(crate) fn impatient(seed: u64) -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(2),
-        cap: Duration::from_millis(25),
-        budget: Duration::from_secs(40),
-        abort_budget: Duration::from_secs(40),
-        seed: Some(seed),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(2), Duration::from_millis(25))
+        .with_budget(Duration::from_secs(40))
+        .with_abort_budget(Duration::from_secs(40))
+        .with_jitter(seeded(seed))
 }
 
 /// Requests of at most 2 MiB, and room for all that a test writes.
 pub(crate) fn roomy(seed: u64) -> WriterOptions {
-    WriterOptions {
-        min_chunk: 256 << 10,
-        max_chunk: 2 << 20,
-        max_held: 8 << 20,
-        retries: impatient(seed),
-    }
+    WriterOptions::default()
+        .with_chunks(256 << 10, 2 << 20)
+        .with_max_held(8 << 20)
+        .with_retries(impatient(seed))
 }
 
 /// Says the end of `writer`, and aborts it where that fails.
@@ -318,10 +311,9 @@ pub(crate) async fn wait(mut upload: ReliableUpload) -> Ended {
 
 /// An object of the tests' bucket, of a size that GCS is told or not.
 pub(crate) fn sized(name: &str, size: Option<usize>) -> NewObject {
-    NewObject {
-        size: size.map(|size| size as u64),
-        ..new_object(name)
-    }
+    let mut object = new_object(name);
+    object.size = size.map(|size| size as u64);
+    object
 }
 
 /// A connector under a plan in text.

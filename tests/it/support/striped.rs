@@ -4,10 +4,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use devgcs::DevGcs;
+use devgcs::Server;
 use gcsd_client::striped::Route;
 use gcsd_client::{
-    DaemonRoute, Keep, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload, Via,
+    CheckpointStore, DaemonRoute, NewObject, Striped, StripedCheckpoint, StripedOptions, StripedUpload,
 };
 use gcsd_net::SharedConnector;
 use gcsd_types::{Crc32c, ObjectQuery};
@@ -17,13 +17,10 @@ use super::uploads::{daemons, gcs, retries, tcp};
 
 /// Parts of `part_size`, four at once.
 pub(crate) fn options(part_size: usize) -> StripedOptions {
-    StripedOptions {
-        connections: 4,
-        via: Via::Compose,
-        part_size: Some(part_size as u64),
-        part_prefix: None,
-        retries: retries(),
-    }
+    StripedOptions::default()
+        .with_connections(4)
+        .with_part_size(part_size as u64)
+        .with_retries(retries())
 }
 
 /// Through `daemon`.
@@ -47,7 +44,7 @@ pub(crate) async fn names(daemon: &Daemon) -> Vec<String> {
 }
 
 /// The same, without a daemon.
-pub(crate) async fn names_at(devgcs: &DevGcs) -> Vec<String> {
+pub(crate) async fn names_at(devgcs: &Server) -> Vec<String> {
     let gcs = gcs(devgcs, tcp());
     let mut query = ObjectQuery::new(BUCKET.parse().expect("a name"));
     query.versions = true;
@@ -82,10 +79,10 @@ pub(crate) fn check<'a>(
     parts: usize,
     striped: &'a Striped,
 ) -> impl Future<Output = ()> + use<'a> {
-    assert!(striped.left.is_empty(), "{name}: {:?}", striped.left);
+    assert!(striped.leftovers.is_empty(), "{name}: {:?}", striped.leftovers);
     let stored = daemon.devgcs.object(BUCKET, name).expect("the object is there");
-    assert_eq!(stored.info.generation, striped.object.generation, "{name}");
-    assert_eq!(stored.info.crc32c, Some(Crc32c::of(bytes)), "{name}");
+    assert_eq!(stored.generation, striped.object.generation, "{name}");
+    assert_eq!(stored.crc32c, Crc32c::of(bytes).0, "{name}");
     assert_eq!(stored.resource["componentCount"], parts, "{name}");
     async move {
         assert!(daemon.object(name).await == bytes[..], "{name}: other bytes");
@@ -101,14 +98,14 @@ pub(crate) async fn clean(daemon: &Daemon, objects: &[&str]) {
 
 /// Keeps checkpoints, and after so many of them holds the upload up for good, as if its process had been killed there.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct MemoryStore {
     last: Arc<Mutex<Option<StripedCheckpoint>>>,
     until: usize,
     seen: usize,
     held: Arc<tokio::sync::Notify>,
 }
 
-impl Kept {
+impl MemoryStore {
     /// All of them.
     pub(crate) fn all() -> Self {
         Self::until(usize::MAX)
@@ -137,8 +134,8 @@ impl Kept {
     }
 }
 
-impl Keep for Kept {
-    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+impl CheckpointStore for MemoryStore {
+    async fn save(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
         self.seen += 1;
         *self.last.lock().expect("not poisoned") = Some(checkpoint.clone());
         if self.seen >= self.until {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgcs::DevGcs;
+use devgcs::Server;
 use gcsd_client::{
-    Address, Daemons, Direct, Failure, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Token,
-    UnreliableWriter, ViaDaemon, WriterOptions,
+    Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
+    Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
+use gcsd_fault::Random;
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 
@@ -26,10 +27,7 @@ pub(crate) fn new_object(name: &str) -> NewObject {
 
 /// The daemons at `addresses`, in that order.
 pub(crate) fn daemons(addresses: &[SocketAddr], connector: SharedConnector) -> Daemons {
-    let addresses = addresses.iter().map(|address| Address {
-        host: address.ip().to_string(),
-        port: address.port(),
-    });
+    let addresses = addresses.iter().copied().map(Address::from);
     Daemons::new(connector, addresses.collect(), Options::default())
 }
 
@@ -43,38 +41,41 @@ pub(crate) fn via_daemon(
 }
 
 /// Straight to `devgcs`.
-pub(crate) fn direct(devgcs: &DevGcs, connector: SharedConnector, object: NewObject) -> Direct {
+pub(crate) fn direct(devgcs: &Server, connector: SharedConnector, object: NewObject) -> Direct {
     Direct::new(gcs(devgcs, connector), object)
 }
 
 /// GCS's API at `devgcs`.
-pub(crate) fn gcs(devgcs: &DevGcs, connector: SharedConnector) -> Gcs {
+pub(crate) fn gcs(devgcs: &Server, connector: SharedConnector) -> Gcs {
     let mut config = gcsd_gcs::Config::anonymous(devgcs.endpoint().parse().expect("an endpoint"));
     config.stall_timeout = PATIENCE;
     config.source_timeout = PATIENCE;
     Gcs::new(config, connector).expect("a client")
 }
 
+/// Waits that `seed` repeats.
+pub(crate) fn seeded(seed: u64) -> Jitter {
+    Jitter::from_fn(move || {
+        let mut random = Random::new(seed);
+        move || random.next_u64()
+    })
+}
+
 /// Tries again at once: the tests have no time.
 pub(crate) fn retries() -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_millis(4),
-        cap: Duration::from_millis(50),
-        budget: PATIENCE,
-        abort_budget: PATIENCE,
-        seed: Some(4743),
-        ..RetryPolicy::default()
-    }
+    RetryPolicy::default()
+        .with_waits(Duration::from_millis(4), Duration::from_millis(50))
+        .with_budget(PATIENCE)
+        .with_abort_budget(PATIENCE)
+        .with_jitter(seeded(4743))
 }
 
 /// Small chunks, so that little makes much happen.
 pub(crate) fn small_chunks() -> WriterOptions {
-    WriterOptions {
-        min_chunk: 256 << 10,
-        max_chunk: 512 << 10,
-        max_held: 1 << 20,
-        retries: retries(),
-    }
+    WriterOptions::default()
+        .with_chunks(256 << 10, 512 << 10)
+        .with_max_held(1 << 20)
+        .with_retries(retries())
 }
 
 /// Either way, as one type.
@@ -101,7 +102,7 @@ impl OpenUpload for Way {
         }
     }
 
-    async fn start(&mut self) -> Result<(WayWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(WayWriter, Token), Error> {
         Ok(match self {
             Self::Daemon(way) => {
                 let (writer, token) = way.start().await?;
@@ -114,7 +115,7 @@ impl OpenUpload for Way {
         })
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<WayWriter, Error> {
         Ok(match self {
             Self::Daemon(way) => WayWriter::Daemon(way.attach(token).await?),
             Self::Direct(way) => WayWriter::Direct(way.attach(token).await?),
@@ -137,19 +138,19 @@ impl UnreliableWriter for WayWriter {
         offset: u64,
         body: gcsd_client::Body,
         last: Option<Last>,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<Progress, Error> {
         either!(self, writer => writer.write_at(offset, body, last))
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         either!(self, writer => writer.query())
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         either!(self, writer => writer.finish(last))
     }
 
-    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<gcsd_client::Cancelled, Error> {
         either!(self, writer => writer.cancel())
     }
 }

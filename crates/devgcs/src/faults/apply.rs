@@ -1,6 +1,5 @@
 //! What a fault does in the course of a call: before it, in its body, after it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::header::RANGE;
@@ -8,34 +7,17 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::time::sleep;
 
 use super::body::{FaultyBody, LONGEST_STALL};
-use super::instruction::{Amount, Fault, When};
-use crate::body::ResponseBody;
+use super::cut::Cut;
+use super::draw::Injected;
+use super::instruction::{Amount, Fault, Kib, When};
+use crate::answer;
 use crate::call::Call;
 use crate::error::Error;
 use crate::inspect::CallKind;
-use crate::resumable::{Batch, CANCELLED};
-use crate::service::Service;
+use crate::response_body::ResponseBody;
+use crate::resumable::Batch;
+use crate::service::{Service, cancelled};
 use gcsd_types::CHUNK_ALIGNMENT;
-
-/// Stands in an answer's extensions: the connection ends instead of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// With an RST.
-    Reset,
-    /// With a FIN.
-    Close,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reset => "injected: the connection was reset",
-            Self::Close => "injected: the connection was closed",
-        })
-    }
-}
-
-impl std::error::Error for Cut {}
 
 /// The faults that come before anything is done; an error is the answer, or stands for a cut.
 pub(crate) async fn before(service: &Arc<Service>, call: &mut Call) -> Result<(), Error> {
@@ -46,11 +28,14 @@ pub(crate) async fn before(service: &Arc<Service>, call: &mut Call) -> Result<()
                 let Some(id) = call.query.get("upload_id") else {
                     continue;
                 };
-                let (session, keeper) = (service.session(id)?, Arc::clone(service));
+                let (session, shared) = (service.session(id)?, Arc::clone(service));
                 let answer = Error::text(code(status), "Injected: the session is lost.");
                 let answered = answer.clone();
                 service.faults.happened(&mut call.injected, &fault);
-                service.keep.run(move || Ok(session.end(&keeper, answer))).await?;
+                service
+                    .store
+                    .run(move || Ok(shared.end_session(&session, answer)))
+                    .await?;
                 return Err(answered);
             }
             _ => match fault.when() {
@@ -94,7 +79,7 @@ fn returned(status: u16) -> Error {
     Error::new(code(status), "injected", format!("Injected: {status}."))
 }
 
-impl super::Injected {
+impl Injected {
     /// The answer that nobody gets.
     fn end(&mut self, cut: Cut) -> Error {
         self.cut = Some(cut);
@@ -237,12 +222,12 @@ pub(crate) async fn after(
     let status = response.status();
     let refused = status.is_client_error() || status.is_server_error();
     // A cancel that was carried out is answered 499.
-    let done = !refused || (kind == CallKind::CancelUpload && status.as_u16() == CANCELLED);
+    let done = !refused || (kind == CallKind::CancelUpload && status == cancelled());
     if call.injected.cut.is_none() && done {
         for fault in call.injected.faults.clone() {
             if fault.when() == Some(When::AfterAll) {
                 if let Err(error) = strike(service, call, &fault).await {
-                    response = error.response();
+                    response = answer::refusal(&error);
                     break;
                 }
             } else if spoil(&fault, kind, &mut response) {
@@ -281,7 +266,7 @@ fn spoil(fault: &Fault, kind: CallKind, response: &mut Response<ResponseBody>) -
             _ => false,
         },
         Fault::Break { after } if success => {
-            let bytes = after.map_or(4, super::Kib::bytes);
+            let bytes = after.map_or(4, Kib::bytes);
             wrap(response, |body| body.break_after(bytes))
         }
         Fault::Corrupt if success && reads => wrap(response, FaultyBody::corrupt),
@@ -314,7 +299,7 @@ fn report(response: &mut Response<ResponseBody>, change: impl Fn(u64) -> u64) ->
     changed != persisted
 }
 
-fn wrap(response: &mut Response<ResponseBody>, change: impl FnOnce(&mut FaultyBody)) -> bool {
+fn wrap(response: &mut Response<ResponseBody>, change: impl FnOnce(&mut FaultyBody<ResponseBody>)) -> bool {
     let body = std::mem::replace(response.body_mut(), ResponseBody::empty());
     let mut body = match body {
         ResponseBody::Faulty(body) => body,

@@ -9,16 +9,14 @@ use bytes::Bytes;
 use http_body::{Body, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::body::ResponseBody;
-
 /// How long a stall for good lasts before the connection is closed: a client that is gone is not noticed
 /// while nothing is read.
 pub(super) const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
-/// A body that breaks, stands still, or changes a byte. What its head promised stays promised.
+/// A body that breaks, stalls, or changes a byte. The head promises what it promised.
 #[derive(Debug)]
-pub(crate) struct FaultyBody {
-    inner: ResponseBody,
+pub(crate) struct FaultyBody<B> {
+    inner: B,
     /// Left of what may pass before the body breaks.
     break_after: Option<u64>,
     /// Left of what passes before the body stands still.
@@ -31,8 +29,8 @@ pub(crate) struct FaultyBody {
     flushed: bool,
 }
 
-impl FaultyBody {
-    pub(crate) fn new(inner: ResponseBody) -> Self {
+impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> FaultyBody<B> {
+    pub(crate) fn new(inner: B) -> Self {
         Self {
             inner,
             break_after: None,

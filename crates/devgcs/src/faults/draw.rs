@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::apply::Cut;
+use super::cut::Cut;
 use super::instruction::Fault;
-use super::plan::{Plan, Rule, instruction};
-use super::retry_tests::{Due, RetryTests};
-use crate::call::Call;
+use super::plan::{Plan, Rule, known_instruction};
+use super::retry_test::{Due, RetryTests};
 use crate::error::Error;
 use crate::inspect::CallKind;
 use crate::lock::locked;
 use crate::resumable;
 use gcsd_fault::Random;
+use http::HeaderMap;
 
 /// The faults of a running server.
 #[derive(Debug)]
@@ -71,16 +71,15 @@ impl Faults {
         }
     }
 
-    /// What a call meets. Its own headers come first, then the plan.
-    pub(crate) fn draw(&self, kind: CallKind, call: &Call) -> Result<Injected, Error> {
-        let header = call
-            .header("x-goog-emulator-instructions")
-            .or_else(|| call.header("x-goog-testbench-instructions"));
-        if let Some(text) = header {
-            let faults = instruction(text).ok_or_else(|| unknown(text))?;
+    /// What a call with these headers meets. Its own headers come first, then the plan.
+    pub(crate) fn draw(&self, kind: CallKind, headers: &HeaderMap) -> Result<Injected, Error> {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let own = header("x-goog-emulator-instructions").or_else(|| header("x-goog-testbench-instructions"));
+        if let Some(text) = own {
+            let faults = known_instruction(text)?;
             return Ok(Injected::new(faults, Random::new(self.seed)));
         }
-        if let Some(id) = call.header("x-retry-test-id")
+        if let Some(id) = header("x-retry-test-id")
             && let Some((faults, due)) = self.tests.due(id, kind)?
         {
             return Ok(Injected {
@@ -91,16 +90,16 @@ impl Faults {
         if self.rules.is_empty() {
             return Ok(Injected::nothing());
         }
-        let last = resumable::is_last(&call.headers);
+        let last = resumable::is_last(headers);
         let mut hit = None;
         for (index, counted) in (0..).zip(&self.rules) {
             let rule = &counted.rule;
-            if !rule.on.contain(kind, last) {
+            if !rule.on.selects(kind, last) {
                 continue;
             }
             let number = counted.calls.fetch_add(1, Ordering::Relaxed);
             let mut random = Random::new(self.seed).split(index).split(number);
-            let hits = rule.call.contains(number) && random.unit() < rule.probability.get();
+            let hits = rule.calls.contains(number) && random.unit() < rule.probability.get();
             if hits && hit.is_none() {
                 hit = Some(Injected::new(rule.faults.clone(), random));
             }
@@ -121,9 +120,4 @@ impl Faults {
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
         locked(&self.happened).clone()
     }
-}
-
-pub(super) fn unknown(text: &str) -> Error {
-    let text: String = text.chars().take(80).collect();
-    Error::invalid(format!("Unknown fault instruction '{text}'."))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use gcsd_fault::words;
+use gcsd_fault::syntax;
 
 /// A number of KiB, the unit of these words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Fault {
             _ => {}
         }
         if let Some(bytes) = word.strip_prefix("return-broken-stream-final-chunk-after-") {
-            let bytes = words::number(bytes.strip_suffix('B')?)?;
+            let bytes = syntax::number(bytes.strip_suffix('B')?)?;
             Some(Self::Shorten { bytes })
         } else if let Some(text) = word.strip_prefix("return-broken-stream-after-") {
             let after = Some(kib(text)?);
@@ -186,7 +186,7 @@ impl Fault {
             "close-connection" => Some(Self::Close { when }),
             "stall-always" => Some(Self::Stall { duration: None, when }),
             _ if what.starts_with("stall-for-") => {
-                let duration = Some(words::duration(what.strip_prefix("stall-for-")?)?);
+                let duration = Some(syntax::duration(what.strip_prefix("stall-for-")?)?);
                 Some(Self::Stall { duration, when })
             }
             _ => status(what.strip_prefix("return-")?).map(|status| Self::Return { status, when }),
@@ -206,7 +206,7 @@ fn amount(text: &str) -> Option<Amount> {
 }
 
 fn kib(text: &str) -> Option<Kib> {
-    let kib = words::number(text.strip_suffix('K')?)?;
+    let kib = syntax::number(text.strip_suffix('K')?)?;
     kib.checked_mul(1024).map(|_| Kib(kib))
 }
 
@@ -221,7 +221,7 @@ impl fmt::Display for Fault {
             Self::Stall {
                 duration: Some(duration),
                 when,
-            } => write!(f, "stall-for-{}{when}", words::Text(*duration)),
+            } => write!(f, "stall-for-{}{when}", syntax::Span(*duration)),
             Self::Break { after: None } => f.write_str("return-broken-stream"),
             Self::Break { after: Some(after) } => write!(f, "return-broken-stream-after-{after}"),
             Self::Shorten { bytes } => write!(f, "return-broken-stream-final-chunk-after-{bytes}B"),

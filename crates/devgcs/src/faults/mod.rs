@@ -43,14 +43,18 @@
 
 mod apply;
 mod body;
+mod cut;
 mod draw;
 mod instruction;
 mod plan;
-mod retry_tests;
+mod retry_api;
+mod retry_test;
 
-pub(crate) use apply::{Cut, after, before};
+pub(crate) use apply::{after, before};
 pub(crate) use body::FaultyBody;
+pub(crate) use cut::Cut;
 pub(crate) use draw::{Faults, Injected};
+pub use gcsd_fault::{Interval, PlanError, Probability};
 pub use instruction::{Amount, Fault, Kib, When};
-pub use plan::{Calls, Plan, Rule};
-pub(crate) use retry_tests::serve as serve_retry_tests;
+pub use plan::{CallSelector, Plan, Rule};
+pub(crate) use retry_api::serve as serve_retry_tests;

@@ -4,84 +4,163 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::instruction::Fault;
+use crate::error::Error;
 use crate::inspect::CallKind;
-use gcsd_fault::words::{self, Words};
-use gcsd_fault::{Numbers, PlanError, Probability};
+use gcsd_fault::syntax::{self, Words};
+use gcsd_fault::{Interval, PlanError, Probability};
 
-/// What shall go wrong.
+/// What goes wrong with calls: a seed, and the rules that it decides for.
+///
+/// A plan is built from values or read from its [text](super). The same plan does the same to the same sequence of calls.
+///
+/// ```
+/// use devgcs::faults::{CallSelector, Fault, Plan, Rule, When};
+///
+/// let lost = Fault::Close { when: When::AfterAll };
+/// let built = Plan::new(7).with(Rule::from(lost).on(CallSelector::Last).calls(0));
+/// let read: Plan = "seed 7; close-connection-after-all on last call 0".parse()?;
+/// assert_eq!(built, read);
+/// # Ok::<(), devgcs::faults::PlanError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Plan {
     /// Where everything random comes from.
     pub seed: u64,
-    /// The rules; of those that match a call, the first holds.
+    /// The rules. The first that matches a call applies to it.
     pub rules: Vec<Rule>,
 }
 
-/// What goes wrong with one call, all of it together, and the calls that meet it.
+impl Plan {
+    /// A plan without rules.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds a rule, or a fault that every call meets.
+    #[must_use]
+    pub fn with(mut self, rule: impl Into<Rule>) -> Self {
+        self.rules.push(rule.into());
+        self
+    }
+}
+
+/// Faults that happen to the same call, and the calls that meet them.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Rule {
     /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// With what kind of call.
-    pub on: Calls,
-    /// With which of these, in the order in which they come.
-    pub call: Numbers,
-    /// How probable it is for each of these.
+    /// Which kind of call can meet it.
+    pub on: CallSelector,
+    /// Which of these, counted from 0 in the order in which they come.
+    pub calls: Interval,
+    /// How probable it is for each of them.
     pub probability: Probability,
 }
 
-macro_rules! calls {
-    ($($(#[doc = $doc:literal])+ $calls:ident $name:literal;)*) => {
-        /// Kinds of calls.
+impl From<Fault> for Rule {
+    /// The fault, certain, on every call.
+    fn from(fault: Fault) -> Self {
+        Self::new(vec![fault])
+    }
+}
+
+impl Rule {
+    fn new(faults: Vec<Fault>) -> Self {
+        Self {
+            faults,
+            on: CallSelector::Any,
+            calls: Interval::ALL,
+            probability: Probability::CERTAIN,
+        }
+    }
+
+    /// Adds a fault that happens to the same call.
+    #[must_use]
+    pub fn and(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Restricts the rule to this kind of call.
+    #[must_use]
+    pub fn on(mut self, selector: CallSelector) -> Self {
+        self.on = selector;
+        self
+    }
+
+    /// Restricts the rule to some of these calls, counted from 0: `3`, `3..5` or `3..`.
+    #[must_use]
+    pub fn calls(mut self, calls: impl Into<Interval>) -> Self {
+        self.calls = calls.into();
+        self
+    }
+
+    /// Sets how probable the faults are for each of these calls.
+    #[must_use]
+    pub fn with_probability(mut self, probability: Probability) -> Self {
+        self.probability = probability;
+        self
+    }
+}
+
+macro_rules! selectors {
+    ($($(#[doc = $doc:literal])+ $selector:ident $name:literal;)*) => {
+        /// A kind of call, or several, that a [`Rule`] is about.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Calls {
-            $($(#[doc = $doc])+ $calls,)*
+        #[non_exhaustive]
+        pub enum CallSelector {
+            $($(#[doc = $doc])+ $selector,)*
         }
 
-        impl Calls {
-            /// Every kind.
-            pub const ALL: &'static [Calls] = &[$(Calls::$calls),*];
+        impl CallSelector {
+            /// Every selector.
+            pub const ALL: &'static [Self] = &[$(Self::$selector),*];
 
-            /// The kind's word in the text of a plan.
+            /// Its word in the text of a plan.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$calls => $name,)* }
+                match self { $(Self::$selector => $name,)* }
             }
         }
     };
 }
 
-calls! {
-    /// All.
+selectors! {
+    /// Every call.
     Any "any";
-    /// The start of a session.
+    /// The start of an upload session.
     Start "start";
-    /// A request that brings bytes to a session, the last one too.
+    /// A request with bytes for a session, the last one included.
     Write "write";
-    /// The request whose `Content-Range` says that the object ends with it, with bytes or without.
+    /// The request whose `Content-Range` says that the object ends with it, with or without bytes.
     Last "last";
-    /// The question what is persisted.
+    /// The question how many bytes of a session are persisted.
     Query "query";
-    /// The cancel of a session.
+    /// The cancellation of a session.
     Cancel "cancel";
-    /// An object's metadata.
+    /// Reading an object's metadata.
     Stat "stat";
-    /// An object's bytes.
+    /// Reading an object's bytes.
     Read "read";
-    /// A list of objects.
+    /// Listing objects.
     List "list";
-    /// An object's deletion.
+    /// Deleting an object.
     Delete "delete";
-    /// One object of several.
+    /// Composing an object.
     Compose "compose";
-    /// A part of a multipart upload of the XML API.
+    /// Uploading a part of a multipart upload of the XML API.
     Part "part";
-    /// The end of a multipart upload, which makes the object.
+    /// Completing a multipart upload.
     Complete "complete";
 }
 
-impl Calls {
-    /// Whether a call of `kind` is one of them; `last` is what its `Content-Range` says.
-    pub(super) fn contain(self, kind: CallKind, last: bool) -> bool {
+impl CallSelector {
+    /// Whether it selects a call of `kind`; `last` is what the call's `Content-Range` says.
+    pub(super) fn selects(self, kind: CallKind, last: bool) -> bool {
         match self {
             Self::Any => true,
             Self::Start => kind == CallKind::StartUpload,
@@ -104,37 +183,56 @@ impl FromStr for Plan {
     type Err = PlanError;
 
     fn from_str(text: &str) -> Result<Self, PlanError> {
-        let (seed, rules) = words::plan(text, rule)?;
+        let (seed, rules) = syntax::parse_plan(text, rule)?;
         Ok(Self { seed, rules })
     }
 }
 
+impl TryFrom<&str> for Plan {
+    type Error = PlanError;
+
+    fn try_from(text: &str) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Plan {
+    type Error = PlanError;
+
+    fn try_from(text: String) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
 /// Reads one instruction: the words of faults, joined by `+`.
-pub(super) fn instruction(text: &str) -> Option<Vec<Fault>> {
+fn instruction(text: &str) -> Option<Vec<Fault>> {
     text.split('+').map(Fault::parse).collect()
 }
 
+/// Reads an instruction that a client sent.
+pub(super) fn known_instruction(text: &str) -> Result<Vec<Fault>, Error> {
+    instruction(text).ok_or_else(|| {
+        let text: String = text.chars().take(80).collect();
+        Error::invalid(format!("Unknown fault instruction '{text}'."))
+    })
+}
+
 fn rule(words: &mut Words<'_>) -> Result<Rule, String> {
-    let mut rule = Rule {
-        faults: words.parse(instruction, "a fault such as return-503")?,
-        on: Calls::Any,
-        call: Numbers::ALL,
-        probability: Probability::CERTAIN,
-    };
+    let mut rule = Rule::new(words.parse(instruction, "a fault such as return-503")?);
     let (mut on, mut call, mut probability) = (false, false, false);
     while !words.is_empty() {
         if !on && words.take("on") {
             on = true;
             rule.on = words.parse(
-                calls,
+                selector,
                 "any, start, write, last, query, cancel, stat, read, list, delete, compose, part or complete",
             )?;
         } else if !call && words.take("call") {
             call = true;
-            rule.call = words.parse(words::numbers, "a call's number, or an interval such as 3..5")?;
+            rule.calls = words.parse(syntax::interval, "a call's number, or an interval such as 3..5")?;
         } else if !probability && words.take("p") {
             probability = true;
-            rule.probability = words.parse(words::decimal, "a probability from 0 to 1")?;
+            rule.probability = words.parse(syntax::probability, "a probability from 0 to 1")?;
         } else {
             words.end()?;
         }
@@ -142,21 +240,15 @@ fn rule(words: &mut Words<'_>) -> Result<Rule, String> {
     Ok(rule)
 }
 
-fn calls(word: &str) -> Option<Calls> {
-    Calls::ALL.iter().copied().find(|calls| calls.name() == word)
+fn selector(word: &str) -> Option<CallSelector> {
+    let mut selectors = CallSelector::ALL.iter().copied();
+    selectors.find(|selector| selector.name() == word)
 }
 
 /// The text that [`FromStr`] reads back to the same plan.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.seed == 0 && self.rules.is_empty() {
-            return f.write_str("off");
-        }
-        write!(f, "seed {}", self.seed)?;
-        for rule in &self.rules {
-            write!(f, "; {rule}")?;
-        }
-        Ok(())
+        syntax::write_plan(f, self.seed, &self.rules)
     }
 }
 
@@ -167,14 +259,14 @@ impl fmt::Display for Rule {
             write!(f, "{separator}{fault}")?;
             separator = "+";
         }
-        if self.on != Calls::Any {
+        if self.on != CallSelector::Any {
             write!(f, " on {}", self.on.name())?;
         }
-        if self.call != Numbers::ALL {
-            write!(f, " call {}", self.call)?;
+        if self.calls != Interval::ALL {
+            write!(f, " call {}", self.calls)?;
         }
         if self.probability != Probability::CERTAIN {
-            write!(f, " p {}", self.probability.get())?;
+            write!(f, " p {}", self.probability)?;
         }
         Ok(())
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::answer;
-use crate::body::ResponseBody;
+use super::get::shown;
+use crate::answer;
 use crate::call::Call;
 use crate::error::Error;
 use crate::json;
 use crate::metadata::Metadata;
 use crate::preconditions;
+use crate::response_body::ResponseBody;
 use crate::service::Service;
 
 /// `PATCH /storage/v1/b/BUCKET/o/OBJECT`: changes the fields that are named.
@@ -57,7 +58,7 @@ async fn change(
             })
         })
         .await?;
-    answer(call, &changed)
+    shown(call, &changed)
 }
 
 /// `DELETE /storage/v1/b/BUCKET/o/OBJECT`.
@@ -72,7 +73,5 @@ pub(crate) async fn delete(
     service
         .change(move |turn| turn.delete(&bucket, &name, generation, &conditions))
         .await?;
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use http::Response;
 use serde_json::{Map, Value};
 
-use super::answer;
-use crate::body::ResponseBody;
+use super::get::shown;
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;
@@ -14,8 +13,9 @@ use crate::json;
 use crate::metadata::{Expected, Metadata};
 use crate::names;
 use crate::preconditions;
-use crate::resource::Object;
-use crate::service::{Draft, Service};
+use crate::resource::{Draft, Object};
+use crate::response_body::ResponseBody;
+use crate::service::Service;
 use crate::storage::Digests;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 
@@ -50,20 +50,20 @@ pub(crate) async fn compose(
     expected.merge_resource(destination)?;
     let conditions = preconditions::from_query(&call.query)?;
     let key_sha256 = encryption::key(&call.headers)?;
-    let keeper = Arc::clone(service);
+    let shared = Arc::clone(service);
     // The bytes are joined before the turn, which would keep every other change waiting.
     let compose = move || {
         let found: Vec<Arc<Object>> = sources
             .iter()
-            .map(|source| find(&keeper, &bucket, source))
+            .map(|source| find(&shared, &bucket, source))
             .collect::<Result<_, _>>()?;
         for object in &found {
             encryption::unlock(object, key_sha256.as_deref())?;
         }
-        preconditions::check(&conditions, keeper.live(&bucket, &name)?.as_deref())?;
+        preconditions::check(&conditions, shared.live(&bucket, &name)?.as_deref())?;
         let digests = digests(&found)?;
         expected.check(digests.crc32c, None)?;
-        let content = keeper.keep.join(found.iter().map(|object| &object.content))?;
+        let content = shared.store.join(found.iter().map(|object| &object.content))?;
         let draft = Draft {
             bucket,
             name,
@@ -78,11 +78,11 @@ pub(crate) async fn compose(
             key_sha256,
             content,
         };
-        let published = keeper.turn().publish(&draft, &conditions);
-        published.inspect_err(|_| keeper.remove_content(&draft.content))
+        let published = shared.turn().publish(&draft, &conditions);
+        published.inspect_err(|_| shared.store.remove(&draft.content))
     };
-    let object = service.keep.run(compose).await?;
-    answer(call, &object)
+    let object = service.store.run(compose).await?;
+    shown(call, &object)
 }
 
 fn sources(request: &Map<String, Value>) -> Result<Vec<Source>, Error> {

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use serde_json::json as document;
 
-use super::answer;
-use crate::body::ResponseBody;
+use super::get::shown;
+use crate::answer;
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;
@@ -16,9 +16,11 @@ use crate::json;
 use crate::metadata::Metadata;
 use crate::names;
 use crate::preconditions;
-use crate::resource::Object;
-use crate::service::{Draft, Service, Turn, held};
+use crate::resource::{Draft, Object};
+use crate::response_body::ResponseBody;
+use crate::service::{Service, Turn, held};
 use crate::storage::Digests;
+use crate::target::Route;
 use gcsd_types::Preconditions;
 
 /// What `maxBytesRewrittenPerCall` must be a multiple of.
@@ -27,15 +29,6 @@ const MEBIBYTE: u64 = 1 << 20;
 /// What one call rewrites into another location or storage class, unless the client says less. Within
 /// one location and class a rewrite copies no bytes, and takes one call whatever the size.
 const PER_CALL: u64 = 1 << 30;
-
-/// Where to copy from and to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) bucket: String,
-    pub(crate) name: String,
-    pub(crate) to_bucket: String,
-    pub(crate) to_name: String,
-}
 
 /// What a request to copy asks for.
 struct Job {
@@ -97,7 +90,7 @@ impl Job {
     }
 
     fn copy(&self, turn: &Turn<'_>, source: &Object) -> Result<Arc<Object>, Error> {
-        let content = turn.service().keep.duplicate(&source.content)?;
+        let content = turn.service().store.duplicate(&source.content)?;
         let draft = Draft {
             bucket: self.route.to_bucket.clone(),
             name: self.route.to_name.clone(),
@@ -115,7 +108,7 @@ impl Job {
             content,
         };
         turn.publish(&draft, &self.conditions)
-            .inspect_err(|_| turn.service().remove_content(&draft.content))
+            .inspect_err(|_| turn.service().store.remove(&draft.content))
     }
 }
 
@@ -130,7 +123,7 @@ pub(crate) async fn copy(
     let object = service
         .change(move |turn| job.copy(turn, &*job.source(turn)?))
         .await?;
-    answer(call, &object)
+    shown(call, &object)
 }
 
 /// `POST .../o/OBJECT/moveTo/o/OBJECT`: a copy within the bucket, and the source is gone.
@@ -162,7 +155,7 @@ pub(crate) async fn move_within(
             Ok(moved)
         })
         .await?;
-    answer(call, &object)
+    shown(call, &object)
 }
 
 /// `POST .../o/OBJECT/rewriteTo/b/BUCKET/o/OBJECT`: one step of a copy.
@@ -187,17 +180,17 @@ pub(crate) async fn rewrite(
         Some(token) => Some(Token::read(token).ok_or_else(|| Error::invalid("Invalid rewriteToken."))?),
     };
     let step = service.change(move |turn| step(turn, &job, asked, token)).await?;
-    let mut answer = document!({
+    let mut rewritten = document!({
         "kind": "storage#rewriteResponse",
         "totalBytesRewritten": step.done.to_string(),
         "objectSize": step.size.to_string(),
         "done": step.object.is_some(),
     });
     match step.object {
-        Some(object) => answer["resource"] = object.whole_resource(&call.base),
-        None => answer["rewriteToken"] = step.token.write().into(),
+        Some(object) => rewritten["resource"] = object.whole_resource(&call.base),
+        None => rewritten["rewriteToken"] = step.token.write().into(),
     }
-    Ok(json::response(StatusCode::OK, &answer))
+    Ok(answer::json(StatusCode::OK, &rewritten))
 }
 
 struct Step {

@@ -6,23 +6,23 @@ use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use serde_json::Map;
 
-use super::answer;
-use crate::body::ResponseBody;
+use super::get::shown;
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;
 use crate::ingest::Ingest;
 use crate::json;
 use crate::metadata::{Expected, Metadata};
-use crate::multipart::{self, PartHead, Parts};
+use crate::mime::{self, PartHead, Parts};
 use crate::names;
 use crate::preconditions;
-use crate::resource::Object;
-use crate::service::{Draft, Service};
+use crate::resource::{Draft, Object};
+use crate::response_body::ResponseBody;
+use crate::service::Service;
 use gcsd_types::Preconditions;
 
 /// What an upload in one request will make of its bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Upload {
     pub(crate) bucket: String,
     pub(crate) name: String,
@@ -72,7 +72,7 @@ pub(crate) async fn insert(
         Some("multipart") => in_parts(service, call, bucket).await?,
         _ => return Err(Error::invalid("Invalid value for the parameter uploadType.")),
     };
-    answer(call, &object)
+    shown(call, &object)
 }
 
 async fn media(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Result<Arc<Object>, Error> {
@@ -92,12 +92,12 @@ async fn in_parts(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Resu
         .headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
-        .and_then(|kind| multipart::boundary(kind, "multipart/related"))
+        .and_then(|kind| mime::boundary(kind, "multipart/related"))
         .ok_or_else(|| {
             Error::invalid("The Content-Type of a multipart upload is multipart/related with a boundary.")
         })?;
     // The parts borrow the body; the head is needed beside them.
-    let mut body = std::mem::replace(&mut call.body, crate::body::RequestBody::ready([].into()));
+    let mut body = std::mem::replace(&mut call.body, crate::request_body::RequestBody::ready([].into()));
     let result = read_parts(service, call, bucket, &mut Parts::new(&mut body, &boundary)).await;
     call.body = body;
     let (upload, ingest) = result?;

@@ -3,11 +3,11 @@
 use http::{Response, StatusCode};
 use serde_json::{Value, json as document};
 
-use crate::body::ResponseBody;
+use crate::answer;
 use crate::call::Call;
 use crate::error::Error;
 use crate::glob::Glob;
-use crate::json;
+use crate::response_body::ResponseBody;
 use crate::service::{Cursor, Listing, Service};
 
 /// Objects and prefixes on one page.
@@ -36,19 +36,19 @@ pub(crate) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
         after,
     };
     let page = service.list(bucket, &listing)?;
-    let mut answer = document!({ "kind": "storage#objects" });
+    let mut list = document!({ "kind": "storage#objects" });
     if !page.objects.is_empty() {
-        answer["items"] = page
+        list["items"] = page
             .objects
             .iter()
             .map(|object| object.resource(&call.base))
             .collect();
     }
     if !page.prefixes.is_empty() {
-        answer["prefixes"] = page.prefixes.into_iter().map(Value::from).collect();
+        list["prefixes"] = page.prefixes.into_iter().map(Value::from).collect();
     }
     if let Some(next) = page.next {
-        answer["nextPageToken"] = next.to_token().into();
+        list["nextPageToken"] = next.to_token().into();
     }
-    Ok(json::response(StatusCode::OK, &answer))
+    Ok(answer::json(StatusCode::OK, &list))
 }

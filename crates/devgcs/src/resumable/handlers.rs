@@ -9,15 +9,17 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::progress::{Batch, End, Intake, Phase, Plan};
 use super::range::ContentRange;
 use super::session::{Intent, Session};
-use crate::body::ResponseBody;
+use crate::answer;
 use crate::call::Call;
+use crate::encoding::percent;
 use crate::encryption;
 use crate::error::Error;
 use crate::inspect::CallKind;
 use crate::json;
 use crate::metadata::{Expected, Metadata};
 use crate::preconditions;
-use crate::resource::{Object, encode};
+use crate::resource::Object;
+use crate::response_body::ResponseBody;
 use crate::service::Service;
 use crate::time::Time;
 use crate::{names, random};
@@ -39,8 +41,8 @@ pub(crate) async fn start(
     expected.merge_headers(&call.headers)?;
     let path = format!(
         "/upload/storage/v1/b/{}/o?uploadType=resumable&name={}&",
-        encode(bucket),
-        encode(&name)
+        percent(bucket),
+        percent(&name)
     );
     let intent = Intent {
         bucket: bucket.to_owned(),
@@ -84,10 +86,12 @@ pub(crate) async fn open(
     let id = random::secret()?;
     let location = format!("{}{path}upload_id={id}", call.base);
     let location = HeaderValue::from_str(&location).map_err(|_| Error::invalid("Invalid Host header."))?;
-    let opener = Arc::clone(service);
-    service.keep.run(move || opener.open_session(&id, intent)).await?;
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = status;
+    let shared = Arc::clone(service);
+    service
+        .store
+        .run(move || shared.open_session(&id, intent))
+        .await?;
+    let mut response = answer::empty(status);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
@@ -123,13 +127,13 @@ pub(crate) struct Standing {
 /// Any request to a session of the JSON API.
 pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Response<ResponseBody>, Error> {
     let standing = advance(service, call).await?;
-    answer(call, standing, |call, object| {
+    respond(call, standing, |call, object| {
         let key = encryption::key(&call.headers).ok().flatten();
         let resource = match key == object.key_sha256 {
             true => object.whole_resource(&call.base),
             false => object.resource(&call.base),
         };
-        json::response(StatusCode::OK, &resource)
+        answer::json(StatusCode::OK, &resource)
     })
 }
 
@@ -138,8 +142,9 @@ pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<S
     let session = service.session(call.query.get("upload_id").unwrap_or_default())?;
     let phase = match call.method {
         Method::DELETE => {
-            let (keeper, session) = (Arc::clone(service), Arc::clone(&session));
-            service.keep.run(move || Ok(session.cancel(&keeper))).await?
+            let (shared, session) = (Arc::clone(service), Arc::clone(&session));
+            let cancel = move || Ok(shared.cancel_session(&session));
+            service.store.run(cancel).await?
         }
         Method::PUT | Method::POST => {
             let before = session.persisted();
@@ -211,8 +216,9 @@ async fn receive(
         intake.push(bytes)?;
         if let Some(batch) = intake.take_whole() {
             let batch = course.keep(service, call, batch);
-            let (keeper, session) = (Arc::clone(service), Arc::clone(session));
-            service.keep.run(move || session.append(&keeper, batch)).await?;
+            let (shared, session) = (Arc::clone(service), Arc::clone(session));
+            let append = move || session.append(&shared.store, batch);
+            service.store.run(append).await?;
         }
         course.reached(service, call, intake.position()).await?;
     }
@@ -231,15 +237,13 @@ async fn finish(
     total: u64,
     tail: Batch,
 ) -> Result<Phase, Error> {
-    let (keeper, session) = (Arc::clone(service), Arc::clone(session));
-    service
-        .keep
-        .run(move || session.finish(&keeper, total, tail))
-        .await
+    let (shared, session) = (Arc::clone(service), Arc::clone(session));
+    let finish = move || shared.finish_session(&session, total, tail);
+    service.store.run(finish).await
 }
 
 /// The answer that says where the session stands; `finished` makes the one that shows the object.
-pub(crate) fn answer(
+pub(crate) fn respond(
     call: &Call,
     standing: Standing,
     finished: impl FnOnce(&Call, &Object) -> Response<ResponseBody>,

@@ -8,6 +8,6 @@ mod progress_tests;
 mod range;
 mod session;
 
-pub(crate) use handlers::{advance, answer, call, classify, declared, is_last, open, start};
+pub(crate) use handlers::{advance, call, classify, declared, is_last, open, respond, start};
 pub(crate) use progress::{Batch, Phase};
-pub(crate) use session::{CANCELLED, Intent, Session, SessionRecord};
+pub(crate) use session::{Intent, SavedSession, Session};

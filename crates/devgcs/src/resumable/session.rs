@@ -1,9 +1,9 @@
-//! One session: its progress, its bytes, and the turn in which bytes become an object.
+//! One session: its progress and its bytes.
 //!
 //! Locks: `slot` is held while bytes go to the storage, and always taken before `progress`, which is held
 //! for a few instructions only, so that a query never waits for a disk. Neither is held across an await.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
@@ -12,16 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::progress::{Batch, Phase, Plan, Progress};
 use super::range::ContentRange;
 use crate::error::Error;
+use crate::inspect::{SessionPhase, SessionRecord};
 use crate::lock::locked;
 use crate::metadata::{Expected, Metadata};
-use crate::resource::Object;
-use crate::service::{Draft, Service};
-use crate::storage::{BlobId, Writer};
+use crate::resource::{Draft, Object};
+use crate::storage::{BlobId, Store, Writer};
 use crate::time::Time;
 use gcsd_types::{CHUNK_ALIGNMENT, Preconditions};
-
-/// GCS's "client closed request": the answer to a cancel.
-pub(crate) const CANCELLED: u16 = 499;
 
 /// What a session was started with: it does not change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +39,7 @@ pub(crate) struct Intent {
 
 /// A session as a directory keeps it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SessionRecord {
+pub(crate) struct SavedSession {
     pub(crate) intent: Intent,
     pub(crate) blob: BlobId,
     /// The object that it became.
@@ -73,14 +70,16 @@ pub(crate) struct Session {
     pub(crate) writing: AtomicUsize,
     /// Bytes that are persisted and not reported yet.
     hidden: AtomicU64,
+    /// The server knows that it has ended.
+    noted: AtomicBool,
 }
 
 impl Session {
     /// A new session, with nothing persisted.
-    pub(crate) fn start(service: &Service, key: String, intent: Intent) -> Result<Self, Error> {
-        let mut writer = service.keep.writer(service.md5)?;
-        if let (Some(directory), Some(blob)) = (service.keep.directory(), writer.blob()) {
-            let record = SessionRecord {
+    pub(crate) fn start(store: &Store, key: String, intent: Intent) -> Result<Self, Error> {
+        let mut writer = store.writer()?;
+        if let (Some(directory), Some(blob)) = (store.directory(), writer.blob()) {
+            let record = SavedSession {
                 intent: intent.clone(),
                 blob: blob.clone(),
                 finished: None,
@@ -93,7 +92,7 @@ impl Session {
     }
 
     /// A session that an earlier process left, with `len` bytes in its file.
-    pub(crate) fn restore(key: String, record: SessionRecord, len: u64) -> Self {
+    pub(crate) fn restore(key: String, record: SavedSession, len: u64) -> Self {
         let persisted = len - len % CHUNK_ALIGNMENT;
         let mut progress = Progress::new(persisted, record.intent.declared, record.intent.expected);
         let slot = match record.finished {
@@ -115,6 +114,7 @@ impl Session {
             received: AtomicU64::new(0),
             writing: AtomicUsize::new(0),
             hidden: AtomicU64::new(0),
+            noted: AtomicBool::new(false),
         }
     }
 
@@ -134,7 +134,28 @@ impl Session {
         self.hidden.store(bytes, Ordering::Relaxed);
     }
 
-    /// What has become of it.
+    /// What a test can see of it.
+    pub(crate) fn record(&self) -> SessionRecord {
+        SessionRecord {
+            bucket: self.intent.bucket.clone(),
+            object: self.intent.name.clone(),
+            received: self.received.load(Ordering::Relaxed),
+            persisted: self.persisted(),
+            writing: self.writing.load(Ordering::Relaxed),
+            phase: match self.phase() {
+                Phase::Open => SessionPhase::Open,
+                Phase::Finished(_) => SessionPhase::Finished,
+                Phase::Ended(error) => SessionPhase::Ended(error.status().as_u16()),
+            },
+        }
+    }
+
+    /// Whether it has ended and nobody has asked this since.
+    pub(crate) fn has_just_ended(&self) -> bool {
+        !matches!(self.phase(), Phase::Open) && !self.noted.swap(true, Ordering::Relaxed)
+    }
+
+    /// Its state.
     pub(crate) fn phase(&self) -> Phase {
         locked(&self.progress).phase.clone()
     }
@@ -154,7 +175,7 @@ impl Session {
     }
 
     /// Persists what of `batch` is new. May block.
-    pub(crate) fn append(&self, service: &Service, batch: Batch) -> Result<(), Error> {
+    pub(crate) fn append(&self, store: &Store, batch: Batch) -> Result<(), Error> {
         let mut slot = locked(&self.slot);
         let persisted = match locked(&self.progress) {
             progress if matches!(progress.phase, Phase::Open) => progress.persisted,
@@ -164,17 +185,23 @@ impl Session {
         if pieces.is_empty() {
             return Ok(());
         }
-        let writer = slot.ready(service, persisted)?;
+        let writer = slot.ready(store, persisted)?;
         writer.append(&pieces)?;
         locked(&self.progress).persisted = writer.len();
         Ok(())
     }
 
-    /// Makes the object of what is persisted and `tail`, if that is `total` bytes. May block.
+    /// Makes the object of what is persisted and `tail`, if that is `total` bytes; `publish` makes it visible. May block.
     ///
     /// Returns where the session stands then: a wrong total leaves it open. A wrong checksum or a
     /// precondition that does not hold ends it.
-    pub(crate) fn finish(&self, service: &Service, total: u64, tail: Batch) -> Result<Phase, Error> {
+    pub(crate) fn finish(
+        &self,
+        store: &Store,
+        total: u64,
+        tail: Batch,
+        publish: impl FnOnce(&Draft, &Preconditions) -> Result<Arc<Object>, Error>,
+    ) -> Result<Phase, Error> {
         let mut slot = locked(&self.slot);
         let (persisted, expected) = match locked(&self.progress) {
             progress if matches!(progress.phase, Phase::Open) => (progress.persisted, progress.expected),
@@ -187,7 +214,7 @@ impl Session {
         if persisted + tail_len != total {
             return Ok(Phase::Open);
         }
-        let writer = slot.ready(service, persisted)?;
+        let writer = slot.ready(store, persisted)?;
         let (content, digests) = writer.complete(&tail)?;
         let draft = Draft {
             bucket: self.intent.bucket.clone(),
@@ -200,36 +227,27 @@ impl Session {
         };
         let published = expected
             .check(digests.crc32c, digests.md5)
-            .and_then(|()| service.turn().publish(&draft, &self.intent.conditions));
+            .and_then(|()| publish(&draft, &self.intent.conditions));
         match published {
             Ok(object) => {
-                self.record_finish(service, &slot, &object);
+                self.record_finish(store, &slot, &object);
                 *slot = Slot::Gone;
                 let phase = Phase::Finished(Arc::new(object.without_chunks()));
                 locked(&self.progress).phase = phase.clone();
-                service.session_ended(&self.key);
                 Ok(phase)
             }
             // The storage failed, not the request: the client may try again.
             Err(error) if error.is_internal() => Err(error),
             Err(error) => {
-                self.clear(service, &mut slot);
+                self.clear(store, &mut slot);
                 locked(&self.progress).phase = Phase::Ended(Error::text(StatusCode::GONE, "Gone"));
-                service.session_ended(&self.key);
                 Err(error)
             }
         }
     }
 
-    /// Cancels the session, unless it has come to an end already. May block.
-    pub(crate) fn cancel(&self, service: &Service) -> Phase {
-        let status = StatusCode::from_u16(CANCELLED).unwrap_or(StatusCode::GONE);
-        self.end(service, Error::empty(status))
-    }
-
-    /// Ends the session, unless it has come to an end already: every later request gets `answer`. May
-    /// block.
-    pub(crate) fn end(&self, service: &Service, answer: Error) -> Phase {
+    /// Ends the session, unless it has ended already: every later request gets `answer`. May block.
+    pub(crate) fn end(&self, store: &Store, answer: Error) -> Phase {
         let mut slot = locked(&self.slot);
         let mut progress = locked(&self.progress);
         let was_open = matches!(progress.phase, Phase::Open);
@@ -239,8 +257,7 @@ impl Session {
         let phase = progress.phase.clone();
         drop(progress);
         if was_open {
-            self.clear(service, &mut slot);
-            service.session_ended(&self.key);
+            self.clear(store, &mut slot);
         }
         phase
     }
@@ -251,29 +268,29 @@ impl Session {
         u128::from(age) >= lifetime.as_micros()
     }
 
-    fn clear(&self, service: &Service, slot: &mut Slot) {
+    fn clear(&self, store: &Store, slot: &mut Slot) {
         match std::mem::replace(slot, Slot::Gone) {
             Slot::Ready(writer) => writer.discard(),
             Slot::Dormant(blob) => {
-                if let Some(directory) = service.keep.directory() {
+                if let Some(directory) = store.directory() {
                     directory.remove_blob(&blob);
                 }
             }
             Slot::Gone => {}
         }
-        if let Some(directory) = service.keep.directory() {
+        if let Some(directory) = store.directory() {
             directory.remove_session(&self.key);
         }
     }
 
     /// A record that cannot be written costs nothing but the answer to a query after a restart: the
     /// object's own record is there already.
-    fn record_finish(&self, service: &Service, slot: &Slot, object: &Object) {
-        let (Some(directory), Slot::Ready(writer)) = (service.keep.directory(), slot) else {
+    fn record_finish(&self, store: &Store, slot: &Slot, object: &Object) {
+        let (Some(directory), Slot::Ready(writer)) = (store.directory(), slot) else {
             return;
         };
         let Some(blob) = writer.blob() else { return };
-        let record = SessionRecord {
+        let record = SavedSession {
             intent: self.intent.clone(),
             blob: blob.clone(),
             finished: Some(object.clone()),
@@ -285,10 +302,9 @@ impl Session {
 }
 
 impl Slot {
-    fn ready(&mut self, service: &Service, persisted: u64) -> Result<&mut Writer, Error> {
-        if let (Self::Dormant(blob), Some(directory)) = (&*self, service.keep.directory()) {
-            let writer = Writer::reopen(directory, blob.clone(), persisted, service.md5)?;
-            *self = Self::Ready(writer);
+    fn ready(&mut self, store: &Store, persisted: u64) -> Result<&mut Writer, Error> {
+        if let Self::Dormant(blob) = self {
+            *self = Self::Ready(store.reopen(blob.clone(), persisted)?);
         }
         match self {
             Self::Ready(writer) => Ok(writer),

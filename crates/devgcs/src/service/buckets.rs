@@ -23,7 +23,7 @@ impl Service {
                 "Your previous request to create the named bucket succeeded and you already own it.",
             ));
         }
-        if let Some(directory) = self.keep.directory() {
+        if let Some(directory) = self.store.directory() {
             directory.save_bucket(&record.name, &record)?;
         }
         locked(&self.index).insert_bucket(record.clone());
@@ -52,7 +52,7 @@ impl Service {
         change(&mut record)?;
         record.metageneration += 1;
         record.updated = Time::now();
-        if let Some(directory) = self.keep.directory() {
+        if let Some(directory) = self.store.directory() {
             directory.save_bucket(name, &record)?;
         }
         locked(&self.index).bucket_mut(name)?.record = record.clone();
@@ -74,7 +74,7 @@ impl Service {
                 "The bucket you tried to delete is not empty.",
             ));
         }
-        if let Some(directory) = self.keep.directory() {
+        if let Some(directory) = self.store.directory() {
             directory.remove_bucket(name)?;
         }
         locked(&self.index).remove_bucket(name);
@@ -84,9 +84,9 @@ impl Service {
     /// Makes sure that a bucket is there that a request wants to write to, where the configuration says
     /// that this is enough to create it.
     pub(crate) async fn want_bucket(self: &Arc<Self>, name: &str) -> Result<(), Error> {
-        if self.auto_create_buckets && self.bucket(name).is_err() {
-            let (keeper, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));
-            match self.keep.run(move || keeper.insert_bucket(record)).await {
+        if self.create_missing_buckets && self.bucket(name).is_err() {
+            let (shared, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));
+            match self.store.run(move || shared.insert_bucket(record)).await {
                 Err(error) if error.status() != StatusCode::CONFLICT => return Err(error),
                 _ => {}
             }

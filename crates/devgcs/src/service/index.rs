@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::multiparts::{Multipart, MultipartRecord, Part};
 use crate::error::Error;
+use crate::multipart_upload::{MultipartRecord, MultipartUpload, Part};
 use crate::resource::{BucketRecord, Object, Versions};
-use crate::resumable::{Session, SessionRecord};
+use crate::resumable::{SavedSession, Session};
 use crate::storage::{BlobId, Content, Directory};
 use crate::time::Time;
 
@@ -24,7 +24,7 @@ pub(super) struct Index {
     sessions: HashMap<String, Arc<Session>>,
     /// The keys of those that have ended, in the order in which they did.
     ended: VecDeque<String>,
-    pub(super) multiparts: HashMap<String, Arc<Multipart>>,
+    pub(super) multiparts: HashMap<String, Arc<MultipartUpload>>,
     last_generation: u64,
 }
 
@@ -124,7 +124,7 @@ impl Index {
             }
         }
         let mut named: HashSet<BlobId> = owners.keys().cloned().collect();
-        let mut sessions = directory.load_sessions::<SessionRecord>()?;
+        let mut sessions = directory.load_sessions::<SavedSession>()?;
         sessions.sort_by_key(|(_, record)| record.intent.created);
         for (key, mut record) in sessions {
             if record.finished.is_none() {
@@ -138,11 +138,12 @@ impl Index {
                 directory.remove_session(&key);
                 continue;
             }
+            let has_ended = session.has_just_ended();
             index.insert_session(session);
             if !is_finished {
                 named.insert(blob);
             }
-            if is_finished && let Some(forgotten) = index.session_ended(&key) {
+            if has_ended && let Some(forgotten) = index.session_ended(&key) {
                 directory.remove_session(&forgotten.key);
             }
         }
@@ -151,7 +152,7 @@ impl Index {
                 Content::File(blob) => Some(blob.clone()),
                 Content::Memory(_) | Content::Discarded => None,
             }));
-            let upload = Multipart::restore(id.clone(), record, parts);
+            let upload = MultipartUpload::new(id.clone(), record, parts);
             index.multiparts.insert(id, Arc::new(upload));
         }
         directory.sweep_blobs(&named)?;

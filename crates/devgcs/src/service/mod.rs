@@ -2,7 +2,7 @@
 //!
 //! Locks: `turn` (one change at a time, held while a record goes to the disk) before `index` (a few
 //! instructions). Readers take `index` alone, so that they never wait for a disk. What takes `turn` may
-//! block, and runs through [`Keep::run`].
+//! block, and runs through [`Store::run`].
 
 mod buckets;
 mod index;
@@ -18,25 +18,24 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 
+use super::config::{Config, StartError};
 use super::error::Error;
 use super::faults::Faults;
-use super::inspect::{Calls, Inspect, session_record};
+use super::inspect::{Calls, Snapshot};
 use super::lock::locked;
 use super::resource::{BucketRecord, Object};
-use super::storage::{Content, Directory, Keep};
-use super::{Config, Storage};
+use super::storage::Store;
 use index::Index;
 pub(crate) use listing::{Cursor, Listing, Page};
-pub(crate) use multiparts::{MAX_PARTS, Multipart, MultipartRecord, Part};
-pub(crate) use turn::{Draft, Turn, held};
+pub(crate) use sessions::cancelled;
+pub(crate) use turn::{Turn, held};
 
 /// A running server's state.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) keep: Keep,
-    pub(crate) md5: bool,
+    pub(crate) store: Store,
     session_lifetime: Duration,
-    auto_create_buckets: bool,
+    create_missing_buckets: bool,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
     /// True while request bodies are left unread.
@@ -49,21 +48,18 @@ pub(crate) struct Service {
 
 impl Service {
     /// Makes the state, or reads it from its directory.
-    pub(crate) fn open(config: &Config, alive: mpsc::Sender<()>) -> io::Result<Self> {
-        let keep = match &config.storage {
-            Storage::Memory => Keep::Memory,
-            Storage::Discard => Keep::Discard,
-            Storage::Directory(root) => Keep::Directory(Arc::new(Directory::open(root)?)),
-        };
-        let index = match &keep {
-            Keep::Directory(directory) => Index::load(directory, config.session_lifetime)?,
-            Keep::Memory | Keep::Discard => Index::default(),
+    pub(crate) fn open(config: &Config, alive: mpsc::Sender<()>) -> Result<Self, StartError> {
+        let store = Store::open(&config.storage, config.md5).map_err(StartError::Storage)?;
+        let index = match store.directory() {
+            Some(directory) => {
+                Index::load(directory, config.session_lifetime).map_err(StartError::Storage)?
+            }
+            None => Index::default(),
         };
         let service = Self {
-            keep,
-            md5: config.md5,
+            store,
             session_lifetime: config.session_lifetime,
-            auto_create_buckets: config.auto_create_buckets,
+            create_missing_buckets: config.create_missing_buckets,
             calls: Calls::default(),
             faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
@@ -74,29 +70,15 @@ impl Service {
         for name in &config.buckets {
             match service.insert_bucket(BucketRecord::new(name.clone())) {
                 Err(error) if error.status() != StatusCode::CONFLICT => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidInput,
-                        format!("the bucket {name:?} cannot be created"),
-                    ));
+                    return Err(StartError::Bucket {
+                        name: name.clone(),
+                        source: io::Error::other(error.message()),
+                    });
                 }
                 _ => {}
             }
         }
         Ok(service)
-    }
-
-    /// The turn to change something. May block.
-    pub(crate) fn turn(&self) -> Turn<'_> {
-        Turn::new(self, locked(&self.turn))
-    }
-
-    /// Does `work` in a turn, where it may block.
-    pub(crate) async fn change<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Turn<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let keeper = Arc::clone(self);
-        self.keep.run(move || work(&keeper.turn())).await
     }
 
     /// The live generation of an object, if there is one.
@@ -132,19 +114,23 @@ impl Service {
         Ok(listing.page(&locked(&self.index).bucket(bucket)?.objects))
     }
 
-    /// Throws away bytes that no object has any more. May block.
-    pub(crate) fn remove_content(&self, content: &Content) {
-        if let (Content::File(blob), Some(directory)) = (content, self.keep.directory()) {
-            directory.remove_blob(blob);
-        }
+    /// The names of a bucket's live objects, in order.
+    pub(crate) fn names(&self, bucket: &str) -> Vec<String> {
+        let index = locked(&self.index);
+        let objects = index.bucket(bucket).map(|bucket| bucket.objects.iter());
+        let live = objects
+            .into_iter()
+            .flatten()
+            .filter(|(_, versions)| versions.live.is_some());
+        live.map(|(name, _)| name.clone()).collect()
     }
 
-    /// What a test may see.
-    pub(crate) fn inspect(&self) -> Inspect {
+    /// What [`Server::inspect`](crate::Server::inspect) returns.
+    pub(crate) fn inspect(&self) -> Snapshot {
         let sessions = locked(&self.index).sessions();
         let (calls, counts) = self.calls.snapshot();
-        Inspect {
-            sessions: sessions.iter().map(session_record).collect(),
+        Snapshot {
+            sessions: sessions.iter().map(|session| session.record()).collect(),
             calls,
             counts,
         }

@@ -1,18 +1,17 @@
-//! Multipart uploads of the XML API: parts in any order, made into an object at the end
-//! (<https://cloud.google.com/storage/docs/multipart-uploads>).
+//! MultipartUpload uploads: started, given parts, made into an object.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
-use super::{Draft, Service};
+use super::Service;
 use crate::error::Error;
 use crate::lock::locked;
-use crate::metadata::{Expected, Metadata};
+use crate::metadata::Expected;
+use crate::multipart_upload::{MultipartRecord, MultipartUpload, Part, no_upload};
 use crate::random;
-use crate::resource::Object;
+use crate::resource::{Draft, Object};
 use crate::storage::{Content, Digests};
 use crate::time::Time;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
@@ -23,75 +22,15 @@ const MIN_PART: u64 = 5 << 20;
 /// The largest part.
 const MAX_PART: u64 = 5 << 30;
 
-/// The highest number of a part.
-pub(crate) const MAX_PARTS: u32 = 10_000;
-
-/// Multipart uploads at once.
+/// MultipartUpload uploads at once.
 const MAX_UPLOADS: usize = 100_000;
-
-/// What a multipart upload was started with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct MultipartRecord {
-    pub(crate) bucket: String,
-    pub(crate) name: String,
-    pub(crate) metadata: Metadata,
-    pub(crate) created: Time,
-    /// The SHA-256 of the key to encrypt the object with, which each part must bring.
-    #[serde(default)]
-    pub(crate) key_sha256: Option<String>,
-}
-
-/// A part that was stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Part {
-    pub(crate) size: u64,
-    pub(crate) crc32c: u32,
-    pub(crate) md5: Option<[u8; 16]>,
-    pub(crate) updated: Time,
-    pub(crate) content: Content,
-}
-
-/// A multipart upload.
-#[derive(Debug)]
-pub(crate) struct Multipart {
-    pub(crate) id: String,
-    pub(crate) record: MultipartRecord,
-    /// `None` once it was completed or aborted. Held while bytes go to the disk.
-    parts: Mutex<Option<BTreeMap<u32, Part>>>,
-}
-
-impl Part {
-    /// The entity tag, with its quotes. Without an MD5 the CRC32C stands in.
-    pub(crate) fn etag(&self) -> String {
-        match &self.md5 {
-            Some(md5) => format!("\"{}\"", random::hex(md5)),
-            None => format!("\"{}\"", Crc32c(self.crc32c)),
-        }
-    }
-}
-
-impl Multipart {
-    /// An upload with the parts that an earlier process stored.
-    pub(super) fn restore(id: String, record: MultipartRecord, parts: BTreeMap<u32, Part>) -> Self {
-        Self {
-            id,
-            record,
-            parts: Mutex::new(Some(parts)),
-        }
-    }
-
-    /// The parts so far. May wait for a disk.
-    pub(crate) fn parts(&self) -> Result<BTreeMap<u32, Part>, Error> {
-        locked(&self.parts).clone().ok_or_else(no_upload)
-    }
-}
 
 impl Service {
     /// Starts a multipart upload. May block.
-    pub(crate) fn start_multipart(&self, record: MultipartRecord) -> Result<Arc<Multipart>, Error> {
+    pub(crate) fn start_multipart(&self, record: MultipartRecord) -> Result<Arc<MultipartUpload>, Error> {
         self.bucket(&record.bucket)?;
-        let upload = Arc::new(Multipart::restore(random::hex_id()?, record, BTreeMap::new()));
-        if let Some(directory) = self.keep.directory() {
+        let upload = Arc::new(MultipartUpload::new(random::hex_id()?, record, BTreeMap::new()));
+        if let Some(directory) = self.store.directory() {
             directory.save_multipart(&upload.id, &upload.record)?;
         }
         let mut index = locked(&self.index);
@@ -107,7 +46,12 @@ impl Service {
     }
 
     /// The upload `id` of that object.
-    pub(crate) fn multipart(&self, id: &str, bucket: &str, name: &str) -> Result<Arc<Multipart>, Error> {
+    pub(crate) fn multipart(
+        &self,
+        id: &str,
+        bucket: &str,
+        name: &str,
+    ) -> Result<Arc<MultipartUpload>, Error> {
         let upload = locked(&self.index).multiparts.get(id).cloned();
         upload
             .filter(|upload| upload.record.bucket == bucket && upload.record.name == name)
@@ -115,7 +59,7 @@ impl Service {
     }
 
     /// The uploads to a bucket, by name and then by age.
-    pub(crate) fn multiparts(&self, bucket: &str) -> Result<Vec<Arc<Multipart>>, Error> {
+    pub(crate) fn multiparts(&self, bucket: &str) -> Result<Vec<Arc<MultipartUpload>>, Error> {
         let index = locked(&self.index);
         index.bucket(bucket)?;
         let mut uploads: Vec<_> = index
@@ -133,7 +77,7 @@ impl Service {
     /// Stores a part, in the place of an earlier one of the same number. May block.
     pub(crate) fn store_part(
         &self,
-        upload: &Multipart,
+        upload: &MultipartUpload,
         number: u32,
         content: Content,
         digests: Digests,
@@ -154,11 +98,11 @@ impl Service {
         };
         let mut parts = locked(&upload.parts);
         let parts = parts.as_mut().ok_or_else(no_upload)?;
-        if let Some(directory) = self.keep.directory() {
+        if let Some(directory) = self.store.directory() {
             directory.save_part(&upload.id, number, &part)?;
         }
         if let Some(old) = parts.insert(number, part.clone()) {
-            self.remove_content(&old.content);
+            self.store.remove(&old.content);
         }
         Ok(part)
     }
@@ -166,7 +110,7 @@ impl Service {
     /// Makes an object of the parts that are `listed`, each with its entity tag. May block.
     pub(crate) fn complete_multipart(
         &self,
-        upload: &Multipart,
+        upload: &MultipartUpload,
         listed: &[(u32, String)],
         expected: &Expected,
     ) -> Result<Arc<Object>, Error> {
@@ -202,7 +146,7 @@ impl Service {
             return Err(refused("invalidPart", "No part is listed."));
         }
         expected.check(crc32c, None)?;
-        let content = self.keep.join(chosen.iter().map(|part| &part.content))?;
+        let content = self.store.join(chosen.iter().map(|part| &part.content))?;
         let draft = Draft {
             bucket: upload.record.bucket.clone(),
             name: upload.record.name.clone(),
@@ -217,35 +161,27 @@ impl Service {
             content,
         };
         let published = self.turn().publish(&draft, &Preconditions::default());
-        let object = published.inspect_err(|_| self.remove_content(&draft.content))?;
+        let object = published.inspect_err(|_| self.store.remove(&draft.content))?;
         self.end_multipart(upload, guard.take());
         Ok(object)
     }
 
     /// Gives an upload up. May block.
-    pub(crate) fn abort_multipart(&self, upload: &Multipart) -> Result<(), Error> {
+    pub(crate) fn abort_multipart(&self, upload: &MultipartUpload) -> Result<(), Error> {
         let parts = locked(&upload.parts).take().ok_or_else(no_upload)?;
         self.end_multipart(upload, Some(parts));
         Ok(())
     }
 
-    fn end_multipart(&self, upload: &Multipart, parts: Option<BTreeMap<u32, Part>>) {
+    fn end_multipart(&self, upload: &MultipartUpload, parts: Option<BTreeMap<u32, Part>>) {
         locked(&self.index).multiparts.remove(&upload.id);
-        if let Some(directory) = self.keep.directory() {
+        if let Some(directory) = self.store.directory() {
             directory.remove_multipart(&upload.id);
         }
         for part in parts.unwrap_or_default().values() {
-            self.remove_content(&part.content);
+            self.store.remove(&part.content);
         }
     }
-}
-
-fn no_upload() -> Error {
-    Error::new(
-        StatusCode::NOT_FOUND,
-        "noUpload",
-        "The requested upload was not found.",
-    )
 }
 
 fn refused(reason: &'static str, message: impl Into<String>) -> Error {

@@ -8,7 +8,14 @@ use super::Service;
 use crate::error::Error;
 use crate::lock::locked;
 use crate::random;
-use crate::resumable::{Intent, Session};
+use crate::resource::Draft;
+use crate::resumable::{Batch, Intent, Phase, Session};
+use gcsd_types::Preconditions;
+
+/// 499, GCS's "client closed request": the answer to a cancellation.
+pub(crate) fn cancelled() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::GONE)
+}
 
 impl Service {
     /// Starts a session that can be reached by `id`. May block.
@@ -20,15 +27,38 @@ impl Service {
                 "There are too many unfinished uploads.",
             ));
         }
-        let session = Session::start(self, session_key(id), intent)?;
+        let session = Session::start(&self.store, session_key(id), intent)?;
         locked(&self.index).insert_session(session);
         Ok(())
     }
 
-    /// Notes that the session filed under `key` has ended. May block.
-    pub(crate) fn session_ended(&self, key: &str) {
-        let forgotten = locked(&self.index).session_ended(key);
-        if let (Some(session), Some(directory)) = (forgotten, self.keep.directory()) {
+    /// Makes the object of what a session has persisted and `tail`, if that is `total` bytes; see [`Session::finish`].
+    /// May block.
+    pub(crate) fn finish_session(&self, session: &Session, total: u64, tail: Batch) -> Result<Phase, Error> {
+        let publish = |draft: &Draft, conditions: &Preconditions| self.turn().publish(draft, conditions);
+        let finished = session.finish(&self.store, total, tail, publish);
+        self.note_end(session);
+        finished
+    }
+
+    /// Cancels a session, unless it has ended already. May block.
+    pub(crate) fn cancel_session(&self, session: &Session) -> Phase {
+        self.end_session(session, Error::empty(cancelled()))
+    }
+
+    /// Ends a session, unless it has ended already: every later request gets `answer`. May block.
+    pub(crate) fn end_session(&self, session: &Session, answer: Error) -> Phase {
+        let phase = session.end(&self.store, answer);
+        self.note_end(session);
+        phase
+    }
+
+    fn note_end(&self, session: &Session) {
+        if !session.has_just_ended() {
+            return;
+        }
+        let forgotten = locked(&self.index).session_ended(&session.key);
+        if let (Some(session), Some(directory)) = (forgotten, self.store.directory()) {
             directory.remove_session(&session.key);
         }
     }

@@ -9,8 +9,7 @@ use crate::error::Error;
 use crate::lock::locked;
 use crate::metadata::Metadata;
 use crate::preconditions;
-use crate::resource::{Object, Versions};
-use crate::storage::{Content, Digests};
+use crate::resource::{Draft, Object, Versions};
 use crate::time::Time;
 use gcsd_types::Preconditions;
 
@@ -21,27 +20,26 @@ pub(crate) struct Turn<'a> {
     _guard: MutexGuard<'a, ()>,
 }
 
-/// An object that is about to appear.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) bucket: String,
-    pub(crate) name: String,
-    pub(crate) metadata: Metadata,
-    pub(crate) digests: Digests,
-    pub(crate) component_count: Option<u32>,
-    /// The SHA-256 of the key to encrypt it with, where its owner keeps that.
-    pub(crate) key_sha256: Option<String>,
-    pub(crate) content: Content,
-}
-
-impl<'a> Turn<'a> {
-    pub(super) fn new(service: &'a Service, guard: MutexGuard<'a, ()>) -> Self {
-        Self {
-            service,
-            _guard: guard,
+impl Service {
+    /// The turn to change something. May block.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn {
+            service: self,
+            _guard: locked(&self.turn),
         }
     }
 
+    /// Does `work` in a turn, where it may block.
+    pub(crate) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Turn<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = Arc::clone(self);
+        self.store.run(move || work(&shared.turn())).await
+    }
+}
+
+impl<'a> Turn<'a> {
     /// The server's state.
     pub(crate) fn service(&self) -> &'a Service {
         self.service
@@ -157,7 +155,7 @@ impl<'a> Turn<'a> {
     }
 
     fn save(&self, bucket: &str, name: &str, versions: Versions) -> Result<(), Error> {
-        if let Some(directory) = self.service.keep.directory() {
+        if let Some(directory) = self.service.store.directory() {
             if versions.is_empty() {
                 directory.remove_object(bucket, name)?;
             } else {
@@ -170,7 +168,7 @@ impl<'a> Turn<'a> {
 
     fn remove(&self, removed: Option<Arc<Object>>) {
         if let Some(object) = removed {
-            self.service.remove_content(&object.content);
+            self.service.store.remove(&object.content);
         }
     }
 }

@@ -19,12 +19,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::file::FileWriter;
 use crate::random;
 
 /// The largest record that is read at the start.
@@ -111,17 +109,6 @@ impl Directory {
         let copy = BlobId::new()?;
         fs::hard_link(self.blob_path(blob), self.blob_path(&copy))?;
         Ok(copy)
-    }
-
-    /// A new blob with the bytes of `blobs`, one after the other, on the disk.
-    pub(crate) fn join_blobs<'a>(
-        self: &Arc<Self>,
-        blobs: impl Iterator<Item = &'a BlobId>,
-    ) -> io::Result<BlobId> {
-        let mut writer = FileWriter::create(self)?;
-        writer.join(blobs)?;
-        writer.set_kept(true);
-        Ok(writer.id().clone())
     }
 
     /// Removes every blob that is not in `named`: what a crash left behind.

@@ -31,6 +31,21 @@ impl FileWriter {
         })
     }
 
+    /// A new blob with the bytes of `blobs`, one after the other, synced to the disk.
+    pub(crate) fn join<'a>(
+        directory: &Arc<Directory>,
+        blobs: impl Iterator<Item = &'a BlobId>,
+    ) -> io::Result<BlobId> {
+        let mut writer = Self::create(directory)?;
+        let mut len = 0;
+        for blob in blobs {
+            len += io::copy(&mut directory.open_blob(blob)?, &mut &writer.file)?;
+        }
+        writer.seal(len)?;
+        writer.set_kept(true);
+        Ok(writer.id.clone())
+    }
+
     /// Goes on with the first `len` bytes of a blob, which are shown to `seen` in order.
     pub(crate) fn reopen(
         directory: &Arc<Directory>,
@@ -67,16 +82,6 @@ impl FileWriter {
     /// The blob's name.
     pub(crate) fn id(&self) -> &BlobId {
         &self.id
-    }
-
-    /// Writes the bytes of `blobs` into the empty file, and brings them to the disk.
-    pub(super) fn join<'a>(&self, blobs: impl Iterator<Item = &'a BlobId>) -> io::Result<()> {
-        let mut target = &self.file;
-        let mut len = 0;
-        for blob in blobs {
-            len += io::copy(&mut self.directory.open_blob(blob)?, &mut target)?;
-        }
-        self.seal(len)
     }
 
     /// Writes `pieces` one after the other from `offset` on.

@@ -9,6 +9,7 @@ mod file;
 mod reader;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -20,9 +21,30 @@ pub(crate) use directory::{BlobId, Directory};
 use file::FileWriter;
 pub(crate) use reader::Reader;
 
+/// Where a server keeps the bytes of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In memory, until the server ends.
+    #[default]
+    Memory,
+    /// In this directory, which is created if it is missing. Objects and unfinished uploads survive the process,
+    /// even one that is killed. A directory serves one server at a time.
+    Directory(PathBuf),
+    /// Nowhere: the server keeps sizes and checksums only, and refuses to read an object's bytes.
+    Discard,
+}
+
 /// The storage of a running server.
-#[derive(Debug, Clone)]
-pub(crate) enum Keep {
+#[derive(Debug)]
+pub(crate) struct Store {
+    medium: Medium,
+    /// Compute MD5.
+    md5: bool,
+}
+
+#[derive(Debug)]
+enum Medium {
     /// Chunks on the heap.
     Memory,
     /// Nothing but sizes and checksums.
@@ -31,70 +53,96 @@ pub(crate) enum Keep {
     Directory(Arc<Directory>),
 }
 
-impl Keep {
-    /// Runs a piece of work that writes to the storage: beside the runtime where it may block.
+impl Store {
+    /// Opens the storage that a server is set up with. May block.
+    pub(crate) fn open(storage: &Storage, md5: bool) -> io::Result<Self> {
+        let medium = match storage {
+            Storage::Memory => Medium::Memory,
+            Storage::Discard => Medium::Discard,
+            Storage::Directory(root) => Medium::Directory(Arc::new(Directory::open(root)?)),
+        };
+        Ok(Self { medium, md5 })
+    }
+
+    /// Runs a piece of work that writes to the storage: beside the runtime if it may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        match self {
-            Self::Memory | Self::Discard => work(),
-            Self::Directory(_) => match tokio::task::spawn_blocking(work).await {
+        match self.medium {
+            Medium::Memory | Medium::Discard => work(),
+            Medium::Directory(_) => match tokio::task::spawn_blocking(work).await {
                 Ok(result) => result,
                 Err(error) => Err(io::Error::other(error).into()),
             },
         }
     }
 
-    /// The directory, where that is what keeps the bodies.
+    /// The directory, if bodies are kept in one.
     pub(crate) fn directory(&self) -> Option<&Arc<Directory>> {
-        match self {
-            Self::Directory(directory) => Some(directory),
-            Self::Memory | Self::Discard => None,
+        match &self.medium {
+            Medium::Directory(directory) => Some(directory),
+            Medium::Memory | Medium::Discard => None,
         }
     }
 
     /// The same bytes once more, with a life of their own; nothing is copied. May block.
     pub(crate) fn duplicate(&self, content: &Content) -> io::Result<Content> {
-        match (content, self) {
-            (Content::File(blob), Self::Directory(directory)) => {
-                Ok(Content::File(directory.link_blob(blob)?))
-            }
+        match (content, self.directory()) {
+            (Content::File(blob), Some(directory)) => Ok(Content::File(directory.link_blob(blob)?)),
             (content, _) => Ok(content.clone()),
         }
     }
 
     /// The bytes of `contents`, one after the other. May block.
     pub(crate) fn join<'a>(&self, contents: impl Iterator<Item = &'a Content>) -> io::Result<Content> {
-        match self {
-            Self::Memory => {
+        match &self.medium {
+            Medium::Memory => {
                 let chunks = contents.flat_map(|content| match content {
                     Content::Memory(chunks) => &chunks[..],
                     Content::Discarded | Content::File(_) => &[],
                 });
                 Ok(Content::Memory(chunks.cloned().collect()))
             }
-            Self::Discard => Ok(Content::Discarded),
-            Self::Directory(directory) => {
+            Medium::Discard => Ok(Content::Discarded),
+            Medium::Directory(directory) => {
                 let blobs = contents.filter_map(|content| match content {
                     Content::File(blob) => Some(blob),
                     Content::Memory(_) | Content::Discarded => None,
                 });
-                Ok(Content::File(directory.join_blobs(blobs)?))
+                Ok(Content::File(FileWriter::join(directory, blobs)?))
             }
         }
     }
 
+    /// Throws away bytes that no object has any more. May block.
+    pub(crate) fn remove(&self, content: &Content) {
+        if let (Content::File(blob), Some(directory)) = (content, self.directory()) {
+            directory.remove_blob(blob);
+        }
+    }
+
     /// A place for the bytes of a new upload.
-    pub(crate) fn writer(&self, md5: bool) -> io::Result<Writer> {
-        let sink = match self {
-            Self::Memory => Sink::Memory(Vec::new()),
-            Self::Discard => Sink::Discard,
-            Self::Directory(directory) => Sink::File(FileWriter::create(directory)?),
+    pub(crate) fn writer(&self) -> io::Result<Writer> {
+        let sink = match &self.medium {
+            Medium::Memory => Sink::Memory(Vec::new()),
+            Medium::Discard => Sink::Discard,
+            Medium::Directory(directory) => Sink::File(FileWriter::create(directory)?),
         };
         Ok(Writer {
             sink,
-            digest: Digest::new(md5),
+            digest: Digest::new(self.md5),
+        })
+    }
+
+    /// Continues after the `len` bytes that an earlier process left in `blob`. May block.
+    pub(crate) fn reopen(&self, blob: BlobId, len: u64) -> io::Result<Writer> {
+        let directory = self.directory().ok_or(io::ErrorKind::Unsupported)?;
+        let mut digest = Digest::new(self.md5);
+        let file = FileWriter::reopen(directory, blob, len, |bytes| digest.update(bytes))?;
+        Ok(Writer {
+            sink: Sink::File(file),
+            digest,
         })
     }
 }
@@ -114,16 +162,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Goes on with the `len` bytes that an earlier process left in `blob`.
-    pub(crate) fn reopen(directory: &Arc<Directory>, blob: BlobId, len: u64, md5: bool) -> io::Result<Self> {
-        let mut digest = Digest::new(md5);
-        let file = FileWriter::reopen(directory, blob, len, |bytes| digest.update(bytes))?;
-        Ok(Self {
-            sink: Sink::File(file),
-            digest,
-        })
-    }
-
     /// Bytes taken so far.
     pub(crate) fn len(&self) -> u64 {
         self.digest.len()

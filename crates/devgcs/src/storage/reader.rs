@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::{Content, Keep};
+use super::{Content, Store};
 
 /// Bytes read from a file at once.
 const READ_SIZE: u64 = 256 * 1024;
@@ -41,8 +41,8 @@ enum Source {
 
 impl Reader {
     /// Reads `range` of `content`; an error where the bytes are not kept.
-    pub(crate) fn open(keep: &Keep, content: &Content, range: Range<u64>) -> io::Result<Self> {
-        let source = match (content, keep) {
+    pub(crate) fn open(store: &Store, content: &Content, range: Range<u64>) -> io::Result<Self> {
+        let source = match (content, store.directory()) {
             (Content::Memory(chunks), _) => {
                 let (mut index, mut before) = (0, range.start);
                 while let Some(chunk) = chunks.get(index)
@@ -57,7 +57,7 @@ impl Reader {
                     skip: usize::try_from(before).map_err(io::Error::other)?,
                 }
             }
-            (Content::File(blob), Keep::Directory(directory)) => Source::File {
+            (Content::File(blob), Some(directory)) => Source::File {
                 file: Arc::new(directory.open_blob(blob)?),
                 offset: range.start,
                 pending: None,

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::document::{Element, leaves};
+use super::element::Element;
+use super::leaves::leaves;
 use super::object::etag;
-use super::{answer, empty};
-use crate::body::ResponseBody;
+use crate::answer::empty;
 use crate::call::Call;
 use crate::error::Error;
 use crate::json;
 use crate::query::Query;
 use crate::resource::{BucketRecord, Object};
+use crate::response_body::ResponseBody;
 use crate::service::{Cursor, Listing, Service};
 
 /// Objects and prefixes on one page.
@@ -28,12 +29,10 @@ pub(super) fn list_all(service: &Service) -> Response<ResponseBody> {
             .text("CreationDate", record.created.rfc3339())
     });
     let buckets = Element::new("Buckets").children(buckets);
-    answer(
-        StatusCode::OK,
-        Element::in_s3("ListAllMyBucketsResult")
-            .child(owner)
-            .child(buckets),
-    )
+    Element::in_s3("ListAllMyBucketsResult")
+        .child(owner)
+        .child(buckets)
+        .answer(StatusCode::OK)
 }
 
 /// Whether a query asks for a part of a bucket's configuration.
@@ -57,7 +56,7 @@ pub(super) fn get(service: &Service, call: &Call, bucket: &str) -> Result<Respon
     } else {
         Element::new("StorageClass").content(&record.storage_class)
     };
-    Ok(answer(StatusCode::OK, document))
+    Ok(document.answer(StatusCode::OK))
 }
 
 /// `PUT /BUCKET`.
@@ -77,17 +76,17 @@ pub(super) async fn insert(
             _ => {}
         }
     }
-    let keeper = Arc::clone(service);
-    service.keep.run(move || keeper.insert_bucket(record)).await?;
+    let shared = Arc::clone(service);
+    service.store.run(move || shared.insert_bucket(record)).await?;
     Ok(empty(StatusCode::OK))
 }
 
 /// `DELETE /BUCKET`.
 pub(super) async fn delete(service: &Arc<Service>, bucket: String) -> Result<Response<ResponseBody>, Error> {
-    let keeper = Arc::clone(service);
+    let shared = Arc::clone(service);
     service
-        .keep
-        .run(move || keeper.delete_bucket(&bucket, |_| Ok(())))
+        .store
+        .run(move || shared.delete_bucket(&bucket, |_| Ok(())))
         .await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -161,7 +160,7 @@ pub(super) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
                 .iter()
                 .map(|prefix| Element::new("CommonPrefixes").text("Prefix", prefix)),
         );
-    Ok(answer(StatusCode::OK, document))
+    Ok(document.answer(StatusCode::OK))
 }
 
 fn entry(object: &Object, versions: bool) -> Element {

@@ -1,23 +1,24 @@
 //! The XML API (<https://cloud.google.com/storage/docs/xml-api/overview>), addressed by path.
 
 mod bucket;
-mod document;
+mod element;
+mod leaves;
 mod multipart;
 mod object;
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
-use super::body::ResponseBody;
+use super::answer;
 use super::call::Call;
 use super::error::Error;
 use super::inspect::CallKind;
+use super::response_body::ResponseBody;
 use super::resumable;
 use super::service::Service;
 use super::target::Target;
-use document::Element;
+use element::Element;
 
 /// Which call a request is.
 pub(crate) fn classify(target: &Target, call: &Call) -> CallKind {
@@ -78,7 +79,7 @@ pub(crate) async fn dispatch(
             | CallKind::FinishUpload
             | CallKind::CancelUpload => {
                 let phase = resumable::advance(service, call).await?;
-                resumable::answer(call, phase, |_, object| object::stored(object))
+                resumable::respond(call, phase, |_, object| object::stored(object))
             }
             CallKind::StartMultipart => multipart::start(service, call, bucket, name).await,
             CallKind::UploadPart => multipart::upload_part(service, call, &bucket, &name).await,
@@ -102,30 +103,14 @@ fn not_allowed() -> Error {
 /// A refusal as the XML API writes it. The answer to a HEAD has no body.
 pub(crate) fn refusal(error: &Error, call: &Call) -> Response<ResponseBody> {
     let Some((code, message)) = error.in_xml() else {
-        return error.response();
+        return answer::refusal(error);
     };
     if call.method == Method::HEAD {
-        return Error::empty(error.status()).response();
+        return answer::empty(error.status());
     }
-    let document = Element::new("Error")
+    Element::new("Error")
         .text("Code", code)
         .text("Message", message)
-        .text("Details", error.message());
-    answer(error.status(), document)
-}
-
-/// An answer that is a document.
-fn answer(status: StatusCode, document: Element) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full(document.finish()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/xml; charset=UTF-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-/// An answer without a body.
-fn empty(status: StatusCode) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = status;
-    response
+        .text("Details", error.message())
+        .answer(error.status())
 }

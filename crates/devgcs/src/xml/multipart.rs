@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use http::{HeaderName, Response, StatusCode};
 
-use super::document::{Element, leaves};
+use super::element::Element;
+use super::leaves::leaves;
 use super::object::{etag, expected, metadata};
-use super::{answer, empty};
-use crate::body::ResponseBody;
+use crate::answer::empty;
 use crate::call::Call;
+use crate::encoding::{base64, percent};
 use crate::encryption;
 use crate::error::Error;
 use crate::ingest::Ingest;
 use crate::media::set;
+use crate::multipart_upload::{MAX_PARTS, MultipartRecord, MultipartUpload, Part};
 use crate::names;
-use crate::resource::{base64, encode};
-use crate::service::{MAX_PARTS, Multipart, MultipartRecord, Part, Service};
+use crate::response_body::ResponseBody;
+use crate::service::Service;
 use crate::time::Time;
 
 /// The largest list of parts: 10,000 of them, with room for white space.
@@ -39,13 +41,13 @@ pub(super) async fn start(
         created: Time::now(),
         key_sha256: encryption::key(&call.headers)?,
     };
-    let keeper = Arc::clone(service);
-    let upload = service.keep.run(move || keeper.start_multipart(record)).await?;
+    let shared = Arc::clone(service);
+    let upload = service.store.run(move || shared.start_multipart(record)).await?;
     let document = Element::in_s3("InitiateMultipartUploadResult")
         .text("Bucket", &upload.record.bucket)
         .text("Key", &upload.record.name)
         .text("UploadId", &upload.id);
-    Ok(answer(StatusCode::OK, document))
+    Ok(document.answer(StatusCode::OK))
 }
 
 /// `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`.
@@ -132,7 +134,7 @@ pub(super) fn list_parts(
                 .text("ETag", part.etag())
                 .text("Size", part.size.to_string())
         }));
-    Ok(answer(StatusCode::OK, document))
+    Ok(document.answer(StatusCode::OK))
 }
 
 /// `POST /BUCKET/OBJECT?uploadId=ID`.
@@ -147,18 +149,18 @@ pub(super) async fn complete(
     let malformed = || Error::invalid("The XML you provided was not well-formed or did not validate.");
     let listed = listed(std::str::from_utf8(&body).map_err(|_| malformed())?).ok_or_else(malformed)?;
     let expected = expected(&call.headers)?;
-    let keeper = Arc::clone(service);
-    let complete = move || keeper.complete_multipart(&upload, &listed, &expected);
-    let object = service.keep.run(complete).await?;
+    let shared = Arc::clone(service);
+    let complete = move || shared.complete_multipart(&upload, &listed, &expected);
+    let object = service.store.run(complete).await?;
     let document = Element::in_s3("CompleteMultipartUploadResult")
         .text(
             "Location",
-            format!("{}/{}/{}", call.base, encode(bucket), encode(name)),
+            format!("{}/{}/{}", call.base, percent(bucket), percent(name)),
         )
         .text("Bucket", bucket)
         .text("Key", name)
         .text("ETag", etag(&object));
-    let mut response = answer(StatusCode::OK, document);
+    let mut response = document.answer(StatusCode::OK);
     let headers = response.headers_mut();
     set(
         headers,
@@ -178,8 +180,8 @@ pub(super) async fn abort(
     name: &str,
 ) -> Result<Response<ResponseBody>, Error> {
     let upload = find(service, call, bucket, name)?;
-    let keeper = Arc::clone(service);
-    service.keep.run(move || keeper.abort_multipart(&upload)).await?;
+    let shared = Arc::clone(service);
+    service.store.run(move || shared.abort_multipart(&upload)).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -221,10 +223,10 @@ pub(super) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
                 .text("UploadId", &upload.id)
                 .text("Initiated", upload.record.created.rfc3339())
         }));
-    Ok(answer(StatusCode::OK, document))
+    Ok(document.answer(StatusCode::OK))
 }
 
-fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<Multipart>, Error> {
+fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<MultipartUpload>, Error> {
     service.bucket(bucket)?;
     service.multipart(call.query.get("uploadId").unwrap_or_default(), bucket, name)
 }

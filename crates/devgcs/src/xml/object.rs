@@ -10,10 +10,10 @@ use http::{HeaderMap, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::document::Element;
-use super::{answer, empty};
-use crate::body::ResponseBody;
+use super::element::Element;
+use crate::answer::empty;
 use crate::call::Call;
+use crate::encoding::{base64, hex, percent};
 use crate::encryption;
 use crate::error::Error;
 use crate::ingest::Ingest;
@@ -22,9 +22,10 @@ use crate::metadata::{Expected, Metadata};
 use crate::names;
 use crate::objects::Upload;
 use crate::preconditions;
-use crate::resource::{Object, base64, encode};
+use crate::resource::{Draft, Object};
+use crate::response_body::ResponseBody;
 use crate::resumable;
-use crate::service::{Draft, Service};
+use crate::service::Service;
 use crate::storage::Digests;
 use gcsd_types::Preconditions;
 
@@ -94,16 +95,16 @@ pub(super) async fn copy(
                 },
                 component_count: source.component_count,
                 key_sha256: None,
-                content: turn.service().keep.duplicate(&source.content)?,
+                content: turn.service().store.duplicate(&source.content)?,
             };
             turn.publish(&draft, &conditions)
-                .inspect_err(|_| turn.service().remove_content(&draft.content))
+                .inspect_err(|_| turn.service().store.remove(&draft.content))
         })
         .await?;
     let document = Element::new("CopyObjectResult")
         .text("LastModified", object.updated.rfc3339())
         .text("ETag", etag(&object));
-    let mut response = answer(StatusCode::OK, document);
+    let mut response = document.answer(StatusCode::OK);
     identify(response.headers_mut(), &object);
     Ok(response)
 }
@@ -160,7 +161,7 @@ pub(super) async fn start_session(
     bucket: String,
     name: String,
 ) -> Result<Response<ResponseBody>, Error> {
-    let path = format!("/{}/{}?", encode(&bucket), encode(&name));
+    let path = format!("/{}/{}?", percent(&bucket), percent(&name));
     let intent = resumable::Intent {
         key_sha256: encryption::key(&call.headers)?,
         bucket,
@@ -200,7 +201,7 @@ fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<
 /// The entity tag of the XML API: the MD5 where there is one.
 pub(super) fn etag(object: &Object) -> String {
     match &object.md5 {
-        Some(md5) => format!("\"{}\"", crate::random::hex(md5)),
+        Some(md5) => format!("\"{}\"", hex(md5)),
         None => format!("\"-{}\"", object.etag()),
     }
 }

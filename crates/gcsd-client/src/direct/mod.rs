@@ -5,11 +5,11 @@ mod striped;
 
 use bytes::Bytes;
 
-use crate::Failure;
 use crate::body::Body;
-use crate::writer::{Cancelled, Last, NewObject, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
+use crate::{Error, NewObject};
 use feed::Feed;
-use gcsd_failure::StatusError;
+use gcsd_failure::Failure;
 use gcsd_gcs::{
     Answered, CancelOutcome, Gcs, Session, SessionError, SessionUri, UploadProgress, WriteRange, lend,
 };
@@ -39,18 +39,18 @@ impl OpenUpload for Direct {
         self.object.size
     }
 
-    async fn start(&mut self) -> Result<(DirectWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
         let NewObject { destination, size } = &self.object;
         let started = Session::start(&self.gcs, destination, *size).await;
-        let session = started.map_err(StatusError::from)?.answer;
+        let session = started.map_err(Failure::from)?.answer;
         let token = Token::new(session.uri().expose());
         Ok((DirectWriter::new(session), token))
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<DirectWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<DirectWriter, Error> {
         let session = SessionUri::parse(token.expose()).map_err(|error| {
             let text = format!("the token is no session URI: {error}");
-            Failure::of(Kind::BadToken, Retry::Never, text)
+            Error::of(Kind::BadToken, Retry::Never, text)
         })?;
         let session = session.with_key(self.object.destination.key.clone());
         Ok(DirectWriter::new(Session::attach(&self.gcs, session)))
@@ -76,13 +76,13 @@ impl DirectWriter {
     fn answered(
         &mut self,
         answer: Result<Answered<UploadProgress>, SessionError>,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<Progress, Error> {
         let UploadProgress {
             committed,
             object,
             json,
             ..
-        } = answer.map_err(StatusError::from)?.answer;
+        } = answer.map_err(Failure::from)?.answer;
         if !json.is_empty() {
             self.resource = Some(json);
         }
@@ -94,10 +94,10 @@ impl DirectWriter {
 }
 
 impl UnreliableWriter for DirectWriter {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let Some(len) = body.len.and_then(|len| u64::try_from(len).ok()) else {
             let text = "the body is longer than any object, or has no length, which only a daemon takes";
-            return Err(Failure::of(Kind::BadBody, Retry::Never, text));
+            return Err(Error::of(Kind::BadBody, Retry::Never, text));
         };
         let range = WriteRange {
             offset,
@@ -108,7 +108,7 @@ impl UnreliableWriter for DirectWriter {
         let (mut lease, body) = lend(Feed::from(body), len);
         let written = self.session.write(range, body).await;
         if let Some(error) = lease.take().and_then(Feed::into_error) {
-            return Err(Failure::source(&error));
+            return Err(Error::Source(error.into()));
         }
         Ok(Progress {
             received: lease.received(),
@@ -117,18 +117,18 @@ impl UnreliableWriter for DirectWriter {
         })
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         let asked = self.session.query().await;
         self.answered(asked)
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         let finished = self.session.finish(last.total, Some(last.crc32c)).await;
         self.answered(finished)
     }
 
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
-        let cancelled = self.session.cancel().await.map_err(StatusError::from)?;
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
+        let cancelled = self.session.cancel().await.map_err(Failure::from)?;
         Ok(match cancelled.answer {
             CancelOutcome::Cancelled => Cancelled::Cancelled,
             CancelOutcome::Finished(object) => Cancelled::Finished {

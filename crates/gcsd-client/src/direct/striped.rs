@@ -1,14 +1,14 @@
 //! A striped upload's requests, straight to GCS.
 
 use bytes::{Bytes, BytesMut};
-use gcsd_failure::StatusError;
-use gcsd_gcs::{Answered, Error, Gcs, Object, lend};
+use gcsd_failure::Failure as Failed;
+use gcsd_gcs::{Answered, Gcs, Object, lend};
 use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{Kind, Retry};
 
 use super::{Direct, Feed};
-use crate::striped::{Described, Named, PartWriter, Route, Stored, UploadOne};
-use crate::{Body, Failure, NewObject, OpenUpload, Token};
+use crate::striped::{PartId, PartWriter, Route, StoredObject, StoredPart, UploadPart};
+use crate::{Body, Error, NewObject, OpenUpload, Token};
 use gcsd_types::Crc32c;
 
 /// Straight to GCS, by this process's own credentials.
@@ -20,22 +20,18 @@ impl Route for Gcs {
         DirectPart::new(self.clone(), upload, number)
     }
 
-    async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
+    async fn start_multipart(&self, destination: &Destination) -> Result<String, Error> {
         let started = self.start_multipart(destination).await;
-        Ok(started.map_err(StatusError::from)?.answer)
+        Ok(started.map_err(Failed::from)?.answer)
     }
 
-    async fn complete_multipart(
-        &self,
-        upload: &MultipartRef,
-        parts: &[Part],
-    ) -> Result<Option<u64>, Failure> {
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: &[Part]) -> Result<Option<u64>, Error> {
         let completed = self.complete_multipart(upload, parts).await;
-        Ok(completed.map_err(StatusError::from)?.answer.generation)
+        Ok(completed.map_err(Failed::from)?.answer.generation)
     }
 
-    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Failure> {
-        self.abort_multipart(upload).await.map_err(StatusError::from)?;
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Error> {
+        self.abort_multipart(upload).await.map_err(Failed::from)?;
         Ok(())
     }
 
@@ -47,44 +43,44 @@ impl Route for Gcs {
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> Result<Described, Failure> {
+    ) -> Result<StoredObject, Error> {
         described(self.compose_objects(destination, sources).await)
     }
 
-    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Error> {
         described(self.stat_object(object).await)
     }
 
-    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
-        self.delete_object(object).await.map_err(StatusError::from)?;
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
+        self.delete_object(object).await.map_err(Failed::from)?;
         Ok(())
     }
 
-    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
-        let mut page = self.list_objects(query).await.map_err(StatusError::from)?;
+    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
+        let mut page = self.list_objects(query).await.map_err(Failed::from)?;
         let mut json = BytesMut::new();
-        while let Some(bytes) = page.next().await.map_err(StatusError::from)? {
+        while let Some(bytes) = page.next().await.map_err(Failed::from)? {
             json.extend_from_slice(&bytes);
         }
         Ok((page.page().cloned().unwrap_or_default(), json.freeze()))
     }
 }
 
-fn described(answer: Result<Answered<Object>, Error>) -> Result<Described, Failure> {
-    let Object { info, json, .. } = answer.map_err(StatusError::from)?.answer;
-    Ok(Described { info, json })
+fn described(answer: Result<Answered<Object>, gcsd_gcs::Error>) -> Result<StoredObject, Error> {
+    let Object { info, json, .. } = answer.map_err(Failed::from)?.answer;
+    Ok(StoredObject { info, json })
 }
 
 /// A part straight to GCS.
 #[derive(Debug, Clone)]
 pub struct DirectPart {
     gcs: Gcs,
-    part: Named,
+    part: PartId,
 }
 
 impl DirectPart {
     pub(super) fn new(gcs: Gcs, of: MultipartRef, number: u32) -> Self {
-        let part = Named { of, number };
+        let part = PartId { of, number };
         Self { gcs, part }
     }
 }
@@ -96,33 +92,33 @@ impl OpenUpload for DirectPart {
         None
     }
 
-    fn at_once(&self) -> bool {
+    fn single_request(&self) -> bool {
         true
     }
 
-    async fn start(&mut self) -> Result<(Self::Writer, Token), Failure> {
+    async fn start(&mut self) -> Result<(Self::Writer, Token), Error> {
         let token = Token::new(crate::striped::NO_TOKEN);
         Ok((self.attach(&token).await?, token))
     }
 
-    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Failure> {
+    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
         Ok(PartWriter::new(self.gcs.clone(), self.part.clone()))
     }
 }
 
-impl UploadOne for Gcs {
-    async fn upload_one(&self, part: &Named, crc32c: Crc32c, body: Body) -> Result<Stored, Failure> {
+impl UploadPart for Gcs {
+    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Error> {
         let Some(len) = body.len.and_then(|len| u64::try_from(len).ok()) else {
             let text = "the body is longer than any part, or has no length";
-            return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
+            return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
         let (mut lease, body) = lend(Feed::from(body), len);
         let uploaded = self.upload_part(&part.of, part.number, Some(crc32c), body).await;
         if let Some(error) = lease.take().and_then(Feed::into_error) {
-            return Err(Failure::source(&error));
+            return Err(Error::Source(error.into()));
         }
-        let etag = uploaded.map_err(StatusError::from)?.answer;
-        Ok(Stored {
+        let etag = uploaded.map_err(Failed::from)?.answer;
+        Ok(StoredPart {
             received: lease.received(),
             received_crc32c: lease.crc32c(),
             etag,

@@ -1,107 +1,107 @@
-//! Throwing an upload away, reliably.
+//! Cancelling an upload, reliably.
 
-use tokio::time::{Instant, sleep};
+use std::ops::ControlFlow;
 
-use super::super::{Cancelled, Failure, OpenUpload, Token, UnreliableWriter as _};
-use super::backoff::{Backoff, Verdict};
-use super::engine::Held;
+use super::super::{Cancelled, Error, OpenUpload, Token, UnreliableWriter as _};
+use super::current::CurrentUpload;
 use super::options::RetryPolicy;
+use super::retry::{Failed, Repeatable, Retrier};
 use gcsd_wire::Retry;
 
 /// What an abort found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aborted {
-    /// There is no object of it, and there will be none.
+    /// There is no object of the upload, and there will be none.
     ///
     /// A start whose answer was lost may have left an upload at GCS that nobody can write to; it is gone after a
     /// week.
     Cancelled,
-    /// It came too late: the object is there.
+    /// It came too late: the object exists.
     AlreadyFinished {
         /// The object's generation, or 0 where GCS did not say.
         generation: u64,
     },
-    /// GCS does not know the upload, or could not be told.
+    /// GCS does not know the upload, or could not be told to cancel it.
     ///
-    /// Either way this writer will not finish it any more; what GCS may hold of it is gone after a week. Only where the
-    /// failure is [`Kind::Fenced`](gcsd_wire::Kind::Fenced) somebody else has the upload, and may finish it.
+    /// Either way this writer will not finish it; what GCS may hold of it is gone after a week. Only where the error is
+    /// [`Kind::Fenced`](gcsd_wire::Kind::Fenced), another client has the upload and may finish it.
     Unknown {
-        /// Why GCS could not be told; `None` where it does not know the upload: cancelled or finished before, or
-        /// expired.
-        failure: Option<Failure>,
+        /// Why GCS could not be told; `None` where it does not know the upload, which was cancelled or finished before,
+        /// or has expired.
+        error: Option<Error>,
     },
 }
 
-/// Tells GCS, and tries again for as long as `policy` allows. The same with what was `discarded` before, and could
-/// not be told of.
+/// Cancels the `current` upload, for as long as `policy` allows, and the `discarded` ones, which could not be cancelled
+/// before.
 pub(super) async fn cancel<U: OpenUpload>(
     mut open: U,
-    held: Option<Held<U::Writer>>,
+    current: Option<CurrentUpload<U::Writer>>,
     discarded: Vec<Token>,
     policy: RetryPolicy,
 ) -> Aborted {
-    let aborted = match held {
-        Some(held) => in_time(&mut open, held, &policy).await,
+    let aborted = match current {
+        Some(current) => in_time(&mut open, current, &policy).await,
         None => Aborted::Cancelled,
     };
     for token in discarded {
         // Nobody can finish it; GCS forgets it after a week.
-        let _tidied = in_time(&mut open, Held { token, writer: None }, &policy).await;
+        let _tidied = in_time(&mut open, CurrentUpload::detached(token), &policy).await;
     }
     aborted
 }
 
-async fn in_time<U: OpenUpload>(open: &mut U, held: Held<U::Writer>, policy: &RetryPolicy) -> Aborted {
-    let mut last = Failure::local("unanswered", Retry::Same, "GCS could not be told in time");
-    let telling = tell(open, held, policy, &mut last);
-    match tokio::time::timeout(policy.abort_budget, telling).await {
-        Ok(aborted) => aborted,
-        Err(_) => Aborted::Unknown { failure: Some(last) },
+async fn in_time<U: OpenUpload>(
+    open: &mut U,
+    current: CurrentUpload<U::Writer>,
+    policy: &RetryPolicy,
+) -> Aborted {
+    let mut last = Error::Unanswered("GCS did not answer in time");
+    let retrier = Retrier::new(policy, policy.abort_budget, |error: &Error| last = error.clone());
+    let cancelled = retrier.run(Cancellation { open, current });
+    let aborted = tokio::time::timeout(policy.abort_budget, cancelled).await;
+    match aborted {
+        Ok(Ok(aborted)) => aborted,
+        Ok(Err(given_up)) => Aborted::Unknown {
+            error: Some(given_up.error().clone()),
+        },
+        Err(_) => Aborted::Unknown { error: Some(last) },
     }
 }
 
-async fn tell<U: OpenUpload>(
-    open: &mut U,
-    held: Held<U::Writer>,
-    policy: &RetryPolicy,
-    last: &mut Failure,
-) -> Aborted {
-    let Held { token, mut writer } = held;
-    let mut backoff = Backoff::new(policy, policy.abort_budget);
-    loop {
-        let told = match &mut writer {
-            Some(writer) => writer.cancel().await,
-            None => match open.attach(&token).await {
-                Ok(attached) => {
-                    writer = Some(attached);
-                    continue;
+/// The cancellation of one upload.
+struct Cancellation<'a, U: OpenUpload> {
+    open: &'a mut U,
+    current: CurrentUpload<U::Writer>,
+}
+
+impl<U: OpenUpload> Repeatable for Cancellation<'_, U> {
+    type Answer = Aborted;
+
+    async fn attempt(&mut self) -> Result<Aborted, Error> {
+        let CurrentUpload { token, writer } = &mut self.current;
+        let attached = match &mut *writer {
+            Some(attached) => attached,
+            none => none.insert(self.open.attach(token).await?),
+        };
+        match attached.cancel().await {
+            Ok(Cancelled::Cancelled) => Ok(Aborted::Cancelled),
+            Ok(Cancelled::Finished { generation }) => Ok(Aborted::AlreadyFinished { generation }),
+            Ok(Cancelled::Unknown) => Ok(Aborted::Unknown { error: None }),
+            Err(error) => {
+                if error.retry() == Retry::Reconnect {
+                    *writer = None;
                 }
-                Err(failure) => Err(failure),
-            },
-        };
-        let failure = match told {
-            Ok(Cancelled::Cancelled) => return Aborted::Cancelled,
-            Ok(Cancelled::Finished { generation }) => return Aborted::AlreadyFinished { generation },
-            Ok(Cancelled::Unknown) => return Aborted::Unknown { failure: None },
-            Err(failure) => failure,
-        };
-        match failure.retry {
-            Retry::Same | Retry::Query => {}
-            Retry::Reconnect => writer = None,
-            Retry::Restart => return Aborted::Unknown { failure: None },
-            Retry::Never => {
-                let failure = Some(failure);
-                return Aborted::Unknown { failure };
+                Err(error)
             }
         }
-        let verdict = backoff.failed(Instant::now(), failure.retry_after);
-        *last = failure;
-        match verdict {
-            Verdict::Wait(delay) => sleep(delay).await,
-            Verdict::GiveUp { .. } => {
-                let failure = Some(last.clone());
-                return Aborted::Unknown { failure };
-            }
+    }
+
+    async fn examine(&mut self, failed: Failed) -> ControlFlow<Aborted> {
+        match failed.error.retry() {
+            // The session is lost: there is nothing to cancel.
+            Retry::Restart => ControlFlow::Break(Aborted::Unknown { error: None }),
+            _ => ControlFlow::Continue(()),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! When to try again, and when to give up: full jitter, and a budget that counts from the last committed byte.
+//! When to try again, and when to give up: exponential backoff with full jitter, within a budget that starts anew with
+//! each progress.
 //!
-//! It has no clock of its own: whoever asks tells it the time.
+//! It has no clock of its own: the caller passes the time.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::options::RetryPolicy;
 
-/// The failures since the last committed byte.
-#[derive(Debug)]
-pub(crate) struct Backoff {
+/// The failures since the last progress.
+pub(super) struct Backoff {
     first: Duration,
     cap: Duration,
     budget: Duration,
-    random: SplitMix,
+    random: Box<dyn FnMut() -> u64 + Send>,
     failures: u32,
     /// Time spent since the first of them, up to `since`.
     spent: Duration,
@@ -25,7 +25,7 @@ pub(crate) struct Backoff {
 
 /// What a failure leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// Wait, then go on.
     Wait(Duration),
     /// The budget is spent, or would be before the wait is over.
@@ -33,32 +33,32 @@ pub(crate) enum Verdict {
 }
 
 impl Backoff {
-    pub(crate) fn new(policy: &RetryPolicy, budget: Duration) -> Self {
+    pub(super) fn new(policy: &RetryPolicy, budget: Duration) -> Self {
         Self {
             first: policy.first,
             cap: policy.cap,
             budget,
-            random: SplitMix(policy.seed.unwrap_or_else(|| RandomState::new().hash_one(0))),
+            random: policy.jitter.numbers(),
             failures: 0,
             spent: Duration::ZERO,
             since: None,
         }
     }
 
-    /// A byte was committed: everything before is forgotten.
+    /// There was progress: everything before is forgotten.
     pub(super) fn progressed(&mut self) {
         self.failures = 0;
         self.spent = Duration::ZERO;
         self.since = None;
     }
 
-    /// The producer has nothing to send: the time until [`busy`](Self::busy) is not ours.
+    /// The producer has nothing to send: the time until [`busy`](Self::busy) does not count.
     pub(super) fn idle(&mut self, now: Instant) {
         self.spent = self.spent_at(now);
         self.since = None;
     }
 
-    /// There is something to send again.
+    /// The producer has something to send again.
     pub(super) fn busy(&mut self, now: Instant) {
         if self.failures > 0 {
             self.since.get_or_insert(now);
@@ -66,7 +66,7 @@ impl Backoff {
     }
 
     /// A request failed; `asked` is how long GCS wants us to wait at least.
-    pub(crate) fn failed(&mut self, now: Instant, asked: Option<Duration>) -> Verdict {
+    pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>) -> Verdict {
         self.failures = self.failures.saturating_add(1);
         self.busy(now);
         let spent = self.spent_at(now);
@@ -85,44 +85,36 @@ impl Backoff {
         self.spent.saturating_add(running)
     }
 
-    /// Something between nothing and `first` doubled with each failure, at most `cap`.
+    /// A random wait below `first` doubled with each failure, at most `cap`.
     fn jitter(&mut self) -> Duration {
         let doubled = 1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
         let bound = self.first.saturating_mul(doubled).min(self.cap);
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.random.below(nanos))
+        // The number as a fraction of all of them.
+        let product = u128::from((self.random)()) * u128::from(nanos);
+        Duration::from_nanos(u64::try_from(product >> 64).unwrap_or(0))
     }
 }
 
-/// Steele, Lea and Flood's SplitMix64: small, seeded, and good enough to keep clients from marching in step.
-#[derive(Debug)]
-pub(super) struct SplitMix(pub(super) u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from 0 up to, not including, `bound`; 0 where that is 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        let product = u128::from(self.next()) * u128::from(bound);
-        u64::try_from(product >> 64).unwrap_or(0)
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff")
+            .field("failures", &self.failures)
+            .field("spent", &self.spent)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::seeded;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn backoff(seed: u64) -> Backoff {
         let policy = RetryPolicy {
-            seed: Some(seed),
+            jitter: seeded(seed),
             ..RetryPolicy::default()
         };
         Backoff::new(&policy, policy.budget)

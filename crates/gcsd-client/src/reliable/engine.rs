@@ -7,20 +7,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Failure, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
+use super::super::{Error, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
 use super::abort::{self, Aborted};
-use super::backoff::{Backoff, Verdict};
 use super::checkpoint::Checkpoint;
+use super::current::CurrentUpload;
 use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::{Reaction, Recovery, Stage, Step};
 use super::report::Report;
+use super::retry::Attempts;
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
-use gcsd_wire::Retry;
 
 /// What the task leaves behind.
 pub(super) struct Ended {
@@ -29,20 +29,13 @@ pub(super) struct Ended {
     pub(super) cancel: Pin<Box<dyn Future<Output = Aborted> + Send>>,
 }
 
-/// The upload in the task's hands.
-pub(super) struct Held<W> {
-    pub(super) token: Token,
-    /// `None` while there is no connection, and during a request: what was cut is not used again.
-    pub(super) writer: Option<W>,
-}
-
 /// Drives one upload to its end.
 pub(super) struct Engine<U: OpenUpload, S> {
     pub(super) open: U,
     pub(super) supply: S,
     pub(super) policy: RetryPolicy,
     pub(super) recovery: Recovery,
-    pub(super) held: Option<Held<U::Writer>>,
+    pub(super) current: Option<CurrentUpload<U::Writer>>,
     /// Uploads that were given up, and that GCS could not be told of.
     pub(super) discarded: Vec<Token>,
     pub(super) reports: watch::Sender<Report>,
@@ -52,20 +45,25 @@ pub(super) struct Engine<U: OpenUpload, S> {
 impl<U: OpenUpload, S: Supply> Engine<U, S> {
     /// Runs until the object is there and verified, nothing helps any more, or it is stopped.
     pub(super) async fn run(mut self) -> Ended {
-        let mut backoff = Backoff::new(&self.policy, self.policy.budget);
-        let result = self.drive(&mut backoff).await;
+        let mut attempts = Attempts::new(&self.policy, self.policy.budget);
+        let result = self.drive(&mut attempts).await;
         let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
             // To attach once more would take the upload from whoever goes on with it.
-            Err(UploadError::TakenOver(failure)) => {
-                let failure = Some(failure.clone());
-                Box::pin(ready(Aborted::Unknown { failure }))
+            Err(UploadError::TakenOver(error)) => {
+                let error = Some(error.clone());
+                Box::pin(ready(Aborted::Unknown { error }))
             }
-            _ => Box::pin(abort::cancel(self.open, self.held, self.discarded, self.policy)),
+            _ => Box::pin(abort::cancel(
+                self.open,
+                self.current,
+                self.discarded,
+                self.policy,
+            )),
         };
         Ended { result, cancel }
     }
 
-    async fn drive(&mut self, backoff: &mut Backoff) -> Result<ObjectInfo, UploadError> {
+    async fn drive(&mut self, attempts: &mut Attempts) -> Result<ObjectInfo, UploadError> {
         self.publish();
         loop {
             if self.stop.is_cancelled() {
@@ -76,11 +74,11 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             let step = self.recovery.next(self.stage(), &view, self.supply.sizes())?;
             let outcome = match step {
                 Step::Wait => {
-                    backoff.idle(Instant::now());
+                    attempts.idle();
                     if !until(&self.stop, self.supply.more()).await? {
                         return Err(UploadError::Stopped);
                     }
-                    backoff.busy(Instant::now());
+                    attempts.busy();
                     continue;
                 }
                 Step::Verify(object) => {
@@ -95,7 +93,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 Step::Query => self.request(Request::Query).await?,
                 Step::Finish => {
                     let crc32c = self.whole().await?;
-                    self.check_source()?;
+                    self.supply.check()?;
                     let total = view.end;
                     self.request(Request::Finish(Last { total, crc32c })).await?
                 }
@@ -111,33 +109,27 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 }
             };
             if outcome.progressed {
-                backoff.progressed();
+                attempts.progressed();
             }
-            if let Some(failure) = outcome.failure {
-                self.wait(backoff, failure).await?;
+            if let Some(error) = outcome.error {
+                self.wait(attempts, error).await?;
             }
-            self.supply.let_go(self.recovery.released());
+            self.supply.release(self.recovery.released());
             self.publish();
         }
     }
 
     fn stage(&self) -> Stage {
-        match &self.held {
+        match &self.current {
             None => Stage::Nothing,
-            Some(Held { writer: None, .. }) => Stage::Away,
-            Some(Held { writer: Some(_), .. }) => Stage::Here,
+            Some(CurrentUpload { writer: None, .. }) => Stage::Detached,
+            Some(CurrentUpload { writer: Some(_), .. }) => Stage::Attached,
         }
     }
 
     /// The checksum of the whole object.
     async fn whole(&mut self) -> Result<Crc32c, UploadError> {
-        let whole = until(&self.stop, self.supply.whole()).await?;
-        whole.map_err(|error| UploadError::source(&error))
-    }
-
-    /// That the source still has the bytes that were sent.
-    fn check_source(&mut self) -> Result<(), UploadError> {
-        self.supply.check().map_err(|error| UploadError::source(&error))
+        until(&self.stop, self.supply.whole()).await?
     }
 
     /// Starts an upload. This is not cut at once: an upload that starts unseen could not be cancelled.
@@ -153,42 +145,41 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         };
         Ok(match started {
             Ok((writer, token)) => {
-                self.held = Some(Held {
+                self.current = Some(CurrentUpload {
                     token,
                     writer: Some(writer),
                 });
                 self.recovery.started();
                 Outcome::done(true)
             }
-            Err(failure) => Outcome::failed(failure),
+            Err(error) => Outcome::failed(error),
         })
     }
 
     async fn attach(&mut self) -> Result<Outcome, UploadError> {
-        let Some(held) = &mut self.held else {
+        let Some(current) = &mut self.current else {
             return Ok(Outcome::done(false));
         };
-        match until(&self.stop, self.open.attach(&held.token)).await? {
+        match until(&self.stop, self.open.attach(&current.token)).await? {
             Ok(writer) => {
-                held.writer = Some(writer);
+                current.writer = Some(writer);
                 self.recovery.attached();
                 Ok(Outcome::done(false))
             }
-            Err(failure) => Ok(Outcome::failed(failure)),
+            Err(error) => Ok(Outcome::failed(error)),
         }
     }
 
     /// One request on the upload.
     async fn request(&mut self, request: Request) -> Result<Outcome, UploadError> {
-        let Some(mut writer) = self.held.as_mut().and_then(|held| held.writer.take()) else {
+        let Some(mut writer) = self.current.as_mut().and_then(|current| current.writer.take()) else {
             return Ok(Outcome::done(false));
         };
         let answer = match request {
             Request::Query => until(&self.stop, writer.query()).await?,
             Request::Finish(last) => until(&self.stop, writer.finish(last)).await?,
             Request::Write { offset, len, last } => {
-                let body = until(&self.stop, self.supply.body(offset, len)).await?;
-                let body = body.map_err(|error| UploadError::source(&error))?;
+                let body = until(&self.stop, self.supply.body(offset, len)).await??;
                 self.recovery.sending(offset + len);
                 until(&self.stop, writer.write_at(offset, body, last)).await?
             }
@@ -203,107 +194,92 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         if let Some(damaged) = damaged {
             return self.discard(writer, damaged).await;
         }
-        if let Some(held) = &mut self.held {
-            held.writer = Some(writer);
+        if let Some(current) = &mut self.current {
+            current.writer = Some(writer);
         }
         let progress = match answer {
             Ok(progress) => progress,
-            Err(failure) => {
-                // What failed because the source changed is told as that.
-                self.check_source()?;
-                return Ok(Outcome::failed(failure));
+            Err(error) => {
+                // If the source changed, that is why it failed.
+                self.supply.check()?;
+                return Ok(Outcome::failed(error));
             }
         };
         if progress.object.is_some() {
             let resource = self
-                .held
+                .current
                 .as_ref()
-                .and_then(|held| held.writer.as_ref()?.resource());
+                .and_then(|current| current.writer.as_ref()?.resource());
             self.reports.send_modify(|report| report.resource = resource);
         }
         let progressed = self.recovery.succeeded(&progress)?;
         // A query that tells nothing new is an answer, and a write that changes nothing is not.
-        let failure = (!progressed && !matches!(request, Request::Query)).then(|| {
-            let text = "the request is said to have succeeded, and nothing more is committed";
-            Failure::local("no_progress", Retry::Query, text)
-        });
-        Ok(Outcome { progressed, failure })
+        let error = (!progressed && !matches!(request, Request::Query)).then_some(Error::NoProgress);
+        Ok(Outcome { progressed, error })
     }
 
     /// Whether other bytes were received than were sent.
-    fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Failure> {
+    fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Error> {
         let sent = self.supply.sum(offset, len);
         let received = Some(progress.received_crc32c);
         // What an early answer left out was not received, and nothing is known of it.
         if progress.received < len || sent == received {
             return None;
         }
-        let sum = |sum: Option<Crc32c>| sum.map_or("unknown".to_owned(), |sum| sum.to_string());
-        let text = format!(
-            "bytes {offset} to {} arrived with crc32c {} and were sent with {}: they were damaged on the way",
-            offset + len,
-            sum(received),
-            sum(sent)
-        );
-        Some(Failure::local("damaged", Retry::Restart, text))
+        Some(Error::BodyDamaged {
+            offset,
+            end: offset + len,
+            sent,
+            received: progress.received_crc32c,
+        })
     }
 
     /// Gives up an upload that holds damaged bytes: what GCS has persisted cannot be written again.
-    async fn discard(&mut self, mut writer: U::Writer, damaged: Failure) -> Result<Outcome, UploadError> {
+    async fn discard(&mut self, mut writer: U::Writer, damaged: Error) -> Result<Outcome, UploadError> {
         // Only to be tidy: nobody will ever finish it, and GCS forgets it after a week.
         let cancelled = until(&self.stop, writer.cancel()).await?;
         if cancelled.is_err()
-            && let Some(held) = &self.held
+            && let Some(current) = &self.current
         {
-            self.discarded.push(held.token.clone());
+            self.discarded.push(current.token.clone());
         }
         Ok(Outcome::failed(damaged))
     }
 
     /// Draws the consequences of a failure, and waits before the next try.
-    async fn wait(&mut self, backoff: &mut Backoff, failure: Failure) -> Result<(), UploadError> {
+    async fn wait(&mut self, attempts: &mut Attempts, error: Error) -> Result<(), UploadError> {
         let before = self.recovery.committed();
         let view = self.supply.view();
-        let reaction = self.recovery.failed(self.stage(), &failure, &view)?;
+        let reaction = self.recovery.failed(self.stage(), &error, &view)?;
         match reaction {
             Reaction::Again => {}
             Reaction::Reconnect => {
-                if let Some(held) = &mut self.held {
-                    held.writer = None;
+                if let Some(current) = &mut self.current {
+                    current.writer = None;
                 }
             }
-            Reaction::Restart => self.held = None,
+            Reaction::Restart => self.current = None,
         }
         let progressed = reaction != Reaction::Restart && self.recovery.committed() > before;
         if progressed {
-            backoff.progressed();
+            attempts.progressed();
         }
-        let verdict = match progressed && self.recovery.is_settled() {
+        let delay = match progressed && self.recovery.is_settled() {
             // GCS took a part of it, and says how much: there is nothing to wait for.
-            true => Verdict::Wait(Duration::ZERO),
-            false => backoff.failed(Instant::now(), failure.retry_after),
+            true => Duration::ZERO,
+            false => attempts.failed(&error)?,
         };
-        match verdict {
-            Verdict::Wait(delay) => {
-                self.reports
-                    .send_modify(|report| report.count(&failure, reaction));
-                until(&self.stop, sleep(delay)).await
-            }
-            Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
-                failure,
-                tries,
-                spent,
-            }),
-        }
+        self.reports.send_modify(|report| report.count(&error, reaction));
+        until(&self.stop, sleep(delay)).await
     }
 
     /// Lets everybody who watches know where the upload stands.
     fn publish(&self) {
         let committed = self.recovery.committed();
-        let checkpoint = self.held.as_ref().map(|held| {
+        let checkpoint = self.current.as_ref().map(|current| {
             let (offset, crc32c) = self.supply.resume_point(committed);
             Checkpoint {
-                token: held.token.clone(),
+                token: current.token.clone(),
                 offset,
                 crc32c,
             }
@@ -337,21 +313,21 @@ enum Request {
 /// What came of a step.
 struct Outcome {
     progressed: bool,
-    failure: Option<Failure>,
+    error: Option<Error>,
 }
 
 impl Outcome {
     fn done(progressed: bool) -> Self {
         Self {
             progressed,
-            failure: None,
+            error: None,
         }
     }
 
-    fn failed(failure: Failure) -> Self {
+    fn failed(error: Error) -> Self {
         Self {
             progressed: false,
-            failure: Some(failure),
+            error: Some(error),
         }
     }
 }

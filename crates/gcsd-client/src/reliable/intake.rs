@@ -1,13 +1,13 @@
 //! The task's side of a producer.
 
-use std::io;
-
 use tokio::sync::mpsc;
 
 use super::super::Body;
+use super::error::UploadError;
 use super::options::WriterOptions;
 use super::plan::{Sizes, View};
 use super::retained::{Chunk, Retained};
+use super::source::SourceChanged;
 use super::supply::Supply;
 use gcsd_types::Crc32c;
 
@@ -96,12 +96,12 @@ impl Supply for Intake {
         }
     }
 
-    fn let_go(&mut self, committed: u64) {
+    fn release(&mut self, committed: u64) {
         self.skip = committed;
         self.retained.trim(committed);
     }
 
-    async fn body(&mut self, offset: u64, len: u64) -> io::Result<Body> {
+    async fn body(&mut self, offset: u64, len: u64) -> Result<Body, UploadError> {
         Ok(Body::from(self.retained.slices(offset, len)))
     }
 
@@ -109,11 +109,11 @@ impl Supply for Intake {
         self.retained.crc32c_of(offset, len)
     }
 
-    async fn whole(&mut self) -> io::Result<Crc32c> {
+    async fn whole(&mut self) -> Result<Crc32c, UploadError> {
         Ok(self.retained.crc32c())
     }
 
-    fn check(&mut self) -> io::Result<()> {
+    fn check(&mut self) -> Result<(), SourceChanged> {
         Ok(())
     }
 

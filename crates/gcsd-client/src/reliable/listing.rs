@@ -4,12 +4,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::requests::{GivenUp, ReliableRequests};
+use super::given_up::GivenUp;
+use super::requests::ReliableRequests;
 use gcsd_types::{BucketQuery, Crc32c, ObjectInfo, ObjectQuery, Page};
 use gcsd_wire::{list_buckets, list_objects};
 
 /// An object of a list.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ListedObject {
     /// Its name.
     pub name: String,
@@ -21,6 +23,7 @@ pub struct ListedObject {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct ObjectPage {
     /// Objects, by name.
     pub objects: Vec<ListedObject>,
@@ -44,12 +47,17 @@ impl ObjectPages {
     }
 
     /// The next page, which may be empty; `None` behind the last one, and after an error.
+    ///
+    /// Cancel safe: a page whose future was dropped is the next one again.
     pub async fn next(&mut self) -> Result<Option<ObjectPage>, GivenUp> {
-        let Some(query) = self.query.take() else {
+        let Some(query) = self.query.clone() else {
             return Ok(None);
         };
         let args = list_objects::Args { query };
-        let reply = self.requests.list(&args).await?;
+        let reply = self.requests.list(&args).await;
+        // Only now: a future that is dropped before leaves the list where it was.
+        self.query = None;
+        let reply = reply?;
         let page = read(&reply.json)?;
         let mut query = args.query;
         if turn(&mut query.page_token, reply.args)? {
@@ -62,7 +70,9 @@ impl ObjectPages {
 /// Takes the next page's token. Says whether there is one.
 fn turn(token: &mut Option<String>, page: Page) -> Result<bool, GivenUp> {
     if page.next_page_token.is_some() && page.next_page_token == *token {
-        return Err(GivenUp::of("a page of the list says that it comes after itself"));
+        return Err(GivenUp::bad_response(
+            "a page of the list says that it comes after itself",
+        ));
     }
     *token = page.next_page_token;
     Ok(token.is_some())
@@ -83,12 +93,16 @@ impl BucketPages {
     }
 
     /// The next page, which may be empty; `None` behind the last one, and after an error.
+    ///
+    /// Cancel safe: a page whose future was dropped is the next one again.
     pub async fn next(&mut self) -> Result<Option<Vec<Map<String, Value>>>, GivenUp> {
-        let Some(query) = self.query.take() else {
+        let Some(query) = self.query.clone() else {
             return Ok(None);
         };
         let args = list_buckets::Args { query };
-        let reply = self.requests.list_buckets(&args).await?;
+        let reply = self.requests.list_buckets(&args).await;
+        self.query = None;
+        let reply = reply?;
         let page = resources(&reply.json)?;
         let mut query = args.query;
         if turn(&mut query.page_token, reply.args)? {
@@ -111,14 +125,15 @@ fn resources(json: &Bytes) -> Result<Resources, GivenUp> {
     if json.is_empty() {
         return Ok(Resources::default());
     }
-    serde_json::from_slice(json).map_err(|error| GivenUp::of(format!("GCS's list cannot be read: {error}")))
+    serde_json::from_slice(json)
+        .map_err(|error| GivenUp::bad_response(format!("GCS's list cannot be read: {error}")))
 }
 
 fn read(json: &Bytes) -> Result<ObjectPage, GivenUp> {
     let page = resources(json)?;
     let objects = page.items.into_iter().map(|resource| {
-        let name =
-            text(&resource, "name").ok_or_else(|| GivenUp::of("GCS lists an object without a name"))?;
+        let name = text(&resource, "name")
+            .ok_or_else(|| GivenUp::bad_response("GCS lists an object without a name"))?;
         Ok(ListedObject {
             name: name.to_owned(),
             info: info(&resource),
@@ -171,7 +186,7 @@ mod tests {
             r#"{"items":[{"name":1}]}"#,
             r#"{"prefixes":[1]}"#,
         ] {
-            assert_eq!(read(&bad.into()).expect_err(bad).failure.name, "bad_response");
+            assert_eq!(read(&bad.into()).expect_err(bad).error().name(), "bad_response");
         }
     }
 }

@@ -53,21 +53,28 @@
 //! included.
 
 mod abort;
-pub(crate) mod backoff;
+mod backoff;
 mod checkpoint;
+mod current;
 mod engine;
 mod error;
+mod given_up;
 mod intake;
+mod jitter;
 mod listing;
 mod options;
 mod plan;
+mod read_error;
 mod reader;
 mod recovery;
+mod replay;
 mod report;
 mod requests;
 mod retained;
+pub(crate) mod retry;
 mod source;
 mod supply;
+mod tally;
 mod upload;
 mod writer;
 
@@ -77,11 +84,14 @@ mod tests;
 pub use abort::Aborted;
 pub use checkpoint::Checkpoint;
 pub use error::UploadError;
+pub use given_up::GivenUp;
+pub use jitter::Jitter;
 pub use listing::{BucketPages, ListedObject, ObjectPage, ObjectPages};
 pub use options::{OptionsError, RetryPolicy, WriterOptions};
-pub use reader::{ReadError, ReliableReader};
+pub use read_error::ReadError;
+pub use reader::ReliableReader;
 pub use report::Report;
-pub use requests::{GivenUp, ReliableRequests};
-pub use source::{FileSource, Rereadable, SourceChanged};
+pub use requests::ReliableRequests;
+pub use source::{FileSource, ReplaySource, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;

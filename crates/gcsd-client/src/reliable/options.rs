@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::jitter::Jitter;
 use gcsd_types::CHUNK_ALIGNMENT;
 
 /// The settings of a [`ReliableWriter`](super::ReliableWriter).
+///
+/// ```
+/// use gcsd_client::WriterOptions;
+///
+/// let options = WriterOptions::default()
+///     .with_chunks(256 << 10, 4 << 20)
+///     .with_max_held(8 << 20);
+/// options.check()?;
+/// assert!(options.with_max_held(256 << 10).check().is_err());
+/// # Ok::<(), gcsd_client::OptionsError>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct WriterOptions {
     /// The fewest bytes that are sent before the object's end is known: a multiple of 256 KiB.
     ///
@@ -37,7 +50,18 @@ impl Default for WriterOptions {
 }
 
 /// When to try again, and when to give up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gcsd_client::RetryPolicy;
+///
+/// let patient = RetryPolicy::default().with_budget(Duration::from_secs(24 * 3600));
+/// let none = RetryPolicy::default().with_budget(Duration::ZERO).with_max_restarts(0);
+/// assert!(none.budget < patient.budget);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// The longest wait after the first failure. The waits are random between nothing and a bound that doubles with
     /// each failure (full jitter).
@@ -51,8 +75,8 @@ pub struct RetryPolicy {
     pub abort_budget: Duration,
     /// How many times an upload may begin again from byte 0.
     pub max_restarts: u32,
-    /// Makes the random waits repeatable.
-    pub seed: Option<u64>,
+    /// Where the random part of the waits comes from.
+    pub jitter: Jitter,
 }
 
 impl Default for RetryPolicy {
@@ -63,13 +87,52 @@ impl Default for RetryPolicy {
             budget: Duration::from_secs(600),
             abort_budget: Duration::from_secs(30),
             max_restarts: 3,
-            seed: None,
+            jitter: Jitter::default(),
         }
+    }
+}
+
+impl RetryPolicy {
+    /// Waits up to `first` after the first failure, up to twice as long after the second, and so on, and never up to
+    /// more than `cap`.
+    #[must_use]
+    pub fn with_waits(mut self, first: Duration, cap: Duration) -> Self {
+        (self.first, self.cap) = (first, cap);
+        self
+    }
+
+    /// Bounds the time from the first failure on without one more byte committed.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Bounds the time that an abort tries again.
+    #[must_use]
+    pub fn with_abort_budget(mut self, budget: Duration) -> Self {
+        self.abort_budget = budget;
+        self
+    }
+
+    /// Bounds how many times an upload may begin again from byte 0.
+    #[must_use]
+    pub fn with_max_restarts(mut self, restarts: u32) -> Self {
+        self.max_restarts = restarts;
+        self
+    }
+
+    /// Where the random part of the waits comes from.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
     }
 }
 
 /// Options that cannot work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptionsError {
     /// `min_chunk` or `max_chunk` is no multiple of 256 KiB, or 0.
     #[error("a chunk of {0} bytes is not a multiple of 262144")]
@@ -95,6 +158,27 @@ pub enum OptionsError {
 }
 
 impl WriterOptions {
+    /// Requests of `min` to `max` bytes, both a multiple of 256 KiB.
+    #[must_use]
+    pub fn with_chunks(mut self, min: u64, max: u64) -> Self {
+        (self.min_chunk, self.max_chunk) = (min, max);
+        self
+    }
+
+    /// Bounds the bytes held for resending.
+    #[must_use]
+    pub fn with_max_held(mut self, bytes: usize) -> Self {
+        self.max_held = bytes;
+        self
+    }
+
+    /// When to try again, and when to give up.
+    #[must_use]
+    pub fn with_retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
+
     /// Whether they can work.
     pub fn check(&self) -> Result<(), OptionsError> {
         for chunk in [self.min_chunk, self.max_chunk] {

@@ -1,71 +1,29 @@
 //! A read that goes on where it broke.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
+use futures_core::Stream;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::connection::Connection;
 use super::super::object_reader::ObjectReader;
-use super::super::{Daemons, Error, Failure};
+use super::super::pieces::{self, Leftover, Pieces};
+use super::super::read::{ReadRequest, ReadStart};
+use super::super::{Daemons, Error};
 use super::options::RetryPolicy;
+use super::read_error::ReadError;
 use super::report::Report;
-use super::requests::{Attempts, GivenUp};
-use gcsd_types::{Crc32c, Preconditions};
+use super::retry::Attempts;
+use gcsd_types::{ByteRange, Crc32c, Preconditions};
 use gcsd_wire::Kind;
-use gcsd_wire::read_at::{Args, Range, Start};
-
-/// Why an object, or a part of it, was not read to its end.
-///
-/// What came before is bytes of the object's generation, except after [`Damaged`](Self::Damaged).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// The request was refused, or nothing more came for too long.
-    #[error("{0}")]
-    GivenUp(GivenUp),
-    /// The generation that was being read is no longer there.
-    #[error(
-        "the object was replaced or deleted while it was read: generation {generation} is gone ({failure})"
-    )]
-    Gone {
-        /// The generation.
-        generation: u64,
-        /// What GCS said.
-        failure: Failure,
-    },
-    /// The read broke where it cannot be gone on with.
-    #[error("the read broke ({failure}) and cannot go on: {why}")]
-    CannotResume {
-        /// How it broke.
-        failure: Failure,
-        /// What is missing.
-        why: &'static str,
-    },
-    /// After a break, something other came than before.
-    #[error("after a break something other came than what was being read: {0}")]
-    Other(&'static str),
-    /// Bytes were damaged on the way: do not use what came.
-    #[error("the bytes that came have the CRC32C {found}, and those that were sent have {expected}")]
-    Damaged {
-        /// The checksum of what was sent, or that GCS keeps of the object.
-        expected: Crc32c,
-        /// That of what came.
-        found: Crc32c,
-    },
-}
-
-impl ReadError {
-    /// The request that failed, where it was one.
-    pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::GivenUp(GivenUp { failure, .. })
-            | Self::Gone { failure, .. }
-            | Self::CannotResume { failure, .. } => Some(failure),
-            Self::Other(_) | Self::Damaged { .. } => None,
-        }
-    }
-}
+use gcsd_wire::read_at::Start;
 
 /// What ends an attempt.
 enum Trouble {
@@ -88,6 +46,9 @@ impl From<Error> for Trouble {
 /// The bytes are what is stored. An object that GCS decompresses has no offsets to go on from: a read
 /// with `decompress` fails where it breaks behind the first byte.
 ///
+/// It is a [`Stream`] of pieces, and an [`AsyncRead`] and [`AsyncBufRead`] of bytes, so that `tokio::io::copy` takes it.
+/// Whichever way it is read, it ends only where all bytes have come and are verified; what ends early is an error.
+///
 /// # What is verified
 ///
 /// What each request brought to its end is compared with the daemon's checksum of it, and a whole object with the one
@@ -101,12 +62,12 @@ impl From<Error> for Trouble {
 pub struct ReliableReader {
     way: Way,
     /// What the first answer said.
-    first: Option<Start>,
+    first: Option<ReadStart>,
     reader: Option<ObjectReader>,
-    /// Bytes handed out.
-    came: u64,
+    received: u64,
     crc32c: Crc32c,
     ended: Option<Result<(), ReadError>>,
+    leftover: Leftover,
 }
 
 /// How the bytes are asked for, as often as it takes.
@@ -114,39 +75,83 @@ struct Way {
     daemons: Daemons,
     connection: Option<Connection>,
     /// What comes next.
-    request: Args,
+    request: ReadRequest,
     attempts: Attempts,
     not_before: Option<Instant>,
     reports: watch::Sender<Report>,
+    /// What was asked and is not answered yet.
+    asking: Option<Asking>,
+}
+
+/// A request that has not begun to be answered.
+type Asking = Pin<Box<dyn Future<Output = Asked> + Send>>;
+
+/// What became of it.
+struct Asked {
+    daemons: Daemons,
+    connection: Option<Connection>,
+    answer: Result<ObjectReader, Error>,
+}
+
+/// Asks once, on `connection` where that is of use.
+async fn ask(
+    mut daemons: Daemons,
+    connection: Option<Connection>,
+    request: ReadRequest,
+    not_before: Option<Instant>,
+) -> Asked {
+    if let Some(instant) = not_before {
+        sleep_until(instant).await;
+    }
+    let usable = connection.filter(|connection| !connection.is_over());
+    let connected = match usable {
+        Some(connection) => Ok(connection),
+        None => daemons.connect().await,
+    };
+    let (connection, answer) = match connected {
+        Ok(connection) => {
+            let answer = connection.read_at(&request.into()).await;
+            (Some(connection), answer)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    Asked {
+        daemons,
+        connection,
+        answer,
+    }
 }
 
 impl Way {
-    /// Asks once.
-    async fn ask(&mut self) -> Result<ObjectReader, Error> {
-        if let Some(instant) = self.not_before {
-            sleep_until(instant).await;
-            self.not_before = None;
-        }
-        let usable = self.connection.take().filter(|connection| !connection.is_over());
-        let connection = match usable {
-            Some(connection) => connection,
-            None => self.daemons.connect().await?,
+    /// Asks once. What was asked goes on where it stands when this is polled again.
+    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<ObjectReader, Error>> {
+        let asking = match &mut self.asking {
+            Some(asking) => asking,
+            none => none.insert(Box::pin(ask(
+                self.daemons.clone(),
+                self.connection.take(),
+                self.request.clone(),
+                self.not_before.take(),
+            ))),
         };
-        self.connection = Some(connection.clone());
-        connection.read_at(&self.request).await
+        let asked = ready!(asking.as_mut().poll(cx));
+        self.asking = None;
+        self.daemons = asked.daemons;
+        self.connection = asked.connection;
+        Poll::Ready(asked.answer)
     }
 
     /// The read is at its end: somebody else may have the connection.
     fn let_go(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.daemons.keep(connection);
+            self.daemons.release(connection);
         }
     }
 
     /// Counts a failure, and sets how long to wait.
-    fn again(&mut self, failure: &Failure) -> Result<(), ReadError> {
-        let delay = self.attempts.again(failure).map_err(ReadError::GivenUp)?;
-        self.reports.send_modify(|report| report.count_request(failure));
+    fn again(&mut self, error: &Error) -> Result<(), ReadError> {
+        let delay = self.attempts.failed(error)?;
+        self.reports.send_modify(|report| report.count_request(error));
         self.not_before = Some(Instant::now() + delay);
         Ok(())
     }
@@ -154,21 +159,23 @@ impl Way {
 
 impl ReliableReader {
     /// A read through `daemons`. Nothing is sent yet.
-    pub fn new(daemons: Daemons, request: Args, retries: &RetryPolicy) -> Self {
+    pub fn new(daemons: Daemons, request: ReadRequest, retries: &RetryPolicy) -> Self {
         Self {
             way: Way {
                 daemons,
                 connection: None,
                 request,
-                attempts: Attempts::new(retries),
+                attempts: Attempts::new(retries, retries.budget),
                 not_before: None,
                 reports: watch::Sender::default(),
+                asking: None,
             },
             first: None,
             reader: None,
-            came: 0,
+            received: 0,
             crc32c: Crc32c::default(),
             ended: None,
+            leftover: Leftover::default(),
         }
     }
 
@@ -177,18 +184,48 @@ impl ReliableReader {
     /// # Cancellation safety
     ///
     /// Dropping the future loses nothing.
-    pub async fn start(&mut self) -> Result<Start, ReadError> {
+    pub async fn start(&mut self) -> Result<ReadStart, ReadError> {
+        poll_fn(|cx| self.poll_start(cx)).await
+    }
+
+    /// The next bytes; `None` once all have come and are verified. An error stays.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+        poll_fn(|cx| pieces::poll_bytes(self, cx)).await
+    }
+
+    /// The checksum of the bytes that came so far, of those too that wait here for [`AsyncRead`] to take them.
+    pub fn crc32c(&self) -> Crc32c {
+        self.crc32c
+    }
+
+    /// How many bytes came so far, with those that wait here for [`AsyncRead`] to take them.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Counts in `reports` what it goes through, beside what others count there. Nothing is said of what is committed.
+    #[must_use]
+    pub fn reporting(mut self, reports: watch::Sender<Report>) -> Self {
+        self.way.reports = reports;
+        self
+    }
+
+    fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<ReadStart, ReadError>> {
         loop {
             if let Some(first) = self.first {
-                return Ok(first);
+                return Poll::Ready(Ok(first));
             }
             if let Some(Err(error)) = &self.ended {
-                return Err(error.clone());
+                return Poll::Ready(Err(error.clone()));
             }
-            match self.way.ask().await {
+            match ready!(self.way.poll_ask(cx)) {
                 Ok(reader) => self.begun(reader),
                 Err(error) => {
-                    if let Err(error) = self.way.again(&error.into()) {
+                    if let Err(error) = self.way.again(&error) {
                         self.ended = Some(Err(error));
                     }
                 }
@@ -198,33 +235,112 @@ impl ReliableReader {
 
     /// The first answer pins the generation.
     fn begun(&mut self, reader: ObjectReader) {
-        let first = *reader.start();
+        let first = ReadStart::from(*reader.start());
         if first.object.generation != 0 {
-            self.way.request.of.generation = Some(first.object.generation);
+            self.way.request.object.generation = Some(first.object.generation);
             // They held when the read began; what becomes of the object since does not matter.
-            self.way.request.of.preconditions = Preconditions::default();
+            self.way.request.object.preconditions = Preconditions::default();
         }
         self.first = Some(first);
         self.reader = Some(reader);
     }
 
-    /// The next bytes; `None` once all have come and are verified. An error stays.
-    ///
-    /// # Cancellation safety
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        let first = self.start().await?;
+    fn poll_advance(
+        &mut self,
+        first: &ReadStart,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Trouble>> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => {
+                let reader = ready!(self.way.poll_ask(cx))?;
+                same(first, self.received, reader.start()).map_err(Trouble::Final)?;
+                none.insert(reader)
+            }
+        };
+        reader.poll_piece(cx).map_err(Trouble::Request)
+    }
+
+    /// A request failed: prepares to go on behind the last byte, where that is possible.
+    fn broken(&mut self, first: &ReadStart, error: Error) -> Result<(), ReadError> {
+        let in_bytes = self.reader.take().is_some();
+        if let Error::Damaged { expected, found } = error {
+            return Err(ReadError::Damaged { expected, found });
+        }
+        let generation = self.way.request.object.generation;
+        match generation {
+            Some(generation) if !in_bytes && error.is(Kind::NotFound) => {
+                return Err(ReadError::Gone { generation, error });
+            }
+            _ => {}
+        }
+        self.way.again(&error)?;
+        let cannot = |why| ReadError::CannotResume {
+            error: error.clone(),
+            why,
+        };
+        if generation.is_none() {
+            return Err(cannot("GCS did not say which generation of the object it was"));
+        }
+        let Some(len) = first.len else {
+            return match self.received {
+                0 => Ok(()),
+                _ => Err(cannot("what GCS decompresses has no offset to go on from")),
+            };
+        };
+        match len.saturating_sub(self.received) {
+            // Only the last frame is missing, which has no bytes.
+            0 => self.ended = Some(self.verify(first)),
+            rest => {
+                let offset = first.offset.saturating_add(self.received);
+                self.way.request.range = ByteRange::Of { offset, len: rest };
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares a whole object with what GCS keeps of it.
+    fn verify(&self, first: &ReadStart) -> Result<(), ReadError> {
+        let object = &first.object;
+        let whole = first.offset == 0 && self.received == object.size && first.len == Some(object.size);
+        match object.crc32c {
+            Some(expected) if whole && expected != self.crc32c => Err(ReadError::Damaged {
+                expected,
+                found: self.crc32c,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// That what comes after a break goes on where `first` stopped after `received` bytes.
+fn same(first: &ReadStart, received: u64, now: &Start) -> Result<(), ReadError> {
+    let (before, after) = (&first.object, &now.object);
+    if (before.generation, before.size, before.crc32c) != (after.generation, after.size, after.crc32c) {
+        return Err(ReadError::Changed("another object"));
+    }
+    let rest = first.len.map(|len| len.saturating_sub(received));
+    if now.offset != first.offset.saturating_add(received) || now.len != rest {
+        return Err(ReadError::Changed("another range"));
+    }
+    Ok(())
+}
+
+impl Pieces for ReliableReader {
+    type Error = ReadError;
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ReadError>> {
+        let first = ready!(self.poll_start(cx))?;
         loop {
             if let Some(ended) = &self.ended {
-                return ended.clone().map(|()| None);
+                return Poll::Ready(ended.clone().map(|()| None));
             }
-            match self.advance(&first).await {
+            match ready!(self.poll_advance(&first, cx)) {
                 Ok(Some(bytes)) => {
-                    self.came += bytes.len() as u64;
+                    self.received += bytes.len() as u64;
                     self.crc32c = self.crc32c.append(&bytes);
                     self.way.attempts.progressed();
-                    return Ok(Some(bytes));
+                    return Poll::Ready(Ok(Some(bytes)));
                 }
                 Ok(None) => {
                     self.ended = Some(self.verify(&first));
@@ -240,106 +356,43 @@ impl ReliableReader {
         }
     }
 
-    /// The checksum of the bytes that came so far.
-    pub fn crc32c(&self) -> Crc32c {
-        self.crc32c
-    }
-
-    /// How many bytes came so far.
-    pub fn came(&self) -> u64 {
-        self.came
-    }
-
-    /// Counts in `reports` what it goes through, beside what others count there. Nothing is said of what is committed.
-    #[must_use]
-    pub fn reporting(mut self, reports: watch::Sender<Report>) -> Self {
-        self.way.reports = reports;
-        self
-    }
-
-    async fn advance(&mut self, first: &Start) -> Result<Option<Bytes>, Trouble> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
-            none => {
-                let reader = self.way.ask().await?;
-                same(first, self.came, reader.start()).map_err(Trouble::Final)?;
-                none.insert(reader)
-            }
-        };
-        Ok(reader.next().await?)
-    }
-
-    /// A request failed: prepares to go on behind the last byte, where that is possible.
-    fn broken(&mut self, first: &Start, error: Error) -> Result<(), ReadError> {
-        let in_bytes = self.reader.take().is_some();
-        if let Error::Damaged { expected, found } = error {
-            return Err(ReadError::Damaged { expected, found });
-        }
-        let failure = Failure::from(error);
-        let generation = self.way.request.of.generation;
-        match generation {
-            Some(generation) if !in_bytes && failure.is(Kind::NotFound) => {
-                return Err(ReadError::Gone { generation, failure });
-            }
-            _ => {}
-        }
-        self.way.again(&failure)?;
-        let cannot = |why| ReadError::CannotResume {
-            failure: failure.clone(),
-            why,
-        };
-        if generation.is_none() {
-            return Err(cannot("GCS did not say which generation of the object it was"));
-        }
-        let Some(len) = first.len else {
-            return match self.came {
-                0 => Ok(()),
-                _ => Err(cannot("what GCS decompresses has no offset to go on from")),
-            };
-        };
-        match len.saturating_sub(self.came) {
-            // Only the last frame is missing, which has no bytes.
-            0 => self.ended = Some(self.verify(first)),
-            rest => {
-                let offset = first.offset.saturating_add(self.came);
-                self.way.request.range = Range::Of { offset, len: rest };
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares a whole object with what GCS keeps of it.
-    fn verify(&self, first: &Start) -> Result<(), ReadError> {
-        let object = &first.object;
-        let whole = first.offset == 0 && self.came == object.size && first.len == Some(object.size);
-        match object.crc32c {
-            Some(expected) if whole && expected != self.crc32c => Err(ReadError::Damaged {
-                expected,
-                found: self.crc32c,
-            }),
-            _ => Ok(()),
-        }
+    fn leftover(&mut self) -> &mut Leftover {
+        &mut self.leftover
     }
 }
 
-/// That what comes after a break goes on where `first` stopped after `came` bytes.
-fn same(first: &Start, came: u64, now: &Start) -> Result<(), ReadError> {
-    let object = |start: &Start| (start.object.generation, start.object.size, start.object.crc32c);
-    if object(first) != object(now) {
-        return Err(ReadError::Other("another object"));
+/// An error is the last item.
+impl Stream for ReliableReader {
+    type Item = Result<Bytes, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        pieces::poll_next(self.get_mut(), cx)
     }
-    let rest = |len: Option<u64>| len.map(|len| len.saturating_sub(came));
-    if now.offset != first.offset.saturating_add(came) || now.len != rest(first.len) {
-        return Err(ReadError::Other("another range"));
+}
+
+/// The inner error of what fails is the [`ReadError`]; it stays.
+impl AsyncRead for ReliableReader {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        pieces::poll_read(self.get_mut(), cx, buf)
     }
-    Ok(())
+}
+
+/// The buffer is what came from the socket in one piece.
+impl AsyncBufRead for ReliableReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        pieces::poll_fill_buf(self.get_mut(), cx)
+    }
+
+    fn consume(self: Pin<&mut Self>, len: usize) {
+        self.get_mut().leftover.rest.advance(len);
+    }
 }
 
 impl fmt::Debug for ReliableReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReliableReader")
             .field("first", &self.first)
-            .field("came", &self.came)
+            .field("received", &self.received)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@
 //! | `restart` | a new upload from byte 0, if byte 0 is still there |
 //! | `reconnect` | attach by token, on another connection; then as `query` |
 
-use super::super::{Failure, Progress};
+use super::super::{Error, Progress};
 use super::error::UploadError;
 use super::plan::{Plan, Sizes, View, plan};
 use gcsd_types::{Crc32c, ObjectInfo};
@@ -24,9 +24,9 @@ pub(super) enum Stage {
     /// No upload.
     Nothing,
     /// A token.
-    Away,
+    Detached,
     /// A token, and a writer that uses it.
-    Here,
+    Attached,
 }
 
 /// The next request, or what comes in place of one.
@@ -128,8 +128,8 @@ impl Recovery {
         match stage {
             Stage::Nothing => return Ok(Step::Start),
             // What is finished needs no writer.
-            Stage::Away if self.finished.is_none() => return Ok(Step::Attach),
-            Stage::Away | Stage::Here => {}
+            Stage::Detached if self.finished.is_none() => return Ok(Step::Attach),
+            Stage::Detached | Stage::Attached => {}
         }
         match self.finished {
             Some(object) if view.ended => return Ok(Step::Verify(object)),
@@ -209,47 +209,47 @@ impl Recovery {
     pub(super) fn failed(
         &mut self,
         stage: Stage,
-        failure: &Failure,
+        error: &Error,
         view: &View,
     ) -> Result<Reaction, UploadError> {
-        if failure.is(Kind::Fenced) {
-            return Err(UploadError::TakenOver(failure.clone()));
+        if error.is(Kind::Fenced) {
+            return Err(UploadError::TakenOver(error.clone()));
         }
-        if failure.retry == Retry::Never {
-            return Err(UploadError::Refused(failure.clone()));
+        if error.retry() == Retry::Never {
+            return Err(UploadError::refused(error.clone()));
         }
         if stage == Stage::Nothing {
             // There is nothing yet that could be in doubt.
             return Ok(Reaction::Again);
         }
-        if let Some(committed) = failure.committed {
+        if let Some(committed) = error.committed() {
             self.learn(committed)?;
         }
-        match failure.retry {
+        match error.retry() {
             Retry::Never | Retry::Same => Ok(Reaction::Again),
             Retry::Query => {
                 // Only this one says what GCS holds after the request.
-                self.settled = failure.is(Kind::Incomplete) && failure.committed.is_some();
+                self.settled = error.is(Kind::Incomplete) && error.committed().is_some();
                 Ok(Reaction::Again)
             }
             Retry::Reconnect => {
                 self.settled = false;
                 Ok(Reaction::Reconnect)
             }
-            Retry::Restart => self.restart(failure, view),
+            Retry::Restart => self.restart(error, view),
         }
     }
 
     /// Only a new upload from byte 0 helps.
-    fn restart(&mut self, failure: &Failure, view: &View) -> Result<Reaction, UploadError> {
-        let failure = failure.clone();
+    fn restart(&mut self, error: &Error, view: &View) -> Result<Reaction, UploadError> {
+        let error = error.clone();
         if view.from > 0 {
             let released = view.from;
-            return Err(UploadError::CannotRestart { failure, released });
+            return Err(UploadError::CannotRestart { error, released });
         }
         if self.restarts >= self.max_restarts {
             let restarts = self.restarts;
-            return Err(UploadError::TooManyRestarts { failure, restarts });
+            return Err(UploadError::TooManyRestarts { error, restarts });
         }
         self.restarts += 1;
         self.started();

@@ -124,12 +124,12 @@ impl World {
             Answer::Ok => self.succeed(step),
             Answer::Fails(retry, at, when) => {
                 self.persist(at, when);
-                self.fail(Failure::local("model", retry, "x"))
+                self.fail(Error::of(Kind::Internal, retry, "x"))
             }
             Answer::Incomplete(at) => {
                 self.persist(at, When::Now);
                 let committed = self.session.map_or(0, |session| session.persisted);
-                self.fail(Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed))
+                self.fail(Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed))
             }
         }
     }
@@ -152,11 +152,11 @@ impl World {
                     coming: 0,
                     finished: false,
                 });
-                self.stage = Stage::Here;
+                self.stage = Stage::Attached;
                 self.recovery.started();
             }
             Step::Attach => {
-                self.stage = Stage::Here;
+                self.stage = Stage::Attached;
                 self.recovery.attached();
             }
             Step::Wait => {
@@ -193,10 +193,10 @@ impl World {
         Ok(None)
     }
 
-    fn fail(&mut self, failure: Failure) -> Result<Option<ObjectInfo>, UploadError> {
+    fn fail(&mut self, failure: Error) -> Result<Option<ObjectInfo>, UploadError> {
         match self.recovery.failed(self.stage, &failure, &self.view)? {
             Reaction::Again => {}
-            Reaction::Reconnect => self.stage = Stage::Away,
+            Reaction::Reconnect => self.stage = Stage::Detached,
             Reaction::Restart => {
                 self.stage = Stage::Nothing;
                 self.session = None;
@@ -288,7 +288,7 @@ fn an_upload_that_another_process_left_is_reached_as_well() {
         for finished in [false, persisted == 3 * K + 5] {
             let mut left = world(3 * K + 5, false, false);
             left.recovery = Recovery::resumed(0, 1);
-            left.stage = Stage::Away;
+            left.stage = Stage::Detached;
             left.session = Some(Session {
                 persisted,
                 coming: persisted.max(K),

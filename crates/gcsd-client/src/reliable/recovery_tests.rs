@@ -19,8 +19,8 @@ fn view(from: u64, end: u64, ended: bool) -> View {
     }
 }
 
-fn failure(retry: Retry) -> Failure {
-    Failure::local("test", retry, "a test")
+fn failure(retry: Retry) -> Error {
+    Error::of(Kind::Internal, retry, "a test")
 }
 
 fn object(size: u64) -> ObjectInfo {
@@ -58,16 +58,16 @@ fn the_first_request_follows_from_what_is_in_hand() {
     let mut fresh = Recovery::new(3);
     assert_eq!(next(&fresh, Stage::Nothing, &whole), Step::Start);
     fresh.started();
-    assert_eq!(next(&fresh, Stage::Here, &whole), write);
-    assert_eq!(next(&fresh, Stage::Here, &view(0, 0, true)), Step::Finish);
-    assert_eq!(next(&fresh, Stage::Here, &view(0, K - 1, false)), Step::Wait);
+    assert_eq!(next(&fresh, Stage::Attached, &whole), write);
+    assert_eq!(next(&fresh, Stage::Attached, &view(0, 0, true)), Step::Finish);
+    assert_eq!(next(&fresh, Stage::Attached, &view(0, K - 1, false)), Step::Wait);
 
     let mut resumed = Recovery::resumed(0, 3);
-    assert_eq!(next(&resumed, Stage::Away, &whole), Step::Attach);
+    assert_eq!(next(&resumed, Stage::Detached, &whole), Step::Attach);
     resumed.attached();
-    assert_eq!(next(&resumed, Stage::Here, &whole), Step::Query);
+    assert_eq!(next(&resumed, Stage::Attached, &whole), Step::Query);
     resumed.succeeded(&Progress::of(0)).expect("nothing wrong");
-    assert_eq!(next(&resumed, Stage::Here, &whole), write);
+    assert_eq!(next(&resumed, Stage::Attached, &whole), write);
 }
 
 #[test]
@@ -77,16 +77,16 @@ fn each_class_of_failure_at_each_step() {
     const ASK: bool = true;
     const KNOWN: bool = false;
     let table = [
-        (Stage::Away, Retry::Same, Ok((Again, KNOWN))),
-        (Stage::Away, Retry::Query, Ok((Again, ASK))),
-        (Stage::Away, Retry::Restart, Ok((Restart, KNOWN))),
-        (Stage::Away, Retry::Reconnect, Ok((Reconnect, ASK))),
-        (Stage::Away, Retry::Never, Err(())),
-        (Stage::Here, Retry::Same, Ok((Again, KNOWN))),
-        (Stage::Here, Retry::Query, Ok((Again, ASK))),
-        (Stage::Here, Retry::Restart, Ok((Restart, KNOWN))),
-        (Stage::Here, Retry::Reconnect, Ok((Reconnect, ASK))),
-        (Stage::Here, Retry::Never, Err(())),
+        (Stage::Detached, Retry::Same, Ok((Again, KNOWN))),
+        (Stage::Detached, Retry::Query, Ok((Again, ASK))),
+        (Stage::Detached, Retry::Restart, Ok((Restart, KNOWN))),
+        (Stage::Detached, Retry::Reconnect, Ok((Reconnect, ASK))),
+        (Stage::Detached, Retry::Never, Err(())),
+        (Stage::Attached, Retry::Same, Ok((Again, KNOWN))),
+        (Stage::Attached, Retry::Query, Ok((Again, ASK))),
+        (Stage::Attached, Retry::Restart, Ok((Restart, KNOWN))),
+        (Stage::Attached, Retry::Reconnect, Ok((Reconnect, ASK))),
+        (Stage::Attached, Retry::Never, Err(())),
         (Stage::Nothing, Retry::Same, Ok((Again, KNOWN))),
         (Stage::Nothing, Retry::Query, Ok((Again, KNOWN))),
         (Stage::Nothing, Retry::Restart, Ok((Again, KNOWN))),
@@ -97,7 +97,7 @@ fn each_class_of_failure_at_each_step() {
         let mut recovery = under_way(4 * K, K);
         let found = recovery.failed(stage, &failure(retry), &view(0, 4 * K, true));
         let found = found.map(|reaction| (reaction, !recovery.settled));
-        let expected = expected.map_err(|()| UploadError::Refused(failure(retry)));
+        let expected = expected.map_err(|()| UploadError::refused(failure(retry)));
         assert_eq!(found, expected, "{stage:?} {retry:?}");
         let kept = found != Ok((Restart, KNOWN));
         assert_eq!(
@@ -110,8 +110,8 @@ fn each_class_of_failure_at_each_step() {
 
 #[test]
 fn who_is_fenced_leaves_the_upload_to_the_other() {
-    let fenced = Failure::of(Kind::Fenced, Retry::Never, "x").with_committed(2 * K);
-    for stage in [Stage::Away, Stage::Here] {
+    let fenced = Error::of(Kind::Fenced, Retry::Never, "x").with_committed(2 * K);
+    for stage in [Stage::Detached, Stage::Attached] {
         let found = under_way(4 * K, K).failed(stage, &fenced, &view(0, 4 * K, true));
         assert_eq!(found, Err(UploadError::TakenOver(fenced.clone())), "{stage:?}");
     }
@@ -128,22 +128,28 @@ fn a_partial_commit_at_every_offset_goes_on_from_there() {
         };
         // Told by the failure itself.
         let mut told = under_way(4 * K, 0);
-        let partial = Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed);
-        assert_eq!(told.failed(Stage::Here, &partial, &whole), Ok(Reaction::Again));
-        assert_eq!(next(&told, Stage::Here, &whole), write);
+        let partial = Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(committed);
+        assert_eq!(
+            told.failed(Stage::Attached, &partial, &whole),
+            Ok(Reaction::Again)
+        );
+        assert_eq!(next(&told, Stage::Attached, &whole), write);
         // Found by a query.
         let mut asked = under_way(4 * K, 0);
         let unknown = failure(Retry::Query);
-        assert_eq!(asked.failed(Stage::Here, &unknown, &whole), Ok(Reaction::Again));
-        assert_eq!(next(&asked, Stage::Here, &whole), Step::Query);
+        assert_eq!(
+            asked.failed(Stage::Attached, &unknown, &whole),
+            Ok(Reaction::Again)
+        );
+        assert_eq!(next(&asked, Stage::Attached, &whole), Step::Query);
         assert_eq!(asked.succeeded(&Progress::of(committed)), Ok(committed > 0));
-        assert_eq!(next(&asked, Stage::Here, &whole), write);
+        assert_eq!(next(&asked, Stage::Attached, &whole), write);
     }
     // All of it is there, and the object is not.
     let mut all = under_way(4 * K, 0);
-    let partial = Failure::of(Kind::Incomplete, Retry::Query, "x").with_committed(4 * K);
-    assert_eq!(all.failed(Stage::Here, &partial, &whole), Ok(Reaction::Again));
-    assert_eq!(next(&all, Stage::Here, &whole), Step::Finish);
+    let partial = Error::of(Kind::Incomplete, Retry::Query, "x").with_committed(4 * K);
+    assert_eq!(all.failed(Stage::Attached, &partial, &whole), Ok(Reaction::Again));
+    assert_eq!(next(&all, Stage::Attached, &whole), Step::Finish);
 }
 
 #[test]
@@ -152,17 +158,26 @@ fn what_a_failure_says_is_a_lower_bound_and_no_more() {
     for retry in [Retry::Same, Retry::Query, Retry::Reconnect] {
         let mut recovery = under_way(4 * K, 2 * K);
         let older = failure(retry).with_committed(K);
-        assert!(recovery.failed(Stage::Here, &older, &whole).is_ok(), "{retry:?}");
+        assert!(
+            recovery.failed(Stage::Attached, &older, &whole).is_ok(),
+            "{retry:?}"
+        );
         assert_eq!(recovery.committed(), 2 * K, "an older report is no regress");
         let newer = failure(retry).with_committed(3 * K);
-        assert!(recovery.failed(Stage::Here, &newer, &whole).is_ok(), "{retry:?}");
+        assert!(
+            recovery.failed(Stage::Attached, &newer, &whole).is_ok(),
+            "{retry:?}"
+        );
         assert_eq!(recovery.committed(), 3 * K);
     }
     // Without saying how much, even `incomplete` leaves it unknown.
     let mut recovery = under_way(4 * K, K);
-    let silent = Failure::of(Kind::Incomplete, Retry::Query, "x");
-    assert_eq!(recovery.failed(Stage::Here, &silent, &whole), Ok(Reaction::Again));
-    assert_eq!(next(&recovery, Stage::Here, &whole), Step::Query);
+    let silent = Error::of(Kind::Incomplete, Retry::Query, "x");
+    assert_eq!(
+        recovery.failed(Stage::Attached, &silent, &whole),
+        Ok(Reaction::Again)
+    );
+    assert_eq!(next(&recovery, Stage::Attached, &whole), Step::Query);
 }
 
 #[test]
@@ -171,13 +186,13 @@ fn growth_after_a_query_is_taken_as_it_comes() {
     let whole = view(0, 8 * K, false);
     let mut recovery = under_way(4 * K, 0);
     assert_eq!(
-        recovery.failed(Stage::Here, &failure(Retry::Query), &whole),
+        recovery.failed(Stage::Attached, &failure(Retry::Query), &whole),
         Ok(Reaction::Again)
     );
     recovery.succeeded(&Progress::of(0)).expect("a query");
     recovery.sending(K);
     assert_eq!(recovery.succeeded(&Progress::of(4 * K)), Ok(true));
-    let step = next(&recovery, Stage::Here, &whole);
+    let step = next(&recovery, Stage::Attached, &whole);
     assert_eq!(
         step,
         Step::Write {
@@ -198,7 +213,7 @@ fn a_server_ahead_of_us_and_a_regress_are_the_end() {
     let mut recovery = under_way(4 * K, K);
     assert_eq!(recovery.succeeded(&Progress::of(4 * K + 1)), Err(ahead.clone()));
     let told = failure(Retry::Same).with_committed(4 * K + 1);
-    assert_eq!(recovery.failed(Stage::Here, &told, &whole), Err(ahead));
+    assert_eq!(recovery.failed(Stage::Attached, &told, &whole), Err(ahead));
     let mut recovery = under_way(4 * K, 2 * K);
     let regress = UploadError::Regress {
         before: 2 * K,
@@ -224,18 +239,21 @@ fn a_restart_needs_byte_0_and_is_not_tried_for_ever() {
     assert_eq!(
         recovery
             .clone()
-            .failed(Stage::Here, &lost, &view(released, 4 * K, true)),
+            .failed(Stage::Attached, &lost, &view(released, 4 * K, true)),
         Err(UploadError::CannotRestart {
-            failure: lost.clone(),
+            error: lost.clone(),
             released
         })
     );
     for _ in 0..3 {
-        assert_eq!(recovery.failed(Stage::Here, &lost, &held), Ok(Reaction::Restart));
+        assert_eq!(
+            recovery.failed(Stage::Attached, &lost, &held),
+            Ok(Reaction::Restart)
+        );
         assert_eq!(next(&recovery, Stage::Nothing, &held), Step::Start);
         recovery.started();
         assert_eq!(recovery.committed(), 0);
-        let step = next(&recovery, Stage::Here, &held);
+        let step = next(&recovery, Stage::Attached, &held);
         assert!(matches!(step, Step::Write { offset: 0, .. }));
         assert!(
             recovery.clone().succeeded(&Progress::of(K)).is_err(),
@@ -243,9 +261,9 @@ fn a_restart_needs_byte_0_and_is_not_tried_for_ever() {
         );
     }
     assert_eq!(
-        recovery.failed(Stage::Here, &lost, &held),
+        recovery.failed(Stage::Attached, &lost, &held),
         Err(UploadError::TooManyRestarts {
-            failure: lost,
+            error: lost,
             restarts: 3
         })
     );
@@ -257,18 +275,18 @@ fn a_lost_final_reply_is_found_and_verified() {
     let mut recovery = under_way(K, 0);
     let unknown = failure(Retry::Reconnect);
     assert_eq!(
-        recovery.failed(Stage::Here, &unknown, &whole),
+        recovery.failed(Stage::Attached, &unknown, &whole),
         Ok(Reaction::Reconnect)
     );
-    assert_eq!(next(&recovery, Stage::Away, &whole), Step::Attach);
+    assert_eq!(next(&recovery, Stage::Detached, &whole), Step::Attach);
     recovery.attached();
-    assert_eq!(next(&recovery, Stage::Here, &whole), Step::Query);
+    assert_eq!(next(&recovery, Stage::Attached, &whole), Step::Query);
     let finished = Progress {
         object: Some(object(K)),
         ..Progress::of(K)
     };
     assert_eq!(recovery.succeeded(&finished), Ok(true));
-    for stage in [Stage::Here, Stage::Away] {
+    for stage in [Stage::Attached, Stage::Detached] {
         assert_eq!(next(&recovery, stage, &whole), Step::Verify(object(K)));
     }
     let crc32c = object(K).crc32c.expect("given above");
@@ -293,7 +311,7 @@ fn an_object_that_does_not_verify_is_asked_for_once_more_and_never_returned() {
         let mut recovery = under_way(K, 0);
         recovery.finished = Some(found);
         assert_eq!(recovery.verify(found, K, crc32c), Ok(None));
-        assert_eq!(next(&recovery, Stage::Here, &whole), Step::Query);
+        assert_eq!(next(&recovery, Stage::Attached, &whole), Step::Query);
         let error = recovery.verify(found, K, crc32c).expect_err("it is wrong");
         match error {
             UploadError::Unverified { object } => assert_eq!(object, none),
@@ -311,7 +329,7 @@ fn an_object_that_somebody_else_finished_is_not_ours() {
     };
     let mut recovery = under_way(2 * K, 0);
     recovery.succeeded(&finished).expect("it is there");
-    let error = recovery.next(Stage::Here, &view(0, 4 * K, false), SIZES);
+    let error = recovery.next(Stage::Attached, &view(0, 4 * K, false), SIZES);
     assert_eq!(
         error,
         Err(UploadError::FinishedElsewhere {
@@ -322,9 +340,9 @@ fn an_object_that_somebody_else_finished_is_not_ours() {
     let mut resumed = Recovery::resumed(0, 3);
     resumed.attached();
     resumed.succeeded(&finished).expect("it is there");
-    assert_eq!(next(&resumed, Stage::Here, &view(0, K, false)), Step::Wait);
+    assert_eq!(next(&resumed, Stage::Attached, &view(0, K, false)), Step::Wait);
     let all = view(0, 2 * K, true);
-    assert_eq!(next(&resumed, Stage::Here, &all), Step::Verify(object(2 * K)));
+    assert_eq!(next(&resumed, Stage::Attached, &all), Step::Verify(object(2 * K)));
 }
 
 #[test]
@@ -332,8 +350,11 @@ fn a_resumed_producer_catches_up_with_what_is_committed() {
     let mut resumed = Recovery::resumed(0, 3);
     resumed.attached();
     resumed.succeeded(&Progress::of(3 * K)).expect("a query");
-    assert_eq!(next(&resumed, Stage::Here, &view(K, 2 * K, false)), Step::Wait);
-    let step = next(&resumed, Stage::Here, &view(3 * K, 4 * K, false));
+    assert_eq!(
+        next(&resumed, Stage::Attached, &view(K, 2 * K, false)),
+        Step::Wait
+    );
+    let step = next(&resumed, Stage::Attached, &view(3 * K, 4 * K, false));
     assert_eq!(
         step,
         Step::Write {
@@ -343,7 +364,7 @@ fn a_resumed_producer_catches_up_with_what_is_committed() {
         }
     );
     // It is not the same object.
-    let error = resumed.next(Stage::Here, &view(0, 2 * K, true), SIZES);
+    let error = resumed.next(Stage::Attached, &view(0, 2 * K, true), SIZES);
     assert_eq!(
         error,
         Err(UploadError::Ahead {

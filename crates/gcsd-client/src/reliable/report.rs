@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::super::Failure;
+use super::super::Error;
 use super::checkpoint::Checkpoint;
 use super::recovery::Reaction;
 use gcsd_wire::Retry;
 
 /// Where an upload stands, and what it went through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Bytes that GCS has confirmed.
     pub committed: u64,
@@ -24,10 +25,10 @@ pub struct Report {
     pub reconnects: u64,
     /// Failures after which the upload began again from byte 0.
     pub restarts: u64,
-    /// How often each failure was recovered from, by its stable name ([`Failure::name`]).
+    /// How often each failure was recovered from, by its stable name ([`Error::name`]).
     pub failures: BTreeMap<&'static str, u64>,
     /// The last failure that was recovered from.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<Error>,
     /// GCS's JSON resource of the finished object, as it came.
     pub resource: Option<Bytes>,
 }
@@ -39,12 +40,12 @@ impl Report {
     }
 
     /// Counts a failure of a request that belongs to no upload, and is made again.
-    pub(crate) fn count_request(&mut self, failure: &Failure) {
-        let reaction = match failure.retry {
+    pub(crate) fn count_request(&mut self, error: &Error) {
+        let reaction = match error.retry() {
             Retry::Reconnect => Reaction::Reconnect,
             _ => Reaction::Again,
         };
-        self.count(failure, reaction);
+        self.count(error, reaction);
     }
 
     /// Adds how far another upload came, and how often it recovered.
@@ -59,15 +60,15 @@ impl Report {
         }
     }
 
-    pub(super) fn count(&mut self, failure: &Failure, reaction: Reaction) {
+    pub(super) fn count(&mut self, error: &Error, reaction: Reaction) {
         let counter = match reaction {
-            Reaction::Again if failure.retry == Retry::Query => &mut self.queries,
+            Reaction::Again if error.retry() == Retry::Query => &mut self.queries,
             Reaction::Again => &mut self.repeats,
             Reaction::Reconnect => &mut self.reconnects,
             Reaction::Restart => &mut self.restarts,
         };
         *counter += 1;
-        *self.failures.entry(failure.name).or_default() += 1;
-        self.last_failure = Some(failure.clone());
+        *self.failures.entry(error.name()).or_default() += 1;
+        self.last_failure = Some(error.clone());
     }
 }

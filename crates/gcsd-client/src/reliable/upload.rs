@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::super::{OpenUpload, Token};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
-use super::engine::{Ended, Engine, Held};
+use super::current::CurrentUpload;
+use super::engine::{Ended, Engine};
 use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::Recovery;
+use super::replay::Replay;
 use super::report::Report;
-use super::source::{Reread, Rereadable};
+use super::source::ReplaySource;
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 
@@ -36,8 +38,9 @@ pub struct ReliableUpload {
 
 impl ReliableUpload {
     /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
-    pub fn start<U: OpenUpload>(open: U, source: impl Rereadable + Sync, retries: RetryPolicy) -> Self {
-        let supply = Reread::new(source, 0, Crc32c::default(), open.size()).at_once(open.at_once());
+    pub fn start<U: OpenUpload>(open: U, source: impl ReplaySource + Sync, retries: RetryPolicy) -> Self {
+        let supply =
+            Replay::new(source, 0, Crc32c::default(), open.size()).single_request(open.single_request());
         let recovery = Recovery::new(retries.max_restarts);
         Self::spawn(open, supply, recovery, None, retries)
     }
@@ -45,7 +48,7 @@ impl ReliableUpload {
     /// Goes on with an upload that another process began with the same `source`.
     pub fn resume<U: OpenUpload>(
         open: U,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         checkpoint: Checkpoint,
         retries: RetryPolicy,
     ) -> Self {
@@ -54,7 +57,7 @@ impl ReliableUpload {
             offset,
             crc32c,
         } = checkpoint;
-        let supply = Reread::new(source, offset, crc32c, open.size()).at_once(open.at_once());
+        let supply = Replay::new(source, offset, crc32c, open.size()).single_request(open.single_request());
         let recovery = Recovery::resumed(offset, retries.max_restarts);
         Self::spawn(open, supply, recovery, Some(token), retries)
     }
@@ -73,7 +76,7 @@ impl ReliableUpload {
             supply,
             policy,
             recovery,
-            held: token.map(|token| Held { token, writer: None }),
+            current: token.map(CurrentUpload::detached),
             discarded: Vec::new(),
             reports,
             stop: stop.clone(),
@@ -106,14 +109,14 @@ impl ReliableUpload {
         match (result, self.ended.take()) {
             (Ok(ObjectInfo { generation, .. }), _) => Aborted::AlreadyFinished { generation },
             (Err(_), Some(ended)) => ended.cancel.await,
-            (Err(_), None) => Aborted::Unknown { failure: None },
+            (Err(_), None) => Aborted::Unknown { error: None },
         }
     }
 
     /// Throws away an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
-        let held = Held { token, writer: None };
-        abort::cancel(open, Some(held), Vec::new(), retries).await
+        let current = CurrentUpload::detached(token);
+        abort::cancel(open, Some(current), Vec::new(), retries).await
     }
 
     /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.
@@ -150,7 +153,7 @@ impl ReliableUpload {
         // The task is lost only with its runtime: nothing in it panics.
         let ended = ready!(Pin::new(&mut self.task).poll(cx)).unwrap_or_else(|_lost| Ended {
             result: Err(UploadError::Stopped),
-            cancel: Box::pin(std::future::ready(Aborted::Unknown { failure: None })),
+            cancel: Box::pin(std::future::ready(Aborted::Unknown { error: None })),
         });
         let result = ended.result.clone();
         self.ended = Some(ended);

@@ -1,4 +1,4 @@
-//! What lets another process go on with a striped upload, or clear up behind it.
+//! What lets another process continue a striped upload, or clean up after it.
 
 use std::future::Future;
 use std::io;
@@ -11,43 +11,43 @@ use super::names::is_id;
 use super::options::{StripedOptionsError, Via};
 use gcsd_types::Crc32c;
 
-/// Where a striped upload stands. It holds tokens, which are credentials: keep it where nobody else reads it.
+/// How far a striped upload has come. It holds tokens, which are credentials: store it where nobody else can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StripedCheckpoint {
-    /// Random, and in the name of each temporary object.
+    /// A random id, in the name of each temporary object.
     pub(super) id: String,
-    /// What their names begin with, where that was asked for.
+    /// What their names begin with, if that was asked for.
     pub(super) prefix: Option<String>,
     pub(super) via: Via,
     /// GCS's name for the multipart upload, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) multipart: Option<String>,
-    /// How many processes have had this upload before. Each calls its parts otherwise, lest one that is not quite dead
-    /// overwrite what another made.
+    /// How many processes have had this upload before. Each names its parts differently, so that one that is not quite dead
+    /// cannot overwrite what another made.
     pub(super) run: u32,
     pub(super) size: u64,
     pub(super) part_size: u64,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<PartState>,
     /// From just before the object is composed: the generation that it replaces, 0 for none.
     pub(super) replaces: Option<u64>,
 }
 
-/// What is known of a part.
+/// What is known of a part, or of its upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Part {
-    /// Nothing of it is at GCS, as far as is known.
+pub(super) enum PartState {
+    /// Nothing of it is known to be at GCS.
     Waiting,
-    /// An upload is open.
+    /// It has an open upload.
     Open {
         run: u32,
         #[serde(serialize_with = "expose", deserialize_with = "token")]
         token: Token,
     },
-    /// The temporary object is there, and is as it should be.
+    /// The temporary object exists, and is verified.
     Done { run: u32, generation: u64, crc32c: u32 },
-    /// The part of a multipart upload is there, and is as it should be.
+    /// The part of a multipart upload exists, and is verified.
     Sent { etag: String, crc32c: u32 },
 }
 
@@ -59,7 +59,7 @@ fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
     String::deserialize(from).map(Token::new)
 }
 
-impl Part {
+impl PartState {
     pub(super) fn done(run: u32, generation: u64, crc32c: Crc32c) -> Self {
         Self::Done {
             run,
@@ -84,12 +84,12 @@ impl StripedCheckpoint {
             run: 0,
             size: layout.size,
             part_size: layout.part_size,
-            parts: vec![Part::Waiting; parts],
+            parts: vec![PartState::Waiting; parts],
             replaces: None,
         }
     }
 
-    /// How many parts there are, and how many of them are finished.
+    /// The number of parts, and how many of them are finished.
     pub fn parts(&self) -> (usize, usize) {
         let done = self.parts.iter().filter(|part| part.is_done()).count();
         (self.parts.len(), done)
@@ -107,7 +107,7 @@ impl StripedCheckpoint {
         }
     }
 
-    /// The same, as the next process has it.
+    /// The same checkpoint for the next process.
     pub(super) fn taken_over(mut self) -> Result<Self, StripedOptionsError> {
         let fits = self.part_size > 0
             && self.layout().parts() <= self.via.max_parts()
@@ -123,27 +123,27 @@ impl StripedCheckpoint {
     }
 }
 
-/// Where a striped upload keeps its checkpoint.
+/// Saves the checkpoints of a striped upload.
 ///
-/// It is kept before the first part begins, whenever a part begins or ends, and before the object is composed; the
-/// upload does not go on before that is done.
-pub trait Keep: Send + Sync + 'static {
-    /// Keeps `checkpoint` in place of the one before. An error ends the upload.
-    fn keep(&mut self, checkpoint: &StripedCheckpoint) -> impl Future<Output = io::Result<()>> + Send;
+/// One is saved before the first part begins, whenever a part begins or ends, and before the object is composed; the
+/// upload waits until that is done.
+pub trait CheckpointStore: Send + Sync + 'static {
+    /// Replaces the checkpoint saved before. An error ends the upload.
+    fn save(&mut self, checkpoint: &StripedCheckpoint) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Keeps nothing.
-impl Keep for () {
-    async fn keep(&mut self, _checkpoint: &StripedCheckpoint) -> io::Result<()> {
+/// Saves nothing.
+impl CheckpointStore for () {
+    async fn save(&mut self, _checkpoint: &StripedCheckpoint) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Keeps it where there is a place.
-impl<K: Keep> Keep for Option<K> {
-    async fn keep(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
+/// Saves nothing where there is no store.
+impl<S: CheckpointStore> CheckpointStore for Option<S> {
+    async fn save(&mut self, checkpoint: &StripedCheckpoint) -> io::Result<()> {
         match self {
-            Some(keep) => keep.keep(checkpoint).await,
+            Some(store) => store.save(checkpoint).await,
             None => Ok(()),
         }
     }
@@ -160,8 +160,8 @@ mod tests {
             part_size: 10,
         };
         let mut checkpoint = StripedCheckpoint::new("0".repeat(32), None, Via::Compose, layout);
-        checkpoint.parts[0] = Part::done(0, 7, Crc32c(9));
-        checkpoint.parts[1] = Part::Open {
+        checkpoint.parts[0] = PartState::done(0, 7, Crc32c(9));
+        checkpoint.parts[1] = PartState::Open {
             run: 0,
             token: Token::new("secret"),
         };

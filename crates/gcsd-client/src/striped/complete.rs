@@ -1,93 +1,114 @@
 //! Parts of a multipart upload become the object.
 
-use super::super::reliable::backoff::Backoff;
-use super::super::{Failure, UploadError};
-use super::assemble::{Assembly, place};
-use super::checkpoint::{Part, StripedCheckpoint};
+use std::ops::ControlFlow;
+
+use super::super::reliable::retry::{Failed, Repeatable};
+use super::super::{Error, GivenUp};
+use super::checkpoint::{PartState, StripedCheckpoint};
+use super::content::Content;
 use super::error::StripedError;
-use super::requests::{again, reliably};
-use super::route::{Described, Route};
-use gcsd_types::{self, Destination, MultipartRef, ObjectRef};
+use super::requests::Requests;
+use super::route::{Route, StoredObject};
+use super::temporary::place;
+use gcsd_types::{Destination, MultipartRef, ObjectRef, Part};
 use gcsd_wire::{Kind, Retry};
 
-impl<R: Route> Assembly<R> {
-    /// Starts a multipart upload. Of one whose answer was lost nobody has the name: it has no parts, and never will.
-    pub(super) async fn start_multipart(&self, destination: &Destination) -> Result<String, StripedError> {
-        let mut destination = destination.clone();
-        destination.preconditions = gcsd_types::Preconditions::default();
-        let start = || self.route.start_multipart(&destination);
-        let started = reliably(&self.retries, self.retries.budget, &self.board, start).await;
-        started.map_err(|error| StripedError::Request {
-            what: "the multipart upload could not be started",
-            error: Box::new(error),
-        })
-    }
+/// The completion of one multipart upload.
+struct Completion<'a, R> {
+    requests: &'a Requests<R>,
+    upload: &'a MultipartRef,
+    parts: Vec<Part>,
+    /// The live version of the object.
+    place: ObjectRef,
+    /// What the object will hold.
+    whole: Content,
+    /// The generation that it replaces, 0 for none.
+    replaces: Option<u64>,
+}
 
+impl<R: Route> Requests<R> {
     /// Makes the object, and verifies it.
     ///
-    /// An upload is completed once: where an earlier attempt's answer was lost, a later one finds no such upload, and the
-    /// object shows whether that is because it was completed. `doubt` says that there was such an attempt before.
+    /// An upload is completed only once. After an attempt whose answer was lost, a later one finds no such upload, and the
+    /// object shows whether that is why. `unsure` says that an earlier process may have made such an attempt.
     pub(super) async fn complete(
         &self,
         destination: &Destination,
         upload: &MultipartRef,
         checkpoint: &StripedCheckpoint,
-        mut doubt: bool,
-    ) -> Result<Described, StripedError> {
-        let failed = |error| StripedError::Request {
-            what: "the parts could not be made an object",
-            error: Box::new(error),
-        };
+        unsure: bool,
+    ) -> Result<StoredObject, StripedError> {
         let Some(whole) = checkpoint.content() else {
             return Err(StripedError::Stopped);
         };
-        let is_new =
-            |found: &Described| checkpoint.replaces != Some(found.info.generation) && whole.is(found);
-        let parts = checkpoint.sent();
-        let there = place(destination);
-        let mut backoff = Backoff::new(&self.retries, self.retries.budget);
-        let made = loop {
-            let failure = match self.route.complete_multipart(upload, &parts).await {
-                Ok(generation) => {
-                    let made = ObjectRef { generation, ..there };
-                    break self.look(&made).await.map_err(failed)?;
-                }
-                Err(failure) => failure,
-            };
-            if failure.is(Kind::NotFound) {
-                let found = self.look(&there).await.map_err(failed)?;
-                match found.filter(|found| doubt && is_new(found)) {
-                    Some(found) => break Some(found),
-                    None => return Err(failed(UploadError::Refused(failure))),
-                }
-            }
-            if let Err(error) = again(&mut backoff, &self.board, failure).await {
-                let found = self.route.stat(&there).await.ok();
-                match found.filter(is_new) {
-                    Some(found) => break Some(found),
-                    None => return Err(failed(error)),
-                }
-            }
-            doubt = true;
+        let completion = Completion {
+            requests: self,
+            upload,
+            parts: checkpoint.sent(),
+            place: place(destination),
+            whole,
+            replaces: checkpoint.replaces,
         };
+        let retrier = self.retrier(self.retries.budget).unsure(unsure);
+        let made = retrier.run(completion).await.map_err(failed)??;
         let gone = || {
-            let text = "the object was made, and is not there any more";
-            failed(UploadError::Refused(Failure::of(
-                Kind::NotFound,
-                Retry::Never,
-                text,
-            )))
+            let text = "the object was made, but no longer exists";
+            failed(GivenUp::Refused(Error::of(Kind::NotFound, Retry::Never, text)))
         };
         self.verify(destination, made.ok_or_else(gone)?, whole).await
     }
 }
 
+impl<R: Route> Repeatable for Completion<'_, R> {
+    /// The object that was made, if it still exists.
+    type Answer = Result<Option<StoredObject>, StripedError>;
+
+    async fn attempt(&mut self) -> Result<Self::Answer, Error> {
+        let route = &self.requests.route;
+        let generation = route.complete_multipart(self.upload, &self.parts).await?;
+        let made = ObjectRef {
+            generation,
+            ..self.place.clone()
+        };
+        Ok(self.requests.look(&made).await.map_err(failed))
+    }
+
+    /// Whether the object shows that it was made.
+    async fn examine(&mut self, attempt: Failed) -> ControlFlow<Self::Answer> {
+        if !attempt.unsure || !attempt.last {
+            return ControlFlow::Continue(());
+        }
+        let found = match attempt.error.is(Kind::NotFound) {
+            true => self.requests.look(&self.place).await,
+            false => Ok(self.requests.route.stat(&self.place).await.ok()),
+        };
+        match found {
+            Ok(Some(found)) if self.is_ours(&found) => ControlFlow::Break(Ok(Some(found))),
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Err(failed(error))),
+        }
+    }
+}
+
+impl<R: Route> Completion<'_, R> {
+    fn is_ours(&self, found: &StoredObject) -> bool {
+        self.replaces != Some(found.info.generation) && self.whole.is(found)
+    }
+}
+
+fn failed(error: GivenUp) -> StripedError {
+    StripedError::Request {
+        what: "the parts could not be made an object",
+        error,
+    }
+}
+
 impl StripedCheckpoint {
-    /// The parts that are there, as the list of what the object is made of names them.
-    fn sent(&self) -> Vec<gcsd_types::Part> {
+    /// The finished parts, as GCS is told what the object is made of.
+    fn sent(&self) -> Vec<Part> {
         let parts = (1..).zip(&self.parts);
         let sent = parts.filter_map(|(number, part)| match part {
-            Part::Sent { etag, .. } => Some(gcsd_types::Part {
+            PartState::Sent { etag, .. } => Some(Part {
                 number,
                 etag: etag.clone(),
             }),

@@ -1,42 +1,43 @@
 //! Why a striped upload did not become an object.
 
-use std::io;
-
-use super::super::{Failure, SourceChanged, UploadError};
+use super::super::{Error, GivenUp, IoError, SourceChanged, UploadError};
 use gcsd_types::{Crc32c, NameError, ObjectInfo};
 
 /// Why a striped upload was given up.
 ///
-/// No object appeared, except where the text says so. Temporary objects and open uploads of parts stay until
-/// [`StripedUpload::abort`](super::StripedUpload::abort) or another process clears them up.
+/// No object appeared, except where the text says so. Temporary objects and the uploads of parts stay until
+/// [`StripedUpload::abort`](super::StripedUpload::abort) or another process cleans them up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StripedError {
     /// A part could not be uploaded.
-    #[error("part {number} of {parts}: {error}")]
+    #[error("part {number} of {parts}")]
     Part {
         /// Which, from 1 on.
         number: usize,
         /// How many there are.
         parts: usize,
         /// Why not.
+        #[source]
         error: Box<UploadError>,
     },
-    /// A request that belongs to no part failed for good.
-    #[error("{what}: {error}")]
+    /// A request that belongs to no part was given up.
+    #[error("{what}")]
     Request {
-        /// What was being done.
+        /// What it was to do.
         what: &'static str,
-        /// Why it was not.
-        error: Box<UploadError>,
+        /// Why it did not.
+        #[source]
+        error: GivenUp,
     },
-    /// What was to be uploaded changed meanwhile.
-    #[error("{0}")]
-    Changed(SourceChanged),
+    /// The source changed during the upload.
+    #[error(transparent)]
+    Changed(#[from] SourceChanged),
     /// The composed object is not what was written.
     #[error(
         "the composed object (generation {}, {} bytes, crc32c {}) is not what was written ({size} bytes, crc32c {crc32c}); {}",
         object.generation, object.size, object.crc32c.unwrap_or_default(),
-        if *deleted { "it was deleted" } else { "it could not be deleted, **it is there**" }
+        if *deleted { "it was deleted" } else { "it could not be deleted and still exists" }
     )]
     Mismatch {
         /// The object.
@@ -48,9 +49,9 @@ pub enum StripedError {
         /// That generation is gone again.
         deleted: bool,
     },
-    /// **The object is there**, and GCS gave no checksum to verify it by.
+    /// **The object exists**, and GCS gave no checksum to verify it by.
     #[error(
-        "the object is there (generation {}, {} bytes), and cannot be verified: GCS gave no crc32c of it",
+        "the object exists (generation {}, {} bytes) but cannot be verified: GCS gave no crc32c",
         object.generation, object.size
     )]
     Unverified {
@@ -58,58 +59,54 @@ pub enum StripedError {
         object: ObjectInfo,
     },
     /// The temporary objects cannot be named.
-    #[error("the temporary objects cannot be named: {0}")]
+    #[error("the temporary objects cannot be named")]
     Name(#[from] NameError),
-    /// The checkpoint could not be kept.
-    #[error("what a later run needs to go on could not be kept: {message}")]
-    Keep {
-        /// The kind of the I/O error.
-        kind: io::ErrorKind,
-        /// Its text.
-        message: String,
-    },
+    /// The checkpoint could not be saved.
+    #[error("the checkpoint that a later run needs could not be saved")]
+    Checkpoint(#[source] IoError),
     /// It was aborted, or its task ended with the runtime.
     #[error("the upload was stopped")]
     Stopped,
 }
 
 impl StripedError {
-    pub(super) fn keep(error: &io::Error) -> Self {
-        Self::Keep {
-            kind: error.kind(),
-            message: error.to_string(),
-        }
-    }
-
-    /// The error of one of its uploads or requests, where it is one.
-    pub fn cause(&self) -> Option<&UploadError> {
+    /// The request that failed, if one did.
+    pub fn request(&self) -> Option<&Error> {
         match self {
-            Self::Part { error, .. } | Self::Request { error, .. } => Some(error),
+            Self::Part { error, .. } => error.request(),
+            Self::Request { error, .. } => Some(error.error()),
             _ => None,
         }
     }
 
-    /// The request that failed, where it was one.
-    pub fn failure(&self) -> Option<&Failure> {
-        self.cause().and_then(UploadError::failure)
-    }
-
-    /// Whether another process can go on with what is there.
-    pub fn is_resumable(&self) -> bool {
+    /// Why a part could not be uploaded, if that is what happened.
+    pub fn part(&self) -> Option<&UploadError> {
         match self {
-            Self::Part { error, .. } | Self::Request { error, .. } => {
-                // A part's upload that cannot go on can begin again.
-                error.is_resumable() || matches!(**error, UploadError::TooManyRestarts { .. })
-            }
-            Self::Stopped => true,
-            _ => false,
+            Self::Part { error, .. } => Some(error),
+            _ => None,
         }
     }
 
-    /// Whether somebody else goes on with it.
-    pub(super) fn taken_over(&self) -> Option<&Failure> {
-        match self.cause() {
-            Some(UploadError::TakenOver(failure)) => Some(failure),
+    /// Whether another process can continue with what is there.
+    pub fn is_resumable(&self) -> bool {
+        match self {
+            // A part's upload that cannot continue can begin again.
+            Self::Part { error, .. } => {
+                error.is_resumable() || matches!(**error, UploadError::TooManyRestarts { .. })
+            }
+            Self::Request { .. } | Self::Stopped => true,
+            Self::Changed(_)
+            | Self::Mismatch { .. }
+            | Self::Unverified { .. }
+            | Self::Name(_)
+            | Self::Checkpoint(_) => false,
+        }
+    }
+
+    /// Why a part was lost to another client, if one was.
+    pub fn taken_over(&self) -> Option<&Error> {
+        match self.part() {
+            Some(UploadError::TakenOver(error)) => Some(error),
             _ => None,
         }
     }

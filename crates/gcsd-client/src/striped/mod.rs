@@ -25,37 +25,42 @@
 //! # What is left behind
 //!
 //! Nothing, however it ends: temporary objects are deleted when the object is there and when the upload is
-//! [aborted](StripedUpload::abort). Where the process is killed, the last [`StripedCheckpoint`] that it [kept](Keep) lets
+//! [aborted](StripedUpload::abort). Where the process is killed, the last [`StripedCheckpoint`] that it [saved](CheckpointStore) lets
 //! another one [go on](StripedUpload::resume), which clears up in the end, or [clear up](StripedUpload::discard) at once.
 //!
 //! Composing is what can happen unseen: an answer can be lost. The generation that the object replaces is therefore always a
 //! precondition, and is in the checkpoint before the request leaves.
 
 mod assemble;
-mod board;
 mod checkpoint;
-mod clear;
+mod cleanup;
 mod complete;
+mod compose;
+mod concurrent;
+mod content;
 mod engine;
 mod error;
 mod layout;
 mod multipart_part;
 mod names;
 mod options;
-mod part;
+mod outcome;
+mod part_upload;
+mod reports;
 mod requests;
 mod route;
 mod section;
 mod temporary;
 mod upload;
+mod upload_parts;
 
-pub use checkpoint::{Keep, StripedCheckpoint};
-pub use clear::{Left, StripedAborted};
+pub use checkpoint::{CheckpointStore, StripedCheckpoint};
 pub use error::StripedError;
 pub use multipart_part::DaemonPart;
 #[cfg(feature = "direct")]
-pub(crate) use multipart_part::{NO_TOKEN, Named, PartWriter, Stored, UploadOne};
-pub use names::{NoRandom, PART_SUFFIX};
+pub(crate) use multipart_part::{NO_TOKEN, PartId, PartWriter, StoredPart, UploadPart};
+pub use names::PART_SUFFIX;
 pub use options::{StripedOptions, StripedOptionsError, Via};
-pub use route::{DaemonRoute, Described, Route};
-pub use upload::{Striped, StripedUpload};
+pub use outcome::{Leftovers, Striped, StripedAborted};
+pub use route::{DaemonRoute, Route, StoredObject};
+pub use upload::StripedUpload;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::super::writer::{Cancelled, Progress};
-use super::super::{Body, Connection, Daemons, Failure, Last, OpenUpload, Token, UnreliableWriter};
+use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Token, UnreliableWriter};
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
 use gcsd_wire::{Kind, Retry, upload_part};
 
@@ -13,7 +13,7 @@ pub(crate) const NO_TOKEN: &str = "part";
 
 /// Part `number` of an upload.
 #[derive(Debug, Clone)]
-pub struct Named {
+pub struct PartId {
     pub(crate) of: MultipartRef,
     pub(crate) number: u32,
 }
@@ -22,12 +22,12 @@ pub struct Named {
 #[derive(Debug, Clone)]
 pub struct DaemonPart {
     daemons: Daemons,
-    part: Named,
+    part: PartId,
 }
 
 impl DaemonPart {
     pub(super) fn new(daemons: Daemons, of: MultipartRef, number: u32) -> Self {
-        let part = Named { of, number };
+        let part = PartId { of, number };
         Self { daemons, part }
     }
 }
@@ -39,54 +39,48 @@ impl OpenUpload for DaemonPart {
         None
     }
 
-    fn at_once(&self) -> bool {
+    fn single_request(&self) -> bool {
         true
     }
 
-    async fn start(&mut self) -> Result<(Self::Writer, Token), Failure> {
+    async fn start(&mut self) -> Result<(Self::Writer, Token), Error> {
         let token = Token::new(NO_TOKEN);
         Ok((self.attach(&token).await?, token))
     }
 
-    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Failure> {
-        let way = self.daemons.connect().await?;
-        Ok(PartWriter::new(way, self.part.clone()))
+    async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
+        let connection = self.daemons.connect().await?;
+        Ok(PartWriter::new(connection, self.part.clone()))
     }
 }
 
 /// What GCS holds of a part that was uploaded.
-pub struct Stored {
+pub struct StoredPart {
     pub(crate) received: u64,
     pub(crate) received_crc32c: Crc32c,
     pub(crate) etag: String,
 }
 
 /// The one request, either way.
-pub trait UploadOne: Send + Sync + 'static {
+pub trait UploadPart: Send + Sync + 'static {
     /// Makes it.
-    fn upload_one(
+    fn upload_part(
         &self,
-        part: &Named,
+        part: &PartId,
         crc32c: Crc32c,
         body: Body,
-    ) -> impl Future<Output = Result<Stored, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredPart, Error>> + Send;
 }
 
-impl UploadOne for Connection {
-    async fn upload_one(&self, part: &Named, crc32c: Crc32c, body: Body) -> Result<Stored, Failure> {
+impl UploadPart for Connection {
+    async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Error> {
         let args = upload_part::Args {
             of: part.of.clone(),
             part_number: part.number,
             part_crc32c: Some(crc32c),
         };
-        let reply = self.upload_part(&args, body).await.map_err(Failure::from);
-        let reply = reply.map_err(|mut failure| {
-            if self.is_over() && failure.retry != Retry::Never {
-                failure.retry = Retry::Reconnect;
-            }
-            failure
-        })?;
-        Ok(Stored {
+        let reply = self.upload_part(&args, body).await?;
+        Ok(StoredPart {
             received: reply.args.received,
             received_crc32c: reply.args.received_crc32c,
             etag: reply.args.etag,
@@ -97,29 +91,29 @@ impl UploadOne for Connection {
 /// One part, on its way.
 #[derive(Debug)]
 pub struct PartWriter<W> {
-    way: W,
-    part: Named,
+    to: W,
+    part: PartId,
     /// What it became.
     stored: Option<(ObjectInfo, Bytes)>,
 }
 
 impl<W> PartWriter<W> {
-    pub(crate) fn new(way: W, part: Named) -> Self {
+    pub(crate) fn new(to: W, part: PartId) -> Self {
         Self {
-            way,
+            to,
             part,
             stored: None,
         }
     }
 }
 
-impl<W: UploadOne> UnreliableWriter for PartWriter<W> {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let (0, Some(Last { total, crc32c })) = (offset, last) else {
             let text = "a part goes in one request";
-            return Err(Failure::of(Kind::BadArgs, Retry::Never, text));
+            return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
-        let stored = self.way.upload_one(&self.part, crc32c, body).await?;
+        let stored = self.to.upload_part(&self.part, crc32c, body).await?;
         // GCS was told the checksum, and keeps no part that differs.
         let info = ObjectInfo {
             size: total,
@@ -136,7 +130,7 @@ impl<W: UploadOne> UnreliableWriter for PartWriter<W> {
     }
 
     /// What is not stored whole is not stored at all.
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         Ok(match &self.stored {
             Some((info, _)) => Progress {
                 object: Some(*info),
@@ -146,12 +140,12 @@ impl<W: UploadOne> UnreliableWriter for PartWriter<W> {
         })
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         self.write_at(0, Body::empty(), Some(last)).await
     }
 
     /// A part goes with its upload, not alone.
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
         Ok(Cancelled::Cancelled)
     }
 

@@ -1,31 +1,25 @@
-//! What temporary objects are called.
+//! The names of temporary objects.
 
-use aws_lc_rs::rand;
+use std::io;
 
 use gcsd_types::{NameError, ObjectName};
 
-/// What every temporary object's name ends with, so that one lifecycle rule (`matchesSuffix`) can find what was left
-/// behind.
+/// The end of every temporary object's name, so that one lifecycle rule (`matchesSuffix`) finds what was left behind.
 pub const PART_SUFFIX: &str = ".gcsd-part";
 
 /// The longest name of an object, in bytes.
 const LONGEST: usize = 1024;
 
-/// Room for what comes behind the stem: the id, a run, a number, hyphens and the suffix.
+/// Room for what follows the stem: the id, a run, numbers, hyphens and the suffix.
 const TAIL: usize = 80;
 
-/// Random bytes of an id: nobody draws the same twice.
+/// Random bytes of an id, enough never to draw the same twice.
 const ID: usize = 16;
 
-/// The random generator of the system failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system's random generator failed")]
-pub struct NoRandom;
-
 /// A new id.
-pub(super) fn id() -> Result<String, NoRandom> {
+pub(super) fn id() -> io::Result<String> {
     let mut bytes = [0; ID];
-    rand::fill(&mut bytes).map_err(|_| NoRandom)?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -36,12 +30,12 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// The names of one upload's temporary objects.
 ///
-/// They begin with the object's own name, so that whoever may write the one may write the others, and have no `/` that
-/// it does not have, so that no folder is left behind where a bucket has real ones. A name that is too long to be
-/// gone on with is cut: the id alone makes it unique.
+/// They begin with the object's own name, so that whoever may write the object may write them too. They add no `/`, so
+/// that no folder is left behind in a bucket that has real ones. An object's name that is too long is cut: the id alone
+/// makes them unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
-    /// What they all begin with, and nothing else does.
+    /// The beginning of all of them, and of no other name.
     prefix: String,
 }
 
@@ -62,27 +56,27 @@ impl Names {
         let names = Self {
             prefix: format!("{stem}{id}-"),
         };
-        // The others differ in digits only.
+        // All others differ in digits only.
         names.part(0, 0)?;
         Ok(names)
     }
 
-    /// What all of them begin with.
+    /// The beginning of all of them.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// A part, as process number `run` of this upload calls it.
+    /// A part, as process number `run` of this upload names it.
     pub(super) fn part(&self, run: u32, number: usize) -> Result<ObjectName, NameError> {
         ObjectName::new(format!("{}{run}-{number}{PART_SUFFIX}", self.prefix))
     }
 
-    /// What some of them were composed to on the way.
-    pub(super) fn joint(&self, run: u32, level: u32, number: usize) -> Result<ObjectName, NameError> {
+    /// A temporary object composed of others.
+    pub(super) fn intermediate(&self, run: u32, level: u32, number: usize) -> Result<ObjectName, NameError> {
         ObjectName::new(format!("{}{run}-{level}-{number}{PART_SUFFIX}", self.prefix))
     }
 
-    /// Whether `name` is one of them.
+    /// Whether `name` is one of these names.
     pub(super) fn own(&self, name: &str) -> bool {
         name.starts_with(&self.prefix) && name.ends_with(PART_SUFFIX)
     }
@@ -100,9 +94,9 @@ mod tests {
         let near = names("a/b.tar", None).expect("names");
         let part = near.part(0, 31).expect("a name");
         assert_eq!(part.as_str(), format!("a/b.tar.{id}-0-31.gcsd-part"));
-        let joint = near.joint(1, 0, 2).expect("a name");
-        assert_eq!(joint.as_str(), format!("a/b.tar.{id}-1-0-2.gcsd-part"));
-        assert!(near.own(part.as_str()) && near.own(joint.as_str()) && !near.own("a/b.tar"));
+        let intermediate = near.intermediate(1, 0, 2).expect("a name");
+        assert_eq!(intermediate.as_str(), format!("a/b.tar.{id}-1-0-2.gcsd-part"));
+        assert!(near.own(part.as_str()) && near.own(intermediate.as_str()) && !near.own("a/b.tar"));
         let below = names("a/b.tar", Some("tmp/")).expect("names");
         assert_eq!(
             below.part(0, 0).expect("a name").as_str(),
@@ -115,7 +109,9 @@ mod tests {
             format!("x{}", "\u{2603}".repeat(341)),
         ] {
             let names = names(&long, None).expect("names");
-            let part = names.joint(u32::MAX, u32::MAX, 9999).expect("not too long");
+            let part = names
+                .intermediate(u32::MAX, u32::MAX, 9999)
+                .expect("not too long");
             assert!(part.as_str().len() <= 1024 && names.own(part.as_str()));
         }
         let long = "x".repeat(1000);

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::RetryPolicy;
-use super::names::NoRandom;
+use super::super::{IoError, RetryPolicy};
 use gcsd_types::{MAX_PARTS, NameError};
 
 /// How parts become the object.
@@ -38,7 +37,16 @@ impl Via {
 }
 
 /// The settings of a [`StripedUpload`](super::StripedUpload).
+///
+/// ```
+/// use gcsd_client::{StripedOptions, Via};
+///
+/// let options = StripedOptions::default().with_connections(8).with_part_size(64 << 20);
+/// let multipart = options.with_via(Via::Multipart);
+/// assert_eq!((multipart.connections, multipart.part_size), (8, Some(64 << 20)));
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StripedOptions {
     /// How many parts are under way at once, each on a connection of its own: 1 to 64.
     pub connections: usize,
@@ -56,6 +64,41 @@ pub struct StripedOptions {
 impl StripedOptions {
     /// The most parts at once.
     pub const MAX_CONNECTIONS: usize = 64;
+
+    /// Uploads so many parts at once, each on a connection of its own.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How parts become the object.
+    #[must_use]
+    pub fn with_via(mut self, via: Via) -> Self {
+        self.via = via;
+        self
+    }
+
+    /// Cuts the source into parts of so many bytes.
+    #[must_use]
+    pub fn with_part_size(mut self, bytes: u64) -> Self {
+        self.part_size = Some(bytes);
+        self
+    }
+
+    /// Begins the names of temporary objects with `prefix` rather than with the object's name.
+    #[must_use]
+    pub fn with_part_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.part_prefix = Some(prefix.into());
+        self
+    }
+
+    /// When to try again, and when to give up.
+    #[must_use]
+    pub fn with_retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
 }
 
 impl Default for StripedOptions {
@@ -72,6 +115,7 @@ impl Default for StripedOptions {
 
 /// An upload that cannot be striped as it was asked for. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StripedOptionsError {
     /// Too few or too many connections.
     #[error("{0} connections: it must be 1 to {max}", max = StripedOptions::MAX_CONNECTIONS)]
@@ -93,11 +137,11 @@ pub enum StripedOptionsError {
     #[error("a multipart upload knows no preconditions: compose the object")]
     AnyPrecondition,
     /// The parts cannot be named.
-    #[error("the temporary objects cannot be named: {0}")]
+    #[error("the temporary objects cannot be named")]
     Name(#[from] NameError),
-    /// There is nothing to name them by.
-    #[error("{0}")]
-    Random(#[from] NoRandom),
+    /// There are no random numbers to name them by.
+    #[error("the system's random generator failed")]
+    Random(#[source] IoError),
     /// The checkpoint is not one of this source.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(&'static str),

@@ -1,88 +1,98 @@
 //! Requests that belong to no part: made again until they succeed, are refused, or the budget is spent.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-use super::super::reliable::backoff::{Backoff, Verdict};
-use super::super::{Failure, RetryPolicy, UploadError};
-use super::board::Board;
-use gcsd_wire::Retry;
+use super::super::reliable::retry::Retrier;
+use super::super::{Error, GivenUp, RetryPolicy};
+use super::error::StripedError;
+use super::reports::PartReports;
+use super::route::{Route, StoredObject};
+use gcsd_types::{Destination, ObjectRef, Preconditions};
+use gcsd_wire::Kind;
 
-/// Makes `request` until it succeeds, is refused, or has failed for longer than `budget`.
-pub(super) async fn reliably<T, F>(
-    policy: &RetryPolicy,
-    budget: Duration,
-    board: &Board,
-    mut request: impl FnMut() -> F,
-) -> Result<T, UploadError>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    let mut backoff = Backoff::new(policy, budget);
-    loop {
-        match request().await {
-            Ok(answer) => return Ok(answer),
-            Err(failure) => again(&mut backoff, board, failure).await?,
+/// Makes the requests, and counts what they recover from. Clones share the reports.
+#[derive(Debug, Clone)]
+pub(super) struct Requests<R> {
+    pub(super) route: R,
+    pub(super) retries: RetryPolicy,
+    pub(super) reports: Arc<PartReports>,
+    pub(super) stop: CancellationToken,
+}
+
+impl<R: Route> Requests<R> {
+    /// Does `work`, unless the upload has been stopped. A stop does not cut it off at once: an object that appears
+    /// unnoticed would be the worst end.
+    pub(super) async fn to_the_end<T>(
+        &self,
+        work: impl Future<Output = Result<T, StripedError>>,
+    ) -> Result<T, StripedError> {
+        if self.stop.is_cancelled() {
+            return Err(StripedError::Stopped);
         }
+        let patience = async {
+            self.stop.cancelled().await;
+            sleep(self.retries.abort_budget).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = patience => Err(StripedError::Stopped),
+        }
+    }
+
+    /// A request that may take `budget` from its first failure on.
+    pub(super) fn retrier(&self, budget: Duration) -> Retrier<impl FnMut(&Error)> {
+        Retrier::new(&self.retries, budget, |error: &Error| self.reports.failed(error))
+    }
+
+    /// The live version of an object, or one generation of it; `None` where there is none.
+    pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, GivenUp> {
+        let stat = || self.route.stat(object);
+        match self.retrier(self.retries.budget).run(stat).await {
+            Ok(found) => Ok(Some(found)),
+            Err(GivenUp::Refused(error)) if error.is(Kind::NotFound) => Ok(None),
+            // The object has another key, or none: it is not ours. Without a key GCS tells its generation.
+            Err(GivenUp::Refused(error)) if error.is(Kind::Refused) && object.key.is_some() => {
+                Box::pin(self.look(&without_key(object))).await
+            }
+            Err(given_up) => Err(given_up),
+        }
+    }
+
+    /// Deletes an object. One that does not exist counts as deleted.
+    pub(super) async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
+        let object = without_key(object);
+        let delete = || self.route.delete(&object);
+        match self.retrier(self.retries.abort_budget).run(delete).await {
+            Err(GivenUp::Refused(error)) if error.is(Kind::NotFound) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Starts a multipart upload. One whose answer was lost has no parts, and never will: nobody knows its name.
+    pub(super) async fn start_multipart(&self, destination: &Destination) -> Result<String, StripedError> {
+        let destination = Destination {
+            preconditions: Preconditions::default(),
+            ..destination.clone()
+        };
+        let start = || self.route.start_multipart(&destination);
+        let started = self.retrier(self.retries.budget).run(start).await;
+        started.map_err(|error| StripedError::Request {
+            what: "the multipart upload could not be started",
+            error,
+        })
     }
 }
 
-/// Waits before a request is made again, where that can help.
-pub(super) async fn again(backoff: &mut Backoff, board: &Board, failure: Failure) -> Result<(), UploadError> {
-    if failure.retry == Retry::Never {
-        return Err(UploadError::Refused(failure));
-    }
-    match backoff.failed(Instant::now(), failure.retry_after) {
-        Verdict::Wait(delay) => {
-            board.failed(&failure);
-            sleep(delay).await;
-            Ok(())
-        }
-        Verdict::GiveUp { tries, spent } => Err(UploadError::Exhausted {
-            failure,
-            tries,
-            spent,
-        }),
-    }
-}
-
-/// Runs `work`, a bounded number at once. The results come in its order.
-pub(super) async fn several<T, W>(work: W) -> Vec<T>
-where
-    T: Send + 'static,
-    W: IntoIterator,
-    W::Item: Future<Output = T> + Send + 'static,
-{
-    const AT_ONCE: usize = 16;
-    let mut results = Vec::new();
-    let mut running = JoinSet::new();
-    for (number, work) in work.into_iter().enumerate() {
-        if running.len() == AT_ONCE {
-            results.extend(running.join_next().await.and_then(Result::ok));
-        }
-        running.spawn(async move { (number, work.await) });
-    }
-    while let Some(joined) = running.join_next().await {
-        // A task is lost only with its runtime: nothing in it panics.
-        results.extend(joined.ok());
-    }
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn results_come_in_order() {
-        let work = (0..100_u64).map(|number| async move {
-            tokio::task::yield_now().await;
-            number
-        });
-        assert_eq!(several(work).await, (0..100).collect::<Vec<_>>());
+/// The same object for a request that needs no key.
+fn without_key(object: &ObjectRef) -> ObjectRef {
+    ObjectRef {
+        key: None,
+        ..object.clone()
     }
 }

@@ -1,28 +1,20 @@
 //! The way to GCS: through daemons, or straight.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::super::{Connection, Daemons, Failure, NewObject, OpenUpload, ViaDaemon};
+pub use super::super::StoredObject;
+use super::super::shared_connection::SharedConnection;
+use super::super::{Connection, Daemons, Error, NewObject, OpenUpload, ViaDaemon};
 use super::multipart_part::DaemonPart;
-use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectInfo, ObjectQuery, ObjectRef, Page, Part};
+use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{
     abort_multipart, complete_multipart, compose_objects, delete_object, list_objects, start_multipart,
     stat_object,
 };
 
-/// An object, as GCS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// The fields that a program needs.
-    pub info: ObjectInfo,
-    /// GCS's JSON resource, as it came.
-    pub json: Bytes,
-}
-
-/// What a striped upload asks for. Each request is made once; whoever calls recovers.
+/// The requests of a striped upload. Each is made once; the caller recovers.
 pub trait Route: Clone + Send + Sync + 'static {
     /// Where uploads of single objects come from.
     type Uploads: OpenUpload;
@@ -30,7 +22,7 @@ pub trait Route: Clone + Send + Sync + 'static {
     /// Uploads of `object`, on a connection of its own. Lanes are spread over the daemons.
     fn uploads(&self, lane: usize, object: NewObject) -> Self::Uploads;
 
-    /// Where parts of a multipart upload come from: each is an upload of its own, whose "resource" is its entity tag.
+    /// Where the parts of a multipart upload come from. Each is an upload of its own, whose "resource" is its entity tag.
     type Parts: OpenUpload;
 
     /// Part `number` of `upload`, on a connection of its own.
@@ -40,80 +32,49 @@ pub trait Route: Clone + Send + Sync + 'static {
     fn start_multipart(
         &self,
         destination: &Destination,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<String, Error>> + Send;
 
     /// Makes the object of its parts; returns its generation, where GCS says which.
     fn complete_multipart(
         &self,
         upload: &MultipartRef,
         parts: &[Part],
-    ) -> impl Future<Output = Result<Option<u64>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
 
-    /// Throws a multipart upload and its parts away. One that GCS does not know is as good as gone.
-    fn abort_multipart(&self, upload: &MultipartRef) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Aborts a multipart upload, which deletes its parts.
+    fn abort_multipart(&self, upload: &MultipartRef) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes one object of up to 32.
     fn compose(
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> impl Future<Output = Result<Described, Failure>> + Send;
+    ) -> impl Future<Output = Result<StoredObject, Error>> + Send;
 
     /// What GCS says of an object.
-    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<Described, Failure>> + Send;
+    fn stat(&self, object: &ObjectRef) -> impl Future<Output = Result<StoredObject, Error>> + Send;
 
     /// Deletes an object, or one generation of it.
-    fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(&self, object: &ObjectRef) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One page of a bucket's objects, and GCS's JSON of it.
-    fn list(&self, query: &ObjectQuery) -> impl Future<Output = Result<(Page, Bytes), Failure>> + Send;
+    fn list(&self, query: &ObjectQuery) -> impl Future<Output = Result<(Page, Bytes), Error>> + Send;
 }
 
 /// Through daemons that share a token key.
 ///
-/// Requests beside the uploads share one connection, which is made again, to the next daemon, where it is over.
+/// Requests that belong to no upload share one connection. Where it is over, another one is made, to the next daemon.
 #[derive(Debug, Clone)]
 pub struct DaemonRoute {
     daemons: Daemons,
-    shared: Arc<Mutex<Shared>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    daemons: Daemons,
-    connection: Option<Connection>,
+    connection: SharedConnection,
 }
 
 impl DaemonRoute {
     /// Through `daemons`.
     pub fn new(daemons: Daemons) -> Self {
-        let shared = Shared {
-            daemons: daemons.clone(),
-            connection: None,
-        };
-        Self {
-            daemons,
-            shared: Arc::new(Mutex::new(shared)),
-        }
-    }
-
-    async fn connection(&self) -> Result<Connection, Failure> {
-        let mut daemons = {
-            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(connection) = &shared.connection
-                && !connection.is_over()
-            {
-                return Ok(connection.clone());
-            }
-            let daemons = shared.daemons.clone();
-            shared.daemons = daemons.from(1);
-            daemons
-        };
-        // Where several come here at once, the last connection is the one that is shared.
-        let connection = daemons.connect().await?;
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.connection = Some(connection.clone());
-        Ok(connection)
+        let connection = SharedConnection::new(daemons.clone());
+        Self { daemons, connection }
     }
 }
 
@@ -122,71 +83,63 @@ impl Route for DaemonRoute {
     type Parts = DaemonPart;
 
     fn part(&self, lane: usize, upload: MultipartRef, number: u32) -> DaemonPart {
-        DaemonPart::new(self.daemons.from(lane), upload, number)
+        DaemonPart::new(self.daemons.starting_at(lane), upload, number)
     }
 
-    async fn start_multipart(&self, destination: &Destination) -> Result<String, Failure> {
+    async fn start_multipart(&self, destination: &Destination) -> Result<String, Error> {
         let args = start_multipart::Args {
             destination: destination.clone(),
         };
-        let reply = self.connection().await?.start_multipart(&args).await?;
-        Ok(reply.args.multipart_id)
+        let start = async |connection: Connection| connection.start_multipart(&args).await;
+        Ok(self.connection.request(start).await?.args.multipart_id)
     }
 
-    async fn complete_multipart(
-        &self,
-        upload: &MultipartRef,
-        parts: &[Part],
-    ) -> Result<Option<u64>, Failure> {
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: &[Part]) -> Result<Option<u64>, Error> {
         let args = complete_multipart::Args { of: upload.clone() };
-        let connection = self.connection().await?;
-        let reply = connection.complete_multipart(&args, parts).await?;
-        Ok(reply.args.generation)
+        let complete = async |connection: Connection| connection.complete_multipart(&args, parts).await;
+        Ok(self.connection.request(complete).await?.args.generation)
     }
 
-    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Failure> {
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Error> {
         let args = abort_multipart::Args { of: upload.clone() };
-        self.connection().await?.abort_multipart(&args).await?;
+        let abort = async |connection: Connection| connection.abort_multipart(&args).await;
+        self.connection.request(abort).await?;
         Ok(())
     }
 
     fn uploads(&self, lane: usize, object: NewObject) -> ViaDaemon {
-        ViaDaemon::through(self.daemons.from(lane), object)
+        ViaDaemon::through(self.daemons.starting_at(lane), object)
     }
 
     async fn compose(
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
-    ) -> Result<Described, Failure> {
+    ) -> Result<StoredObject, Error> {
         let args = compose_objects::Args {
             destination: destination.clone(),
             sources: sources.to_vec(),
         };
-        let reply = self.connection().await?.compose_objects(&args).await?;
-        Ok(Described {
-            info: reply.args.object,
-            json: reply.json,
-        })
+        let compose = async |connection: Connection| connection.compose_objects(&args).await;
+        Ok(self.connection.request(compose).await?.into())
     }
 
-    async fn stat(&self, object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Error> {
         let args = stat_object::Args { of: object.clone() };
-        let reply = self.connection().await?.stat_object(&args).await?;
-        Ok(Described {
-            info: reply.args.object,
-            json: reply.json,
-        })
+        let stat = async |connection: Connection| connection.stat_object(&args).await;
+        Ok(self.connection.request(stat).await?.into())
     }
 
-    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
         let args = delete_object::Args { of: object.clone() };
-        Ok(self.connection().await?.delete_object(&args).await?)
+        let delete = async |connection: Connection| connection.delete_object(&args).await;
+        self.connection.request(delete).await
     }
 
-    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+    async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
         let args = list_objects::Args { query: query.clone() };
-        let reply = self.connection().await?.list_objects(&args).await?;
+        let list = async |connection: Connection| connection.list_objects(&args).await;
+        let reply = self.connection.request(list).await?;
         Ok((reply.args, reply.json))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{BodySource, Rereadable, SourceChanged};
+use super::super::{BodySource, ReplaySource, SourceChanged};
 
 /// `len` bytes of `source`, from `offset` on.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Section<S> {
     pub(super) len: u64,
 }
 
-impl<S: Rereadable + Sync> Rereadable for Section<S> {
+impl<S: ReplaySource + Sync> ReplaySource for Section<S> {
     fn size(&self) -> u64 {
         self.len
     }

@@ -1,35 +1,52 @@
-//! What the object shall be, and what of that its parts are.
+//! What the object will be, and what its parts have of that.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use gcsd_types::{Destination, MultipartRef, ObjectName, Preconditions};
+use super::super::NewObject;
+use gcsd_types::{Destination, MultipartRef, ObjectName, ObjectRef, Preconditions};
 
-/// The multipart upload of `object` that GCS calls `id`.
-pub(super) fn multipart_ref(object: &Destination, id: &str) -> MultipartRef {
+/// The object, as it is composed in the end.
+pub(super) fn destination(object: &NewObject) -> Destination {
+    object.destination.clone()
+}
+
+/// The live version of the object at `destination`.
+pub(super) fn place(destination: &Destination) -> ObjectRef {
+    ObjectRef {
+        user_project: destination.user_project.clone(),
+        key: destination.key.clone(),
+        ..ObjectRef::new(destination.bucket.clone(), destination.object.clone())
+    }
+}
+
+/// The multipart upload of `object` that GCS named `id`.
+pub(super) fn multipart_ref(object: &NewObject, id: &str) -> MultipartRef {
+    let destination = &object.destination;
     MultipartRef {
-        bucket: object.bucket.clone(),
-        object: object.object.clone(),
+        bucket: destination.bucket.clone(),
+        object: destination.object.clone(),
         multipart_id: id.to_owned(),
-        user_project: object.user_project.clone(),
+        user_project: destination.user_project.clone(),
         key: None,
     }
 }
 
-/// A temporary object: of what the object shall be, it has what decides where and how its bytes lie at GCS, and nothing
-/// that could keep it from being deleted.
-pub(super) fn part_object(object: &Destination, name: ObjectName) -> Destination {
-    Destination {
+/// A temporary object. From the object it takes what decides where and how GCS stores its bytes, and nothing that could
+/// keep it from being deleted.
+pub(super) fn part_object(object: &NewObject, name: ObjectName, size: u64) -> NewObject {
+    let destination = Destination {
         object: name,
         preconditions: Preconditions::default(),
         predefined_acl: None,
         fields: None,
-        metadata: storage_class(&object.metadata),
-        ..object.clone()
-    }
+        metadata: storage_class(&object.destination.metadata),
+        ..object.destination.clone()
+    };
+    NewObject::from(destination).with_size(size)
 }
 
-/// GCS composes what is of one storage class.
+/// GCS composes only objects of one storage class.
 fn storage_class(metadata: &[u8]) -> Bytes {
     let metadata: Map<String, Value> = serde_json::from_slice(metadata).unwrap_or_default();
     match metadata.get("storageClass") {

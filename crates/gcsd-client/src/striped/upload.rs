@@ -1,7 +1,7 @@
-//! A striped upload that runs by itself, seen from outside.
+//! A striped upload that runs in a task of its own, seen from outside.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,56 +9,49 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Aborted, NewObject, Report, Rereadable, RetryPolicy};
-use super::assemble::Assembly;
-use super::board::Board;
-use super::checkpoint::{Keep, StripedCheckpoint};
-use super::clear::{Clearing, Left, StripedAborted};
+use super::super::{Aborted, NewObject, ReplaySource, Report, RetryPolicy};
+use super::checkpoint::{CheckpointStore, StripedCheckpoint};
+use super::cleanup::Cleanup;
 use super::engine::Engine;
 use super::error::StripedError;
 use super::layout::Layout;
 use super::names::{self, Names};
 use super::options::{StripedOptions, StripedOptionsError, Via};
+use super::outcome::{Striped, StripedAborted};
+use super::reports::PartReports;
+use super::requests::Requests;
 use super::route::Route;
-use gcsd_types::{ObjectInfo, Preconditions};
-
-/// An object that is there, and has the size and the checksum of the source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Striped {
-    /// The object.
-    pub object: ObjectInfo,
-    /// Temporary objects that could not be deleted.
-    pub left: Left,
-}
+use super::temporary::destination;
+use gcsd_types::Preconditions;
 
 /// An upload of one source in parts, over several connections.
 ///
-/// It goes on in a task of its own. Dropping it ends that task where it stands: what is at GCS stays there, for whoever
-/// has the [`StripedCheckpoint`] to go on with or to [`discard`](Self::discard).
+/// It runs in a task of its own. Dropping it ends that task at once: what is at GCS stays there, for whoever has the
+/// [`StripedCheckpoint`] to [`resume`](Self::resume) or to [`discard`](Self::discard).
 pub struct StripedUpload {
-    task: JoinHandle<Ended>,
-    ended: Option<Ended>,
+    task: JoinHandle<TaskOutput>,
+    ended: Option<TaskOutput>,
     reports: watch::Receiver<Report>,
     stop: CancellationToken,
 }
 
 /// What the task leaves behind.
-struct Ended {
+struct TaskOutput {
     result: Result<Striped, StripedError>,
-    /// Clears everything up. Does nothing until it is polled.
-    clear: Pin<Box<dyn Future<Output = StripedAborted> + Send>>,
+    /// Cleans everything up. Does nothing until it is polled.
+    cleanup: Pin<Box<dyn Future<Output = StripedAborted> + Send>>,
 }
 
 impl StripedUpload {
-    /// Uploads all of `source` as `object`, whose `size` is not looked at.
+    /// Uploads all of `source` as `object`, whose `size` is ignored.
     ///
-    /// Fails where the options cannot work; nothing happened then.
+    /// Fails if the options cannot work; nothing has happened then.
     pub fn start<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
     ) -> Result<Self, StripedOptionsError> {
         let layout = Layout::new(source.size(), options.connections, options.part_size);
         let (via, parts, part_size) = (options.via, layout.parts(), layout.part_size);
@@ -69,28 +62,29 @@ impl StripedUpload {
                 least: layout.size.div_ceil(via.max_parts()).max(via.least_part()),
             });
         }
-        let checkpoint = StripedCheckpoint::new(names::id()?, options.part_prefix.clone(), via, layout);
-        Self::spawn(route, object, source, options, keep, checkpoint)
+        let id = names::id().map_err(|error| StripedOptionsError::Random(error.into()))?;
+        let checkpoint = StripedCheckpoint::new(id, options.part_prefix.clone(), via, layout);
+        Self::spawn(route, object, source, options, store, checkpoint)
     }
 
-    /// Goes on with an upload that another process began with the same `source` and `object`. What of `options` was
-    /// decided then is not looked at: how parts become the object, their size, and their names.
+    /// Continues an upload that another process began with the same `source` and `object`. What was decided then is
+    /// ignored in `options`: how parts become the object, their size, and their names.
     pub fn resume<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         checkpoint: StripedCheckpoint,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
     ) -> Result<Self, StripedOptionsError> {
         let checkpoint = checkpoint.taken_over()?;
         if checkpoint.size != source.size() {
             return Err(StripedOptionsError::Checkpoint("the source has another size"));
         }
-        Self::spawn(route, object, source, options, keep, checkpoint)
+        Self::spawn(route, object, source, options, store, checkpoint)
     }
 
-    /// Clears up what another process left of an upload to `object`, and makes sure that it makes no object any more.
+    /// Cleans up what another process left of an upload to `object`, which then makes no object any more.
     pub async fn discard<R: Route>(
         route: R,
         object: &NewObject,
@@ -103,55 +97,58 @@ impl StripedUpload {
             checkpoint.prefix.as_deref(),
             &checkpoint.id,
         )?;
-        let assembly = Assembly {
+        let requests = Requests {
             route,
             retries: retries.clone(),
-            board: Arc::new(Board::new(checkpoint.parts.len())),
+            reports: Arc::new(PartReports::new(checkpoint.parts.len())),
             stop: CancellationToken::new(),
         };
-        let clearing = Clearing::new(assembly, names, object.destination.clone(), checkpoint);
-        Ok(Box::pin(clearing.abort()).await)
+        let cleanup = Cleanup::new(requests, names, destination(object), checkpoint);
+        Ok(Box::pin(cleanup.abort(object)).await)
     }
 
     fn spawn<R: Route>(
         route: R,
         object: NewObject,
-        source: impl Rereadable + Sync,
+        source: impl ReplaySource + Sync,
         options: &StripedOptions,
-        keep: impl Keep,
+        store: impl CheckpointStore,
         checkpoint: StripedCheckpoint,
     ) -> Result<Self, StripedOptionsError> {
-        let destination = object.destination;
         let connections = options.connections;
         if !(1..=StripedOptions::MAX_CONNECTIONS).contains(&connections) {
             return Err(StripedOptionsError::Connections(connections));
         }
-        let conditions = &destination.preconditions;
+        let conditions = &object.destination.preconditions;
         if checkpoint.via == Via::Multipart && *conditions != Preconditions::default() {
             return Err(StripedOptionsError::AnyPrecondition);
         }
         if conditions.if_generation_not_match.is_some() || conditions.if_metageneration_not_match.is_some() {
             return Err(StripedOptionsError::Precondition);
         }
-        let names = Names::new(&destination.object, checkpoint.prefix.as_deref(), &checkpoint.id)?;
-        let board = Arc::new(Board::new(checkpoint.parts.len()));
-        let reports = board.watch();
+        let names = Names::new(
+            &object.destination.object,
+            checkpoint.prefix.as_deref(),
+            &checkpoint.id,
+        )?;
+        let part_reports = Arc::new(PartReports::new(checkpoint.parts.len()));
+        let reports = part_reports.watch();
         let stop = CancellationToken::new();
         let engine = Engine {
             source: Arc::new(source),
-            destination,
+            object,
             names,
             connections,
-            keep,
-            assembly: Assembly {
+            store,
+            requests: Requests {
                 route,
                 retries: options.retries.clone(),
-                board,
+                reports: part_reports,
                 stop: stop.clone(),
             },
             in_doubt: checkpoint.replaces.is_some(),
             checkpoint,
-            joints: Vec::new(),
+            intermediates: Vec::new(),
         };
         Ok(Self {
             task: tokio::spawn(run(engine)),
@@ -161,45 +158,45 @@ impl StripedUpload {
         })
     }
 
-    /// Waits until the object is there, and is compared with what was sent: one that is returned has the size and the
-    /// checksum of the source. The temporary objects are gone then, too, or in [`Striped::left`].
+    /// Waits until the object exists, and has been compared with what was sent: it has the size and the checksum of the
+    /// source. The temporary objects are deleted then, or listed in [`Striped::leftovers`].
     ///
     /// Cancel safe.
     pub async fn wait(&mut self) -> Result<Striped, StripedError> {
         self.end().await.result.clone()
     }
 
-    /// Ends the upload: returns when its task has ended, its parts' uploads are cancelled, and its temporary objects
-    /// deleted.
+    /// Ends the upload. Returns when its task has ended, the uploads of its parts are cancelled, and its temporary objects
+    /// are deleted.
     pub async fn abort(mut self) -> StripedAborted {
         self.stop.cancel();
         self.end().await;
         match self.ended.take() {
             Some(ended) => match ended.result {
-                Ok(Striped { object, left }) => StripedAborted {
+                Ok(Striped { object, leftovers }) => StripedAborted {
                     object: Aborted::AlreadyFinished {
                         generation: object.generation,
                     },
-                    left,
+                    leftovers,
                 },
-                Err(_) => ended.clear.await,
+                Err(_) => ended.cleanup.await,
             },
-            None => unknown(None).await,
+            None => StripedAborted::unknown(None),
         }
     }
 
-    /// How far it has come, and what it went through: the sum over all parts. It has no checkpoint.
+    /// How far it has come, and what it recovered from: the sum over all parts, without a checkpoint.
     pub fn reports(&self) -> watch::Receiver<Report> {
         self.reports.clone()
     }
 
-    async fn end(&mut self) -> &Ended {
+    async fn end(&mut self) -> &TaskOutput {
         let ended = match self.ended.take() {
             Some(ended) => ended,
             // The task is lost only with its runtime: nothing in it panics.
-            None => (&mut self.task).await.unwrap_or_else(|_lost| Ended {
+            None => (&mut self.task).await.unwrap_or_else(|_lost| TaskOutput {
                 result: Err(StripedError::Stopped),
-                clear: Box::pin(unknown(None)),
+                cleanup: Box::pin(ready(StripedAborted::unknown(None))),
             }),
         };
         self.ended.insert(ended)
@@ -220,28 +217,18 @@ impl fmt::Debug for StripedUpload {
     }
 }
 
-async fn run<R: Route, S: Rereadable + Sync, K: Keep>(mut engine: Engine<R, S, K>) -> Ended {
+async fn run<R: Route, S: ReplaySource + Sync, K: CheckpointStore>(
+    mut engine: Engine<R, S, K>,
+) -> TaskOutput {
     let result = engine.drive().await;
     let taken_over = result.as_ref().err().and_then(StripedError::taken_over);
-    let clear: Pin<Box<dyn Future<Output = StripedAborted> + Send>> = match taken_over {
-        // To attach once more would take the parts from whoever goes on with them.
-        Some(failure) => Box::pin(unknown(Some(failure.clone()))),
+    let cleanup: Pin<Box<dyn Future<Output = StripedAborted> + Send>> = match taken_over {
+        // To attach once more would take the parts from the client that has them now.
+        Some(error) => Box::pin(ready(StripedAborted::unknown(Some(error.clone())))),
         None => {
-            let clearing = engine.clearing();
-            Box::pin(async move { clearing.abort().await })
+            let (cleanup, object) = (engine.cleanup(), engine.object);
+            Box::pin(async move { cleanup.abort(&object).await })
         }
     };
-    Ended { result, clear }
-}
-
-async fn unknown(failure: Option<super::super::Failure>) -> StripedAborted {
-    StripedAborted {
-        object: Aborted::Unknown {
-            failure: failure.clone(),
-        },
-        left: Left {
-            unsure: failure,
-            ..Left::default()
-        },
-    }
+    TaskOutput { result, cleanup }
 }

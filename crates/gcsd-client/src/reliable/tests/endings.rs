@@ -89,9 +89,7 @@ async fn an_abort_says_what_it_could_not_find_out() {
     sim.lock().broken = Some(Fault::Unsent(Retry::Same));
     let start = Instant::now();
     match within(writer.abort()).await {
-        Aborted::Unknown {
-            failure: Some(failure),
-        } => assert_eq!(failure.retry, Retry::Same),
+        Aborted::Unknown { error: Some(failure) } => assert_eq!(failure.retry(), Retry::Same),
         other => panic!("{other:?}"),
     }
     assert!(start.elapsed() < SECOND * 31);
@@ -102,7 +100,7 @@ async fn an_abort_says_what_it_could_not_find_out() {
     let start = Instant::now();
     let aborted = within(writer.abort()).await;
     assert!(
-        matches!(aborted, Aborted::Unknown { failure: Some(_) }),
+        matches!(aborted, Aborted::Unknown { error: Some(_) }),
         "{aborted:?}"
     );
     assert_eq!(start.elapsed().as_secs(), 30);
@@ -110,13 +108,13 @@ async fn an_abort_says_what_it_could_not_find_out() {
     let sim = Sim::default();
     let writer = under_way(&sim).await;
     sim.lock().broken = Some(Fault::Gone);
-    assert_eq!(within(writer.abort()).await, Aborted::Unknown { failure: None });
+    assert_eq!(within(writer.abort()).await, Aborted::Unknown { error: None });
     let sim = Sim::default();
     let writer = under_way(&sim).await;
     sim.lock().broken = Some(Fault::Unsent(Retry::Never));
     let aborted = within(writer.abort()).await;
     assert!(
-        matches!(aborted, Aborted::Unknown { failure: Some(_) }),
+        matches!(aborted, Aborted::Unknown { error: Some(_) }),
         "{aborted:?}"
     );
 }
@@ -149,7 +147,10 @@ async fn an_abort_after_an_error_still_cancels() {
     let error = within(writer.write_bytes(bytes(1)))
         .await
         .expect_err("it has failed");
-    assert!(matches!(error, UploadError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, UploadError::GivenUp(GivenUp::Refused(_))),
+        "{error}"
+    );
     assert_eq!(sim.open_sessions(), 1, "it could be resumed");
     assert_eq!(within(writer.abort()).await, Aborted::Cancelled);
     assert_eq!(sim.open_sessions(), 0);
@@ -225,18 +226,27 @@ async fn an_error_is_told_to_whoever_asks_next_and_every_time() {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<UploadError>());
-    assert!(matches!(inner, Some(UploadError::Refused(_))), "{error}");
+    assert!(
+        matches!(inner, Some(UploadError::GivenUp(GivenUp::Refused(_)))),
+        "{error}"
+    );
     writer.shutdown().await.expect_err("refused");
     assert!(writer.write_bytes(bytes(1)).await.is_err());
     let error = writer.complete().await.expect_err("refused");
-    assert!(matches!(error, UploadError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, UploadError::GivenUp(GivenUp::Refused(_))),
+        "{error}"
+    );
     // A producer that waits for room is told as well.
     let sim = Sim::with([(1, Fault::Late(SECOND * 9)), (2, Fault::Unsent(Retry::Never))]);
     let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
     let error = within(writer.write_bytes(bytes(50 * K)))
         .await
         .expect_err("refused");
-    assert!(matches!(error, UploadError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, UploadError::GivenUp(GivenUp::Refused(_))),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,5 +279,8 @@ async fn what_is_counted_and_shown() {
     let sim = Sim::with([(0, Fault::Unsent(Retry::Never))]);
     let mut writer = ReliableWriter::start(sim, &options()).expect("good options");
     let error = within(writer.token()).await.expect_err("refused");
-    assert!(matches!(error, UploadError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, UploadError::GivenUp(GivenUp::Refused(_))),
+        "{error}"
+    );
 }

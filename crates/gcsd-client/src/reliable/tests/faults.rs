@@ -176,7 +176,7 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
             other => panic!("{fault:?}: {other}"),
         }
         let text = error.to_string();
-        assert!(text.contains("start it again from its first byte"), "{text}");
+        assert!(text.contains("write it again from its first byte"), "{text}");
         assert!(!error.is_resumable());
         assert_eq!(sim.object(), None, "{fault:?}");
     }
@@ -208,7 +208,10 @@ async fn a_refusal_at_every_call_is_the_end() {
         for at in 0..calls {
             let sim = Sim::with([(at, Fault::Unsent(Retry::Never))]);
             let error = within(upload(&sim, &all, way)).await.expect_err("refused");
-            assert!(matches!(error, UploadError::Refused(_)), "{error}");
+            assert!(
+                matches!(error, UploadError::GivenUp(GivenUp::Refused(_))),
+                "{error}"
+            );
             assert_eq!(sim.lock().calls.len(), at + 1);
             assert_eq!(sim.object(), None);
         }

@@ -80,7 +80,7 @@ async fn the_budget_is_spent_on_failures_only() {
             .await
             .expect_err("given up");
         match &error {
-            UploadError::Exhausted { tries, spent, .. } => {
+            UploadError::GivenUp(GivenUp::Exhausted { tries, spent, .. }) => {
                 assert!(*tries > 10, "{tries}");
                 assert!(*spent > Duration::from_secs(500) && *spent < Duration::from_secs(600));
             }

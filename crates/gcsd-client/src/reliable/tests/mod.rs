@@ -10,6 +10,7 @@ mod soak;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gcsd_fault::Random;
 
 use self::sim::Sim;
 use super::*;
@@ -33,9 +34,23 @@ fn options() -> WriterOptions {
     }
 }
 
+/// Waits that `seed` repeats.
+pub(super) fn seeded(seed: u64) -> Jitter {
+    Jitter::from_fn(move || {
+        let mut random = Random::new(seed);
+        move || random.next_u64()
+    })
+}
+
+/// A number below `end`, by the high bits of the next one: the recorded seeds of these tests count on it.
+fn below(random: &mut Random, end: u64) -> u64 {
+    let product = u128::from(random.next_u64()) * u128::from(end);
+    u64::try_from(product >> 64).expect("below a u64")
+}
+
 fn retries() -> RetryPolicy {
     RetryPolicy {
-        seed: Some(1),
+        jitter: seeded(1),
         ..RetryPolicy::default()
     }
 }

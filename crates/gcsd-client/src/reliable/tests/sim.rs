@@ -7,9 +7,11 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gcsd_fault::Random;
+
 use self::writer::SimWriter;
-use crate::reliable::backoff::SplitMix;
-use crate::{Failure, OpenUpload, Token};
+use super::below;
+use crate::{Error, OpenUpload, Token};
 use gcsd_types::{CHUNK_ALIGNMENT, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
@@ -120,7 +122,7 @@ pub(super) struct State {
 /// Which faults strike which calls, at random.
 #[derive(Debug)]
 struct Luck {
-    random: SplitMix,
+    random: Random,
     /// So many faults are left.
     left: u32,
     /// What may strike a call.
@@ -130,11 +132,11 @@ struct Luck {
 impl Luck {
     /// The fault of one call: every other one has one.
     fn draw(&mut self, call: Call) -> Option<Fault> {
-        if self.left == 0 || self.random.below(2) == 0 {
+        if self.left == 0 || below(&mut self.random, 2) == 0 {
             return None;
         }
         let faults = (self.faults)(call);
-        let at = self.random.below(faults.len() as u64);
+        let at = below(&mut self.random, faults.len() as u64);
         let fault = faults.get(usize::try_from(at).ok()?).copied()?;
         self.left -= 1;
         Some(fault)
@@ -157,7 +159,7 @@ impl Sim {
     pub(super) fn by_luck(seed: u64, most: u32, faults: fn(Call) -> Vec<Fault>) -> Self {
         let sim = Self::default();
         sim.lock().luck = Some(Luck {
-            random: SplitMix(seed),
+            random: Random::new(seed),
             left: most,
             faults,
         });
@@ -202,12 +204,12 @@ impl Sim {
     }
 }
 
-fn failure(retry: Retry) -> Failure {
-    Failure::local("scripted", retry, "scripted")
+fn failure(retry: Retry) -> Error {
+    Error::of(Kind::Internal, retry, "scripted")
 }
 
-fn gone() -> Failure {
-    Failure::of(Kind::SessionLost, Retry::Restart, "the session is gone")
+fn gone() -> Error {
+    Error::of(Kind::SessionLost, Retry::Restart, "the session is gone")
 }
 
 impl OpenUpload for Sim {
@@ -217,7 +219,7 @@ impl OpenUpload for Sim {
         self.lock().size
     }
 
-    async fn start(&mut self) -> Result<(SimWriter, Token), Failure> {
+    async fn start(&mut self) -> Result<(SimWriter, Token), Error> {
         let fault = self.call(Call::Start);
         before(fault).await?;
         let id = {
@@ -236,7 +238,7 @@ impl OpenUpload for Sim {
         Ok((writer, Token::new(id.to_string())))
     }
 
-    async fn attach(&mut self, token: &Token) -> Result<SimWriter, Failure> {
+    async fn attach(&mut self, token: &Token) -> Result<SimWriter, Error> {
         let fault = self.call(Call::Attach);
         before(fault).await?;
         if let Some(Fault::Lost(retry, _)) = fault {
@@ -253,7 +255,7 @@ impl OpenUpload for Sim {
 }
 
 /// What happens before GCS hears of a call.
-async fn before(fault: Option<Fault>) -> Result<(), Failure> {
+async fn before(fault: Option<Fault>) -> Result<(), Error> {
     match fault {
         Some(Fault::Unsent(retry)) => Err(failure(retry)),
         Some(Fault::Stalled) => pending().await,

@@ -5,7 +5,6 @@ use tokio::io::AsyncWriteExt as _;
 use super::faults::{ANYWHERE, RESTARTS, fits};
 use super::sim::{Call, Fault};
 use super::*;
-use crate::reliable::backoff::SplitMix;
 
 /// What survives whatever happens: faults that leave the upload.
 fn survivable(call: Call) -> Vec<Fault> {
@@ -30,22 +29,22 @@ enum End {
     Drop,
 }
 
-fn pick(random: &mut SplitMix, below: usize) -> usize {
-    usize::try_from(random.below(below as u64)).expect("below a usize")
+fn pick(random: &mut Random, end: usize) -> usize {
+    usize::try_from(below(random, end as u64)).expect("below a usize")
 }
 
 /// Writes pieces of random sizes to `sim`, with pauses, and then ends as `end` says.
 async fn produce(
     sim: &Sim,
     bytes: &Bytes,
-    random: &mut SplitMix,
+    random: &mut Random,
     end: End,
 ) -> (Result<ObjectInfo, UploadError>, Option<Aborted>) {
     let chosen = WriterOptions {
-        max_chunk: (1 + random.below(4)) * K as u64,
+        max_chunk: (1 + below(random, 4)) * K as u64,
         max_held: [3 * K, 4 * K, 20 * K][pick(random, 3)],
         retries: RetryPolicy {
-            seed: Some(random.below(1 << 20)),
+            jitter: seeded(below(random, 1 << 20)),
             // All faults that are left can strike the abort.
             abort_budget: Duration::from_secs(1000),
             ..retries()
@@ -65,7 +64,7 @@ async fn produce(
             break;
         }
         if pick(random, 8) == 0 {
-            tokio::time::sleep(Duration::from_millis(random.below(90_000))).await;
+            tokio::time::sleep(Duration::from_millis(below(random, 90_000))).await;
         }
     }
     match end {
@@ -82,7 +81,7 @@ async fn produce(
 
 /// One upload.
 async fn upload_of(seed: u64, most: &Bytes) {
-    let mut random = SplitMix(seed);
+    let mut random = Random::new(seed);
     let size = match pick(&mut random, 4) {
         0 => pick(&mut random, 3),
         1 => (K * pick(&mut random, 5) + pick(&mut random, 3)).saturating_sub(1),
@@ -115,7 +114,7 @@ async fn upload_of(seed: u64, most: &Bytes) {
             assert_eq!(sim.object(), None, "{what}");
         }
         (End::Complete, ..) => check(&sim, &bytes, result, &what),
-        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { failure: None })) => {
+        (End::Abort, _, Some(Aborted::Cancelled | Aborted::Unknown { error: None })) => {
             assert_eq!(sim.object(), None, "{what}");
             // One whose start was answered, and the answer lost, has no bytes: nobody knows it.
             let leaked = |session: &&sim::Session| session.is_open() && !session.bytes.is_empty();

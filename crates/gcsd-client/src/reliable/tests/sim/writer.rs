@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Call, Fault, Part, Sim, before, failure, gone};
 use crate::body::{Body, Content};
-use crate::{Cancelled, Failure, Last, Progress, UnreliableWriter};
+use crate::{Cancelled, Error, Last, Progress, UnreliableWriter};
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
@@ -17,7 +17,7 @@ pub(in super::super) struct SimWriter {
 }
 
 impl SimWriter {
-    async fn begin(&mut self, call: Call) -> Result<Option<Fault>, Failure> {
+    async fn begin(&mut self, call: Call) -> Result<Option<Fault>, Error> {
         assert!(!self.broken, "{call:?} on a connection that is over");
         let fault = self.sim.call(call);
         if fault == Some(Fault::Gone) {
@@ -26,7 +26,7 @@ impl SimWriter {
         // Cut in the middle, it must not be used again.
         self.broken = true;
         let outcome = before(fault).await;
-        self.broken = matches!(&outcome, Err(failure) if failure.retry == Retry::Reconnect);
+        self.broken = matches!(&outcome, Err(failure) if failure.retry() == Retry::Reconnect);
         outcome?;
         let state = self.sim.lock();
         if state.sessions[self.id].gone {
@@ -36,7 +36,7 @@ impl SimWriter {
     }
 
     /// What GCS says after a call, unless the answer is lost.
-    fn answer(&mut self, fault: Option<Fault>, received: &[u8]) -> Result<Progress, Failure> {
+    fn answer(&mut self, fault: Option<Fault>, received: &[u8]) -> Result<Progress, Error> {
         let mut state = self.sim.lock();
         let no_crc32c = state.no_crc32c;
         let session = &mut state.sessions[self.id];
@@ -65,7 +65,7 @@ impl SimWriter {
     }
 
     /// Makes the object, if it is what it should be.
-    fn make(&self, last: Last) -> Result<(), Failure> {
+    fn make(&self, last: Last) -> Result<(), Error> {
         let mut state = self.sim.lock();
         let no_check = state.no_check;
         let session = &mut state.sessions[self.id];
@@ -75,7 +75,7 @@ impl SimWriter {
         }
         if crc32c != last.crc32c && !no_check {
             session.gone = true;
-            return Err(Failure::of(
+            return Err(Error::of(
                 Kind::ChecksumMismatch,
                 Retry::Restart,
                 "another checksum",
@@ -93,7 +93,7 @@ impl SimWriter {
 }
 
 impl UnreliableWriter for SimWriter {
-    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Failure> {
+    async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let len = u64::try_from(body.len.expect("known")).expect("small");
         let end = offset + len;
         assert!(len > 0, "a range without bytes");
@@ -145,7 +145,7 @@ impl UnreliableWriter for SimWriter {
         }
         if let Some(Fault::Incomplete(_)) = fault {
             let committed = self.sim.lock().sessions[self.id].bytes.len() as u64;
-            let partial = Failure::of(Kind::Incomplete, Retry::Query, "a part of it");
+            let partial = Error::of(Kind::Incomplete, Retry::Query, "a part of it");
             return Err(partial.with_committed(committed));
         }
         let fault = match fault {
@@ -155,7 +155,7 @@ impl UnreliableWriter for SimWriter {
         self.answer(fault, &received)
     }
 
-    async fn query(&mut self) -> Result<Progress, Failure> {
+    async fn query(&mut self) -> Result<Progress, Error> {
         let fault = self.begin(Call::Query).await?;
         let answer = self.answer(fault, &[]);
         let mut state = self.sim.lock();
@@ -166,7 +166,7 @@ impl UnreliableWriter for SimWriter {
         answer
     }
 
-    async fn finish(&mut self, last: Last) -> Result<Progress, Failure> {
+    async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
         let fault = self.begin(Call::Finish).await?;
         assert!(
             !self.sim.lock().sessions[self.id].unsettled,
@@ -176,7 +176,7 @@ impl UnreliableWriter for SimWriter {
             Some(Fault::Lost(_, Part::Nothing)) => {}
             Some(Fault::Incomplete(_)) => {
                 let committed = self.sim.lock().sessions[self.id].bytes.len() as u64;
-                let partial = Failure::of(Kind::Incomplete, Retry::Query, "not yet");
+                let partial = Error::of(Kind::Incomplete, Retry::Query, "not yet");
                 return Err(partial.with_committed(committed));
             }
             _ => self.make(last)?,
@@ -184,7 +184,7 @@ impl UnreliableWriter for SimWriter {
         self.answer(fault, &[])
     }
 
-    async fn cancel(&mut self) -> Result<Cancelled, Failure> {
+    async fn cancel(&mut self) -> Result<Cancelled, Error> {
         let fault = self.begin(Call::Cancel).await?;
         let mut state = self.sim.lock();
         let session = &mut state.sessions[self.id];
@@ -204,7 +204,7 @@ impl UnreliableWriter for SimWriter {
 
 impl SimWriter {
     /// Reads a body as a socket would.
-    async fn take(&mut self, body: Body) -> Result<Vec<u8>, Failure> {
+    async fn take(&mut self, body: Body) -> Result<Vec<u8>, Error> {
         let len = usize::try_from(body.len.expect("known")).expect("small");
         let mut taken = Vec::with_capacity(len);
         let mut pieces: Vec<Bytes> = Vec::new();
@@ -215,7 +215,7 @@ impl SimWriter {
                 while rest > 0 {
                     let mut piece = source.next().await.map_err(|error| {
                         self.broken = true;
-                        Failure::local("source_failed", Retry::Never, error.to_string())
+                        Error::of(Kind::Internal, Retry::Never, error.to_string())
                     })?;
                     assert!(!piece.is_empty(), "the source ended early");
                     piece.truncate(rest);

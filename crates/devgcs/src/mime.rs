@@ -4,8 +4,8 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::body::RequestBody;
 use super::error::Error;
+use super::request_body::RequestBody;
 
 /// The largest head of a part.
 const MAX_HEAD: usize = 16 * 1024;

@@ -1,23 +1,17 @@
-//! The Retry Test API of Google's storage-testbench: a list of faults per method, kept under an id that a
-//! client sends with all its requests
-//! (<https://github.com/googleapis/storage-testbench#retry-test-api>).
+//! Retry tests: a list of faults per method, kept under an id that a client sends with all its requests.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use http::{Method, Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::draw::unknown;
 use super::instruction::Fault;
-use super::plan::instruction;
-use crate::body::ResponseBody;
-use crate::call::Call;
+use super::plan::known_instruction;
 use crate::error::Error;
 use crate::inspect::CallKind;
 use crate::lock::locked;
-use crate::service::Service;
-use crate::{json as document, random};
+use crate::random;
 
 /// Tests that are kept at once; the oldest are forgotten first.
 const MAX_TESTS: usize = 1000;
@@ -58,7 +52,7 @@ impl RetryTests {
         let Some(word) = test.instructions.get(method).and_then(VecDeque::front) else {
             return Ok(None);
         };
-        let faults = instruction(word).ok_or_else(|| unknown(word))?;
+        let faults = known_instruction(word)?;
         let (id, word) = (id.to_owned(), word.clone());
         Ok(Some((faults, Due { id, method, word })))
     }
@@ -77,7 +71,7 @@ impl RetryTests {
         }
     }
 
-    fn create(&self, body: &Map<String, Value>) -> Result<Value, Error> {
+    pub(super) fn create(&self, body: &Map<String, Value>) -> Result<Value, Error> {
         if !matches!(body.get("transport").and_then(Value::as_str), None | Some("HTTP")) {
             return Err(Error::invalid("This server speaks HTTP only."));
         }
@@ -91,7 +85,7 @@ impl RetryTests {
             let words = words.as_array().ok_or_else(|| Error::required("instructions"))?;
             for word in words {
                 let word = word.as_str().unwrap_or_default();
-                instruction(word).ok_or_else(|| unknown(word))?;
+                known_instruction(word)?;
                 test.instructions
                     .entry(method)
                     .or_default()
@@ -111,7 +105,7 @@ impl RetryTests {
         Ok(shown)
     }
 
-    fn get(&self, id: &str) -> Result<Value, Error> {
+    pub(super) fn get(&self, id: &str) -> Result<Value, Error> {
         let tests = locked(&self.0);
         tests
             .by_id
@@ -120,13 +114,13 @@ impl RetryTests {
             .ok_or_else(|| not_found(id))
     }
 
-    fn list(&self) -> Value {
+    pub(super) fn list(&self) -> Value {
         let tests = locked(&self.0);
         let all: Vec<Value> = tests.by_id.iter().map(|(id, test)| test.show(id)).collect();
         json!({ "retry_test": all })
     }
 
-    fn delete(&self, id: &str) -> Result<(), Error> {
+    pub(super) fn delete(&self, id: &str) -> Result<(), Error> {
         let mut tests = locked(&self.0);
         tests.by_id.remove(id).ok_or_else(|| not_found(id))?;
         tests.order.retain(|known| known != id);
@@ -143,27 +137,6 @@ impl Test {
             "transport": "HTTP",
         })
     }
-}
-
-/// Answers a request to the Retry Test API, if `path` is of it.
-pub(crate) async fn serve(
-    service: &Arc<Service>,
-    call: &mut Call,
-    path: &str,
-) -> Option<Result<Response<ResponseBody>, Error>> {
-    let tests = &service.faults.tests;
-    let id = path.strip_prefix("/retry_test/");
-    let answer = match (&call.method, path, id) {
-        (&Method::POST, "/retry_test", _) => match document::object(&mut call.body).await {
-            Ok(body) => tests.create(&body),
-            Err(error) => Err(error),
-        },
-        (&Method::GET, "/retry_tests", _) => Ok(tests.list()),
-        (&Method::GET, _, Some(id)) => tests.get(id),
-        (&Method::DELETE, _, Some(id)) => tests.delete(id).map(|()| json!({})),
-        _ => return None,
-    };
-    Some(answer.map(|value| document::response(StatusCode::OK, &value)))
 }
 
 fn not_found(id: &str) -> Error {

@@ -1,22 +1,16 @@
-//! Bodies: what a request brings, read at the pace the gate allows, and what an answer carries.
+//! The body of a request, read at the pace the gate allows.
 
 use std::collections::VecDeque;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::error::Error;
-use super::faults::FaultyBody;
-use super::gunzip::Gunzip;
-use super::storage::Reader;
 
 /// Why a body was not whole.
 #[derive(Debug)]
@@ -155,73 +149,6 @@ impl Source {
                 Some(Err(_)) => return Err(Broken::Ended),
                 None => return Ok(None),
             }
-        }
-    }
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) enum ResponseBody {
-    /// All of it, or what is left of it.
-    Full(Option<Bytes>),
-    /// An object's bytes, read as they are sent.
-    Stored(Reader),
-    /// What an object stored as gzip holds.
-    Inflated(Box<Gunzip>),
-    /// One that goes wrong on its way.
-    Faulty(Box<FaultyBody>),
-}
-
-impl ResponseBody {
-    /// A body that stands ready.
-    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        Self::Full((!bytes.is_empty()).then_some(bytes))
-    }
-
-    /// No body.
-    pub(crate) fn empty() -> Self {
-        Self::Full(None)
-    }
-}
-
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stored(reader) => reader
-                .poll_next(context)
-                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
-            Self::Inflated(gunzip) => gunzip
-                .poll_next(context)
-                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
-            Self::Faulty(body) => body
-                .poll_next(context)
-                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Full(bytes) => bytes.is_none(),
-            Self::Stored(reader) => reader.remaining() == 0,
-            Self::Inflated(gunzip) => gunzip.is_ended(),
-            Self::Faulty(body) => body.is_ended(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Stored(reader) => SizeHint::with_exact(reader.remaining()),
-            Self::Inflated(_) => SizeHint::default(),
-            Self::Faulty(body) => body.size_hint(),
         }
     }
 }

@@ -4,15 +4,23 @@ use std::num::{NonZeroU8, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::plan::{Direction, Ending, Fault, Phase, Place, Plan, Rule};
-use super::words::{self, PlanError, Words};
+use crate::plan::{Direction, Ending, Fault, Phase, Place, Plan, Rule};
+use crate::syntax::{self, PlanError, Words};
 
 impl FromStr for Plan {
     type Err = PlanError;
 
     fn from_str(text: &str) -> Result<Self, PlanError> {
-        let (seed, rules) = words::plan(text, |words| words.rule())?;
+        let (seed, rules) = syntax::parse_plan(text, |words| words.rule())?;
         Ok(Self { seed, rules })
+    }
+}
+
+impl TryFrom<&str> for Plan {
+    type Error = PlanError;
+
+    fn try_from(text: &str) -> Result<Self, PlanError> {
+        text.parse()
     }
 }
 
@@ -24,12 +32,12 @@ impl Words<'_> {
             if !on && self.take("on") {
                 on = true;
                 rule.on = self.parse(
-                    words::numbers,
+                    syntax::interval,
                     "a connection's number, or an interval such as 3..5",
                 )?;
             } else if !probability && self.take("p") {
                 probability = true;
-                rule.probability = self.parse(words::decimal, "a probability from 0 to 1")?;
+                rule.probability = self.parse(syntax::probability, "a probability from 0 to 1")?;
             } else {
                 self.end()?;
             }
@@ -66,7 +74,7 @@ impl Words<'_> {
             Word::Short => Fault::Short {
                 direction: self.direction()?,
                 most: self.parse(
-                    |word| words::size(word).and_then(NonZeroU64::new),
+                    |word| syntax::size(word).and_then(NonZeroU64::new),
                     "a size above 0",
                 )?,
             },
@@ -92,7 +100,7 @@ impl Words<'_> {
 
     fn duration(&mut self) -> Result<Option<Duration>, String> {
         if self.take("for") {
-            self.parse(words::duration, "a duration such as 500ms").map(Some)
+            self.parse(syntax::duration, "a duration such as 500ms").map(Some)
         } else {
             Ok(None)
         }
@@ -132,12 +140,12 @@ fn phase(word: &str) -> Option<Phase> {
 
 fn place(word: &str) -> Option<Place> {
     if let Some(rate) = word.strip_suffix("/MiB") {
-        return words::decimal(rate).map(Place::PerMib);
+        return syntax::probability(rate).map(Place::PerMib);
     }
     match word.split_once("..") {
-        None => words::size(word).map(Place::At),
+        None => syntax::size(word).map(Place::At),
         Some((from, end)) => {
-            let (from, end) = (words::size(from)?, words::size(end)?);
+            let (from, end) = (syntax::size(from)?, syntax::size(end)?);
             (from < end).then_some(Place::Within { from, end })
         }
     }

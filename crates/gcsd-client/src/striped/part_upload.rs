@@ -1,4 +1,4 @@
-//! One part on its way.
+//! The upload of one part.
 
 use std::sync::Arc;
 
@@ -7,68 +7,49 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    Checkpoint, OpenUpload, ReliableUpload, Report, Rereadable, RetryPolicy, Token, UploadError,
+    Checkpoint, OpenUpload, ReliableUpload, ReplaySource, Report, RetryPolicy, Token, UploadError,
 };
-use super::board::Board;
+use super::reports::PartReports;
 use super::section::Section;
 use gcsd_types::{Crc32c, ObjectInfo};
 
 /// A part to upload.
-pub(super) struct Job<U, S> {
+pub(super) struct PartUpload<S> {
     pub(super) number: usize,
     pub(super) lane: usize,
-    /// Where its upload comes from.
-    pub(super) open: U,
     pub(super) source: Section<S>,
-    /// An upload of it that is open already.
+    /// What brings back an upload that is open already.
     pub(super) token: Option<Token>,
     pub(super) retries: RetryPolicy,
     pub(super) halt: CancellationToken,
-    /// Who wants to know the token as soon as there is one.
+    /// Receives the token as soon as there is one, and whenever it changes.
     pub(super) tokens: mpsc::Sender<(usize, Token)>,
-    pub(super) board: Arc<Board>,
+    pub(super) reports: Arc<PartReports>,
 }
 
-impl<S> Job<(), S> {
-    /// The same, with a way to go.
-    pub(super) fn through<U>(self, open: U) -> Job<U, S> {
-        Job {
-            number: self.number,
-            lane: self.lane,
-            open,
-            source: self.source,
-            token: self.token,
-            retries: self.retries,
-            halt: self.halt,
-            tokens: self.tokens,
-            board: self.board,
-        }
-    }
-}
-
-/// What became of it.
-pub(super) struct Ended {
+/// What became of a part.
+pub(super) struct PartResult {
     pub(super) number: usize,
     pub(super) lane: usize,
     pub(super) result: Result<ObjectInfo, UploadError>,
     /// What brings the upload back.
     pub(super) token: Option<Token>,
-    /// How GCS describes it.
+    /// How GCS describes the part.
     pub(super) resource: Option<Bytes>,
 }
 
-impl<U: OpenUpload, S: Rereadable + Sync> Job<U, S> {
-    /// Uploads it, unless it is halted: then what is committed stays, for who has the token.
-    pub(super) async fn run(self) -> Ended {
+impl<S: ReplaySource + Sync> PartUpload<S> {
+    /// Uploads the part through `open`. If it is halted, what is committed stays for whoever has the token.
+    pub(super) async fn run<U: OpenUpload>(self, open: U) -> PartResult {
         let mut upload = match self.token {
-            None => ReliableUpload::start(self.open, self.source, self.retries),
+            None => ReliableUpload::start(open, self.source, self.retries),
             Some(token) => {
                 let checkpoint = Checkpoint {
                     token,
                     offset: 0,
                     crc32c: Crc32c::default(),
                 };
-                ReliableUpload::resume(self.open, self.source, checkpoint, self.retries)
+                ReliableUpload::resume(open, self.source, checkpoint, self.retries)
             }
         };
         let mut reports = upload.reports();
@@ -85,10 +66,10 @@ impl<U: OpenUpload, S: Rereadable + Sync> Job<U, S> {
                 && known.as_ref() != Some(&token)
             {
                 known = Some(token.clone());
-                // Where nobody listens any more, nobody wants to know.
+                // The receiver is gone only once the whole upload has ended.
                 let _unheard = self.tokens.send((self.number, token)).await;
             }
-            self.board.part(self.number, report);
+            self.reports.part(self.number, report);
         };
         let mut report = reports.borrow().clone();
         let token = token(&report);
@@ -96,8 +77,8 @@ impl<U: OpenUpload, S: Rereadable + Sync> Job<U, S> {
             report.committed = object.size;
         }
         let resource = report.resource.clone();
-        self.board.part(self.number, report);
-        Ended {
+        self.reports.part(self.number, report);
+        PartResult {
             number: self.number,
             lane: self.lane,
             result,

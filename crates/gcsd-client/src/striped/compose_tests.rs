@@ -1,49 +1,15 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
-use super::super::super::{NewObject, ViaDaemon};
+use super::super::super::{NewObject, RetryPolicy, ViaDaemon};
 use super::super::multipart_part::DaemonPart;
+use super::super::reports::PartReports;
 use super::*;
-use gcsd_types::{self, MultipartRef, ObjectQuery, Page};
+use gcsd_types::{Crc32c, MultipartRef, ObjectInfo, ObjectQuery, Page};
 use gcsd_wire::Retry;
-
-#[test]
-fn the_checksum_of_pieces_is_that_of_the_whole() {
-    let bytes: Vec<u8> = (0..=255)
-        .cycle()
-        .take(100_000)
-        .map(|byte: u8| byte.wrapping_mul(167))
-        .collect();
-    let mut seed = 4743_u64;
-    let mut random = |end: usize| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(seed >> 33).expect("small") % end
-    };
-    for pieces in [1, 2, 5, 33, 1024] {
-        let mut cuts: Vec<usize> = (1..pieces).map(|_| random(bytes.len() + 1)).collect();
-        cuts.extend([0, bytes.len()]);
-        cuts.sort_unstable();
-        let contents: Vec<_> = cuts
-            .windows(2)
-            .map(|cut| Content {
-                size: (cut[1] - cut[0]) as u64,
-                crc32c: Crc32c::of(&bytes[cut[0]..cut[1]]),
-                parts: 1,
-            })
-            .collect();
-        let whole = Content {
-            size: bytes.len() as u64,
-            crc32c: Crc32c::of(&bytes),
-            parts: pieces,
-        };
-        assert_eq!(Content::of(&contents), whole, "{cuts:?}");
-    }
-    assert_eq!(Content::of([]), Content::default());
-}
 
 /// A GCS with one object, which it describes as it is told to.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +32,7 @@ impl Route for Fake {
         unreachable!("nothing is uploaded")
     }
 
-    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Failure> {
+    async fn start_multipart(&self, _destination: &Destination) -> Result<String, Error> {
         unreachable!("nothing is uploaded")
     }
 
@@ -74,41 +40,41 @@ impl Route for Fake {
         &self,
         _upload: &MultipartRef,
         _parts: &[gcsd_types::Part],
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<u64>, Error> {
         unreachable!("nothing is uploaded")
     }
 
-    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Failure> {
+    async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Error> {
         unreachable!("nothing is uploaded")
     }
 
-    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<Described, Failure> {
+    async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<StoredObject, Error> {
         unreachable!("nothing is composed")
     }
 
-    async fn stat(&self, _object: &ObjectRef) -> Result<Described, Failure> {
+    async fn stat(&self, _object: &ObjectRef) -> Result<StoredObject, Error> {
         let mut looks = self.looks.lock().expect("not poisoned");
         let seen = match looks.len() {
             1 => looks[0],
             _ => looks.remove(0),
         };
-        let none = || Failure::of(Kind::NotFound, Retry::Never, "not there");
+        let none = || Error::of(Kind::NotFound, Retry::Never, "not there");
         seen.map(described).ok_or_else(none)
     }
 
-    async fn delete(&self, object: &ObjectRef) -> Result<(), Failure> {
+    async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
         self.deleted.lock().expect("not poisoned").push(object.generation);
         Ok(())
     }
 
-    async fn list(&self, _query: &ObjectQuery) -> Result<(Page, Bytes), Failure> {
+    async fn list(&self, _query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
         unreachable!("nothing is listed")
     }
 }
 
-fn described(info: ObjectInfo) -> Described {
+fn described(info: ObjectInfo) -> StoredObject {
     let json = Bytes::new();
-    Described { info, json }
+    StoredObject { info, json }
 }
 
 fn info(generation: u64, size: u64, crc32c: Option<u32>) -> ObjectInfo {
@@ -133,10 +99,10 @@ async fn verify(
         budget: Duration::ZERO,
         ..RetryPolicy::default()
     };
-    let assembly = Assembly {
+    let requests = Requests {
         route: fake.clone(),
         retries,
-        board: Arc::new(Board::new(1)),
+        reports: Arc::new(PartReports::new(1)),
         stop: CancellationToken::new(),
     };
     let destination = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
@@ -145,7 +111,7 @@ async fn verify(
         crc32c: Crc32c(7),
         parts: 2,
     };
-    let verified = assembly.verify(&destination, described(made), whole).await;
+    let verified = requests.verify(&destination, described(made), whole).await;
     let deleted = fake.deleted.lock().expect("not poisoned").clone();
     (verified.map(|object| object.info), deleted)
 }

@@ -1,15 +1,15 @@
-//! What became of the parts so far, and the sum of it for whoever watches.
+//! The reports of all parts, and their sum.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::super::{Failure, Report};
+use super::super::{Error, Report};
 
-/// The reports of all parts, and of the requests beside them.
+/// The reports of all parts, and of the requests that belong to none.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct PartReports {
     reports: Mutex<Reports>,
     sum: watch::Sender<Report>,
 }
@@ -18,14 +18,14 @@ pub(super) struct Board {
 struct Reports {
     parts: Vec<Report>,
     /// Of the requests that belong to no part.
-    beside: Report,
+    other: Report,
 }
 
-impl Board {
+impl PartReports {
     pub(super) fn new(parts: usize) -> Self {
         let reports = Reports {
             parts: vec![Report::default(); parts],
-            beside: Report::default(),
+            other: Report::default(),
         };
         Self {
             reports: Mutex::new(reports),
@@ -38,15 +38,15 @@ impl Board {
         self.sum.subscribe()
     }
 
-    /// Part `number` stands there now.
+    /// Replaces the report of part `number`.
     pub(super) fn part(&self, number: usize, report: Report) {
         let mut reports = self.lock();
         let reports = &mut *reports;
         if let Some(part) = reports.parts.get_mut(number) {
             if report.recovered() > part.recovered() {
-                reports.beside.last_failure.clone_from(&report.last_failure);
+                reports.other.last_failure.clone_from(&report.last_failure);
             }
-            // The token is not for everybody, and the description is of a temporary object.
+            // The token is a credential, and the resource is that of a temporary object.
             *part = Report {
                 checkpoint: None,
                 resource: None,
@@ -56,7 +56,7 @@ impl Board {
         self.publish(reports);
     }
 
-    /// So much of part `number` was there before.
+    /// Part `number` was finished before, with `committed` bytes.
     pub(super) fn found(&self, number: usize, committed: u64) {
         let report = Report {
             committed,
@@ -65,17 +65,17 @@ impl Board {
         self.part(number, report);
     }
 
-    /// A request beside the parts failed, and is made again.
-    pub(super) fn failed(&self, failure: &Failure) {
+    /// A request that belongs to no part failed, and is made again.
+    pub(super) fn failed(&self, error: &Error) {
         let mut reports = self.lock();
-        reports.beside.count_request(failure);
+        reports.other.count_request(error);
         self.publish(&reports);
     }
 
-    /// The object is there.
+    /// The object exists.
     pub(super) fn finished(&self, resource: Bytes) {
         let mut reports = self.lock();
-        reports.beside.resource = Some(resource);
+        reports.other.resource = Some(resource);
         self.publish(&reports);
     }
 
@@ -89,7 +89,7 @@ impl Board {
     }
 
     fn publish(&self, reports: &Reports) {
-        let mut sum = reports.beside.clone();
+        let mut sum = reports.other.clone();
         for part in &reports.parts {
             sum.add(part);
         }

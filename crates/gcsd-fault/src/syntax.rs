@@ -1,15 +1,43 @@
-//! The text of plans, word by word: what this module's plans and devgcs's have in common.
+//! The syntax that fault plans have in common, for crates with faults of their own.
+//!
+//! A plan is `off`, or items separated by `;` or line breaks; an item is words separated by white space. One item can
+//! be `seed NUMBER`; every other one is a rule, which the crate reads from its [`Words`].
+//!
+//! ```
+//! use gcsd_fault::syntax::{self, Words};
+//!
+//! // A rule of its own: "drop", perhaps with the number of a message.
+//! fn rule(words: &mut Words<'_>) -> Result<Option<u64>, String> {
+//!     words.parse(|word| (word == "drop").then_some(()), "drop")?;
+//!     if words.take("message") {
+//!         words.parse(syntax::number, "a message's number").map(Some)
+//!     } else {
+//!         Ok(None)
+//!     }
+//! }
+//!
+//! let (seed, rules) = syntax::parse_plan("seed 7; drop; drop message 3", rule)?;
+//! assert_eq!((seed, rules), (7, vec![None, Some(3)]));
+//!
+//! let error = syntax::parse_plan("drop message x", rule).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "fault plan, at \"drop message x\": expected a message's number, found x"
+//! );
+//! # Ok::<(), gcsd_fault::PlanError>(())
+//! ```
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::SplitWhitespace;
 use std::time::Duration;
 
-use super::plan::{Numbers, Probability};
+use crate::selection::{Interval, Probability};
 
-/// The most rules that the text of a plan can hold.
+/// The most rules that the text of a plan can have.
 pub const MAX_RULES: usize = 256;
 
-/// Why a text is no plan.
+/// Why a text is not a plan: the item, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("fault plan, at \"{item}\": {problem}")]
 pub struct PlanError {
@@ -17,8 +45,20 @@ pub struct PlanError {
     problem: String,
 }
 
-/// Reads `off`, or items that are each a seed or what `rule` reads.
-pub fn plan<R>(
+/// Lets a function take a plan or its text.
+impl From<Infallible> for PlanError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Reads a plan: its seed, 0 if it has none, and its rules, each of which `rule` reads.
+///
+/// # Errors
+///
+/// `rule` returned what is wrong with an item, or left words unread; there is more than one seed, nothing at all, or
+/// more than [`MAX_RULES`] rules.
+pub fn parse_plan<R>(
     text: &str,
     rule: impl Fn(&mut Words<'_>) -> Result<R, String>,
 ) -> Result<(u64, Vec<R>), PlanError> {
@@ -55,15 +95,28 @@ pub fn plan<R>(
     Ok((seed.unwrap_or(0), rules))
 }
 
+/// Writes a plan so that [`parse_plan`] reads it back.
+///
+/// # Errors
+///
+/// Those of `f`.
+pub fn write_plan(f: &mut fmt::Formatter<'_>, seed: u64, rules: &[impl fmt::Display]) -> fmt::Result {
+    if seed == 0 && rules.is_empty() {
+        return f.write_str("off");
+    }
+    write!(f, "seed {seed}")?;
+    rules.iter().try_for_each(|rule| write!(f, "; {rule}"))
+}
+
 /// The words of one item that have not been read yet.
+#[derive(Debug, Clone)]
 pub struct Words<'a> {
     next: Option<&'a str>,
     rest: SplitWhitespace<'a>,
 }
 
 impl<'a> Words<'a> {
-    /// The words of `item`, which white space parts.
-    pub fn new(item: &'a str) -> Self {
+    fn new(item: &'a str) -> Self {
         let mut rest = item.split_whitespace();
         Self {
             next: rest.next(),
@@ -71,7 +124,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Goes past `word`, if it is the next one.
+    /// Skips the next word if it is `word`; says whether it was.
     pub fn take(&mut self, word: &str) -> bool {
         let found = self.next == Some(word);
         if found {
@@ -80,13 +133,17 @@ impl<'a> Words<'a> {
         found
     }
 
-    /// Reads the next word with `read`, or says that `wanted` was expected.
-    pub fn parse<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, wanted: &str) -> Result<T, String> {
+    /// Reads the next word with `read`.
+    ///
+    /// # Errors
+    ///
+    /// If `read` returns `None`, or there is no word left: that `expected` was expected.
+    pub fn parse<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, expected: &str) -> Result<T, String> {
         let found = self.next.unwrap_or("the end");
         let value = self
             .next
             .and_then(read)
-            .ok_or_else(|| format!("expected {wanted}, found {found}"))?;
+            .ok_or_else(|| format!("expected {expected}, found {found}"))?;
         self.next = self.rest.next();
         Ok(value)
     }
@@ -96,7 +153,11 @@ impl<'a> Words<'a> {
         self.next.is_none()
     }
 
-    /// That there is no word left.
+    /// Checks that every word has been read.
+    ///
+    /// # Errors
+    ///
+    /// The next word does not belong here.
     pub fn end(&self) -> Result<(), String> {
         match self.next {
             None => Ok(()),
@@ -105,41 +166,37 @@ impl<'a> Words<'a> {
     }
 }
 
-/// A number, or an interval of numbers.
-pub fn numbers(word: &str) -> Option<Numbers> {
+/// Reads a number, or an interval of numbers that is not empty: `3`, `3..5`, `3..`.
+pub fn interval(word: &str) -> Option<Interval> {
     match word.split_once("..") {
-        None => number(word).map(Numbers::only),
-        Some((from, "")) => Some(Numbers {
-            from: number(from)?,
-            end: None,
-        }),
-        Some((from, end)) => {
-            let (from, end) = (number(from)?, number(end)?);
-            let end = Some(end).filter(|end| from < *end)?;
-            Some(Numbers { from, end: Some(end) })
+        None => number(word).map(Interval::only),
+        Some((start, "")) => number(start).map(|start| Interval::from(start..)),
+        Some((start, end)) => {
+            let range = number(start)?..number(end)?;
+            (!range.is_empty()).then(|| range.into())
         }
     }
 }
 
-/// A whole number without a sign.
+/// Reads a whole number without a sign.
 pub fn number(word: &str) -> Option<u64> {
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     word.starts_with(|c: char| c.is_ascii_digit())
         .then(|| word.parse().ok())
         .flatten()
 }
 
-/// A number from 0 to 1.
-pub fn decimal(word: &str) -> Option<Probability> {
+/// Reads a number from 0 to 1.
+pub fn probability(word: &str) -> Option<Probability> {
     word.parse().ok().and_then(Probability::new)
 }
 
-/// A number of bytes.
+/// Reads a number of bytes: `100`, `64KiB`, `3MiB`, `1GiB`.
 pub fn size(word: &str) -> Option<u64> {
     with_unit(word, &SIZES)
 }
 
-/// A time.
+/// Reads a duration: `3s`, `250ms`, `1500us`, `7ns`.
 pub fn duration(word: &str) -> Option<Duration> {
     with_unit(word, &DURATIONS).map(Duration::from_nanos)
 }
@@ -157,10 +214,11 @@ const SIZES: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "
 /// The units of a duration in nanoseconds, the largest first.
 const DURATIONS: [(u64, &str); 4] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
 
-/// A size or a duration, in the largest unit that says it in full.
-pub struct Text<T>(pub T);
+/// Writes a number of bytes in the largest unit that is exact, as [`size`] reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
 
-impl fmt::Display for Text<u64> {
+impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SIZES
             .iter()
@@ -172,7 +230,11 @@ impl fmt::Display for Text<u64> {
     }
 }
 
-impl fmt::Display for Text<Duration> {
+/// Writes a duration in the largest unit that is exact, as [`duration`] reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
         let exact = DURATIONS

@@ -1,0 +1,91 @@
+//! How long each side of an exchange may keep the other waiting.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long an answer may take to arrive after a write failed: it has been received already, or never will be.
+const BROKEN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long each side may keep the other waiting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// GCS, or its network.
+    pub(super) stall: Duration,
+    /// The body's source.
+    pub(super) source: Duration,
+}
+
+/// Who must move next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Gcs,
+    Source,
+    /// A write failed: only bytes that are received already can still come.
+    Nobody,
+}
+
+/// What moves during an exchange. Any change restarts the clock.
+///
+/// What the server sends is left out: a head that trickles in would keep the exchange alive for ever, and
+/// each chunk of a body ends a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) turn: Turn,
+    pub(super) source: u64,
+    pub(super) sent: u64,
+}
+
+/// Both clocks: only that of the side whose turn it is runs.
+pub(super) struct Clock {
+    pub(super) limits: Limits,
+    last: Option<Progress>,
+    since: Instant,
+    /// Made at the first wait. May be set too early, never too late.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            last: None,
+            since: Instant::now(),
+            alarm: None,
+        }
+    }
+
+    /// Starts anew: time that passed while nobody was waiting does not count.
+    pub(super) fn restart(&mut self) {
+        self.last = None;
+    }
+
+    /// Ready when the side whose turn it is has let its time pass.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<()> {
+        if self.last != Some(progress) {
+            self.last = Some(progress);
+            self.since = Instant::now();
+        }
+        let limit = match progress.turn {
+            Turn::Gcs => self.limits.stall,
+            Turn::Source => self.limits.source,
+            Turn::Nobody => self.limits.stall.min(BROKEN_GRACE),
+        };
+        let deadline = self.since + limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        // An alarm that was set for an earlier deadline goes off too early, once at most.
+        while alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
