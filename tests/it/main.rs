@@ -53,6 +53,7 @@ mod read_at;
 mod read_traits;
 mod reliable;
 mod reliable_read;
+mod reliable_requests;
 mod sdk;
 mod slow_clients;
 mod soak;
