@@ -41,8 +41,7 @@ use bytes::Bytes;
 
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
 pub use fences::Fences;
-/// A request that was not carried out, as the client is told of it.
-pub use gcsd_failure::StatusError as Failure;
+pub use gcsd_failure::Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Turn, Uploads};

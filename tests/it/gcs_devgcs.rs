@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devgcs::Server;
 use gcsd_gcs::{
-    CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange, Recovery,
+    ByteRange, CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Recovery,
     SessionStatus, SessionUri, WriteRange, lend,
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
@@ -77,7 +77,7 @@ fn finished(progress: SessionStatus) -> Object {
     }
 }
 
-async fn read(gcs: &Gcs, object: &ObjectRef, range: ReadRange) -> Result<Vec<u8>, Error> {
+async fn read(gcs: &Gcs, object: &ObjectRef, range: ByteRange) -> Result<Vec<u8>, Error> {
     let mut stream = patiently(gcs.read_object(object, range, false)).await?;
     let mut bytes = Vec::new();
     while let Some(chunk) = patiently(stream.next()).await? {
@@ -123,38 +123,38 @@ async fn what_is_written_in_ranges_is_read_back() {
         let stat = patiently(gcs.stat_object(&object)).await.expect("there").answer;
         assert_eq!(stat.info, written.info);
         object.generation = Some(stat.info.generation);
-        let mut whole = patiently(gcs.read_object(&object, ReadRange::Whole, false))
+        let mut whole = patiently(gcs.read_object(&object, ByteRange::default(), false))
             .await
             .expect("there");
         assert_eq!(whole.info(), &stat.info);
         assert!(whole.next().await.expect("a chunk").is_some());
         drop(whole);
         for (range, expected) in [
-            (ReadRange::Whole, &bytes[..]),
-            (ReadRange::From(0), &bytes[..]),
-            (ReadRange::From(699_999), &bytes[699_999..]),
-            (ReadRange::FromTo { offset: 0, len: 1 }, &bytes[..1]),
+            (ByteRange::default(), &bytes[..]),
+            (ByteRange::From(0), &bytes[..]),
+            (ByteRange::From(699_999), &bytes[699_999..]),
+            (ByteRange::Of { offset: 0, len: 1 }, &bytes[..1]),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 250_000,
                     len: 99,
                 },
                 &bytes[250_000..250_099],
             ),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 699_990,
                     len: 99,
                 },
                 &bytes[699_990..],
             ),
-            (ReadRange::Suffix(5), &bytes[699_995..]),
-            (ReadRange::Suffix(1 << 40), &bytes[..]),
+            (ByteRange::Suffix(5), &bytes[699_995..]),
+            (ByteRange::Suffix(1 << 40), &bytes[..]),
         ] {
             let got = read(&gcs, &object, range).await.expect("read");
             assert!(got == expected, "{name:?} {range:?}: {} bytes", got.len());
         }
-        let error = read(&gcs, &object, ReadRange::From(700_000))
+        let error = read(&gcs, &object, ByteRange::From(700_000))
             .await
             .expect_err("beyond the end");
         assert_eq!(error.http_status(), Some(416));
@@ -175,7 +175,7 @@ async fn an_upload_ends_without_bytes_and_an_empty_object_can_be_read() {
         (object.info.size, object.info.crc32c),
         (0, Some(Crc32c::default()))
     );
-    for range in [ReadRange::Whole, ReadRange::From(0)] {
+    for range in [ByteRange::default(), ByteRange::From(0)] {
         assert_eq!(
             read(&gcs, &self::object("empty"), range).await.expect("read"),
             b""
@@ -288,7 +288,7 @@ async fn refusals_have_their_own_kinds() {
         (Some(404), ErrorKind::Http),
         "{error}"
     );
-    let error = read(&gcs, &object("nowhere"), ReadRange::Whole)
+    let error = read(&gcs, &object("nowhere"), ByteRange::default())
         .await
         .expect_err("refused");
     assert_eq!(error.http_status(), Some(404), "{error}");

@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 
 use super::answer::Answer;
 use super::auth::Auth;
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exchange::Exchange;
