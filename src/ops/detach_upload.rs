@@ -6,7 +6,7 @@ use gcsd_wire::Reply;
 use gcsd_wire::args::Empty;
 
 pub(super) fn run(seat: &Seat) -> Result<Answer, Failure> {
-    seat.with(|_| ())?;
+    seat.check_bound()?;
     seat.bind(Bound::Free);
     Ok(Answer::local(Reply::DetachUpload(Empty)))
 }

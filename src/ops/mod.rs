@@ -39,13 +39,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use fences::Fences;
-pub use gcsd_failure::Failure;
+/// A request that was not carried out, as the client is told of it.
+pub use gcsd_failure::StatusError as Failure;
 pub use replier::{OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Seat, Uploads};
 
-use gcsd_gcs::{Answered, Gcs, Object};
+use gcsd_gcs::{Answered, Gcs, Object, UploadProgress};
 use gcsd_wire::object::Described;
+use gcsd_wire::progress::Progress;
 use gcsd_wire::{Kind, Opcode, Reply, Request, Retry};
 
 /// What a connection is held to; Hello tells it to the client (proto-spec.md, "Limits and time").
@@ -110,8 +112,23 @@ impl Answer {
 
     /// An answer of GCS that describes an object.
     fn of_object(answered: Answered<Object>, reply: impl FnOnce(Described) -> Reply) -> Self {
-        let Object { info, json } = answered.answer;
+        let Object { info, json, .. } = answered.answer;
         Self::of_gcs(reply(Described { object: info }), answered.http_status, json)
+    }
+
+    /// An answer of GCS that says where an upload stands.
+    fn of_progress(answered: Answered<UploadProgress>, reply: impl FnOnce(Progress) -> Reply) -> Self {
+        let UploadProgress {
+            committed,
+            object,
+            json,
+            ..
+        } = answered.answer;
+        let progress = Progress {
+            object,
+            ..Progress::of(committed)
+        };
+        Self::of_gcs(reply(progress), answered.http_status, json)
     }
 
     /// An answer of GCS.
@@ -140,9 +157,9 @@ pub async fn dispatch(
         (Request::Hello(args), _) => hello::run(context, &args),
         (Request::Ping(args), _) => Ok(ping::run(args)),
         (Request::StartUpload(args), Some(seat)) => start_upload::run(context, seat, &args).await,
-        (Request::QueryUpload(_), Some(seat)) => query_upload::run(context, seat).await,
-        (Request::FinishUpload(args), Some(seat)) => finish_upload::run(context, seat, args).await,
-        (Request::CancelUpload(_), Some(seat)) => cancel_upload::run(context, seat).await,
+        (Request::QueryUpload(_), Some(seat)) => query_upload::run(seat).await,
+        (Request::FinishUpload(args), Some(seat)) => finish_upload::run(seat, args).await,
+        (Request::CancelUpload(_), Some(seat)) => cancel_upload::run(seat).await,
         (Request::AttachUpload(args), Some(seat)) => attach_upload::run(context, seat, &args).await,
         (Request::DetachUpload(_), Some(seat)) => detach_upload::run(seat),
         (Request::ReadAt(args), _) => read_at::run(context, &args, replier).await,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
 use super::{Answer, Context, Failure, Seat};
-use gcsd_gcs::upload::Upload;
+use gcsd_gcs::{Answered, Session};
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
 
@@ -12,9 +12,14 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
     // A refusal leaves the upload alone that the id is bound to.
     seat.check_free()?;
     match start(context, args).await {
-        Ok((upload, reply)) => {
+        Ok((started, reply)) => {
+            let upload = OpenUpload::take(&context.fences, started.answer);
             seat.bind(Bound::Upload(upload));
-            Ok(Answer::of_gcs(Reply::StartUpload(reply), 200, Bytes::new()))
+            Ok(Answer::of_gcs(
+                Reply::StartUpload(reply),
+                started.http_status,
+                Bytes::new(),
+            ))
         }
         Err(failure) => {
             seat.bind_failure(&failure);
@@ -23,12 +28,12 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
     }
 }
 
-async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply), Failure> {
-    let started = context.gcs.start_upload(&args.destination, args.size).await?;
-    let session = started.answer;
+async fn start(context: &Context, args: &Args) -> Result<(Answered<Session>, StartReply), Failure> {
+    let Args { destination, size } = args;
+    let started = Session::start(&context.gcs, destination, *size).await?;
     let (token, expires) = context
         .sealer
-        .seal(&session, &args.destination.bucket, &args.destination.object)
+        .seal(started.answer.uri(), &destination.bucket, &destination.object)
         .ok_or_else(|| {
             Failure::new(
                 Kind::Internal,
@@ -36,8 +41,5 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
                 "the upload token could not be sealed",
             )
         })?;
-    Ok((
-        OpenUpload::take(&context.fences, Upload::started(), session),
-        StartReply { token, expires },
-    ))
+    Ok((started, StartReply { token, expires }))
 }

@@ -12,8 +12,8 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Failure;
 use super::fences::{Fenced, Fences, Hold};
-use gcsd_gcs::upload::Upload;
-use gcsd_gcs::{self, SessionUri};
+use gcsd_gcs::Session;
+use gcsd_types::ObjectInfo;
 use gcsd_wire::{Kind, Opcode, Retry};
 
 /// What an id stands for.
@@ -30,23 +30,18 @@ pub(super) enum Bound {
 /// An upload that GCS knows.
 #[derive(Debug)]
 pub(super) struct OpenUpload {
-    /// Where it stands.
-    pub(super) upload: Upload,
-    /// GCS's name for it, a credential.
-    pub(super) session: SessionUri,
+    /// The upload at GCS, and what is known of it.
+    session: Arc<Session>,
     /// The right to work on it, until it has ended.
     hold: Option<Hold>,
 }
 
 impl OpenUpload {
     /// Takes `session` from whoever holds it on another connection, or under another id.
-    pub(super) fn take(fences: &Fences, upload: Upload, session: SessionUri) -> Self {
-        let hold = Some(fences.take(&session));
-        Self {
-            upload,
-            session,
-            hold,
-        }
+    pub(super) fn take(fences: &Fences, session: Session) -> Self {
+        let hold = Some(fences.take(session.uri()));
+        let session = Arc::new(session);
+        Self { session, hold }
     }
 
     fn is_fenced(&self) -> bool {
@@ -56,13 +51,13 @@ impl OpenUpload {
     fn fenced(&self) -> Failure {
         let message =
             "another connection attached to this upload and goes on with it: it can only be detached here";
-        Failure::new(Kind::Fenced, Retry::Never, message).with_committed(self.upload.committed())
+        Failure::new(Kind::Fenced, Retry::Never, message).with_committed(self.session.committed())
     }
 }
 
 impl Bound {
     fn is_open(&self) -> bool {
-        matches!(self, Self::Upload(open) if !open.upload.has_ended() && !open.is_fenced())
+        matches!(self, Self::Upload(open) if !open.session.has_ended() && !open.is_fenced())
     }
 }
 
@@ -222,16 +217,10 @@ impl Seat {
         )));
     }
 
-    /// Works on the upload. Fails where there is none.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
+    /// Looks at the upload. Fails where there is none.
+    fn with<T>(&self, look: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
         match &mut *self.slot.lock() {
-            Bound::Upload(open) => {
-                let done = work(open);
-                if open.upload.has_ended() {
-                    open.hold = None;
-                }
-                Ok(done)
-            }
+            Bound::Upload(open) => Ok(look(open)),
             Bound::Failed(why) => {
                 let message = format!("the upload was not opened: {why}");
                 Err(Failure::new(Kind::UploadFailed, Retry::Never, message))
@@ -240,59 +229,49 @@ impl Seat {
         }
     }
 
-    /// The session of the upload, for a call on it. Fails where the upload was taken over.
-    pub(super) fn session(&self) -> Result<SessionUri, Failure> {
+    /// Fails where there is no upload.
+    pub(super) fn check_bound(&self) -> Result<(), Failure> {
+        self.with(|_| ())
+    }
+
+    /// The object, where the upload is known to have become one.
+    pub(super) fn object(&self) -> Result<Option<ObjectInfo>, Failure> {
+        self.with(|open| open.session.object())
+    }
+
+    /// The upload, for a request on it. Fails where it was taken over.
+    pub(super) fn session(&self) -> Result<Arc<Session>, Failure> {
         self.with(|open| match open.is_fenced() {
             true => Err(open.fenced()),
             false => Ok(open.session.clone()),
         })?
     }
 
-    /// Makes a call to GCS on the upload, once whoever had the upload before has none under way. When the upload is
-    /// taken over, the call is cut.
-    pub(super) async fn call<T>(
-        &self,
-        call: impl Future<Output = Result<T, gcsd_gcs::Error>>,
-    ) -> Result<T, Failure> {
+    /// Carries out a request on the upload, once whoever had the upload before has none under way. When the upload is
+    /// taken over, the request is cut.
+    pub(super) async fn call<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
         let called = match self.with(|open| open.hold.clone())? {
-            Some(hold) => hold.call(call).await,
-            None => Ok(call.await),
+            Some(hold) => hold.call(request).await,
+            None => Ok(request.await),
         };
-        match called {
-            Ok(outcome) => outcome.map_err(|error| self.failed(error.into())),
-            Err(Fenced) => Err(self.with(|open| open.fenced())?),
-        }
+        self.with(|open| {
+            // What has ended is nobody's to take.
+            if open.session.has_ended() {
+                open.hold = None;
+            }
+            match called {
+                Ok(outcome) => outcome.map_err(Failure::from),
+                Err(Fenced) => Err(open.fenced()),
+            }
+        })?
     }
 
     /// What is known to be committed; `None` where there is no upload.
     pub fn committed(&self) -> Option<u64> {
-        self.with(|open| open.upload.committed()).ok()
-    }
-
-    /// Takes note of a failure of a call to GCS on the upload, and adds to it what is committed.
-    fn failed(&self, failure: Failure) -> Failure {
-        let noted = self.with(|open| {
-            match failure.status.kind() {
-                Some(Kind::SessionLost | Kind::ChecksumMismatch) => open.upload.lost(),
-                // GCS may hold bytes that are not the client's.
-                Some(Kind::BodyDamaged) if failure.status.retry() == Some(Retry::Restart) => {
-                    open.upload.lost();
-                }
-                _ if failure.is_unknown() => open.upload.unsettle(),
-                _ => {}
-            }
-            open.upload.committed()
-        });
-        match noted {
-            Ok(committed) => failure.with_committed(committed),
-            Err(_) => failure,
-        }
-    }
-
-    /// Takes note that a write or finish under way was dropped, so that nobody knows what arrived.
-    pub fn interrupted(&self) {
-        // Without an upload there is nothing to note.
-        let _ = self.with(|open| open.upload.unsettle());
+        self.with(|open| open.session.committed()).ok()
     }
 }
 

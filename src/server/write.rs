@@ -36,7 +36,7 @@ impl Prepared {
         // Boxed: each is as large as all that it takes to speak HTTP.
         match (self, seat) {
             (Self::WriteAt(permitted), Some(seat)) => {
-                Box::pin(ops::write_at::run(context, seat, permitted, body)).await
+                Box::pin(ops::write_at::run(seat, permitted, body)).await
             }
             (Self::PutObject(args), _) => Box::pin(ops::put_object::run(context, args, body)).await,
             (Self::UploadPart(args), _) => Box::pin(ops::upload_part::run(context, args, body)).await,
@@ -49,9 +49,6 @@ impl Prepared {
 
     /// What to tell the client when the daemon stops in the middle of it.
     fn stopped(&self, seat: Option<&Seat>, tally: &Tally) -> Failure {
-        if let Some(seat) = seat {
-            seat.interrupted();
-        }
         match self {
             // GCS may have it all, and sending it again could make it twice.
             Self::PutObject(args)

@@ -65,10 +65,8 @@ async fn a_dead_first_address_of_gcs_does_not_matter() {
     let peer = Peer::listen().await;
     let port = peer.address().port();
     let _hole = black_hole(TwoAddresses::of(port)[0]);
-    let config = Config {
-        endpoint: format!("http://two.example:{port}").parse().expect("an endpoint"),
-        ..peer.config()
-    };
+    let mut config = peer.config();
+    config.endpoint = format!("http://two.example:{port}").parse().expect("an endpoint");
     let gcs = Gcs::new(config, Arc::new(TwoAddresses)).expect("a client");
     let object = object();
     let serve = async {
@@ -203,10 +201,8 @@ async fn the_kernel_gives_up_later_than_the_clocks() {
         .await
         .expect("connected");
     let peer = Peer::listen().await;
-    let config = Config {
-        stall_timeout: Duration::from_secs(40),
-        ..peer.config()
-    };
+    let mut config = peer.config();
+    config.stall_timeout = Duration::from_secs(40);
     let gcs = Gcs::new(config, Arc::new(notes.clone())).expect("a client");
     let object = object();
     let serve = async {

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devgcs::Server;
 use gcsd_gcs::{
-    Cancelled, Config, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Progress,
-    ReadRange, Recovery, SessionUri, WriteRange, lend,
+    CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange, Recovery,
+    SessionStatus, SessionUri, WriteRange, lend,
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
@@ -26,10 +26,7 @@ const NAMES: [&str; 5] = [
 async fn start() -> (Server, Gcs) {
     let server = Server::builder().bucket("bucket").start().await.expect("started");
     let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
-    let gcs = client(Config {
-        credentials: CredentialsSource::Anonymous,
-        ..Config::new(endpoint)
-    });
+    let gcs = client(Config::anonymous(endpoint));
     (server, gcs)
 }
 
@@ -52,12 +49,12 @@ async fn write(
     offset: u64,
     bytes: &[u8],
     last: bool,
-) -> Result<Progress, Error> {
+) -> Result<SessionStatus, Error> {
     let len = bytes.len() as u64;
     let body = VecDeque::from([Bytes::copy_from_slice(bytes)]);
     let range = WriteRange {
         offset,
-        len,
+        len: Some(len),
         total: last.then_some(offset + len),
         object_crc32c: None,
     };
@@ -67,16 +64,16 @@ async fn write(
         .map(|answered| answered.answer)
 }
 
-fn active(committed: u64) -> Progress {
-    Progress::Active {
+fn active(committed: u64) -> SessionStatus {
+    SessionStatus::Active {
         committed: Some(committed).filter(|committed| *committed > 0),
     }
 }
 
-fn finished(progress: Progress) -> Object {
+fn finished(progress: SessionStatus) -> Object {
     match progress {
-        Progress::Finished(object) => object,
-        Progress::Active { .. } => panic!("the upload goes on: {progress:?}"),
+        SessionStatus::Finished(object) => object,
+        SessionStatus::Active { .. } => panic!("the upload goes on: {progress:?}"),
     }
 }
 
@@ -308,7 +305,7 @@ async fn refusals_have_their_own_kinds() {
     );
     assert_eq!(
         patiently(gcs.cancel(&unknown)).await.expect("an answer").answer,
-        Cancelled::Unknown
+        CancelOutcome::Unknown
     );
 }
 
@@ -318,7 +315,7 @@ async fn a_cancelled_session_takes_nothing_more() {
     let upload = session(&gcs, "gone").await;
     assert_eq!(
         patiently(gcs.cancel(&upload)).await.expect("cancelled").answer,
-        Cancelled::Cancelled
+        CancelOutcome::Cancelled
     );
     let error = write(&gcs, &upload, 0, b"x", true).await.expect_err("over");
     assert!(
@@ -336,7 +333,7 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let (mut lease, body) = lend(Endless::new(), 1 << 30);
     let range = WriteRange {
         offset: 0,
-        len: 1 << 30,
+        len: Some(1 << 30),
         total: None,
         object_crc32c: None,
     };
@@ -364,8 +361,8 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let committed = patiently(async {
         loop {
             let now = match patiently(gcs.query(&upload)).await.expect("a status").answer {
-                Progress::Active { committed } => committed.unwrap_or_default(),
-                Progress::Finished(_) => panic!("a cut upload finished"),
+                SessionStatus::Active { committed } => committed.unwrap_or_default(),
+                SessionStatus::Finished(_) => panic!("a cut upload finished"),
             };
             if last == Some(now) {
                 return now;

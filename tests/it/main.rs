@@ -37,6 +37,7 @@ mod gcs_objects;
 mod gcs_oracle;
 mod gcs_read;
 mod gcs_session;
+mod gcs_upload;
 mod gcs_write;
 mod golden;
 mod list_objects;

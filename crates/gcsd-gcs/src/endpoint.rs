@@ -9,8 +9,9 @@ use http::uri::Uri;
 
 /// Why a URL cannot be used to reach GCS.
 ///
-/// It never holds the URL: that of a session is a secret.
+/// It never holds the URL: a session URI is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// The text is longer than any URL that GCS makes.
     #[error("the URL is longer than 16 KiB")]
@@ -35,7 +36,7 @@ pub enum UrlError {
     Path,
 }
 
-/// The longest URL that is looked at.
+/// The longest URL that is parsed.
 const MAX_URL: usize = 16 * 1024;
 
 /// A scheme, a host and a port: `https://storage.googleapis.com`.
@@ -50,7 +51,7 @@ struct Parts {
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
-    /// The `Host` header: brackets, and the port where it is not the scheme's own.
+    /// The `Host` header: with brackets, and with the port unless it is the scheme's default.
     authority: HeaderValue,
 }
 
@@ -74,7 +75,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes the endpoint of any URL, and hands the whole of it back as parsed.
+    /// Takes the endpoint out of any URL. Returns the parsed URL as well.
     pub(super) fn split(text: &str) -> Result<(Self, Uri), UrlError> {
         if text.len() > MAX_URL {
             return Err(UrlError::TooLong);
@@ -146,7 +147,7 @@ impl Endpoint {
         self.0.port
     }
 
-    /// Whether the host is this very machine, so that plain http gives nothing away.
+    /// Whether the host is this machine, so that plain http reveals nothing to a network.
     pub fn is_loopback(&self) -> bool {
         match self.0.host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback(),

@@ -1,4 +1,4 @@
-//! An object's bytes, as they are read
+//! Reading objects, streamed
 //! (<https://cloud.google.com/storage/docs/json_api/v1/objects/get>, `alt=media`).
 
 use bytes::Bytes;
@@ -20,27 +20,28 @@ const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metage
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
 const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
 
-/// Which bytes of an object.
+/// Which bytes of an object to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadRange {
     /// All of them.
     Whole,
     /// From this offset to the end.
     From(u64),
-    /// From an offset, so many: at least one, and fewer where the object ends.
+    /// `len` bytes (not 0) from an offset, or as many as there are.
     FromTo {
-        /// The first byte's offset.
+        /// The first byte.
         offset: u64,
         /// How many bytes.
         len: u64,
     },
-    /// The last so many: at least one, and all where the object is shorter.
+    /// The last bytes (not 0), or as many as there are.
     Suffix(u64),
 }
 
 impl ReadRange {
-    /// The `Range` header: `bytes=0-0` is one byte. From byte 0 on is no range at all, which an empty object
-    /// can satisfy, too.
+    /// The `Range` header, in which both ends are inclusive. None for all bytes: an empty object satisfies no
+    /// range.
     fn header(self) -> Result<Option<HeaderValue>, Error> {
         let text = match self {
             Self::Whole | Self::From(0) => return Ok(None),
@@ -70,9 +71,9 @@ impl ReadRange {
     }
 }
 
-/// An object's bytes, on their way.
+/// An object's bytes, as they arrive.
 ///
-/// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory.
+/// Nothing is read from GCS but in [`next`](Self::next): a slow reader slows GCS down and costs no memory.
 /// Dropped before the end, it closes the connection.
 pub struct ObjectStream {
     http_status: u16,
@@ -81,19 +82,19 @@ pub struct ObjectStream {
     len: Option<u64>,
     request_id: Option<String>,
     source: Option<(Incoming, Exchange)>,
-    /// Bytes to pass over, where GCS sends more than was asked for.
+    /// Bytes to skip, where GCS sends more than was asked for.
     skip: u64,
-    /// Bytes still to come, where that is known.
+    /// Bytes that remain, where that is known.
     missing: Option<u64>,
-    /// GCS sends more behind the last byte asked for.
+    /// GCS sends more after the last byte asked for.
     cut_at_end: bool,
 }
 
 impl Gcs {
-    /// Starts to read an object.
+    /// Starts reading an object.
     ///
-    /// Objects that are stored compressed (`Content-Encoding: gzip`) come as they are stored; with `gunzip`,
-    /// GCS decompresses them, and then ranges count decompressed bytes and the length is unknown
+    /// Objects stored with `Content-Encoding: gzip` are read as stored. With `gunzip` GCS decompresses them: then
+    /// the range counts decompressed bytes, and the length is unknown
     /// (<https://cloud.google.com/storage/docs/transcoding>).
     pub async fn read_object(
         &self,
@@ -113,7 +114,7 @@ impl Gcs {
             }
             insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let (response, exchange) = self.send(self.endpoint(), request).await?;
+            let (response, exchange) = self.send(request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {
                 let answer = Answer::read(response, exchange).await?;
                 return Err(answer.error(Call::Read));
@@ -164,7 +165,7 @@ impl ObjectStream {
         Ok(stream)
     }
 
-    /// The server sends the part that its `Content-Range` names: it must be the one asked for.
+    /// The server sends the range in its `Content-Range`, which must be the one asked for.
     fn partial(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
         let (first, last, size) =
             content_range(headers).ok_or("a partial answer whose Content-Range cannot be read")?;
@@ -187,13 +188,13 @@ impl ObjectStream {
         Ok(())
     }
 
-    /// The server sends the whole object. It may do so when it was asked for a part, and does when it
-    /// decompresses: the part is then cut out here.
+    /// The server sends the whole object. It may do so when asked for a range, and does when it decompresses: the
+    /// range is then cut out here.
     fn whole(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
         if !headers.contains_key(&X_GOOG_STORED_LENGTH) && self.info.size == 0 {
             self.info.size = self.len.unwrap_or_default();
         }
-        // Bytes that come as they are stored are as many, even if the answer is chunked.
+        // Bytes sent as stored are as many as are stored, even in a chunked response.
         if self.len.is_none() && text(headers, &X_GOOG_STORED_ENCODING) == Some("identity") {
             self.len = number(headers, &X_GOOG_STORED_LENGTH);
             self.missing = self.len;
@@ -230,28 +231,28 @@ impl ObjectStream {
         Ok(())
     }
 
-    /// What the response's headers say of the object: its generation (0 where they do not say), size as
-    /// stored and checksums as stored. They are those of the whole object, not of the range.
+    /// What the response's headers say of the whole object: its generation (0 where they do not say), and its
+    /// size and checksums as stored.
     pub fn info(&self) -> &ObjectInfo {
         &self.info
     }
 
-    /// The offset of the first byte that comes.
+    /// The offset of the first byte that is read.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// How many bytes come, unless GCS decompresses them.
+    /// How many bytes are read; `None` where GCS decompresses them.
     pub fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Whether it is known that no byte comes.
+    /// Whether it is known that there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == Some(0)
     }
 
-    /// The HTTP status that the bytes came with: 200, or 206 for a part.
+    /// GCS's HTTP status: 200, or 206 for a range.
     pub fn http_status(&self) -> u16 {
         self.http_status
     }
@@ -261,7 +262,7 @@ impl ObjectStream {
         self.request_id.as_deref()
     }
 
-    /// The next bytes, `None` behind the last one. An end that comes too early is an error.
+    /// The next bytes, `None` at the end. An early end is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let next = self.advance().await;
         if !matches!(next, Ok(Some(_))) {
@@ -299,9 +300,9 @@ impl ObjectStream {
         }
     }
 
-    /// The response's body has ended: the connection can serve again.
+    /// The response's body has ended: the connection can be reused.
     async fn end(&mut self) -> Result<Option<Bytes>, Error> {
-        // A decompressed object's length is unknown, so that its end may come before that of the range.
+        // The length of a decompressed object is unknown, so that it may end before the range does.
         let too_early = self.missing.is_some_and(|missing| missing > 0) && self.len.is_some();
         if too_early || self.skip > 0 {
             return Err(
@@ -333,7 +334,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     text(headers, name)?.parse().ok()
 }
 
-/// The object's fields that come as headers
+/// The object's fields that travel as headers
 /// (<https://cloud.google.com/storage/docs/xml-api/reference-headers>).
 fn stored(headers: &HeaderMap) -> ObjectInfo {
     let Hashes { crc32c, md5 } = Hashes::of(headers);

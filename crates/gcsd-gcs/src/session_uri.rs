@@ -29,10 +29,10 @@ struct Parts {
 }
 
 impl SessionUri {
-    /// Reads a session URI that GCS gave, now or earlier.
+    /// Parses a session URI that GCS returned.
     ///
     /// Only its path and query are used, on the endpoint that all calls go to: GCS names a host of its own choice, and
-    /// whoever reaches it by a private endpoint or a forwarder must do so for the data, too.
+    /// whoever reaches GCS by a private endpoint or a forwarder must do so for the data, too.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (_, uri) = Endpoint::split(text)?;
         let path = uri.path_and_query().cloned().ok_or(UrlError::Malformed)?;
@@ -43,14 +43,14 @@ impl SessionUri {
         Ok(Self { parts, key: None })
     }
 
-    /// The same session with the key that goes with each request on it.
+    /// The same session with the key that each request on it must carry.
     #[must_use]
     pub fn with_key(mut self, key: Option<EncryptionKey>) -> Self {
         self.key = key.map(Arc::new);
         self
     }
 
-    /// Reads a `Location` header, which may leave out scheme and host
+    /// Parses a `Location` header, which may omit scheme and host
     /// (RFC 9110, section 10.2.2).
     pub(super) fn from_location(text: &str, endpoint: &Endpoint) -> Result<Self, UrlError> {
         if text.starts_with('/') && !text.starts_with("//") {
@@ -60,7 +60,7 @@ impl SessionUri {
         }
     }
 
-    /// The URI itself, to be sealed into an upload token. Nothing else may be done with it.
+    /// The URI itself, to be kept where nobody else reads it.
     pub fn expose(&self) -> &str {
         &self.parts.text
     }

@@ -76,11 +76,15 @@ pub(super) fn check(universe: &str, endpoint: &Endpoint) -> Result<(), UniverseM
         || host
             .strip_suffix(GOOGLE)
             .is_some_and(|front| front.ends_with('.'));
-    if googles && universe != GOOGLE {
+    if googles && !is_google(universe) {
         let (universe, endpoint) = (universe.to_owned(), endpoint.clone());
         return Err(UniverseMismatch { universe, endpoint });
     }
     Ok(())
+}
+
+fn is_google(universe: &str) -> bool {
+    matches!(universe, "" | GOOGLE)
 }
 
 fn endpoint_of(universe: &str) -> Option<Endpoint> {
@@ -88,7 +92,8 @@ fn endpoint_of(universe: &str) -> Option<Endpoint> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     let endpoint = Endpoint::parse(&format!("https://storage.{universe}")).ok()?;
-    (domain && !universe.starts_with('.')).then_some(endpoint)
+    let domain = domain && !universe.is_empty() && !universe.starts_with('.');
+    domain.then_some(endpoint)
 }
 
 /// What the file at `path` names, if it is another universe than Google Cloud's own.
@@ -101,7 +106,7 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     let named = [&json, &json["source_credentials"]]
         .into_iter()
         .find_map(|json| json.get("universe_domain")?.as_str());
-    Ok(named.filter(|universe| *universe != GOOGLE).map(str::to_owned))
+    Ok(named.filter(|universe| !is_google(universe)).map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -119,6 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for (json, expected) in [
             (r#"{"type":"service_account"}"#, "https://storage.googleapis.com"),
+            (r#"{"universe_domain":""}"#, "https://storage.googleapis.com"),
             (
                 r#"{"universe_domain":"googleapis.com"}"#,
                 "https://storage.googleapis.com",
@@ -135,7 +141,7 @@ mod tests {
             let endpoint = source(&folder, json).endpoint().expect(json);
             assert_eq!(endpoint.to_string(), expected, "{json}");
         }
-        for bad in ["", "a b", "x/y", "x:1", "u@x", ".x", "ü"] {
+        for bad in ["a b", ".", "x/y", "x:1", "u@x", ".x", "ü"] {
             let source = source(&folder, &format!(r#"{{"universe_domain":"{bad}"}}"#));
             assert!(
                 matches!(source.endpoint(), Err(ConfigError::BadUniverse(_))),
@@ -185,6 +191,7 @@ mod tests {
             ("tpc.example", "https://gcs.internal", true),
             ("tpc.example", "https://notgoogleapis.com", true),
             ("googleapis.com", "https://storage.googleapis.com", true),
+            ("", "https://storage.googleapis.com", true),
             ("googleapis.com", "https://storage.tpc.example", true),
         ] {
             let endpoint: Endpoint = endpoint.parse().expect("an endpoint");
