@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -74,7 +74,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
                 let _ = tokio::time::timeout(LINGER, reader.skip(LINGER_BYTES)).await;
             }
         }
-        Ok(Err(error)) => debug!(%peer, %error, "the client stopped reading its replies"),
+        Ok(Err(error)) => debug!(%peer, %error, "replies could not be written"),
         Err(error) => error!(%error, "a connection's writer panicked"),
     }
     debug!(%peer, "connection closed");
@@ -155,14 +155,8 @@ impl Connection {
     /// Answers a request, or starts the task that does.
     async fn request(&mut self, frame: RequestFrame, permit: Permit, reader: Reader, draining: bool) -> Next {
         let head = frame.head;
-        let mut job = Job {
-            peer: self.peer,
-            head,
-            replier: Replier::to(self.frames.clone(), &head),
-            started: Instant::now(),
-            sequence: None,
-            _permit: permit,
-        };
+        let replier = Replier::to(self.frames.clone(), &head);
+        let mut job = Job::new(self.peer, head, replier, permit);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -194,11 +188,7 @@ impl Connection {
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
     fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
-        let sequence = frame.head.sequence;
-        job.sequence = self.in_flight.reserve(sequence);
-        if job.sequence.is_none() {
-            return Err(refusal::duplicate(sequence));
-        }
+        job.reserve_sequence(&self.in_flight)?;
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
         let repeatable = request.is_repeatable();

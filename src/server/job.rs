@@ -7,25 +7,46 @@ use tracing::{debug, info};
 
 use super::Shared;
 use super::body::Body;
-use super::in_flight::{Permit, SequenceGuard};
+use super::in_flight::{InFlight, Permit, SequenceGuard};
 use super::reader::Next;
+use super::refusal;
 use crate::ops::{Answer, Failure, Replier};
 use gcsd_wire::{Kind, RequestHead};
 
 /// A request in hand.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) peer: SocketAddr,
-    pub(super) head: RequestHead,
+    peer: SocketAddr,
+    head: RequestHead,
     pub(super) replier: Replier,
-    pub(super) started: Instant,
-    /// Reserves the request's sequence until the reply is sent.
-    pub(super) sequence: Option<SequenceGuard>,
+    started: Instant,
+    /// Reserves the request's sequence until it is answered.
+    sequence: Option<SequenceGuard>,
     /// Counts the request as in flight until it is dropped.
-    pub(super) _permit: Permit,
+    _permit: Permit,
 }
 
 impl Job {
+    /// A request whose head was read just now.
+    pub(super) fn new(peer: SocketAddr, head: RequestHead, replier: Replier, permit: Permit) -> Self {
+        Self {
+            peer,
+            head,
+            replier,
+            started: Instant::now(),
+            sequence: None,
+            _permit: permit,
+        }
+    }
+
+    /// Reserves the request's sequence. Fails if a request in flight has it.
+    pub(super) fn reserve_sequence(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
+        let sequence = self.head.sequence;
+        let guard = in_flight.reserve(sequence);
+        self.sequence = Some(guard.ok_or_else(|| refusal::duplicate(sequence))?);
+        Ok(())
+    }
+
     /// Answers the request.
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
         self.log(&outcome);

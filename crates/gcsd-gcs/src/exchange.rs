@@ -17,7 +17,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::clock::{Clock, Limits, Progress, Turn};
+use super::clock::{Activity, Clock, Limits, WaitingFor};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::link::Link;
@@ -139,7 +139,7 @@ impl Exchange {
     /// Ready when the exchange cannot go on: the body was taken back, or a clock ran out.
     fn poll_trouble(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let link = &self.connection.link;
-        let mut turn = Turn::Gcs;
+        let mut waiting_for = WaitingFor::Gcs;
         let mut received = 0;
         if let Some(lending) = &self.lending {
             let body = lending.observe(cx.waker());
@@ -148,36 +148,36 @@ impl Exchange {
             }
             received = body.received;
             if body.source_pending && !link.is_blocked() && !link.is_answered() {
-                turn = Turn::Source;
+                waiting_for = WaitingFor::Source;
             }
         }
         if link.broken().is_some() {
-            turn = Turn::Nobody;
+            waiting_for = WaitingFor::Nobody;
         }
-        let progress = Progress {
-            turn,
+        let activity = Activity {
+            waiting_for,
             source: received,
             sent: link.sent(),
         };
-        if self.clock.poll(cx, progress).is_pending() {
+        if self.clock.poll(cx, activity).is_pending() {
             return Poll::Pending;
         }
-        let error = match turn {
-            Turn::Source => Error::new(
+        let error = match waiting_for {
+            WaitingFor::Source => Error::new(
                 ErrorKind::SourceStalled,
                 format!(
                     "the client sent nothing for {:?} inside a body",
                     self.clock.limits.source
                 ),
             ),
-            Turn::Gcs => Error::new(
+            WaitingFor::Gcs => Error::new(
                 ErrorKind::GcsStalled,
                 format!(
                     "GCS neither accepted nor sent anything for {:?}",
                     self.clock.limits.stall
                 ),
             ),
-            Turn::Nobody => broken(link),
+            WaitingFor::Nobody => broken(link),
         };
         Poll::Ready(error.sent(self.request_sent()))
     }

@@ -66,7 +66,7 @@ pub(super) trait Lending: Send + Sync {
     fn len(&self) -> Option<u64>;
     /// How many of them are missing; `None` if only its end tells.
     fn missing(&self) -> Option<u64>;
-    /// The state, and whose turn it is. Has `waker` woken when the lender takes the source back.
+    /// The state, and whether the source is waited for. Has `waker` woken when the lender takes the source back.
     fn observe(&self, waker: &Waker) -> Observed;
     fn state(&self) -> BodyState;
     /// How many bytes the source gave, and their checksum.
