@@ -241,6 +241,43 @@ fn every_module_imports_only_what_it_may() {
     );
 }
 
+/// The crates that are built for devgcs with these features.
+fn built_for_devgcs(features: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--package",
+            "devgcs",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .args(["--format", "{p}", "--locked", "--offline", "--features", features])
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout).expect("text");
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn devgcs_builds_no_c_without_tls() {
+    let tls = ["aws-lc-sys", "cc", "rcgen", "rustls"].map(str::to_owned);
+    let (without, with) = (built_for_devgcs(""), built_for_devgcs("tls"));
+    assert!(without.contains("hyper"), "{without:?}");
+    for name in &tls {
+        assert!(!without.contains(name), "{name} is built");
+        assert!(with.contains(name), "{name} is not built, even with TLS");
+    }
+}
+
 #[test]
 fn every_module_is_in_the_table() {
     let modules = modules();

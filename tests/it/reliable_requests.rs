@@ -10,9 +10,7 @@ use crate::support::daemon::{self, BUCKET, Daemon, PATIENCE, object_ref};
 use crate::support::uploads::{daemons, retries, tcp};
 
 async fn daemon_with(faults: &str) -> Daemon {
-    let mut options = daemon::Options::default();
-    options.devgcs = options.devgcs.faults(faults);
-    Daemon::with(options).await
+    Daemon::with(daemon::Options::failing(faults)).await
 }
 
 /// Deletes an object reliably. Returns how many failures that took, too.

@@ -24,7 +24,7 @@ pub(super) struct Limits {
 pub(super) enum Turn {
     Gcs,
     Source,
-    /// A write failed: only bytes that are received already can still come.
+    /// A write failed: only bytes that were received before can still be read.
     Nobody,
 }
 

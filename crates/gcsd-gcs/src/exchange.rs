@@ -34,10 +34,10 @@ pub(super) enum Sent {
     Unsent(Request<RequestBody>),
 }
 
-/// A request under way. Dropping it closes the connection.
+/// A request in flight. Dropping it closes the connection.
 pub(super) struct Exchange {
     connection: Box<Connection>,
-    /// The body that is being sent, until the answer comes.
+    /// The body that is being sent, until GCS answers.
     lending: Option<Arc<dyn Lending>>,
     /// What the socket had taken before this request.
     sent_before: u64,
@@ -173,7 +173,7 @@ impl Exchange {
             Turn::Gcs => Error::new(
                 ErrorKind::GcsStalled,
                 format!(
-                    "GCS neither took nor sent anything for {:?}",
+                    "GCS neither accepted nor sent anything for {:?}",
                     self.clock.limits.stall
                 ),
             ),
@@ -190,11 +190,11 @@ impl Exchange {
                 ErrorKind::SourceFailed,
                 format!("reading from the client: {kind}"),
             ),
-            BodyState::Aborted => Error::new(ErrorKind::SourceAborted, "the client took the body back"),
+            BodyState::Aborted => Error::new(ErrorKind::SourceAborted, "the client aborted the body"),
             BodyState::Malformed(why) => Error::new(ErrorKind::SourceMalformed, why),
             BodyState::Damaged => Error::new(
                 ErrorKind::SourceDamaged,
-                "the body does not have the checksum that its end says: it was cut, and no object was made of it",
+                "the body does not match the checksum at its end: it was cut, and no object was made of it",
             ),
             BodyState::Taken | BodyState::Lent | BodyState::Complete | BodyState::Stopped => {
                 Error::new(ErrorKind::SourceTaken, "the body was taken back")
@@ -249,7 +249,7 @@ impl Drop for Unanswered {
     }
 }
 
-/// The I/O error that an error comes from.
+/// The I/O error that caused an error.
 fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -261,7 +261,7 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
     None
 }
 
-/// hyper's decoder of chunked bodies reports nonsense as an I/O error of these kinds.
+/// hyper's decoder of chunked bodies reports malformed input as an I/O error of these kinds.
 fn is_malformed(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),

@@ -61,6 +61,7 @@ mod jitter;
 mod listing;
 mod options;
 mod plan;
+mod read_attempts;
 mod read_error;
 mod reader;
 mod recovery;
