@@ -1,13 +1,13 @@
 //! Fencing: of all claims on one upload, only the latest may work on it (proto-spec.md, "Ordering and concurrency").
 //!
 //! ```text
-//!   Fences --- session URI ---> Session <--- Claim (in the upload of a connection)
+//!   Fences --- session URI ---> Fence <----- Claim (in the upload of a connection)
 //!                   (weak)        |
 //!                                 +-- latest: cancelled by a newer claim
 //!                                 +-- calls: one at a time; a newer claim waits until the older's call is gone
 //! ```
 //!
-//! A session is in the table as long as an upload that has not ended claims it: its entry goes with the last claim, so
+//! A fence is in the table as long as an upload that has not ended claims it: its entry goes with the last claim, so
 //! that there are never more entries than uploads that connections have open.
 
 use std::collections::HashMap;
@@ -29,9 +29,9 @@ const SMALL: usize = 1024;
 pub struct Fences(Arc<Table>);
 
 #[derive(Default)]
-struct Table(Mutex<HashMap<SessionUri, Weak<Session>>>);
+struct Table(Mutex<HashMap<SessionUri, Weak<Fence>>>);
 
-struct Session {
+struct Fence {
     table: Arc<Table>,
     uri: SessionUri,
     /// The latest claim's; cancelled once there is a later one.
@@ -43,7 +43,7 @@ struct Session {
 /// The right to work on an upload, until there is a later claim.
 #[derive(Clone)]
 pub(super) struct Claim {
-    session: Arc<Session>,
+    fence: Arc<Fence>,
     fenced: CancellationToken,
 }
 
@@ -54,11 +54,11 @@ pub(super) struct Fenced;
 impl Fences {
     /// Claims the upload of this session, and fences every earlier claim.
     pub(super) fn claim(&self, uri: &SessionUri) -> Claim {
-        let session = self.0.session(uri);
+        let fence = self.0.fence(uri);
         let fenced = CancellationToken::new();
-        let before = mem::replace(&mut *lock(&session.latest), fenced.clone());
+        let before = mem::replace(&mut *lock(&fence.latest), fenced.clone());
         before.cancel();
-        Claim { session, fenced }
+        Claim { fence, fenced }
     }
 
     /// How many uploads are claimed: never more than connections have open.
@@ -76,35 +76,35 @@ impl fmt::Debug for Fences {
 }
 
 impl Table {
-    fn session(self: &Arc<Self>, uri: &SessionUri) -> Arc<Session> {
-        let mut sessions = lock(&self.0);
-        if let Some(session) = sessions.get(uri).and_then(Weak::upgrade) {
-            return session;
+    fn fence(self: &Arc<Self>, uri: &SessionUri) -> Arc<Fence> {
+        let mut fences = lock(&self.0);
+        if let Some(fence) = fences.get(uri).and_then(Weak::upgrade) {
+            return fence;
         }
-        let session = Arc::new(Session {
+        let fence = Arc::new(Fence {
             table: self.clone(),
             uri: uri.clone(),
             latest: Mutex::default(),
             calls: Semaphore::new(1),
         });
-        sessions.insert(uri.clone(), Arc::downgrade(&session));
-        session
+        fences.insert(uri.clone(), Arc::downgrade(&fence));
+        fence
     }
 }
 
-impl Drop for Session {
+impl Drop for Fence {
     fn drop(&mut self) {
-        let mut sessions = lock(&self.table.0);
-        // Another session may have taken its place.
-        if sessions
+        let mut fences = lock(&self.table.0);
+        // Another fence may have taken its place.
+        if fences
             .get(&self.uri)
             .is_some_and(|entry| entry.strong_count() == 0)
         {
-            sessions.remove(&self.uri);
+            fences.remove(&self.uri);
         }
-        if sessions.capacity() > SMALL && sessions.capacity() / 8 > sessions.len() {
-            let capacity = 2 * sessions.len();
-            sessions.shrink_to(capacity);
+        if fences.capacity() > SMALL && fences.capacity() / 8 > fences.len() {
+            let capacity = 2 * fences.len();
+            fences.shrink_to(capacity);
         }
     }
 }
@@ -120,7 +120,7 @@ impl Claim {
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Fenced> {
         let alone = async {
             // The semaphore is never closed.
-            let permit = self.session.calls.acquire().await.ok();
+            let permit = self.fence.calls.acquire().await.ok();
             if self.is_fenced() {
                 return Err(Fenced);
             }
