@@ -241,13 +241,13 @@ fn every_module_imports_only_what_it_may() {
     );
 }
 
-/// The crates that are built for devgcs with these features.
-fn built_for_devgcs(features: &str) -> BTreeSet<String> {
+/// The crates that are built for `package` with these features.
+fn built_for(package: &str, features: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
             "tree",
             "--package",
-            "devgcs",
+            package,
             "--edges",
             "normal,build",
             "--prefix",
@@ -270,11 +270,21 @@ fn built_for_devgcs(features: &str) -> BTreeSet<String> {
 #[test]
 fn devgcs_builds_no_c_without_tls() {
     let tls = ["aws-lc-sys", "cc", "rcgen", "rustls"].map(str::to_owned);
-    let (without, with) = (built_for_devgcs(""), built_for_devgcs("tls"));
+    let (without, with) = (built_for("devgcs", ""), built_for("devgcs", "tls"));
     assert!(without.contains("hyper"), "{without:?}");
     for name in &tls {
         assert!(!without.contains(name), "{name} is built");
         assert!(with.contains(name), "{name} is not built, even with TLS");
+    }
+}
+
+#[test]
+fn a_client_of_a_daemon_builds_no_c() {
+    let (without, with) = (built_for("gcsd-client", ""), built_for("gcsd-client", "direct"));
+    assert!(without.contains("gcsd-wire"), "{without:?}");
+    for name in ["aws-lc-sys", "cc"] {
+        assert!(!without.contains(name), "{name} is built");
+        assert!(with.contains(name), "{name} is not built, even straight to GCS");
     }
 }
 
