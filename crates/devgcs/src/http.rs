@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -74,8 +75,9 @@ impl Listening {
             };
             let (service, acceptor) = (Arc::clone(&self.service), self.acceptor.clone());
             let (body_idle, mut stopped) = (self.body_idle, stopped.clone());
+            let counted = Counted::new(&service);
             tokio::spawn(async move {
-                let _permit = permit;
+                let _held = (permit, counted);
                 tokio::select! {
                     served = accept(stream, acceptor, service, body_idle) => {
                         if let Err(error) = served {
@@ -86,6 +88,22 @@ impl Listening {
                 }
             });
         }
+    }
+}
+
+/// Counts a connection from its acceptance until it is over, with all that was done for it.
+struct Counted(Arc<Service>);
+
+impl Counted {
+    fn new(service: &Arc<Service>) -> Self {
+        service.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(service))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -118,6 +118,8 @@ pub struct SessionRecord {
     pub persisted: u64,
     /// Requests whose body is being read.
     pub writing: usize,
+    /// Requests that named it since its start: none where nobody has heard of it.
+    pub requests: u64,
     /// What has become of it.
     pub phase: SessionPhase,
 }
@@ -131,6 +133,8 @@ pub struct Inspect {
     pub calls: Vec<CallRecord>,
     /// Every call so far.
     pub counts: BTreeMap<CallKind, u64>,
+    /// Connections that are being served; without any, nothing goes on.
+    pub connections: usize,
 }
 
 impl Inspect {
@@ -226,6 +230,7 @@ pub(crate) fn session_record(session: &Arc<super::resumable::Session>) -> Sessio
         received: session.received.load(Relaxed),
         persisted: session.persisted(),
         writing: session.writing.load(Relaxed),
+        requests: session.requests.load(Relaxed),
         phase: match session.phase() {
             Phase::Open => SessionPhase::Open,
             Phase::Finished(_) => SessionPhase::Finished,

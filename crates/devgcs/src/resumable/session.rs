@@ -71,6 +71,8 @@ pub(crate) struct Session {
     pub(crate) received: AtomicU64,
     /// Requests whose body is being read.
     pub(crate) writing: AtomicUsize,
+    /// Requests that named it since its start.
+    pub(crate) requests: AtomicU64,
     /// Bytes that are persisted and not reported yet.
     hidden: AtomicU64,
 }
@@ -114,6 +116,7 @@ impl Session {
             progress: Mutex::new(progress),
             received: AtomicU64::new(0),
             writing: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
             hidden: AtomicU64::new(0),
         }
     }

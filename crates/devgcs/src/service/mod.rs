@@ -12,6 +12,7 @@ mod sessions;
 mod turn;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Service {
     pub(crate) faults: Faults,
     /// True while request bodies are left unread.
     pub(crate) gate: watch::Sender<bool>,
+    /// Connections that are being served.
+    pub(crate) connections: AtomicUsize,
     turn: Mutex<()>,
     index: Mutex<Index>,
     /// The last field to go: when it is gone, so is all that the server held.
@@ -67,6 +70,7 @@ impl Service {
             calls: Calls::default(),
             faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
+            connections: AtomicUsize::new(0),
             turn: Mutex::new(()),
             index: Mutex::new(index),
             _alive: alive,
@@ -147,6 +151,7 @@ impl Service {
             sessions: sessions.iter().map(session_record).collect(),
             calls,
             counts,
+            connections: self.connections.load(Ordering::Relaxed),
         }
     }
 }
