@@ -11,6 +11,7 @@ use gcsd_gcs::{
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
+use crate::support::daemon::PATIENCE;
 use crate::support::feed::Endless;
 use crate::support::peer::{client, patiently};
 
@@ -347,6 +348,11 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
         }
     })
     .await;
+    assert!(
+        server
+            .wait_for(PATIENCE, |seen| seen.sessions[0].writing == 1)
+            .await
+    );
     lease.take().expect("the source");
     let error = patiently(write).await.expect("no panic").expect_err("cut");
     assert_eq!(
@@ -357,21 +363,15 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let sent = lease.received();
     // What was cut is still on its way: wait for the server to settle.
     assert!(server.object("bucket", "cut").is_none());
-    let mut last = None;
-    let committed = patiently(async {
-        loop {
-            let now = match patiently(gcs.query(&upload)).await.expect("a status").answer {
-                SessionStatus::Active { committed } => committed.unwrap_or_default(),
-                SessionStatus::Finished(_) => panic!("a cut upload finished"),
-            };
-            if last == Some(now) {
-                return now;
-            }
-            last = Some(now);
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    })
-    .await;
+    assert!(
+        server
+            .wait_for(PATIENCE, |seen| seen.sessions[0].writing == 0)
+            .await
+    );
+    let committed = match patiently(gcs.query(&upload)).await.expect("a status").answer {
+        SessionStatus::Active { committed } => committed.unwrap_or_default(),
+        SessionStatus::Finished(_) => panic!("a cut upload finished"),
+    };
     assert!(
         committed <= sent && committed.is_multiple_of(CHUNK_ALIGNMENT),
         "{committed} of {sent}"
