@@ -1,7 +1,6 @@
 //! A resumable upload in progress: its session at GCS, and what is known here of what GCS holds.
 
 use std::fmt;
-use std::future::Future;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -125,7 +124,9 @@ impl Session {
     ) -> Result<Answered<UploadProgress>, SessionError> {
         self.upload().check_write(&range).map_err(SessionError::Refused)?;
         let tally = body.tally();
-        let written = self.settling(self.gcs.write(&self.uri, range, body)).await;
+        let unsettles = Unsettles(self);
+        let written = self.gcs.write(&self.uri, range, body).await;
+        mem::forget(unsettles);
         self.learn(written, |upload, status| {
             upload.after_write(&range, tally.received(), status)
         })
@@ -144,8 +145,9 @@ impl Session {
         object_crc32c: Option<Crc32c>,
     ) -> Result<Answered<UploadProgress>, SessionError> {
         self.upload().check_finish().map_err(SessionError::Refused)?;
-        let finish = self.gcs.finish(&self.uri, total, object_crc32c);
-        let finished = self.settling(finish).await;
+        let unsettles = Unsettles(self);
+        let finished = self.gcs.finish(&self.uri, total, object_crc32c).await;
+        mem::forget(unsettles);
         self.learn(finished, |upload, status| upload.after_finish(total, status))
     }
 
@@ -155,14 +157,6 @@ impl Session {
         let cancelled = cancelled.map_err(|error| self.failed(error))?;
         self.upload().after_cancel(&cancelled.answer);
         Ok(cancelled)
-    }
-
-    /// Makes a call that changes what GCS holds. If it is dropped, nobody knows what arrived.
-    async fn settling<T>(&self, call: impl Future<Output = T>) -> T {
-        let unsettles = Unsettles(self);
-        let outcome = call.await;
-        mem::forget(unsettles);
-        outcome
     }
 
     /// Takes the outcome of a call into what is known of the upload.
@@ -198,7 +192,7 @@ impl Session {
     }
 }
 
-/// Dropped, it leaves the upload unsettled.
+/// Held during a call that changes what GCS holds: dropped with it, nobody knows what arrived, and the upload is unsettled.
 struct Unsettles<'a>(&'a Session);
 
 impl Drop for Unsettles<'_> {
