@@ -248,7 +248,7 @@ impl Pieces for ReliableReader {
                 Err(Broken::Final(error)) => self.ended = Some(Err(error)),
                 Err(Broken::Request(error)) => {
                     if let Err(error) = self.broken(&first, error) {
-                        self.ended = Some(Err(error.into()));
+                        self.ended = Some(Err(error));
                     }
                 }
             }
