@@ -2,20 +2,20 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Failure, Seat};
+use super::{Answer, Failure, Turn};
 use gcsd_gcs::CancelOutcome;
 use gcsd_wire::Reply;
 use gcsd_wire::cancel_upload::Reply as CancelReply;
 
-pub(super) async fn run(seat: &Seat) -> Result<Answer, Failure> {
-    if let Some(object) = seat.object()? {
+pub(super) async fn run(turn: &Turn) -> Result<Answer, Failure> {
+    if let Some(object) = turn.object()? {
         let reply = CancelReply::Finished {
             generation: object.generation,
         };
         return Ok(Answer::local(Reply::CancelUpload(reply)));
     }
-    let session = seat.session()?;
-    let answered = seat.call(session.cancel()).await?;
+    let session = turn.session()?;
+    let answered = turn.call(session.cancel()).await?;
     let reply = match answered.answer {
         CancelOutcome::Cancelled => CancelReply::Cancelled,
         CancelOutcome::Finished(object) => CancelReply::Finished {

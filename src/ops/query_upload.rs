@@ -1,10 +1,10 @@
 //! QueryUpload: `PUT <session>` with `Content-Range: bytes */*` (proto-spec.md, "QueryUpload").
 
-use super::{Answer, Failure, Seat};
+use super::{Answer, Failure, Turn};
 use gcsd_wire::Reply;
 
-pub(super) async fn run(seat: &Seat) -> Result<Answer, Failure> {
-    let session = seat.session()?;
-    let answered = seat.call(session.query()).await?;
+pub(super) async fn run(turn: &Turn) -> Result<Answer, Failure> {
+    let session = turn.session()?;
+    let answered = turn.call(session.query()).await?;
     Ok(Answer::of_progress(answered, Reply::QueryUpload))
 }

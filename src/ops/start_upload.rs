@@ -3,18 +3,18 @@
 use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Seat};
+use super::{Answer, Context, Failure, Turn};
 use gcsd_gcs::{Answered, Session};
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
 
-pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
     // A refusal leaves the upload alone that the id is bound to.
-    seat.check_free()?;
+    turn.check_free()?;
     match start(context, args).await {
         Ok((started, reply)) => {
-            let upload = OpenUpload::take(&context.fences, started.answer);
-            seat.bind(Bound::Upload(upload));
+            let upload = OpenUpload::claim(&context.fences, started.answer);
+            turn.bind(Bound::Upload(upload));
             Ok(Answer::of_gcs(
                 Reply::StartUpload(reply),
                 started.http_status,
@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
             ))
         }
         Err(failure) => {
-            seat.bind_failure(&failure);
+            turn.bind_failure(&failure);
             Err(failure)
         }
     }

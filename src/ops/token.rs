@@ -114,7 +114,18 @@ impl Sealer {
         bucket: &BucketName,
         object: &ObjectName,
     ) -> Option<(String, u64)> {
-        let expires = now().saturating_add(SESSION_LIFE.as_secs());
+        self.seal_at(now(), session, bucket, object)
+    }
+
+    /// Seals a session that GCS opened at `now`.
+    fn seal_at(
+        &self,
+        now: u64,
+        session: &SessionUri,
+        bucket: &BucketName,
+        object: &ObjectName,
+    ) -> Option<(String, u64)> {
+        let expires = now.saturating_add(SESSION_LIFE.as_secs());
         let sealed = Sealed {
             session: session.expose().to_owned(),
             bucket: bucket.as_str().to_owned(),
@@ -134,11 +145,16 @@ impl Sealer {
 
     /// Opens a token.
     pub(super) fn open(&self, token: &str) -> Result<Opened, Failure> {
+        self.open_at(now(), token)
+    }
+
+    /// Opens a token at `now`.
+    fn open_at(&self, now: u64, token: &str) -> Result<Opened, Failure> {
         let opened = self.unseal(token).ok_or_else(|| {
             let message = "the token was not sealed with this daemon's key, or was altered";
             Failure::new(Kind::BadToken, Retry::Never, message)
         })?;
-        if opened.expires <= now() {
+        if opened.expires <= now {
             let message = "the token is older than GCS keeps a session: start a new upload";
             return Err(Failure::new(Kind::TokenExpired, Retry::Restart, message));
         }
@@ -208,12 +224,21 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gcsd_wire::Status;
+
+    /// A moment in 2026, in seconds since 1970.
+    const NOW: u64 = 1_780_000_000;
+    const WEEK: u64 = 604_800;
 
     fn sealed(sealer: &Sealer) -> String {
+        sealed_at(now(), sealer).0
+    }
+
+    fn sealed_at(now: u64, sealer: &Sealer) -> (String, u64) {
         let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
         let bucket = BucketName::new("bucket").expect("a name");
         let object = ObjectName::new("an object").expect("a name");
-        sealer.seal(&session, &bucket, &object).expect("sealed").0
+        sealer.seal_at(now, &session, &bucket, &object).expect("sealed")
     }
 
     fn key(digit: char) -> String {
@@ -237,6 +262,32 @@ mod tests {
         );
         let rotated = Sealer::from_text(&format!("{} # new\n\n{}\n", key('b'), key('a'))).expect("two keys");
         assert!(rotated.open(&token).is_ok());
+    }
+
+    #[test]
+    fn a_token_expires_with_its_session() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let (token, expires) = sealed_at(NOW, &sealer);
+        assert_eq!(expires, NOW + WEEK);
+        for now in [NOW, expires - 1] {
+            assert_eq!(sealer.open_at(now, &token).expect("in time").expires, expires);
+        }
+        for now in [expires, expires + 1, u64::MAX] {
+            let late = sealer.open_at(now, &token).expect_err("too late").status;
+            assert_eq!(late, Status::new(Kind::TokenExpired, Retry::Restart), "at {now}");
+        }
+        // The same by the clock of the system.
+        let old = sealed_at(now() - WEEK, &sealer).0;
+        let late = sealer.open(&old).expect_err("a week old").status;
+        assert_eq!(late.kind(), Some(Kind::TokenExpired));
+        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=id").expect("a URI");
+        let (bucket, object) = (BucketName::new("bucket"), ObjectName::new("object"));
+        let before = now();
+        let (fresh, expires) = sealer
+            .seal(&session, &bucket.expect("a name"), &object.expect("a name"))
+            .expect("sealed");
+        assert_eq!(sealer.open(&fresh).expect("fresh").expires, expires);
+        assert!((before + WEEK..=now() + WEEK).contains(&expires));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Failure, Seat};
+use super::{Answer, Failure, Turn};
 use gcsd_gcs::{Session, UploadBody, WriteRange};
 use gcsd_wire::Reply;
 use gcsd_wire::progress::Progress;
@@ -16,11 +16,6 @@ pub struct Permitted {
 }
 
 impl Permitted {
-    /// How many bytes it has; `None` where only the end of the body tells.
-    pub fn body_len(&self) -> Option<u64> {
-        self.range.len
-    }
-
     /// The same range, of a body in pieces that turned out to hold no bytes.
     #[must_use]
     pub fn without_bytes(mut self) -> Self {
@@ -31,8 +26,8 @@ impl Permitted {
 }
 
 /// Decides whether the range may be sent, before a byte of its body is taken. A body in pieces has no `len`.
-pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
-    let session = seat.session()?;
+pub fn permit(turn: &Turn, args: &Args, len: Option<u64>) -> Result<Permitted, Failure> {
+    let session = turn.session()?;
     let range = WriteRange {
         offset: args.offset,
         len,
@@ -44,10 +39,10 @@ pub fn permit(seat: &Seat, args: &Args, len: Option<u64>) -> Result<Permitted, F
 }
 
 /// Sends the range, whose bytes `body` takes from the client as GCS takes them from us.
-pub async fn run(seat: &Seat, permitted: &Permitted, body: UploadBody) -> Result<Answer, Failure> {
+pub(super) async fn run(turn: &Turn, permitted: &Permitted, body: UploadBody) -> Result<Answer, Failure> {
     let tally = body.tally();
     let Permitted { session, range } = permitted;
-    let answered = seat.call(session.write(*range, body)).await?;
+    let answered = turn.call(session.write(*range, body)).await?;
     let received = tally.received();
     let reply = |progress| {
         Reply::WriteAt(Progress {

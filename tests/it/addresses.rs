@@ -105,9 +105,16 @@ async fn each_address_that_failed_is_named_on_both_hops() {
     let error = Connection::open(&TwoAddresses, &address, &Options::default())
         .await
         .expect_err("refused");
+    let chain: Vec<String> =
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect();
     assert_eq!(
-        error.to_string(),
-        format!("no connection to two.example:{port}: {expected}")
+        chain,
+        [
+            format!("could not connect to two.example:{port}"),
+            expected.clone()
+        ]
     );
 
     let mut config = Config::new(format!("http://two.example:{port}").parse().expect("an endpoint"));

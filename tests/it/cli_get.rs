@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::command::{gcsd, run, signal, wait};
 use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, pattern};
 use crate::support::devgcs::upload;
+use crate::support::waiting::becomes;
 
 const URL: &str = "gs://bucket/object";
 
@@ -175,9 +176,7 @@ async fn a_killed_get_leaves_the_temporary_file_only() {
         let calls: u64 = connections.parse().expect("a number");
         let reading = |inspect: &Snapshot| inspect.count(CallKind::ReadObject) == calls;
         assert!(daemon.devgcs.wait_for(PATIENCE, reading).await);
-        while names(dir.path()).len() == 1 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        becomes(|| names(dir.path()).len() > 1).await;
         signal(&child, "-KILL");
         assert_eq!(wait(child).await.code, None);
         assert_eq!(fs::read(&target).expect("the file"), b"old");

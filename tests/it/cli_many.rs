@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::support::command::{Ended, gcsd, run, signal, wait};
 use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, pattern};
 use crate::support::devgcs::upload;
+use crate::support::waiting::becomes;
 
 async fn failing(faults: &str) -> Daemon {
     let devgcs = devgcs::Server::builder().bucket(BUCKET).faults(faults);
@@ -267,9 +268,8 @@ async fn an_interrupted_get_leaves_whole_files_only() {
         .expect("the binary runs");
     let reading = |inspect: &devgcs::Snapshot| inspect.count(devgcs::CallKind::ReadObject) == 4;
     assert!(daemon.devgcs.wait_for(PATIENCE, reading).await);
-    while !dir.path().join("small").exists() || fs::read_dir(dir.path()).expect("a directory").count() < 4 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let count = || fs::read_dir(dir.path()).expect("a directory").count();
+    becomes(|| dir.path().join("small").exists() && count() == 4).await;
     signal(&child, "-INT");
     wait(child).await.failed(130, "interrupted: ");
     came(dir.path(), &[("small", "small")]);

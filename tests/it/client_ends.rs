@@ -8,7 +8,7 @@ use gcsd_client::{Body, Error, Options, ReaderBody, Reason};
 use gcsd_wire::head::{CLOSING, MORE};
 use gcsd_wire::{self, ErrorReply, Kind, Opcode, Retry, Status, WireArgs as _};
 
-use crate::support::scripted::{at, bytes, head, lost, pair, pong, written};
+use crate::support::scripted::{at, bytes, head, lost, pair, pair_in_memory, pong, written};
 
 /// What the scripts answer when they refuse.
 const BUSY: Status = Status(0x418a);
@@ -87,10 +87,11 @@ async fn giving_up_inside_a_body_ends_the_connection() {
     assert!(!sent);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn giving_up_before_or_after_sending_harms_nobody() {
     let options = Options::default().with_max_in_flight(1);
-    let (connection, mut daemon) = pair(&options).await;
+    let (connection, mut daemon) = pair_in_memory(&options);
+    // The paused clock gets there when all that can be sent is sent.
     let soon = Duration::from_millis(50);
     // This one is sent, and nobody waits for its reply.
     let first = tokio::time::timeout(soon, connection.ping(Bytes::from_static(b"1"))).await;
@@ -153,26 +154,26 @@ async fn everybody_learns_that_the_daemon_is_gone() {
     assert!(!sent);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_daemon_that_stays_silent_is_given_up() {
     let options = Options::default().with_stall(Duration::from_millis(50));
-    let (connection, _daemon) = pair(&options).await;
+    let (connection, _daemon) = pair_in_memory(&options);
     let (reason, sent) = lost(connection.ping(Bytes::new()).await);
     assert!(matches!(reason, Reason::Stalled(_)), "{reason}");
     assert!(sent);
 
     // One that takes no bytes, too.
-    let (connection, _daemon) = pair(&options).await;
+    let (connection, _daemon) = pair_in_memory(&options);
     let body = Body::from(vec![bytes(1 << 20); 64]);
     let (reason, sent) = lost(connection.write_at(1, &at(0), body).await);
     assert!(matches!(reason, Reason::Stalled(_)), "{reason}");
     assert!(sent);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_slow_source_and_an_idle_connection_are_no_stall() {
     let options = Options::default().with_stall(Duration::from_millis(50));
-    let (connection, mut daemon) = pair(&options).await;
+    let (connection, mut daemon) = pair_in_memory(&options);
     tokio::time::sleep(Duration::from_millis(150)).await;
     let (mut pipe, reader) = tokio::io::duplex(64);
     let feed = async {

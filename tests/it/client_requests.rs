@@ -14,7 +14,7 @@ use gcsd_wire::{self, Kind, Request, Retry, Status};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 
-use crate::support::scripted::{Daemon, at, bytes, lost, pair, pong, written};
+use crate::support::scripted::{Daemon, at, bytes, lost, pair, pair_in_memory, pong, written};
 
 #[tokio::test]
 async fn replies_come_in_any_order() {
@@ -133,10 +133,10 @@ async fn a_body_leaves_from_where_it_lies() {
     writing.abort();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_requests_in_flight_than_agreed() {
     let options = Options::default().with_max_in_flight(2);
-    let (connection, mut daemon) = pair(&options).await;
+    let (connection, mut daemon) = pair_in_memory(&options);
     let calls = async {
         let ping = || connection.ping(Bytes::new());
         tokio::join!(ping(), ping(), ping())
@@ -154,9 +154,9 @@ async fn no_more_requests_in_flight_than_agreed() {
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_too_large_is_not_sent() {
-    let (connection, mut daemon) = pair(&Options::default()).await;
+    let (connection, mut daemon) = pair_in_memory(&Options::default());
     let error = connection.ping(bytes(65_537)).await.expect_err("too large");
     assert!(matches!(error, Error::Request(_)), "{error}");
     assert_eq!(error.retry(), Retry::Never);

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, Client, PATIENCE, request, try_request};
+use crate::support::waiting::becomes;
 
 const KEY: &str = "x-goog-emulator-instructions";
 
@@ -253,6 +254,7 @@ async fn reads_break_stall_and_lie() {
     }
     let mut client = Client::connect(server.address()).await;
     client.head("GET", media, &[(KEY, "stall-at-256KiB")]).await;
+    becomes(|| server.fault_counts()["stall"] == 3).await;
     let stalled = timeout(Duration::from_millis(200), client.try_answer()).await;
     assert!(stalled.is_err(), "{stalled:?}");
     let counts = server.fault_counts();

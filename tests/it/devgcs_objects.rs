@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::devgcs::{bytes, call, server, server_with, stored, upload};
 use crate::support::http::{Answer, request};
+use crate::support::waiting::becomes;
 
 async fn get(server: &Server, name: &str) -> Value {
     let answer = call(server, "GET", &format!("/b/bucket/o/{name}"), "").await;
@@ -320,18 +321,14 @@ async fn an_upload_in_one_request_that_breaks_leaves_nothing() {
         .head("POST", target, &[("Content-Length", "1000000")])
         .await;
     client.send(&bytes(600_000)).await;
-    client.reset();
     let blobs = || {
         std::fs::read_dir(folder.path().join("blobs"))
             .expect("a folder")
             .count()
     };
-    let mut tries = 0;
-    while server.inspect().calls.is_empty() || blobs() > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        tries += 1;
-        assert!(tries < 3000, "the bytes stayed");
-    }
+    becomes(|| blobs() == 1).await;
+    client.reset();
+    becomes(|| blobs() == 0).await;
     assert!(server.object("bucket", "broken").is_none());
 }
 

@@ -113,12 +113,10 @@ async fn a_connection_that_still_owes_a_body_is_not_used_again() {
     for streamed in [false, true] {
         let peer = Peer::listen().await;
         let session = peer.session();
-        let gcs = peer::client({
-            let mut config = peer.config();
-            // A connection that were kept would not end while the test waits for its end.
-            config.idle_timeout = Duration::from_secs(3600);
-            config
-        });
+        let mut config = peer.config();
+        // A connection that were kept would not end while the test waits for its end.
+        config.idle_timeout = Duration::from_secs(3600);
+        let gcs = peer::client(config);
         let (feeder, source) = feed();
         let (_lease, body) = match streamed {
             false => lend(source, 10),

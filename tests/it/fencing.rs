@@ -1,18 +1,16 @@
 //! Two writers on one upload: the later one fences the first (proto-spec.md, "Ordering and concurrency").
 
-use std::time::Duration;
-
 use gcsd_types::Crc32c;
 use gcsd_wire::args::Empty;
 use gcsd_wire::{Kind, Request, Retry, write_at::Args};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::support::daemon::{
     Client, Daemon, Options, PATIENCE, attach, cancel_upload, finish_upload, pattern, query_upload, write_at,
 };
 use crate::support::peer::{Peer, active, response};
 use crate::support::pieces::{data, end};
+use crate::support::waiting::becomes;
 
 const MIB: usize = 1 << 20;
 
@@ -46,12 +44,7 @@ async fn take_over(client: &mut Client, upload: u32, token: &str, object: &[u8])
 
 /// Waits for what connections held to go with them: their tasks notice in their own time.
 async fn nothing_is_held(daemon: &Daemon) {
-    let gone = async {
-        while daemon.fences.uploads() > 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, gone).await.expect("nothing is held");
+    becomes(|| daemon.fences.uploads() == 0).await;
 }
 
 /// All that is left to do with the upload is to detach it.
@@ -126,9 +119,13 @@ async fn a_zombie_that_owes_more_than_is_skipped_loses_its_connection() {
     let (mut zombie, mut owner) = (daemon.connect().await, daemon.connect().await);
     let object = pattern(MIB);
     let token = zombie.start(1, "much").await;
-    // No last range: a total that GCS came to know of would bind the owner, too.
+    // Not the last range: GCS keeps a total that it was given, and it would bind the owner, too.
     let sequence = zombie.begin(1, &write_at(0, None), 1 << 40).await;
     zombie.raw(&object[..1000]).await;
+    let begun = daemon.devgcs.wait_for(PATIENCE, |state| {
+        state.session("much").is_some_and(|s| s.received == 1000)
+    });
+    assert!(begun.await, "the zombie's PUT does not begin");
     take_over(&mut owner, 1, &token, &object).await;
     let reply = zombie.reply_to(sequence).await;
     reply.fails(Kind::Fenced, Retry::Never);

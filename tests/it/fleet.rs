@@ -106,7 +106,7 @@ async fn each_daemon_is_killed_in_the_middle_of_a_file() {
         &[
             "put",
             "--retry-for",
-            "50s",
+            "10m",
             file.to_str().expect("UTF-8"),
             &url,
             "--connect",
@@ -144,7 +144,7 @@ async fn each_daemon_is_killed_in_the_middle_of_a_pipe() {
         "--chunk",
         "256KiB",
         "--retry-for",
-        "50s",
+        "10m",
         "--connect",
         &fleet.connect(),
     ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gcsd_gcs::{Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Recovery};
 
+use crate::support::daemon::PATIENCE;
 use crate::support::peer::{Peer, active, client, finished, object, patiently, response};
 
 /// A user's credentials, whose tokens come from `tokens`.
@@ -72,11 +73,14 @@ async fn a_token_goes_with_every_call_but_those_on_a_session() {
     tokens.abort();
 }
 
-async fn refused_with(answer: &str) -> Error {
+/// Where the tokens never come.
+const LITTLE: Duration = Duration::from_secs(2);
+
+async fn refused_with(answer: &str, patience: Duration) -> Error {
     let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = with_credentials(&peer, user_file(&folder, &tokens));
-    config.credentials_timeout = Duration::from_secs(2);
+    config.credentials_timeout = patience;
     let gcs = client(config);
     let tokens = give_tokens(tokens, answer.to_owned());
     let error = patiently(gcs.stat_object(&object())).await.expect_err("no token");
@@ -92,18 +96,21 @@ async fn refused_with(answer: &str) -> Error {
 #[tokio::test]
 async fn a_refused_token_is_permanent_and_a_late_one_is_not() {
     let json = "Content-Type: application/json\r\n";
-    let error = refused_with(&response(
-        "400 Bad Request",
-        json,
-        r#"{"error":"invalid_grant","echo":"l3aked"}"#,
-    ))
+    let error = refused_with(
+        &response(
+            "400 Bad Request",
+            json,
+            r#"{"error":"invalid_grant","echo":"l3aked"}"#,
+        ),
+        PATIENCE,
+    )
     .await;
     assert_eq!(
         (error.kind(), error.recovery()),
         (ErrorKind::CredentialsRefused, Recovery::Never),
         "{error}"
     );
-    let error = refused_with(&response("503 Service Unavailable", json, "l3aked")).await;
+    let error = refused_with(&response("503 Service Unavailable", json, "l3aked"), LITTLE).await;
     assert!(
         matches!(
             error.kind(),
@@ -112,7 +119,7 @@ async fn a_refused_token_is_permanent_and_a_late_one_is_not() {
         "{error}"
     );
     assert_eq!(error.recovery(), Recovery::Same);
-    let error = refused_with("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n").await;
+    let error = refused_with("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", LITTLE).await;
     assert_eq!(
         (error.kind(), error.recovery()),
         (ErrorKind::CredentialsTimeout, Recovery::Same),

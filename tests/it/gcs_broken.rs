@@ -1,21 +1,19 @@
 //! Connections that break, stall, are kept and found closed; and the errors that tell these apart.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd_gcs::{Error, ErrorKind, Gcs, Recovery, WriteRange, lend};
-use gcsd_net::{Connecting, Connector};
+use gcsd_net::{BoxStream, Connecting, Connector};
 
 use crate::support::feed::Endless;
 use crate::support::peer::{Peer, active, client, patiently, response};
 
 async fn query_against(answer: &str, reset: bool) -> Error {
     let peer = Peer::listen().await;
-    let mut config = peer.config();
-    config.stall_timeout = Duration::from_millis(300);
-    let gcs = client(config);
+    let gcs = peer.gcs();
     let session = peer.session();
     let serve = async {
         let mut server = peer.accept().await;
@@ -93,7 +91,8 @@ async fn an_answer_that_stops_halfway_is_a_stall() {
 #[tokio::test]
 async fn a_connection_is_kept_until_the_server_ends_it() {
     let peer = Peer::listen().await;
-    let gcs = peer.gcs();
+    let sockets = Arc::new(Sockets::default());
+    let gcs = Gcs::new(peer.config(), sockets.clone()).expect("a client");
     let session = peer.session();
     let serve = async {
         let mut server = peer.accept().await;
@@ -110,8 +109,7 @@ async fn a_connection_is_kept_until_the_server_ends_it() {
         }
     };
     patiently(async { tokio::join!(serve, calls) }).await;
-    // The end of the connection must have come through.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    sockets.ended(0).await;
     let serve = async {
         let mut server = peer.accept().await;
         server.head().await;
@@ -129,6 +127,37 @@ async fn a_connection_is_kept_until_the_server_ends_it() {
         gcs.query(&session).await.expect("answered on yet another");
     };
     patiently(async { tokio::join!(serve, calls) }).await;
+}
+
+/// Dials, and keeps a second handle of each socket.
+#[derive(Debug, Default)]
+struct Sockets(Mutex<Vec<std::net::TcpStream>>);
+
+impl Sockets {
+    /// Waits until the other end of this connection, from which all was read, is known to be gone.
+    async fn ended(&self, connection: usize) {
+        patiently(async {
+            let came = || self.0.lock().expect("no panic")[connection].peek(&mut [0]);
+            while came().is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(came().expect("an end"), 0);
+            // The system knows it; the runtime hears of it when it waits for the system the next time.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        })
+        .await;
+    }
+}
+
+impl Connector for Sockets {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        Box::pin(async move {
+            let stream = std::net::TcpStream::connect((host, port))?;
+            stream.set_nonblocking(true)?;
+            self.0.lock().expect("no panic").push(stream.try_clone()?);
+            Ok(Box::new(tokio::net::TcpStream::from_std(stream)?) as BoxStream)
+        })
+    }
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devgcs::Server;
 use gcsd_gcs::{
-    CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, ReadRange, Recovery,
+    ByteRange, CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Recovery,
     SessionStatus, SessionUri, WriteRange, lend,
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
+use crate::support::daemon::PATIENCE;
 use crate::support::feed::Endless;
 use crate::support::peer::{client, patiently};
 
@@ -77,7 +78,7 @@ fn finished(progress: SessionStatus) -> Object {
     }
 }
 
-async fn read(gcs: &Gcs, object: &ObjectRef, range: ReadRange) -> Result<Vec<u8>, Error> {
+async fn read(gcs: &Gcs, object: &ObjectRef, range: ByteRange) -> Result<Vec<u8>, Error> {
     let mut stream = patiently(gcs.read_object(object, range, false)).await?;
     let mut bytes = Vec::new();
     while let Some(chunk) = patiently(stream.next()).await? {
@@ -123,38 +124,38 @@ async fn what_is_written_in_ranges_is_read_back() {
         let stat = patiently(gcs.stat_object(&object)).await.expect("there").answer;
         assert_eq!(stat.info, written.info);
         object.generation = Some(stat.info.generation);
-        let mut whole = patiently(gcs.read_object(&object, ReadRange::Whole, false))
+        let mut whole = patiently(gcs.read_object(&object, ByteRange::default(), false))
             .await
             .expect("there");
         assert_eq!(whole.info(), &stat.info);
         assert!(whole.next().await.expect("a chunk").is_some());
         drop(whole);
         for (range, expected) in [
-            (ReadRange::Whole, &bytes[..]),
-            (ReadRange::From(0), &bytes[..]),
-            (ReadRange::From(699_999), &bytes[699_999..]),
-            (ReadRange::FromTo { offset: 0, len: 1 }, &bytes[..1]),
+            (ByteRange::default(), &bytes[..]),
+            (ByteRange::From(0), &bytes[..]),
+            (ByteRange::From(699_999), &bytes[699_999..]),
+            (ByteRange::Of { offset: 0, len: 1 }, &bytes[..1]),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 250_000,
                     len: 99,
                 },
                 &bytes[250_000..250_099],
             ),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 699_990,
                     len: 99,
                 },
                 &bytes[699_990..],
             ),
-            (ReadRange::Suffix(5), &bytes[699_995..]),
-            (ReadRange::Suffix(1 << 40), &bytes[..]),
+            (ByteRange::Suffix(5), &bytes[699_995..]),
+            (ByteRange::Suffix(1 << 40), &bytes[..]),
         ] {
             let got = read(&gcs, &object, range).await.expect("read");
             assert!(got == expected, "{name:?} {range:?}: {} bytes", got.len());
         }
-        let error = read(&gcs, &object, ReadRange::From(700_000))
+        let error = read(&gcs, &object, ByteRange::From(700_000))
             .await
             .expect_err("beyond the end");
         assert_eq!(error.http_status(), Some(416));
@@ -175,7 +176,7 @@ async fn an_upload_ends_without_bytes_and_an_empty_object_can_be_read() {
         (object.info.size, object.info.crc32c),
         (0, Some(Crc32c::default()))
     );
-    for range in [ReadRange::Whole, ReadRange::From(0)] {
+    for range in [ByteRange::default(), ByteRange::From(0)] {
         assert_eq!(
             read(&gcs, &self::object("empty"), range).await.expect("read"),
             b""
@@ -288,7 +289,7 @@ async fn refusals_have_their_own_kinds() {
         (Some(404), ErrorKind::Http),
         "{error}"
     );
-    let error = read(&gcs, &object("nowhere"), ReadRange::Whole)
+    let error = read(&gcs, &object("nowhere"), ByteRange::default())
         .await
         .expect_err("refused");
     assert_eq!(error.http_status(), Some(404), "{error}");
@@ -347,6 +348,11 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
         }
     })
     .await;
+    assert!(
+        server
+            .wait_for(PATIENCE, |seen| seen.sessions[0].writing == 1)
+            .await
+    );
     lease.take().expect("the source");
     let error = patiently(write).await.expect("no panic").expect_err("cut");
     assert_eq!(
@@ -357,21 +363,15 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let sent = lease.received();
     // What was cut is still on its way: wait for the server to settle.
     assert!(server.object("bucket", "cut").is_none());
-    let mut last = None;
-    let committed = patiently(async {
-        loop {
-            let now = match patiently(gcs.query(&upload)).await.expect("a status").answer {
-                SessionStatus::Active { committed } => committed.unwrap_or_default(),
-                SessionStatus::Finished(_) => panic!("a cut upload finished"),
-            };
-            if last == Some(now) {
-                return now;
-            }
-            last = Some(now);
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    })
-    .await;
+    assert!(
+        server
+            .wait_for(PATIENCE, |seen| seen.sessions[0].writing == 0)
+            .await
+    );
+    let committed = match patiently(gcs.query(&upload)).await.expect("a status").answer {
+        SessionStatus::Active { committed } => committed.unwrap_or_default(),
+        SessionStatus::Finished(_) => panic!("a cut upload finished"),
+    };
     assert!(
         committed <= sent && committed.is_multiple_of(CHUNK_ALIGNMENT),
         "{committed} of {sent}"

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gcsd_failure::StatusError;
+use gcsd_failure::Failure;
 use gcsd_gcs::{
     Config, ConfigError, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Proxies, ProxyError, Recovery,
 };
@@ -180,7 +180,7 @@ fn said(peer: &Peer, error: Error, recovery: Recovery, what: &str) {
     let proxy = format!("http://{}", peer.address());
     assert!(error.message().contains(&proxy), "{proxy}: {error}");
     assert!(error.message().contains(what), "{what}: {error}");
-    let status = StatusError::from(error).status;
+    let status = Failure::from(error).status;
     let retry = match recovery {
         Recovery::Never => Retry::Never,
         _ => Retry::Same,

@@ -1,13 +1,16 @@
 //! ReadAt and StatObject (proto-spec.md, sections of the same names).
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use devgcs::Snapshot;
+use gcsd_net::TcpConnector;
 use gcsd_types::Crc32c;
 use gcsd_wire::read_at::{Args, Range, Reply as Read};
 use gcsd_wire::{Kind, Reply, Request, Retry, stat_object};
-use tokio::time::sleep;
 
-use crate::support::daemon::{Client, Daemon, object_ref, pattern};
+use crate::support::daemon::{Client, Daemon, Options, PATIENCE, object_ref, pattern};
+use crate::support::tap::{Came, Tap};
+use crate::support::waiting::standstill;
 
 fn read(object: &str, range: Range) -> Request {
     Request::ReadAt(Args {
@@ -98,14 +101,24 @@ async fn ranges_are_what_they_say() {
 
 #[tokio::test]
 async fn a_slow_reader_stalls_gcs_and_not_memory() {
-    let daemon = Daemon::start().await;
+    let came = Arc::new(Came::default());
+    let daemon = Daemon::with(Options {
+        connector: Arc::new(Tap::new(Arc::new(TcpConnector), came.clone())),
+        ..Options::default()
+    })
+    .await;
     let mut client = daemon.connect().await;
     let body = pattern(32 << 20);
     client.put(1, "large", &body).await;
     client.begin(0, &read("large", Range::From(0)), 0).await;
-    sleep(Duration::from_millis(300)).await;
-    let sent = daemon.devgcs.inspect().calls.last().map(|call| call.status);
-    assert_eq!(sent, Some(Some(200)));
+    let answered = |seen: &Snapshot| seen.calls.last().is_some_and(|call| call.status == Some(200));
+    assert!(daemon.devgcs.wait_for(PATIENCE, answered).await);
+    // Some MiB fit into the sockets' buffers.
+    let taken = standstill(|| came.bytes()).await;
+    assert!(
+        taken < 24 << 20,
+        "the daemon took {taken} bytes for a client that reads none"
+    );
     // Everything still comes, and is right.
     let mut all = Vec::new();
     loop {

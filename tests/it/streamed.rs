@@ -502,15 +502,15 @@ async fn a_gcs_that_takes_nothing_stalls_the_pieces() {
     options.limits.gcs_timeout = Duration::from_millis(300);
     let daemon = Daemon::with(options).await;
     let mut client = daemon.connect().await;
-    client.start(1, "deaf").await;
+    let upload = client.start_at_last("deaf").await;
     daemon.devgcs.pause_bodies(true);
-    let sequence = client.begin_streamed(1, &write_at(0, None)).await;
+    let sequence = client.begin_streamed(upload, &write_at(0, None)).await;
     client.raw(&whole(b"hello", 5)).await;
     let reply = client.reply_to(sequence).await;
     reply.fails(Kind::GcsStalled, Retry::Query);
     assert!(!reply.head.closing());
     daemon.devgcs.pause_bodies(false);
-    client.call(1, query_upload()).await.progress();
+    client.at_last(upload, &query_upload()).await.progress();
     client.lives().await;
 }
 

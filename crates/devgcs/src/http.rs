@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -74,13 +75,31 @@ impl Listening {
             };
             let (service, transport) = (Arc::clone(&self.service), self.transport.clone());
             let body_idle_timeout = self.body_idle_timeout;
+            let counted = Counted::new(&service);
             connections.spawn(async move {
+                let _counted = counted;
                 if let Err(error) = accept(stream, transport, service, body_idle_timeout).await {
                     tracing::debug!(%error, "devgcs: a connection ended");
                 }
             });
         }
         connections.shutdown().await;
+    }
+}
+
+/// Counts a connection from its acceptance until it is over, with all that was done for it.
+struct Counted(Arc<Service>);
+
+impl Counted {
+    fn new(service: &Arc<Service>) -> Self {
+        service.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(service))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

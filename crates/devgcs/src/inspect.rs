@@ -120,6 +120,8 @@ pub struct SessionRecord {
     pub persisted: u64,
     /// How many requests have their body being read.
     pub writing: usize,
+    /// Requests that named it since its start: none if nobody knows of it.
+    pub requests: u64,
     /// Its state.
     pub phase: SessionPhase,
 }
@@ -134,6 +136,8 @@ pub struct Snapshot {
     pub calls: Vec<CallRecord>,
     /// How many calls of each kind came in, all of them counted.
     pub counts: BTreeMap<CallKind, u64>,
+    /// Connections that are being served; without any, nothing goes on.
+    pub connections: usize,
 }
 
 impl Snapshot {

@@ -196,8 +196,8 @@ impl From<StatusError> for Error {
 }
 
 #[cfg(feature = "direct")]
-impl From<gcsd_failure::StatusError> for Error {
-    fn from(failure: gcsd_failure::StatusError) -> Self {
+impl From<gcsd_failure::Failure> for Error {
+    fn from(failure: gcsd_failure::Failure) -> Self {
         StatusError::new(failure.status, failure.http_status, failure.reply).into()
     }
 }

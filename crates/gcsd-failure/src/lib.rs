@@ -5,12 +5,12 @@
 //! for the client that goes straight to Cloud Storage: whoever recovers need not know which of them it talks to.
 //!
 //! ```
-//! use gcsd_failure::StatusError;
+//! use gcsd_failure::Failure;
 //! use gcsd_gcs::Refusal;
 //! use gcsd_wire::{Kind, Retry};
 //!
 //! let gap = Refusal::Gap { offset: 524_288, committed: 262_144 };
-//! let error = StatusError::from(gap);
+//! let error = Failure::from(gap);
 //! assert_eq!(error.status.kind(), Some(Kind::Gap));
 //! assert_eq!(error.status.retry(), Some(Retry::Query));
 //! assert_eq!(error.reply.committed, Some(262_144));
@@ -24,7 +24,7 @@ use gcsd_wire::{ArgsError, ErrorReply, Kind, Retry, Status};
 
 /// A request that was not carried out, in what the protocol says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusError {
+pub struct Failure {
     /// The status of the reply.
     pub status: Status,
     /// GCS's HTTP status; 0 where GCS did not answer.
@@ -33,7 +33,7 @@ pub struct StatusError {
     pub reply: ErrorReply,
 }
 
-impl StatusError {
+impl Failure {
     /// A failure that GCS had no part in.
     pub fn new(kind: Kind, retry: Retry, message: impl Into<String>) -> Self {
         Self {
@@ -54,15 +54,15 @@ impl StatusError {
     }
 }
 
-impl fmt::Display for StatusError {
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status, self.reply.message)
     }
 }
 
-impl std::error::Error for StatusError {}
+impl std::error::Error for Failure {}
 
-impl From<ArgsError> for StatusError {
+impl From<ArgsError> for Failure {
     fn from(error: ArgsError) -> Self {
         let kind = match error {
             ArgsError::Name(_) => Kind::BadName,
@@ -72,13 +72,13 @@ impl From<ArgsError> for StatusError {
     }
 }
 
-impl From<NameError> for StatusError {
+impl From<NameError> for Failure {
     fn from(error: NameError) -> Self {
         ArgsError::Name(error).into()
     }
 }
 
-impl From<Refusal> for StatusError {
+impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let (kind, retry) = match refusal {
             Refusal::Unsettled => (Kind::Unsettled, Retry::Query),
@@ -96,7 +96,7 @@ impl From<Refusal> for StatusError {
     }
 }
 
-impl From<Anomaly> for StatusError {
+impl From<Anomaly> for Failure {
     fn from(anomaly: Anomaly) -> Self {
         let (kind, retry) = match anomaly {
             Anomaly::Incomplete { .. } => (Kind::Incomplete, Retry::Query),
@@ -118,7 +118,7 @@ impl From<Anomaly> for StatusError {
     }
 }
 
-impl From<SessionError> for StatusError {
+impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Refused(refusal) => refusal.into(),
@@ -128,7 +128,7 @@ impl From<SessionError> for StatusError {
     }
 }
 
-impl From<Error> for StatusError {
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let retry = match (error.recovery(), error.call()) {
             // Cancelling twice does no harm.
@@ -221,11 +221,11 @@ mod tests {
     #[test]
     fn a_failed_session_request_says_what_is_committed() {
         let regress = Anomaly::Regress { before: 7, now: 3 };
-        let error = StatusError::from(SessionError::Anomaly(regress));
+        let error = Failure::from(SessionError::Anomaly(regress));
         assert_eq!(error.status, Status::new(Kind::Regress, Retry::Never));
         assert_eq!((error.http_status, error.reply.committed), (308, Some(7)));
         assert_eq!(error.to_string(), format!("regress: {regress}"));
-        let error = StatusError::from(SessionError::Refused(Refusal::Unsettled));
+        let error = Failure::from(SessionError::Refused(Refusal::Unsettled));
         assert_eq!(error.status, Status::new(Kind::Unsettled, Retry::Query));
         assert_eq!((error.http_status, error.reply.committed), (0, None));
     }

@@ -15,7 +15,9 @@ use http::Extensions;
 use http::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
-use super::config::{Config, ConfigError, CredentialsSource};
+use super::config::Config;
+use super::config_error::ConfigError;
+use super::credentials::CredentialsSource;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind, one_line};
 use super::proxies::Proxies;

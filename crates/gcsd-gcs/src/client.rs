@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 
 use super::answer::Answer;
 use super::auth::Auth;
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exchange::Exchange;
@@ -103,17 +104,28 @@ impl Gcs {
     /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
-        let endpoint = self.endpoint();
-        request.headers_mut().insert(HOST, endpoint.authority().clone());
         // In a box, so that each call that waits for it stays small.
-        Box::pin(self.0.transport.send(endpoint, request)).await
+        Box::pin(self.transmit(request)).await
     }
 
     /// Sends a request and reads the whole answer.
     pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Answer, Error> {
-        let (response, exchange) = self.send(request).await?;
-        Answer::read(response, exchange).await
+        // In a box, as above.
+        Box::pin(async {
+            let (response, exchange) = self.transmit(request).await?;
+            Answer::read(response, exchange).await
+        })
+        .await
+    }
+
+    async fn transmit(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Exchange), Error> {
+        let endpoint = self.endpoint();
+        request.headers_mut().insert(HOST, endpoint.authority().clone());
+        self.0.transport.send(endpoint, request).await
     }
 }

@@ -9,13 +9,12 @@
 //! use std::sync::Arc;
 //!
 //! use bytes::Bytes;
-//! use gcsd_gcs::{Config, Crc32c, Destination, Gcs, ObjectRef, ReadRange, Session, TcpConnector, WriteRange, lend};
+//! use gcsd_gcs::{ByteRange, Config, Crc32c, Destination, Gcs, ObjectRef, Session, TcpConnector, WriteRange, lend};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // An emulator in memory. For the real one: `Config::new(Endpoint::google())`.
-//! # let config = devgcs::Config { buckets: vec!["backups".to_owned()], ..devgcs::Config::default() };
-//! let emulator = devgcs::DevGcs::start("127.0.0.1:0".parse()?, config).await?;
+//! let emulator = devgcs::Server::builder().bucket("backups").start().await?;
 //! let gcs = Gcs::new(Config::anonymous(emulator.endpoint().parse()?), Arc::new(TcpConnector))?;
 //!
 //! let text = Bytes::from("hello world");
@@ -32,7 +31,7 @@
 //! assert_eq!(written.committed, 11);
 //!
 //! let object = ObjectRef::new("backups".parse()?, "greeting.txt".parse()?);
-//! let mut stream = gcs.read_object(&object, ReadRange::Suffix(5), false).await?;
+//! let mut stream = gcs.read_object(&object, ByteRange::Suffix(5), false).await?;
 //! assert_eq!(stream.next().await?.as_deref(), Some(&b"world"[..]));
 //! # Ok(())
 //! # }
@@ -58,7 +57,9 @@ mod client;
 mod clock;
 mod compose;
 mod config;
+mod config_error;
 mod connection;
+mod credentials;
 mod delete;
 mod endpoint;
 mod error;
@@ -99,14 +100,16 @@ mod xml_headers;
 pub use answer::Answered;
 pub use bucket::Bucket;
 pub use client::Gcs;
-pub use config::{Config, ConfigError, CredentialsSource};
-pub use endpoint::{Endpoint, UrlError};
+pub use config::Config;
+pub use config_error::ConfigError;
+pub use credentials::CredentialsSource;
+pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Call, Error, ErrorKind, Recovery};
 pub use lease::{Lease, lend, lend_all};
 pub use listing::PageStream;
 pub use multipart::{AbortOutcome, CompletedMultipart};
 pub use proxies::{Proxies, ProxyError};
-pub use read::{ObjectStream, ReadRange};
+pub use read::ObjectStream;
 pub use resource::Object;
 pub use session::{Session, SessionError, UploadProgress};
 pub use session_uri::SessionUri;
@@ -121,7 +124,7 @@ pub use upload_body::{Tally, UploadBody};
 pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
 #[doc(no_inline)]
 pub use gcsd_types::{
-    BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Crc32c, Destination, EncryptionKey,
-    MultipartRef, NameError, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Part, PartsPage,
-    Preconditions, Rewrite, Rewritten, StoredPart,
+    BucketInfo, BucketName, BucketQuery, BucketRef, ByteRange, ComposeSource, Crc32c, Destination,
+    EncryptionKey, MultipartRef, NameError, ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Part,
+    PartsPage, Preconditions, Rewrite, Rewritten, StoredPart,
 };

@@ -14,62 +14,11 @@ use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::headers::{Hashes, X_GOOG_GENERATION, insert_key};
 use super::request::RequestBody;
-use gcsd_types::{ObjectInfo, ObjectRef};
+use gcsd_types::{ByteRange, ObjectInfo, ObjectRef};
 
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
 const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
-
-/// Which bytes of an object to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReadRange {
-    /// All of them.
-    Whole,
-    /// From this offset to the end.
-    From(u64),
-    /// `len` bytes (not 0) from an offset, or as many as there are.
-    FromTo {
-        /// The first byte.
-        offset: u64,
-        /// How many bytes.
-        len: u64,
-    },
-    /// The last bytes (not 0), or as many as there are.
-    Suffix(u64),
-}
-
-impl ReadRange {
-    /// The `Range` header, in which both ends are inclusive. None for all bytes: an empty object satisfies no
-    /// range.
-    fn header(self) -> Result<Option<HeaderValue>, Error> {
-        let text = match self {
-            Self::Whole | Self::From(0) => return Ok(None),
-            Self::From(offset) => format!("bytes={offset}-"),
-            Self::FromTo { len: 0, .. } | Self::Suffix(0) => {
-                return Err(Error::new(ErrorKind::Invalid, "a range has at least one byte"));
-            }
-            Self::FromTo { offset, len } => match offset.checked_add(len - 1) {
-                Some(last) => format!("bytes={offset}-{last}"),
-                None => return Err(Error::new(ErrorKind::Invalid, "the range ends beyond 2^64")),
-            },
-            Self::Suffix(len) => format!("bytes=-{len}"),
-        };
-        HeaderValue::try_from(text)
-            .map(Some)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "not a range"))
-    }
-
-    /// Where the range starts and ends in an object of `size` bytes.
-    fn resolve(self, size: u64) -> (u64, u64) {
-        match self {
-            Self::Whole => (0, size),
-            Self::From(offset) => (offset.min(size), size),
-            Self::FromTo { offset, len } => (offset.min(size), offset.saturating_add(len).min(size)),
-            Self::Suffix(len) => (size.saturating_sub(len), size),
-        }
-    }
-}
 
 /// An object's bytes, as they arrive.
 ///
@@ -99,11 +48,12 @@ impl Gcs {
     pub async fn read_object(
         &self,
         object: &ObjectRef,
-        range: ReadRange,
+        range: impl Into<ByteRange>,
         gunzip: bool,
     ) -> Result<ObjectStream, Error> {
+        let range = range.into();
         let read = async {
-            let range_header = range.header()?;
+            let range_header = range_header(range)?;
             let target = self.object_target(object, Some("media")).build()?;
             let mut headers = self.authorized().await?;
             if let Some(range) = range_header {
@@ -135,7 +85,7 @@ impl ObjectStream {
     fn open(
         response: Response<Incoming>,
         exchange: Exchange,
-        range: ReadRange,
+        range: ByteRange,
         generation: Option<u64>,
     ) -> Result<Self, &'static str> {
         let (parts, body) = response.into_parts();
@@ -166,13 +116,13 @@ impl ObjectStream {
     }
 
     /// The server sends the range in its `Content-Range`, which must be the one asked for.
-    fn partial(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+    fn partial(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
         let (first, last, size) =
             content_range(headers).ok_or("a partial answer whose Content-Range cannot be read")?;
         let Some(size) = size else {
             return Err("a partial answer that does not tell the object's size");
         };
-        if (first, last.saturating_add(1)) != range.resolve(size) {
+        if (first, last.saturating_add(1)) != resolve(range, size) {
             return Err("the answer has another range than was asked for");
         }
         let len = last - first + 1;
@@ -190,7 +140,7 @@ impl ObjectStream {
 
     /// The server sends the whole object. It may do so when asked for a range, and does when it decompresses: the
     /// range is then cut out here.
-    fn whole(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+    fn whole(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
         if !headers.contains_key(&X_GOOG_STORED_LENGTH) && self.info.size == 0 {
             self.info.size = self.len.unwrap_or_default();
         }
@@ -200,9 +150,9 @@ impl ObjectStream {
             self.missing = self.len;
         }
         match (range, self.len) {
-            (ReadRange::Whole, _) => {}
+            (ByteRange::From(0), _) => {}
             (range, Some(size)) => {
-                let (first, end) = range.resolve(size);
+                let (first, end) = resolve(range, size);
                 if first == end && size > 0 {
                     return Err("the range starts beyond the end, and the server sends the whole object");
                 }
@@ -212,17 +162,17 @@ impl ObjectStream {
                 self.len = Some(end - first);
                 self.missing = self.len;
             }
-            (ReadRange::From(offset), None) => {
+            (ByteRange::From(offset), None) => {
                 self.skip = offset;
                 self.first = offset;
             }
-            (ReadRange::FromTo { offset, len }, None) => {
+            (ByteRange::Of { offset, len }, None) => {
                 self.skip = offset;
                 self.first = offset;
                 self.missing = Some(len);
                 self.cut_at_end = true;
             }
-            (ReadRange::Suffix(_), None) => {
+            (ByteRange::Suffix(_), None) => {
                 return Err(
                     "the last bytes were asked for, and the server sends the whole object without its size",
                 );
@@ -323,6 +273,34 @@ impl std::fmt::Debug for ObjectStream {
             .field("first", &self.first)
             .field("len", &self.len)
             .finish_non_exhaustive()
+    }
+}
+
+/// The `Range` header, in which both ends are inclusive. None for all bytes: an empty object satisfies no range.
+fn range_header(range: ByteRange) -> Result<Option<HeaderValue>, Error> {
+    let text = match range {
+        _ if range.is_empty() => {
+            return Err(Error::new(ErrorKind::Invalid, "a range has at least one byte"));
+        }
+        ByteRange::From(0) => return Ok(None),
+        ByteRange::From(offset) => format!("bytes={offset}-"),
+        ByteRange::Of { offset, len } => match offset.checked_add(len - 1) {
+            Some(last) => format!("bytes={offset}-{last}"),
+            None => return Err(Error::new(ErrorKind::Invalid, "the range ends beyond 2^64")),
+        },
+        ByteRange::Suffix(len) => format!("bytes=-{len}"),
+    };
+    HeaderValue::try_from(text)
+        .map(Some)
+        .map_err(|_| Error::new(ErrorKind::Invalid, "not a range"))
+}
+
+/// Where a range starts and ends in an object of `size` bytes.
+fn resolve(range: ByteRange, size: u64) -> (u64, u64) {
+    match range {
+        ByteRange::From(offset) => (offset.min(size), size),
+        ByteRange::Of { offset, len } => (offset.min(size), offset.saturating_add(len).min(size)),
+        ByteRange::Suffix(len) => (size.saturating_sub(len), size),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 
-use super::endpoint::{Endpoint, UrlError};
+use super::endpoint::{Endpoint, EndpointError};
 use gcsd_types::EncryptionKey;
 
 /// GCS's URL of one resumable upload.
@@ -33,9 +33,9 @@ impl SessionUri {
     ///
     /// Only its path and query are used, on the endpoint that all calls go to: GCS names a host of its own choice, and
     /// whoever reaches GCS by a private endpoint or a forwarder must do so for the data, too.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let (_, uri) = Endpoint::split(text)?;
-        let path = uri.path_and_query().cloned().ok_or(UrlError::Malformed)?;
+        let path = uri.path_and_query().cloned().ok_or(EndpointError::Malformed)?;
         let parts = Arc::new(Parts {
             text: text.into(),
             path,
@@ -52,7 +52,7 @@ impl SessionUri {
 
     /// Parses a `Location` header, which may omit scheme and host
     /// (RFC 9110, section 10.2.2).
-    pub(super) fn from_location(text: &str, endpoint: &Endpoint) -> Result<Self, UrlError> {
+    pub(super) fn from_location(text: &str, endpoint: &Endpoint) -> Result<Self, EndpointError> {
         if text.starts_with('/') && !text.starts_with("//") {
             Self::parse(&format!("{endpoint}{text}"))
         } else {

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::config::ConfigError;
+use super::config_error::ConfigError;
 use super::error::{Error, ErrorKind};
 
 /// How many plain bytes rustls buffers before it must send: two reads of 256 KiB. With its default of 64 KiB each read

@@ -83,11 +83,6 @@ fn every_cell_recovers_or_says_why_not() {
          {ended} uploads ended in an error that says why"
     );
     assert_eq!(failed, 0, "of {count} cells");
-    // What is recorded on a busy machine may be said in another order, here and there.
-    assert!(
-        hit * 10 >= count * 8,
-        "{hit} of {count}: the places are no longer those of the conversation"
-    );
 }
 
 #[test]

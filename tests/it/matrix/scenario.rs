@@ -6,10 +6,13 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use gcsd_client::{Aborted, ReliableUpload, ReliableWriter};
 use gcsd_net::SharedConnector;
+use tokio::time::timeout;
 
 use super::conversation::{Part, Segment, of_frames, of_http, of_records};
 use crate::support::daemon::pattern;
-use crate::support::stage::{Ended, Hop, Stage, complete, faulty, impatient, roomy, sized, wait};
+use crate::support::stage::{
+    ENDLESS, Ended, HANGS, Hop, Stage, complete, faulty, impatient, roomy, sized, wait,
+};
 use crate::support::tap::{Recorder, Tap};
 
 const K: usize = 256 * 1024;
@@ -158,8 +161,9 @@ impl Scenario {
             base => base,
         };
         let tap: SharedConnector = Arc::new(Tap::new(faulty(&base), recorder.clone()));
-        let stage = Stage::recording(self.hop, tap, self.tls).await;
-        let ended = self.play(&stage, &self.bytes()).await;
+        let stage = Stage::at(self.hop, tap, self.tls, ENDLESS).await;
+        let played = timeout(HANGS, self.play(&stage, &self.bytes())).await;
+        let ended = played.unwrap_or_else(|_| panic!("{self}: it never ends"));
         let ended_well = ended.result.is_ok() || ended.aborted == Some(Aborted::Cancelled);
         assert!(ended_well, "{self}: {ended:?}");
         let recorded = recorder.take();

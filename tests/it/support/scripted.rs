@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use gcsd_client::{Connection, Error, Options, Reason};
-use gcsd_net::BoxStream;
+use gcsd_net::{BoxStream, Stream};
 use gcsd_types::Crc32c;
 use gcsd_wire::codec::RequestCodec;
 use gcsd_wire::head::{CHECKED, CLOSING, MORE};
@@ -16,7 +16,7 @@ use tokio_util::codec::Decoder as _;
 
 /// What a test reads and writes as a daemon.
 pub(crate) struct Daemon {
-    pub(crate) stream: TcpStream,
+    stream: BoxStream,
     buffer: BytesMut,
 }
 
@@ -29,15 +29,29 @@ pub(crate) async fn pair(options: &Options) -> (Connection, Daemon) {
     (Connection::over(Box::new(client) as BoxStream, options), daemon)
 }
 
+/// A client's connection in memory, and the daemon's end of it: for tests with a paused clock, which moves on exactly
+/// when nothing else can happen.
+pub(crate) fn pair_in_memory(options: &Options) -> (Connection, Daemon) {
+    let (client, daemon) = tokio::io::duplex(64 * 1024);
+    (
+        Connection::over(Box::new(client) as BoxStream, options),
+        Daemon::over(daemon),
+    )
+}
+
 impl Daemon {
+    fn over(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            buffer: BytesMut::new(),
+        }
+    }
+
     /// The next connection of `listener`.
     pub(crate) async fn accept(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a live socket");
-        Self {
-            stream,
-            buffer: BytesMut::new(),
-        }
+        Self::over(stream)
     }
 
     /// The next request, without its body; `None` at the end of the stream.
@@ -82,9 +96,9 @@ impl Daemon {
         }
     }
 
-    /// Whether a request comes before the client has been silent for a while.
+    /// Whether the client is silent until nothing can happen any more but by a clock, which must be paused.
     pub(crate) async fn hears_nothing(&mut self) -> bool {
-        let quiet = tokio::time::Duration::from_millis(100);
+        let quiet = tokio::time::Duration::from_millis(1);
         tokio::time::timeout(quiet, self.next()).await.is_err()
     }
 

@@ -1,10 +1,11 @@
-//! Everything that one upload under faults needs, with little patience: client, daemons, devgcs.
+//! Everything that one upload under faults needs: client, daemons, devgcs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use devgcs::{self, SessionPhase};
+use devgcs::{self, SessionPhase, SessionRecord};
+use gcsd::server::Stopped;
 use gcsd_client::{
     Aborted, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
@@ -12,29 +13,36 @@ use gcsd_client::{
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::SharedConnector;
 use gcsd_types::{Crc32c, ObjectInfo};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::daemon::{BUCKET, Daemon, Options, PATIENCE};
+use super::starts::{Counted, Starts};
 use super::uploads::{Way, new_object, seeded, tcp};
 
 /// How long anything may stand still. The client waits longer than the daemon, or the daemon's answer comes too late.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+pub(crate) struct Patience {
     gcs: Duration,
     client: Duration,
 }
 
-/// Where something stands still on purpose.
-const LITTLE: Patience = Patience {
+/// Where something stands still on purpose, and only a clock ends it. On a busy machine the clock may strike what is
+/// only slow.
+pub(crate) const LITTLE: Patience = Patience {
     gcs: Duration::from_millis(1000),
     client: Duration::from_millis(2500),
 };
 
-/// Where nothing goes wrong.
-const MUCH: Patience = Patience {
-    gcs: PATIENCE,
-    client: PATIENCE,
+/// Where nothing stands still: no clock runs out, however slow the machine is.
+pub(crate) const ENDLESS: Patience = Patience {
+    gcs: Duration::from_secs(86_400),
+    client: Duration::from_secs(86_400),
 };
+
+/// An upload that takes longer than this hangs. Nothing but that depends on it.
+pub(crate) const HANGS: Duration = Duration::from_secs(1800);
 
 /// The connections that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +75,8 @@ pub(crate) struct Stage {
     patience: Patience,
     /// What the client dials through.
     client: SharedConnector,
+    /// What the client starts.
+    starts: Arc<Starts>,
 }
 
 impl Stage {
@@ -94,7 +104,6 @@ impl Stage {
             let mut options = Options {
                 connector: gcs.clone(),
                 endpoint: daemons.first().map(|first| first.devgcs.endpoint()),
-                grace: patience.gcs,
                 ..Options::default()
             };
             options.limits.client_timeout = patience.gcs;
@@ -114,20 +123,12 @@ impl Stage {
             _certificates: certificates,
             patience,
             client,
+            starts: Arc::default(),
         }
     }
 
     /// One daemon, and `connector` at one hop.
-    pub(crate) async fn at(hop: Hop, connector: SharedConnector, tls: bool) -> Self {
-        Self::alone(hop, connector, tls, LITTLE).await
-    }
-
-    /// The same, for a conversation in which nothing stands still.
-    pub(crate) async fn recording(hop: Hop, connector: SharedConnector, tls: bool) -> Self {
-        Self::alone(hop, connector, tls, MUCH).await
-    }
-
-    async fn alone(hop: Hop, connector: SharedConnector, tls: bool, patience: Patience) -> Self {
+    pub(crate) async fn at(hop: Hop, connector: SharedConnector, tls: bool, patience: Patience) -> Self {
         let (client, gcs) = match hop {
             Hop::ToDaemon | Hop::Direct => (connector, tcp()),
             Hop::DaemonToGcs => (tcp(), connector),
@@ -139,7 +140,7 @@ impl Stage {
         &self.daemons[0].devgcs
     }
 
-    pub(crate) fn through(&self, object: NewObject) -> Way {
+    fn through(&self, object: NewObject) -> Way {
         let addresses = self.daemons.iter().map(|daemon| daemon.address.into());
         let options = ClientOptions::default()
             .with_stall(self.patience.client)
@@ -148,7 +149,7 @@ impl Stage {
         Way::Daemon(ViaDaemon::new(client, addresses.collect(), options, object))
     }
 
-    pub(crate) fn straight(&self, object: NewObject) -> Way {
+    fn straight(&self, object: NewObject) -> Way {
         let mut config = gcsd_gcs::Config::anonymous(self.devgcs().endpoint().parse().expect("an endpoint"));
         config.ca_file = self.devgcs().ca_file().map(Into::into);
         config.connect_timeout = self.patience.gcs;
@@ -159,17 +160,43 @@ impl Stage {
     }
 
     /// The way that passes `hop`.
-    pub(crate) fn over(&self, hop: Hop, object: NewObject) -> Way {
-        match hop {
+    pub(crate) fn over(&self, hop: Hop, object: NewObject) -> Counted {
+        let way = match hop {
             Hop::ToDaemon | Hop::DaemonToGcs => self.through(object),
             Hop::Direct => self.straight(object),
-        }
+        };
+        let starts = Arc::clone(&self.starts);
+        Counted { way, starts }
     }
 
-    /// Looks at what is left at GCS of the upload of `bytes` to `name`.
-    pub(crate) async fn judge(&self, name: &str, bytes: &Bytes, ended: &Ended) -> Verdict {
+    /// Waits until nothing goes on any more: the daemons are idle and stopped, and devgcs is done with every
+    /// connection. Says what outlived the upload.
+    async fn settle(&mut self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for daemon in &mut self.daemons {
+            if daemon.drain().await == Stopped::Cut {
+                wrong.push("a request of the daemon outlives the upload".to_owned());
+            }
+        }
         let devgcs = self.devgcs();
-        let mut verdict = Verdict::default();
+        // Connections are accepted in the order in which they came: once devgcs has ended this one, it has seen all.
+        let mut last = TcpStream::connect(devgcs.address()).await.expect("it listens");
+        last.shutdown().await.expect("an open connection");
+        // Over TLS it may be a reset that ends it.
+        let _ = timeout(PATIENCE, last.read_to_end(&mut Vec::new())).await;
+        if !devgcs.wait_for(PATIENCE, |seen| seen.connections == 0).await {
+            wrong.push("a connection to GCS outlives the upload".to_owned());
+        }
+        wrong
+    }
+
+    /// Looks at what is left at GCS of the upload of `bytes` to `name`, once nothing goes on any more.
+    pub(crate) async fn judge(&mut self, name: &str, bytes: &Bytes, ended: &Ended) -> Verdict {
+        let mut verdict = Verdict {
+            wrong: self.settle().await,
+            ..Verdict::default()
+        };
+        let devgcs = self.devgcs();
         let mut wrong = |what: String| verdict.wrong.push(what);
         for session in devgcs.inspect().sessions {
             if session.phase == SessionPhase::Finished && session.object != name {
@@ -197,7 +224,16 @@ impl Stage {
             }
             (Err(_), _) => {}
         }
-        verdict.open = devgcs.inspect().open_sessions();
+        let open = |session: &SessionRecord| session.phase == SessionPhase::Open;
+        let sessions = devgcs.inspect().sessions.into_iter().filter(open);
+        (verdict.known, verdict.unknown) = sessions.partition(|session| session.requests > 0);
+        // One whose answer was lost on its way, GCS keeps for a week, and nobody can end it.
+        if verdict.unknown.len() > self.starts.unanswered() {
+            let unknown = &verdict.unknown;
+            wrong(format!(
+                "sessions are left open whose starts were answered: {unknown:?}"
+            ));
+        }
         verdict.present = stored.is_some();
         verdict
     }
@@ -220,8 +256,10 @@ fn may_be_there(error: &UploadError, aborted: &Option<Aborted>) -> bool {
 pub(crate) struct Verdict {
     /// What must never be.
     pub(crate) wrong: Vec<String>,
-    /// Sessions that still take bytes.
-    pub(crate) open: usize,
+    /// Sessions that still take bytes, and that the client knew: it has named them.
+    pub(crate) known: Vec<SessionRecord>,
+    /// Sessions that still take bytes, and that no request has named.
+    pub(crate) unknown: Vec<SessionRecord>,
     /// The object is there.
     pub(crate) present: bool,
 }
@@ -260,8 +298,8 @@ impl Ended {
 pub(crate) fn impatient(seed: u64) -> RetryPolicy {
     RetryPolicy::default()
         .with_waits(Duration::from_millis(2), Duration::from_millis(25))
-        .with_budget(Duration::from_secs(40))
-        .with_abort_budget(Duration::from_secs(40))
+        .with_budget(HANGS / 2)
+        .with_abort_budget(HANGS / 2)
         .with_jitter(seeded(seed))
 }
 

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use gcsd_net::{BoxStream, Connecting, Connector, SharedConnector, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 /// Hears what passes over connections, which are numbered from 0 in the order in which they are asked for.
 pub(crate) trait Listener: fmt::Debug + Send + Sync + 'static {
@@ -18,6 +19,9 @@ pub(crate) trait Listener: fmt::Debug + Send + Sync + 'static {
 
     /// This came from the inner stream.
     fn read(&self, _connection: usize, _bytes: &[u8]) {}
+
+    /// The inner stream takes no more for now.
+    fn blocked(&self, _connection: usize) {}
 }
 
 /// Dials through another connector, and lets somebody hear what passes.
@@ -62,8 +66,10 @@ struct Tapped<L> {
 impl<L: Listener> Tapped<L> {
     /// Tells of the first `written` bytes of `slices`.
     fn tell(&self, slices: &[IoSlice<'_>], written: &Poll<io::Result<usize>>) {
-        let Poll::Ready(Ok(mut written)) = *written else {
-            return;
+        let mut written = match *written {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(_)) => return,
+            Poll::Pending => return self.listener.blocked(self.connection),
         };
         for slice in slices {
             let len = slice.len().min(written);
@@ -127,6 +133,43 @@ impl<L: Listener> AsyncWrite for Tapped<L> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Counts what came.
+#[derive(Debug, Default)]
+pub(crate) struct Came(AtomicU64);
+
+impl Came {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Listener for Came {
+    fn wrote(&self, _connection: usize, _bytes: &[u8]) {}
+
+    fn read(&self, _connection: usize, bytes: &[u8]) {
+        self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// Tells when a stream takes no more.
+#[derive(Debug, Default)]
+pub(crate) struct Blocked(Notify);
+
+impl Blocked {
+    /// Waits until a stream takes no more, which may have been long ago.
+    pub(crate) async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+impl Listener for Blocked {
+    fn wrote(&self, _connection: usize, _bytes: &[u8]) {}
+
+    fn blocked(&self, _connection: usize) {
+        self.0.notify_one();
     }
 }
 

@@ -140,6 +140,7 @@ pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Resp
 /// Carries out a request to a session; returns where the session stands afterwards.
 pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<Standing, Error> {
     let session = service.session(call.query.get("upload_id").unwrap_or_default())?;
+    session.requests.fetch_add(1, Ordering::Relaxed);
     let phase = match call.method {
         Method::DELETE => {
             let (shared, session) = (Arc::clone(service), Arc::clone(&session));

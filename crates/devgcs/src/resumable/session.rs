@@ -68,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) received: AtomicU64,
     /// Requests whose body is being read.
     pub(crate) writing: AtomicUsize,
+    /// Requests that named it since its start.
+    pub(crate) requests: AtomicU64,
     /// Bytes that are persisted and not reported yet.
     hidden: AtomicU64,
     /// The server knows that it has ended.
@@ -113,6 +115,7 @@ impl Session {
             progress: Mutex::new(progress),
             received: AtomicU64::new(0),
             writing: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
             hidden: AtomicU64::new(0),
             noted: AtomicBool::new(false),
         }
@@ -142,6 +145,7 @@ impl Session {
             received: self.received.load(Ordering::Relaxed),
             persisted: self.persisted(),
             writing: self.writing.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
             phase: match self.phase() {
                 Phase::Open => SessionPhase::Open,
                 Phase::Finished(_) => SessionPhase::Finished,

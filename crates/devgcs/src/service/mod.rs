@@ -12,6 +12,7 @@ mod sessions;
 mod turn;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) faults: Faults,
     /// True while request bodies are not read.
     pub(crate) gate: watch::Sender<bool>,
+    /// Connections that are being served.
+    pub(crate) connections: AtomicUsize,
     turn: Mutex<()>,
     index: Mutex<Index>,
     /// The last field: when it is dropped, everything that the server held is gone.
@@ -63,6 +66,7 @@ impl Service {
             calls: Calls::default(),
             faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
+            connections: AtomicUsize::new(0),
             turn: Mutex::new(()),
             index: Mutex::new(index),
             _alive: alive,
@@ -133,6 +137,7 @@ impl Service {
             sessions: sessions.iter().map(|session| session.record()).collect(),
             calls,
             counts,
+            connections: self.connections.load(Ordering::Relaxed),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 use crate::{Error, NewObject};
 use feed::Feed;
-use gcsd_failure::StatusError;
+use gcsd_failure::Failure;
 use gcsd_gcs::{
     Answered, CancelOutcome, Gcs, Session, SessionError, SessionUri, UploadProgress, WriteRange, lend,
 };
@@ -42,7 +42,7 @@ impl OpenUpload for Direct {
     async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
         let NewObject { destination, size } = &self.object;
         let started = Session::start(&self.gcs, destination, *size).await;
-        let session = started.map_err(StatusError::from)?.answer;
+        let session = started.map_err(Failure::from)?.answer;
         let token = Token::new(session.uri().expose());
         Ok((DirectWriter::new(session), token))
     }
@@ -82,7 +82,7 @@ impl DirectWriter {
             object,
             json,
             ..
-        } = answer.map_err(StatusError::from)?.answer;
+        } = answer.map_err(Failure::from)?.answer;
         if !json.is_empty() {
             self.resource = Some(json);
         }
@@ -128,7 +128,7 @@ impl UnreliableWriter for DirectWriter {
     }
 
     async fn cancel(&mut self) -> Result<Cancelled, Error> {
-        let cancelled = self.session.cancel().await.map_err(StatusError::from)?;
+        let cancelled = self.session.cancel().await.map_err(Failure::from)?;
         Ok(match cancelled.answer {
             CancelOutcome::Cancelled => Cancelled::Cancelled,
             CancelOutcome::Finished(object) => Cancelled::Finished {
