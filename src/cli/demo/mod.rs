@@ -170,12 +170,13 @@ async fn play(
 ) -> Result<String, Failure> {
     let url: GsUrl = format!("gs://{BUCKET}/{name}").parse().map_err(Failure::usage)?;
     let address = Address::from(scene.daemon);
-    let mut daemons = Daemons::new(scene.client.clone(), vec![address], Options::default());
+    let daemons = Daemons::new(scene.client.clone(), vec![address], Options::default());
     let object = NewObject::from(url.clone()).with_size(size);
     let bar = progress::bar(Some(size), false);
     let begun = Instant::now();
     let open = ViaDaemon::through(daemons.clone(), object);
     let retries = retries(seed);
+    let read_retries = retries.clone();
     let meter = bar.clone();
     let mut uploading = match input {
         Input::File(source) => ReliableUpload::start(open, Metered { source, bar: meter }, retries),
@@ -192,8 +193,8 @@ async fn play(
         generation: Some(uploaded.generation),
         ..ObjectRef::new(url.bucket.clone(), url.object.clone())
     };
-    let came = read_back(&mut daemons, &of, &uploaded).await;
-    let (came, read_failures) = came.map_err(|failure| failure.or_at(&url))?;
+    let came = read_back(&daemons, &of, &uploaded, &read_retries).await;
+    let (came, read) = came.map_err(|failure| failure.or_at(&url))?;
     let down = begun.elapsed();
     if uploaded.crc32c != Some(came) {
         let sent = uploaded.crc32c.unwrap_or_default();
@@ -224,11 +225,7 @@ async fn play(
         }
         let recovered = recovered::line(&went_through).unwrap_or_else(|| "met none of them".to_owned());
         line("upload", &recovered);
-        let recovered = match read_failures {
-            0 => "met none of them".to_owned(),
-            1 => "recovered once".to_owned(),
-            more => format!("recovered {more} times"),
-        };
+        let recovered = recovered::line(&read).unwrap_or_else(|| "met none of them".to_owned());
         line("download", &recovered);
     }
     line("up", &speed(size, up));
