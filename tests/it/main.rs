@@ -11,6 +11,7 @@ mod cli_resume;
 mod cli_stripes;
 mod cli_tools;
 mod client_ends;
+mod client_facade;
 mod client_read;
 mod client_requests;
 mod client_streamed;

@@ -17,6 +17,7 @@
 
 mod address;
 mod body;
+mod client;
 mod connection;
 mod daemons;
 #[cfg(feature = "direct")]
@@ -44,6 +45,7 @@ mod writer;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
+pub use client::{Client, Object, Read, Upload};
 pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
