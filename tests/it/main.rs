@@ -26,6 +26,7 @@ mod devgcs_tls;
 mod devgcs_xml;
 mod early_answers;
 mod encryption;
+mod examples;
 mod fencing;
 mod fleet;
 mod framing;

@@ -72,6 +72,8 @@ pub use striped::{
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 
+#[cfg(feature = "direct")]
+pub use gcsd_gcs as gcs;
 pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
 pub use gcsd_types::{
     BucketName, BucketQuery, BucketUrl, ByteRange, ComposeSource, Crc32c, Destination, EncryptionKey, GsUrl,
