@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use gcsd_client::{Body, Direct, NewObject, OpenUpload, Options, UnreliableWriter, ViaDaemon};
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::TcpConnector;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -144,8 +144,7 @@ async fn run() -> Outcome<()> {
     )?;
 
     let object = NewObject::new("bench".parse()?, "writers".parse()?);
-    let mut config = gcsd_gcs::Config::new(endpoint.parse()?);
-    config.credentials = CredentialsSource::Anonymous;
+    let config = gcsd_gcs::Config::anonymous(endpoint.parse()?);
     let connector = Arc::new(TcpConnector);
     let mut direct = Direct::new(Gcs::new(config, connector.clone())?, object.clone());
     let mut daemon = ViaDaemon::new(connector, vec![address.parse()?], Options::default(), object);

@@ -241,6 +241,53 @@ fn every_module_imports_only_what_it_may() {
     );
 }
 
+/// The crates that are built for `package` with these features.
+fn built_for(package: &str, features: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--package",
+            package,
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .args(["--format", "{p}", "--locked", "--offline", "--features", features])
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout).expect("text");
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn devgcs_builds_no_c_without_tls() {
+    let tls = ["aws-lc-sys", "cc", "rcgen", "rustls"].map(str::to_owned);
+    let (without, with) = (built_for("devgcs", ""), built_for("devgcs", "tls"));
+    assert!(without.contains("hyper"), "{without:?}");
+    for name in &tls {
+        assert!(!without.contains(name), "{name} is built");
+        assert!(with.contains(name), "{name} is not built, even with TLS");
+    }
+}
+
+#[test]
+fn a_client_of_a_daemon_builds_no_c() {
+    let (without, with) = (built_for("gcsd-client", ""), built_for("gcsd-client", "direct"));
+    assert!(without.contains("gcsd-wire"), "{without:?}");
+    for name in ["aws-lc-sys", "cc"] {
+        assert!(!without.contains(name), "{name} is built");
+        assert!(with.contains(name), "{name} is not built, even straight to GCS");
+    }
+}
+
 #[test]
 fn every_module_is_in_the_table() {
     let modules = modules();
@@ -275,6 +322,74 @@ fn no_module_has_a_name_that_says_nothing() {
         read += 1;
     }
     assert!(read > 100, "hardly any source was found");
+}
+
+/// What is left when every module that imports none of the others has been taken away, again and again: modules in a
+/// circle, and those that import them.
+fn circles(mut modules: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let free: BTreeSet<String> = modules
+            .iter()
+            .filter(|(_, imports)| imports.is_empty())
+            .map(|(module, _)| module.clone())
+            .collect();
+        if free.is_empty() {
+            return modules;
+        }
+        modules.retain(|module, _| !free.contains(module));
+        for imports in modules.values_mut() {
+            imports.retain(|import| !free.contains(import));
+        }
+    }
+}
+
+#[test]
+fn no_modules_import_each_other() {
+    // Crates whose modules all lie side by side.
+    for package in ["gcsd-types", "gcsd-gcs"] {
+        let sources = sources(Path::new(ROOT).join("crates").join(package).join("src"));
+        let mut modules: BTreeMap<String, BTreeSet<String>> = sources
+            .iter()
+            .map(|path| {
+                (
+                    path,
+                    path.file_stem().expect("a name").to_string_lossy().into_owned(),
+                )
+            })
+            .filter(|(_, module)| !module.ends_with("_tests"))
+            .map(|(path, module)| {
+                let source = fs::read_to_string(path).expect("a source");
+                let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+                (module, imports(&code.replace("super::", "crate::")))
+            })
+            .collect();
+        let all: BTreeSet<String> = modules.keys().cloned().collect();
+        for (module, imports) in &mut modules {
+            assert!(
+                imports.is_subset(&all),
+                "{package}: {module} imports the crate's root: {imports:?}"
+            );
+            imports.remove(module);
+        }
+        let found: usize = modules.values().map(BTreeSet::len).sum();
+        assert!(
+            found > modules.len() / 2,
+            "{package}: hardly any import was found"
+        );
+        let circles = circles(modules);
+        assert!(circles.is_empty(), "{package}: {circles:?}");
+    }
+}
+
+#[test]
+fn the_check_sees_a_circle() {
+    let modules = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "")];
+    let modules = modules.map(|(module, import)| {
+        let imports = Some(import.to_owned()).filter(|import| !import.is_empty());
+        (module.to_owned(), imports.into_iter().collect())
+    });
+    let left: Vec<String> = circles(BTreeMap::from(modules)).into_keys().collect();
+    assert_eq!(left, ["a", "b", "c"]);
 }
 
 #[test]

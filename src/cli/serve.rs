@@ -308,16 +308,14 @@ fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failu
         Some(endpoint) => endpoint,
         None => credentials.endpoint().map_err(failed)?,
     };
-    let config = gcsd_gcs::Config {
-        ca_file: args.ca_file.clone(),
-        proxies: Some(args.proxies.chosen()),
-        credentials,
-        user_project: args.user_project.clone(),
-        connect_timeout: args.connect_timeout,
-        stall_timeout: args.gcs_timeout,
-        source_timeout: args.client_timeout,
-        ..gcsd_gcs::Config::new(endpoint)
-    };
+    let mut config = gcsd_gcs::Config::new(endpoint);
+    config.ca_file = args.ca_file.clone();
+    config.proxies = Some(args.proxies.chosen());
+    config.credentials = credentials;
+    config.user_project = args.user_project.clone();
+    config.connect_timeout = args.connect_timeout;
+    config.stall_timeout = args.gcs_timeout;
+    config.source_timeout = args.client_timeout;
     let mut connector: SharedConnector = Arc::new(TcpConnector);
     if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");

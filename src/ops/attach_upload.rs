@@ -1,20 +1,22 @@
 //! AttachUpload: no call to GCS (proto-spec.md, "AttachUpload").
 
+use std::future::ready;
+
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Seat};
-use gcsd_gcs::upload::Upload;
+use super::{Answer, Context, Failure, Turn};
+use gcsd_gcs::Session;
 use gcsd_wire::Reply;
 use gcsd_wire::attach_upload::{Args, Reply as AttachReply};
 
-pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
-    seat.check_free()?;
+pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
+    turn.check_free()?;
     match context.sealer.open(&args.token) {
         Ok(opened) => {
             let session = opened.session.with_key(args.key.clone());
-            let taken = OpenUpload::take(&context.fences, Upload::attached(), session);
-            seat.bind(Bound::Upload(taken));
+            let session = Session::attach(&context.gcs, session);
+            turn.bind(Bound::Upload(OpenUpload::claim(&context.fences, session)));
             // What the one before has under way is being cut: the answer says that it is gone.
-            seat.call(async { Ok(()) }).await?;
+            turn.call(ready(Ok::<_, Failure>(()))).await?;
             Ok(Answer::local(Reply::AttachUpload(AttachReply {
                 expires: opened.expires,
                 bucket: opened.bucket,
@@ -22,7 +24,7 @@ pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<A
             })))
         }
         Err(failure) => {
-            seat.bind_failure(&failure);
+            turn.bind_failure(&failure);
             Err(failure)
         }
     }

@@ -8,7 +8,7 @@ use gcsd_wire::Reply;
 use gcsd_wire::complete_multipart::{Args, Reply as CompleteReply};
 
 /// Makes the object of `parts`.
-pub async fn run(context: &Context, args: &Args, parts: &[Part]) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, args: &Args, parts: &[Part]) -> Result<Answer, Failure> {
     let completed = context.gcs.complete_multipart(&args.of, parts).await?;
     let object = completed.answer;
     let reply = CompleteReply {

@@ -1,14 +1,14 @@
-//! Fencing: of all that are bound to one upload, only the latest may work on it (proto-spec.md, "Ordering and concurrency").
+//! Fencing: of all claims on one upload, only the latest may work on it (proto-spec.md, "Ordering and concurrency").
 //!
 //! ```text
-//!   Fences --- session URI ---> Session <--- Hold (in the upload of a connection)
+//!   Fences --- session URI ---> Fence <----- Claim (in the upload of a connection)
 //!                   (weak)        |
-//!                                 +-- latest: cancelled when a newer hold is taken
-//!                                 +-- calls: one at a time; a newer hold waits until the older's call is gone
+//!                                 +-- latest: cancelled by a newer claim
+//!                                 +-- calls: one at a time; a newer claim waits until the older's call is gone
 //! ```
 //!
-//! A session is here for as long as an upload that has not ended holds it: its entry goes with the last hold, so that
-//! there are never more entries than uploads that connections have open.
+//! A fence is in the table as long as an upload that has not ended claims it: its entry goes with the last claim, so
+//! that there are never more entries than uploads that connections have open.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,44 +24,44 @@ use gcsd_gcs::SessionUri;
 /// Below this the table is never made smaller.
 const SMALL: usize = 1024;
 
-/// Who holds which upload, on all connections of a daemon.
+/// Who has claimed which upload, on all connections of a daemon.
 #[derive(Clone, Default)]
 pub struct Fences(Arc<Table>);
 
 #[derive(Default)]
-struct Table(Mutex<HashMap<SessionUri, Weak<Session>>>);
+struct Table(Mutex<HashMap<SessionUri, Weak<Fence>>>);
 
-struct Session {
+struct Fence {
     table: Arc<Table>,
     uri: SessionUri,
-    /// Of the latest hold; cancelled once there is a later one.
+    /// The latest claim's; cancelled once there is a later one.
     latest: Mutex<CancellationToken>,
-    /// The permit of the one call that may be under way.
+    /// The permit of the one call that may be in flight.
     calls: Semaphore,
 }
 
-/// The right to work on an upload, until somebody else takes it.
+/// The right to work on an upload, until there is a later claim.
 #[derive(Clone)]
-pub(super) struct Hold {
-    session: Arc<Session>,
+pub(super) struct Claim {
+    fence: Arc<Fence>,
     fenced: CancellationToken,
 }
 
-/// Somebody else has taken the upload.
+/// There is a later claim on the upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fenced;
 
 impl Fences {
-    /// Takes the upload whose session this is from whoever holds it.
-    pub(super) fn take(&self, uri: &SessionUri) -> Hold {
-        let session = self.0.session(uri);
+    /// Claims the upload of this session, and fences every earlier claim.
+    pub(super) fn claim(&self, uri: &SessionUri) -> Claim {
+        let fence = self.0.fence(uri);
         let fenced = CancellationToken::new();
-        let before = mem::replace(&mut *lock(&session.latest), fenced.clone());
+        let before = mem::replace(&mut *lock(&fence.latest), fenced.clone());
         before.cancel();
-        Hold { session, fenced }
+        Claim { fence, fenced }
     }
 
-    /// How many uploads are held. It is never more than what connections have open.
+    /// How many uploads are claimed: never more than connections have open.
     pub fn uploads(&self) -> usize {
         lock(&self.0.0).len()
     }
@@ -76,51 +76,51 @@ impl fmt::Debug for Fences {
 }
 
 impl Table {
-    fn session(self: &Arc<Self>, uri: &SessionUri) -> Arc<Session> {
-        let mut sessions = lock(&self.0);
-        if let Some(session) = sessions.get(uri).and_then(Weak::upgrade) {
-            return session;
+    fn fence(self: &Arc<Self>, uri: &SessionUri) -> Arc<Fence> {
+        let mut fences = lock(&self.0);
+        if let Some(fence) = fences.get(uri).and_then(Weak::upgrade) {
+            return fence;
         }
-        let session = Arc::new(Session {
+        let fence = Arc::new(Fence {
             table: self.clone(),
             uri: uri.clone(),
             latest: Mutex::default(),
             calls: Semaphore::new(1),
         });
-        sessions.insert(uri.clone(), Arc::downgrade(&session));
-        session
+        fences.insert(uri.clone(), Arc::downgrade(&fence));
+        fence
     }
 }
 
-impl Drop for Session {
+impl Drop for Fence {
     fn drop(&mut self) {
-        let mut sessions = lock(&self.table.0);
-        // Another one may have come in its place.
-        if sessions
+        let mut fences = lock(&self.table.0);
+        // Another fence may have taken its place.
+        if fences
             .get(&self.uri)
             .is_some_and(|entry| entry.strong_count() == 0)
         {
-            sessions.remove(&self.uri);
+            fences.remove(&self.uri);
         }
-        if sessions.capacity() > SMALL && sessions.capacity() / 8 > sessions.len() {
-            let room = 2 * sessions.len();
-            sessions.shrink_to(room);
+        if fences.capacity() > SMALL && fences.capacity() / 8 > fences.len() {
+            let capacity = 2 * fences.len();
+            fences.shrink_to(capacity);
         }
     }
 }
 
-impl Hold {
-    /// Whether somebody else has taken the upload.
+impl Claim {
+    /// Whether there is a later claim.
     pub(super) fn is_fenced(&self) -> bool {
         self.fenced.is_cancelled()
     }
 
-    /// Makes a call on the upload, once the calls of earlier holds are gone. When somebody else takes the upload, the
-    /// call is dropped where it stands, and is gone before theirs begins.
+    /// Makes a call on the upload, once the calls of earlier claims are gone. A later claim drops this call where it
+    /// stands, before its own begins.
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Fenced> {
         let alone = async {
             // The semaphore is never closed.
-            let permit = self.session.calls.acquire().await.ok();
+            let permit = self.fence.calls.acquire().await.ok();
             if self.is_fenced() {
                 return Err(Fenced);
             }
@@ -136,9 +136,9 @@ impl Hold {
     }
 }
 
-impl fmt::Debug for Hold {
+impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hold")
+        f.debug_struct("Claim")
             .field("fenced", &self.is_fenced())
             .finish_non_exhaustive()
     }
@@ -170,7 +170,7 @@ mod tests {
         SessionUri::parse(&format!("https://storage.googleapis.com/upload?upload_id={name}")).expect("a URI")
     }
 
-    /// Counts the calls that are under way.
+    /// Counts the calls in flight.
     struct Underway<'a>(&'a AtomicUsize);
 
     impl<'a> Underway<'a> {
@@ -190,7 +190,7 @@ mod tests {
     async fn the_latest_takes_it_and_the_call_before_is_gone_first() {
         let fences = Fences::default();
         let count = Arc::new(AtomicUsize::new(0));
-        let first = fences.take(&uri("a"));
+        let first = fences.claim(&uri("a"));
         let stuck = tokio::spawn({
             let (first, count) = (first.clone(), count.clone());
             async move {
@@ -203,7 +203,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert_eq!(count.load(Ordering::SeqCst), 1);
-        let second = fences.take(&uri("a"));
+        let second = fences.claim(&uri("a"));
         let call = async { drop(Underway::begin(&count)) };
         assert_eq!(soon(second.call(call)).await, Ok(()));
         assert_eq!(soon(stuck).await.expect("no panic"), Err(Fenced));
@@ -215,17 +215,17 @@ mod tests {
     async fn a_race_has_one_winner() {
         let fences = Fences::default();
         let count = Arc::new(AtomicUsize::new(0));
-        let holds: Vec<Hold> = (0..100).map(|_| fences.take(&uri("a"))).collect();
-        let calls: Vec<_> = holds
+        let claims: Vec<Claim> = (0..100).map(|_| fences.claim(&uri("a"))).collect();
+        let calls: Vec<_> = claims
             .iter()
-            .map(|hold| {
-                let (hold, count) = (hold.clone(), count.clone());
+            .map(|claim| {
+                let (claim, count) = (claim.clone(), count.clone());
                 tokio::spawn(async move {
                     let call = async {
                         let _underway = Underway::begin(&count);
                         tokio::task::yield_now().await;
                     };
-                    hold.call(call).await
+                    claim.call(call).await
                 })
             })
             .collect();
@@ -234,15 +234,15 @@ mod tests {
             won += usize::from(soon(call).await.expect("no panic").is_ok());
         }
         assert_eq!(won, 1);
-        assert_eq!(holds.iter().filter(|hold| !hold.is_fenced()).count(), 1);
+        assert_eq!(claims.iter().filter(|claim| !claim.is_fenced()).count(), 1);
     }
 
     #[test]
-    fn an_entry_goes_with_its_last_hold() {
+    fn an_entry_goes_with_its_last_claim() {
         let fences = Fences::default();
-        let many: Vec<Hold> = (0..10_000).map(|n| fences.take(&uri(&n.to_string()))).collect();
+        let many: Vec<Claim> = (0..10_000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
         assert_eq!(fences.uploads(), 10_000);
-        let again = fences.take(&uri("7"));
+        let again = fences.claim(&uri("7"));
         assert_eq!(fences.uploads(), 10_000);
         assert!(many[7].is_fenced() && !many[8].is_fenced());
         drop(many);
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn nothing_of_the_session_is_shown() {
         let fences = Fences::default();
-        let hold = fences.take(&uri("secret"));
-        let shown = format!("{fences:?} {hold:?}");
+        let claim = fences.claim(&uri("secret"));
+        let shown = format!("{fences:?} {claim:?}");
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

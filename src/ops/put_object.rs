@@ -6,7 +6,7 @@ use gcsd_wire::Reply;
 use gcsd_wire::put_object::{Args, Reply as PutReply};
 
 /// Makes the object, whose bytes `body` takes from the client as GCS takes them from us.
-pub async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
     let tally = body.tally();
     let put = context
         .gcs

@@ -3,19 +3,15 @@
 use bytes::Bytes;
 
 use super::{Answer, Context, Failure, Replier};
-use gcsd_gcs::ReadRange;
 use gcsd_types::Crc32c;
 use gcsd_wire::Reply;
-use gcsd_wire::read_at::{Args, End, Range, Reply as ReadReply, Start};
+use gcsd_wire::read_at::{Args, End, Reply as ReadReply, Start};
 
 pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Result<Answer, Failure> {
-    let range = match args.range {
-        Range::From(0) => ReadRange::Whole,
-        Range::From(offset) => ReadRange::From(offset),
-        Range::Of { offset, len } => ReadRange::FromTo { offset, len },
-        Range::Suffix(len) => ReadRange::Suffix(len),
-    };
-    let mut stream = context.gcs.read_object(&args.of, range, args.decompress).await?;
+    let mut stream = context
+        .gcs
+        .read_object(&args.of, args.range, args.decompress)
+        .await?;
     let start = Start {
         object: *stream.info(),
         offset: stream.first(),

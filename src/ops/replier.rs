@@ -1,4 +1,4 @@
-//! The way of a reply: frames go to the connection's one writer, which keeps each of them whole.
+//! Sending replies: frames go to the connection's one writer, which keeps each of them whole.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,17 +12,17 @@ use gcsd_wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, Wire
 pub struct OutFrame {
     /// Head and args.
     pub front: Bytes,
-    /// The body, as it came.
+    /// The body, as GCS sent it.
     pub body: Bytes,
 }
 
-/// The connection takes no more replies: the client is gone.
+/// The client is gone: the connection takes no more replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientGone;
 
 impl From<ClientGone> for Failure {
     fn from(_: ClientGone) -> Self {
-        let message = "the client does not take its replies any more";
+        let message = "the client stopped reading its replies";
         Self::new(Kind::ClientStalled, Retry::Reconnect, message)
     }
 }
@@ -36,12 +36,12 @@ pub struct Replier {
     frames: mpsc::Sender<Box<OutFrame>>,
     opcode: u8,
     sequence: u64,
-    /// Those that all frames of the reply have.
+    /// The flags of every frame of the reply.
     flags: u16,
 }
 
 impl Replier {
-    /// A replier to the request with `head`, whose opcode is echoed, known or not.
+    /// Replies to the request with `head`. Its opcode is echoed, known or not.
     pub fn to(frames: mpsc::Sender<Box<OutFrame>>, head: &RequestHead) -> Self {
         Self {
             frames,
@@ -51,7 +51,7 @@ impl Replier {
         }
     }
 
-    /// A replier to what could not be read as a request.
+    /// Replies to bytes that could not be read as a request.
     pub fn to_nothing(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
         Self {
             frames,
@@ -75,7 +75,7 @@ impl Replier {
         Ok(())
     }
 
-    /// Sends the last frame of a reply; with `closing`, the last that the client should expect to be read for.
+    /// Sends the last frame of a reply. `closing` announces that the connection reads no further requests.
     pub async fn end(&self, outcome: &Result<Answer, Failure>, closing: bool) -> Result<(), ClientGone> {
         let flags = if closing { CLOSING } else { 0 };
         match outcome {
@@ -111,7 +111,7 @@ impl Replier {
         };
         let front = head.front(&args);
         let frame = OutFrame { front, body };
-        // Boxed: a queue of tokio's has room for 32 from the start, which every idle connection pays for.
+        // Boxed: tokio's queue allocates 32 slots at once, for every idle connection.
         self.frames.send(Box::new(frame)).await.map_err(|_| ClientGone)
     }
 

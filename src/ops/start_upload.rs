@@ -3,32 +3,37 @@
 use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Seat};
-use gcsd_gcs::upload::Upload;
+use super::{Answer, Context, Failure, Turn};
+use gcsd_gcs::{Answered, Session};
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
 
-pub(super) async fn run(context: &Context, seat: &Seat, args: &Args) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
     // A refusal leaves the upload alone that the id is bound to.
-    seat.check_free()?;
+    turn.check_free()?;
     match start(context, args).await {
-        Ok((upload, reply)) => {
-            seat.bind(Bound::Upload(upload));
-            Ok(Answer::of_gcs(Reply::StartUpload(reply), 200, Bytes::new()))
+        Ok((started, reply)) => {
+            let upload = OpenUpload::claim(&context.fences, started.answer);
+            turn.bind(Bound::Upload(upload));
+            Ok(Answer::of_gcs(
+                Reply::StartUpload(reply),
+                started.http_status,
+                Bytes::new(),
+            ))
         }
         Err(failure) => {
-            seat.bind_failure(&failure);
+            turn.bind_failure(&failure);
             Err(failure)
         }
     }
 }
 
-async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply), Failure> {
-    let started = context.gcs.start_upload(&args.destination, args.size).await?;
-    let session = started.answer;
+async fn start(context: &Context, args: &Args) -> Result<(Answered<Session>, StartReply), Failure> {
+    let Args { destination, size } = args;
+    let started = Session::start(&context.gcs, destination, *size).await?;
     let (token, expires) = context
         .sealer
-        .seal(&session, &args.destination.bucket, &args.destination.object)
+        .seal(started.answer.uri(), &destination.bucket, &destination.object)
         .ok_or_else(|| {
             Failure::new(
                 Kind::Internal,
@@ -36,8 +41,5 @@ async fn start(context: &Context, args: &Args) -> Result<(OpenUpload, StartReply
                 "the upload token could not be sealed",
             )
         })?;
-    Ok((
-        OpenUpload::take(&context.fences, Upload::started(), session),
-        StartReply { token, expires },
-    ))
+    Ok((started, StartReply { token, expires }))
 }

@@ -8,7 +8,7 @@ use gcsd_wire::Reply;
 use gcsd_wire::upload_part::{Args, Reply as PartReply};
 
 /// Uploads the part, whose bytes `body` takes from the client as GCS takes them from us.
-pub async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
+pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
     let tally = body.tally();
     let upload = context
         .gcs

@@ -1,7 +1,7 @@
-//! The uploads of a connection, by the client's ids, and whose turn it is on each.
+//! The uploads of a connection, by the client's ids, with a queue of requests for each.
 //!
-//! Requests on one upload run in the order in which they came, everything else may overtake: each request
-//! takes a [`Seat`], and waits until the one before it on the same upload has left its own.
+//! Requests on one upload run in the order in which they were received; all others may overtake. Each request on an
+//! upload has a [`Turn`], and waits until the turns before it on the same upload have ended.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Failure;
-use super::fences::{Fenced, Fences, Hold};
-use gcsd_gcs::upload::Upload;
-use gcsd_gcs::{self, SessionUri};
+use super::fences::{Claim, Fenced, Fences};
+use gcsd_gcs::Session;
+use gcsd_types::ObjectInfo;
 use gcsd_wire::{Kind, Opcode, Retry};
 
-/// What an id stands for.
+/// What an id names.
 #[derive(Debug)]
 pub(super) enum Bound {
-    /// Nothing yet, or nothing any more.
+    /// Nothing: not yet, or no longer.
     Free,
-    /// The request that should have opened an upload failed: its status's name and message.
+    /// The request that should have opened an upload failed, with this status and message.
     Failed(String),
     /// An upload, ended or not.
     Upload(OpenUpload),
@@ -30,43 +30,38 @@ pub(super) enum Bound {
 /// An upload that GCS knows.
 #[derive(Debug)]
 pub(super) struct OpenUpload {
-    /// Where it stands.
-    pub(super) upload: Upload,
-    /// GCS's name for it, a credential.
-    pub(super) session: SessionUri,
-    /// The right to work on it, until it has ended.
-    hold: Option<Hold>,
+    /// The upload at GCS, and what is known of it.
+    session: Arc<Session>,
+    /// Gives the right to work on it, until it has ended.
+    claim: Option<Claim>,
 }
 
 impl OpenUpload {
-    /// Takes `session` from whoever holds it on another connection, or under another id.
-    pub(super) fn take(fences: &Fences, upload: Upload, session: SessionUri) -> Self {
-        let hold = Some(fences.take(&session));
-        Self {
-            upload,
-            session,
-            hold,
-        }
+    /// Claims `session`, which fences earlier claims on other connections or under other ids.
+    pub(super) fn claim(fences: &Fences, session: Session) -> Self {
+        let claim = Some(fences.claim(session.uri()));
+        let session = Arc::new(session);
+        Self { session, claim }
     }
 
     fn is_fenced(&self) -> bool {
-        self.hold.as_ref().is_some_and(Hold::is_fenced)
+        self.claim.as_ref().is_some_and(Claim::is_fenced)
     }
 
     fn fenced(&self) -> Failure {
         let message =
-            "another connection attached to this upload and goes on with it: it can only be detached here";
-        Failure::new(Kind::Fenced, Retry::Never, message).with_committed(self.upload.committed())
+            "another connection attached to this upload and owns it now: here it can only be detached";
+        Failure::new(Kind::Fenced, Retry::Never, message).with_committed(self.session.committed())
     }
 }
 
 impl Bound {
     fn is_open(&self) -> bool {
-        matches!(self, Self::Upload(open) if !open.upload.has_ended() && !open.is_fenced())
+        matches!(self, Self::Upload(open) if !open.session.has_ended() && !open.is_fenced())
     }
 }
 
-/// An id of an upload. Only the request whose turn it is touches what it is bound to.
+/// What an id is bound to. Only the request whose turn it is changes it.
 struct Slot(Mutex<Bound>);
 
 impl Slot {
@@ -78,14 +73,14 @@ impl Slot {
 
 struct Entry {
     slot: Arc<Slot>,
-    /// Resolves when the last request so far has left its seat; `None` where it is known to have.
+    /// Resolves when the turn of the last request in the queue ends; `None` if it is known to have ended.
     last: Option<oneshot::Receiver<()>>,
     /// When the entry was last used, as a count of requests.
     used: u64,
 }
 
 impl Entry {
-    /// Nobody waits for it, and what it is bound to has ended.
+    /// Whether its queue is empty and it names no open upload.
     fn is_idle(&mut self) -> bool {
         let waits = |last: &mut oneshot::Receiver<()>| last.try_recv() == Err(TryRecvError::Empty);
         if !self.last.as_mut().is_some_and(waits) {
@@ -113,21 +108,21 @@ impl Uploads {
         }
     }
 
-    /// Takes the next seat on the upload `id` for a request that has just come.
-    pub fn take_seat(&mut self, opcode: Opcode, id: u32) -> Result<Seat, Failure> {
+    /// Queues a request that has just been received for the upload `id`.
+    pub fn enqueue(&mut self, opcode: Opcode, id: u32) -> Result<Turn, Failure> {
         let binds = matches!(opcode, Opcode::StartUpload | Opcode::AttachUpload);
         if id == 0 {
             return Err(unknown("the upload id 0 names no upload".to_owned()));
         }
         self.requests += 1;
-        let (leave, left) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.used = self.requests;
-            let before = entry.last.replace(left);
-            return Ok(Seat {
+            let before = entry.last.replace(ended);
+            return Ok(Turn {
                 slot: entry.slot.clone(),
                 before,
-                _leave: leave,
+                _end: end,
             });
         }
         if !binds {
@@ -135,25 +130,25 @@ impl Uploads {
                 "the upload {id} was not started or attached on this connection"
             )));
         }
-        self.make_room()?;
+        self.evict_idle()?;
         let slot = Arc::new(Slot(Mutex::new(Bound::Free)));
         self.entries.insert(
             id,
             Entry {
                 slot: slot.clone(),
-                last: Some(left),
+                last: Some(ended),
                 used: self.requests,
             },
         );
-        Ok(Seat {
+        Ok(Turn {
             slot,
             before: None,
-            _leave: leave,
+            _end: end,
         })
     }
 
     /// Forgets the id that has been idle longest, if the table is full.
-    fn make_room(&mut self) -> Result<(), Failure> {
+    fn evict_idle(&mut self) -> Result<(), Failure> {
         if self.entries.len() < self.max {
             return Ok(());
         }
@@ -182,18 +177,19 @@ impl fmt::Debug for Uploads {
     }
 }
 
-/// A request's place in the queue of an upload. Dropping it lets the next one go on.
-pub struct Seat {
+/// A request's turn in the queue of an upload. It ends when it is dropped.
+pub struct Turn {
     slot: Arc<Slot>,
+    /// Resolves when the turn before ends; `None` once it has.
     before: Option<oneshot::Receiver<()>>,
-    _leave: oneshot::Sender<()>,
+    _end: oneshot::Sender<()>,
 }
 
-impl Seat {
-    /// Waits until the requests that came before on this upload have ended. Cancel safe.
-    pub async fn turn(&mut self) {
+impl Turn {
+    /// Waits until it is this request's turn. Cancel safe.
+    pub async fn wait(&mut self) {
         if let Some(before) = &mut self.before {
-            // An error means that the seat was dropped, which is what is waited for.
+            // An error means that the turn before was dropped, which is its end.
             let _ = before.await;
             self.before = None;
         }
@@ -214,7 +210,7 @@ impl Seat {
         *self.slot.lock() = bound;
     }
 
-    /// Notes why there is no upload, for the requests that wait behind.
+    /// Notes why there is no upload, for the requests that wait in the queue.
     pub(super) fn bind_failure(&self, failure: &Failure) {
         self.bind(Bound::Failed(format!(
             "{}: {}",
@@ -222,16 +218,10 @@ impl Seat {
         )));
     }
 
-    /// Works on the upload. Fails where there is none.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
+    /// Looks at the upload. Fails if there is none.
+    fn with<T>(&self, look: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
         match &mut *self.slot.lock() {
-            Bound::Upload(open) => {
-                let done = work(open);
-                if open.upload.has_ended() {
-                    open.hold = None;
-                }
-                Ok(done)
-            }
+            Bound::Upload(open) => Ok(look(open)),
             Bound::Failed(why) => {
                 let message = format!("the upload was not opened: {why}");
                 Err(Failure::new(Kind::UploadFailed, Retry::Never, message))
@@ -240,65 +230,55 @@ impl Seat {
         }
     }
 
-    /// The session of the upload, for a call on it. Fails where the upload was taken over.
-    pub(super) fn session(&self) -> Result<SessionUri, Failure> {
+    /// Fails if there is no upload.
+    pub(super) fn check_bound(&self) -> Result<(), Failure> {
+        self.with(|_| ())
+    }
+
+    /// The object, if the upload is known to have become one.
+    pub(super) fn object(&self) -> Result<Option<ObjectInfo>, Failure> {
+        self.with(|open| open.session.object())
+    }
+
+    /// The upload's session, for a request on it. Fails if another connection took the upload over.
+    pub(super) fn session(&self) -> Result<Arc<Session>, Failure> {
         self.with(|open| match open.is_fenced() {
             true => Err(open.fenced()),
             false => Ok(open.session.clone()),
         })?
     }
 
-    /// Makes a call to GCS on the upload, once whoever had the upload before has none under way. When the upload is
-    /// taken over, the call is cut.
-    pub(super) async fn call<T>(
-        &self,
-        call: impl Future<Output = Result<T, gcsd_gcs::Error>>,
-    ) -> Result<T, Failure> {
-        let called = match self.with(|open| open.hold.clone())? {
-            Some(hold) => hold.call(call).await,
-            None => Ok(call.await),
+    /// Carries out a request on the upload, once earlier claims have none in flight. If another connection takes the upload
+    /// over, the request is cut.
+    pub(super) async fn call<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        let called = match self.with(|open| open.claim.clone())? {
+            Some(claim) => claim.call(request).await,
+            None => Ok(request.await),
         };
-        match called {
-            Ok(outcome) => outcome.map_err(|error| self.failed(error.into())),
-            Err(Fenced) => Err(self.with(|open| open.fenced())?),
-        }
-    }
-
-    /// What is known to be committed; `None` where there is no upload.
-    pub fn committed(&self) -> Option<u64> {
-        self.with(|open| open.upload.committed()).ok()
-    }
-
-    /// Takes note of a failure of a call to GCS on the upload, and adds to it what is committed.
-    fn failed(&self, failure: Failure) -> Failure {
-        let noted = self.with(|open| {
-            match failure.status.kind() {
-                Some(Kind::SessionLost | Kind::ChecksumMismatch) => open.upload.lost(),
-                // GCS may hold bytes that are not the client's.
-                Some(Kind::BodyDamaged) if failure.status.retry() == Some(Retry::Restart) => {
-                    open.upload.lost();
-                }
-                _ if failure.is_unknown() => open.upload.unsettle(),
-                _ => {}
+        self.with(|open| {
+            // An upload that has ended cannot be taken over.
+            if open.session.has_ended() {
+                open.claim = None;
             }
-            open.upload.committed()
-        });
-        match noted {
-            Ok(committed) => failure.with_committed(committed),
-            Err(_) => failure,
-        }
+            match called {
+                Ok(outcome) => outcome.map_err(Failure::from),
+                Err(Fenced) => Err(open.fenced()),
+            }
+        })?
     }
 
-    /// Takes note that a write or finish under way was dropped, so that nobody knows what arrived.
-    pub fn interrupted(&self) {
-        // Without an upload there is nothing to note.
-        let _ = self.with(|open| open.upload.unsettle());
+    /// What is known to be committed; `None` if there is no upload.
+    pub fn committed(&self) -> Option<u64> {
+        self.with(|open| open.session.committed()).ok()
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat")
+        f.debug_struct("Turn")
             .field("waits", &self.before.is_some())
             .finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::{Shared, connection};
 
-/// How long to wait when the system has no room for another connection.
+/// How long to wait after the system could not accept a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// One permit for each connection that may be open at once.
@@ -18,8 +18,8 @@ pub(super) fn permits(max_connections: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
-/// Accepts until the server drains. A permit is had before a connection is, so that what is too many waits
-/// in the kernel's queue and not in here.
+/// Accepts until the server drains. A permit is acquired before a connection is accepted, so that surplus
+/// connections wait in the kernel's backlog.
 pub(super) async fn run(
     listener: TcpListener,
     shared: Arc<Shared>,

@@ -1,8 +1,8 @@
-//! A connection: reads requests one after the other, and lets them run beside each other.
+//! A connection: reads requests one after the other, and lets them run side by side.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -10,27 +10,18 @@ use tokio::task::JoinSet;
 use tracing::{debug, error, info};
 
 use super::body::Body;
-use super::in_flight::{Flight, InFlight, Room};
-use super::reader::{ReadError, Reader};
-use super::{Shared, refusal, write, writer};
-use crate::ops::{self, Answer, Failure, OutFrame, Replier, Seat, Uploads};
+use super::in_flight::{InFlight, Permit};
+use super::job::Job;
+use super::reader::{Next, ReadError, Reader};
+use super::{Shared, lending, refusal, work, writer};
+use crate::ops::{Failure, Local, OutFrame, Replier, Uploads, Work};
 use gcsd_net::Stream as _;
-use gcsd_wire::{Kind, Opcode, Request, RequestFrame, RequestHead};
+use gcsd_wire::{Kind, RequestFrame};
 
-/// How long the input of a connection that is being closed is thrown away, so that a reset by the kernel
-/// does not overtake the last reply.
+/// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
 const LINGER: Duration = Duration::from_secs(2);
 /// How much of it.
 const LINGER_BYTES: u64 = 1 << 30;
-
-/// Whether the connection goes on after a request.
-#[derive(Debug)]
-pub(super) enum Next {
-    Read,
-    Close,
-    /// The border to the next request is lost: the client is told why, then the connection closes.
-    Lost(Box<Failure>),
-}
 
 struct Connection {
     shared: Arc<Shared>,
@@ -46,7 +37,7 @@ struct Connection {
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
     if let Err(error) = gcsd_net::prepare(&stream) {
-        debug!(%peer, %error, "the connection ended before it began");
+        debug!(%peer, %error, "the connection ended before it was served");
         return;
     }
     // What is written and lies in the kernel is held to the same limit as what still waits to be written.
@@ -83,8 +74,8 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
                 let _ = tokio::time::timeout(LINGER, reader.skip(LINGER_BYTES)).await;
             }
         }
-        Ok(Err(error)) => debug!(%peer, %error, "the client did not take its replies"),
-        Err(error) => error!(%error, "the writer of a connection failed"),
+        Ok(Err(error)) => debug!(%peer, %error, "replies could not be written"),
+        Err(error) => error!(%error, "a connection's writer panicked"),
     }
     debug!(%peer, "connection closed");
 }
@@ -93,12 +84,12 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        error!(%error, "a request ended by a defect of the daemon");
+        error!(%error, "a request panicked");
     }
 }
 
 impl Connection {
-    /// Reads requests until the connection ends. Gives the reader back where input may still be under way.
+    /// Reads requests until the connection ends. Returns the reader if input may still arrive.
     async fn read(&mut self, mut reader: Reader) -> Option<Reader> {
         let drain = self.shared.shutdown.drain.clone();
         let idle_timeout = self.shared.context.limits.idle_timeout;
@@ -106,8 +97,8 @@ impl Connection {
             while let Some(ended) = self.tasks.try_join_next() {
                 report_panic(ended);
             }
-            let room = tokio::select! {
-                room = self.in_flight.room() => room?,
+            let permit = tokio::select! {
+                permit = self.in_flight.acquire() => permit?,
                 () = self.frames.closed() => return None,
             };
             let draining = drain.is_cancelled();
@@ -116,7 +107,7 @@ impl Connection {
                 () = self.frames.closed() => return None,
                 frame = reader.frame() => frame,
                 () = drain.cancelled(), if !draining => {
-                    drop(room);
+                    drop(permit);
                     continue;
                 }
                 () = self.in_flight.idle(), if draining => return Some(reader),
@@ -125,34 +116,32 @@ impl Connection {
                     return None;
                 }
             };
-            let frame = match frame {
-                Ok(Some(frame)) => frame,
+            let next = match frame {
+                // Boxed: what a request needs would otherwise be part of every idle connection.
+                Ok(Some(frame)) => Box::pin(self.request(frame, permit, reader, draining)).await,
                 Ok(None) => return None,
-                Err(error) => return self.unreadable(&error, reader).await,
+                Err(error) => self.unreadable(&error, reader),
             };
-            // Boxed: what a request needs would otherwise be part of every idle connection.
-            let (next, back) = Box::pin(self.request(frame, room, reader, draining)).await;
-            match (next, back) {
-                (Next::Read, Some(back)) => reader = back,
-                (Next::Lost(failure), back) => {
+            match next {
+                Next::Read(back) => reader = back,
+                Next::Close(back) => return back,
+                Next::Lost(back, failure) => {
                     self.lost(*failure).await;
-                    return back;
+                    return Some(back);
                 }
-                (_, back) => return back,
             }
         }
     }
 
-    /// Tells the client that its bytes cannot be framed.
-    async fn unreadable(&self, error: &ReadError, reader: Reader) -> Option<Reader> {
-        let Some(failure) = refusal::unreadable(error) else {
-            if let ReadError::Broken(error) = error {
-                debug!(peer = %self.peer, %error, "the client's stream broke");
-            }
-            return None;
-        };
-        self.lost(failure).await;
-        Some(reader)
+    /// What to do when the client's bytes cannot be framed.
+    fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
+        if let ReadError::Broken(error) = error {
+            debug!(peer = %self.peer, %error, "the client's stream broke");
+        }
+        match refusal::unreadable(error) {
+            Some(failure) => Next::Lost(reader, Box::new(failure)),
+            None => Next::Close(None),
+        }
     }
 
     /// Tells the client why no further request can be found in its bytes.
@@ -163,82 +152,62 @@ impl Connection {
         let _ = replier.end(&Err(failure), true).await;
     }
 
-    /// Takes on a request: answers it, or lets a task do so.
-    async fn request(
-        &mut self,
-        frame: RequestFrame,
-        room: Room,
-        reader: Reader,
-        draining: bool,
-    ) -> (Next, Option<Reader>) {
+    /// Answers a request, or starts the task that does.
+    async fn request(&mut self, frame: RequestFrame, permit: Permit, reader: Reader, draining: bool) -> Next {
         let head = frame.head;
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job {
-            peer: self.peer,
-            head,
-            replier,
-            started: Instant::now(),
-            flight: None,
-        };
+        let mut job = Job::new(self.peer, head, replier, permit);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
-        let body = Body::new(reader, &head);
+        let body = Body::new(reader, &head, unread);
         if draining {
             job.finish(Err(refusal::draining()), true).await;
-            return (Next::Close, Some(body.into_reader()));
+            return Next::Close(Some(body.into_reader()));
         }
-        match self.in_flight.take_off(head.sequence, room) {
-            Ok(flight) => job.flight = Some(flight),
-            Err(_room) => {
-                return self
-                    .refuse(job, refusal::duplicate(head.sequence), unread, body)
-                    .await;
-            }
-        }
-        let max_args = self.shared.context.limits.max_args;
-        let request = match refusal::read_request(&frame, max_args, self.authenticated) {
-            Ok(request) => request,
-            Err(failure) => return self.refuse(job, failure, unread, body).await,
+        let shared = self.shared.clone();
+        let (work, repeatable) = match self.admit(&frame, &mut job) {
+            Ok(admitted) => admitted,
+            Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
         };
-        let opcode = request.opcode();
-        let seat = if opcode.has_upload() {
-            match self.uploads.take_seat(opcode, head.upload) {
-                Ok(seat) => Some(seat),
-                Err(failure) => return self.refuse(job, failure, unread, body).await,
+        match work {
+            Work::Local(local) => self.answer(job, local, body).await,
+            Work::Call(call) => {
+                self.tasks.spawn(work::call(shared, job, call, repeatable));
+                Next::Read(body.into_reader())
             }
-        } else {
-            None
-        };
-        match (request, seat) {
-            (request, seat) if opcode.has_body() => {
-                let shared = self.shared.clone();
-                write::run(shared, job, request, seat, body, &mut self.tasks).await
+            Work::UploadCall(turn, call) => {
+                self.tasks.spawn(work::upload_call(shared, job, turn, call));
+                Next::Read(body.into_reader())
             }
-            (request @ (Request::Hello(_) | Request::Ping(_)), _) => {
-                (self.local(job, request).await, Some(body.into_reader()))
+            Work::CompleteMultipart(args) => {
+                work::complete_multipart(shared, job, args, body, &mut self.tasks).await
             }
-            (request, seat) => {
-                self.tasks
-                    .spawn(carry_out(self.shared.clone(), job, request, seat));
-                (Next::Read, Some(body.into_reader()))
-            }
+            Work::Streamed(request) => lending::run(shared, job, request, body, &mut self.tasks).await,
         }
     }
 
-    /// Answers what takes no time.
-    async fn local(&mut self, job: Job, request: Request) -> Next {
-        let hello = request.opcode() == Opcode::Hello;
-        let outcome = ops::dispatch(&self.shared.context, request, None, &job.replier).await;
+    /// What the request asks for, and whether it may be repeated; or why it is refused.
+    fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
+        job.reserve_sequence(&self.in_flight)?;
+        let max_args = self.shared.context.limits.max_args;
+        let request = refusal::read_request(frame, max_args, self.authenticated)?;
+        let repeatable = request.is_repeatable();
+        let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
+        Ok((work, repeatable))
+    }
+
+    /// Answers a request that needs no call.
+    async fn answer(&mut self, job: Job, local: Local, body: Body) -> Next {
+        let hello = matches!(local, Local::Hello(_));
+        let outcome = local.run(&self.shared.context);
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
         self.authenticated |= hello && outcome.is_ok();
         job.finish(outcome, refused).await;
-        if refused { Next::Close } else { Next::Read }
-    }
-
-    /// Answers at once that a request is not carried out, then gets its `unread` args and its body out of the way.
-    async fn refuse(&self, job: Job, failure: Failure, unread: u32, body: Body) -> (Next, Option<Reader>) {
-        write::turn_away(&self.shared, job, failure, body.behind(unread)).await
+        match refused {
+            true => Next::Close(Some(body.into_reader())),
+            false => Next::Read(body.into_reader()),
+        }
     }
 }
 
@@ -249,80 +218,4 @@ async fn idle(in_flight: &InFlight, idle_timeout: Duration) {
     }
     in_flight.idle().await;
     tokio::time::sleep(idle_timeout).await;
-}
-
-/// Carries out a request that has no body, in its turn.
-async fn carry_out(shared: Arc<Shared>, job: Job, request: Request, mut seat: Option<Seat>) {
-    let repeatable = request.is_repeatable();
-    let work = async {
-        if let Some(seat) = &mut seat {
-            seat.turn().await;
-        }
-        ops::dispatch(&shared.context, request, seat.as_ref(), &job.replier).await
-    };
-    let outcome = tokio::select! {
-        biased;
-        outcome = work => outcome,
-        () = shared.shutdown.cut.cancelled(), if repeatable => Err(cut(seat.as_ref())),
-        () = shared.shutdown.cut.cancelled() => Err(refusal::interrupted()),
-    };
-    job.finish(outcome, shared.shutdown.cut.is_cancelled()).await;
-}
-
-/// The failure of a request that was cut because the daemon stops.
-pub(super) fn cut(seat: Option<&Seat>) -> Failure {
-    let failure = refusal::draining();
-    match seat.and_then(Seat::committed) {
-        Some(committed) => failure.with_committed(committed),
-        None => failure,
-    }
-}
-
-/// A request in hand, up to its reply and its line in the log.
-#[derive(Debug)]
-pub(super) struct Job {
-    peer: SocketAddr,
-    pub(super) head: RequestHead,
-    pub(super) replier: Replier,
-    started: Instant,
-    flight: Option<Flight>,
-}
-
-impl Job {
-    /// Answers the request.
-    pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
-        self.log(&outcome);
-        if let Some(flight) = &mut self.flight {
-            flight.land();
-        }
-        if self.replier.end(&outcome, closing).await.is_err() {
-            debug!(peer = %self.peer, sequence = self.head.sequence, "the client is gone, its reply is dropped");
-        }
-    }
-
-    fn log(&self, outcome: &Result<Answer, Failure>) {
-        let RequestHead { sequence, upload, .. } = self.head;
-        let opcode = self.replier.opcode_name();
-        let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let peer = self.peer;
-        match outcome {
-            Ok(answer) => {
-                let (bytes, http) = (answer.moved, answer.http_status);
-                info!(%peer, sequence, opcode, upload, bytes, status = "ok", http, ms, "request");
-            }
-            Err(Failure {
-                status,
-                http_status: http,
-                reply,
-            }) => {
-                let retry = status.retry().map_or("", |retry| retry.name());
-                let request_id = reply.request_id.as_deref();
-                let message = &reply.message;
-                info!(
-                    %peer, sequence, opcode, upload, %status, retry, http, committed = reply.committed,
-                    ms, message, request_id, "request"
-                );
-            }
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The requests of a connection that are not answered yet.
+//! The requests of a connection that are not answered yet: how many, and their sequences.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,18 +13,17 @@ pub(super) struct InFlight {
     max: usize,
 }
 
-/// Room for one more request.
+/// Allows one request to be in flight, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Permit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// A request in flight. It holds its room until it is dropped, its sequence until it is about to be answered.
+/// Reserves a sequence until it is dropped.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct SequenceGuard {
     sequences: Arc<Mutex<HashSet<u64>>>,
-    sequence: Option<u64>,
-    _room: Room,
+    sequence: u64,
 }
 
 impl InFlight {
@@ -39,47 +38,31 @@ impl InFlight {
         }
     }
 
-    /// Waits for room. Cancel safe.
-    pub(super) async fn room(&self) -> Option<Room> {
-        self.permits
-            .clone()
-            .acquire_owned()
-            .await
-            .ok()
-            .map(|permit| Room { _permit: permit })
+    /// Waits until another request may be in flight. Cancel safe.
+    pub(super) async fn acquire(&self) -> Option<Permit> {
+        // The semaphore is never closed.
+        let permit = self.permits.clone().acquire_owned().await.ok()?;
+        Some(Permit { _permit: permit })
     }
 
-    /// Waits until nothing is in flight beside the room that the caller holds. Cancel safe.
+    /// Waits until no request is in flight beside the permit that the caller holds. Cancel safe.
     pub(super) async fn idle(&self) {
         let others = u32::try_from(self.max - 1).unwrap_or(u32::MAX);
         drop(self.permits.acquire_many(others).await);
     }
 
-    /// Puts a request in flight; gives the room back where its sequence is in flight already.
-    pub(super) fn take_off(&self, sequence: u64, room: Room) -> Result<Flight, Room> {
-        if !lock(&self.sequences).insert(sequence) {
-            return Err(room);
-        }
-        Ok(Flight {
+    /// Reserves a sequence; `None` if a request in flight has it.
+    pub(super) fn reserve(&self, sequence: u64) -> Option<SequenceGuard> {
+        lock(&self.sequences).insert(sequence).then(|| SequenceGuard {
             sequences: self.sequences.clone(),
-            sequence: Some(sequence),
-            _room: room,
+            sequence,
         })
     }
 }
 
-impl Flight {
-    /// The request is about to be answered: from now on its sequence may come again.
-    pub(super) fn land(&mut self) {
-        if let Some(sequence) = self.sequence.take() {
-            lock(&self.sequences).remove(&sequence);
-        }
-    }
-}
-
-impl Drop for Flight {
+impl Drop for SequenceGuard {
     fn drop(&mut self) {
-        self.land();
+        lock(&self.sequences).remove(&self.sequence);
     }
 }
 

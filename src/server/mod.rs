@@ -6,17 +6,24 @@
 //!                               +--spawns--> writer <--+
 //! ```
 //!
-//! A connection outlives its requests, a writer its connection's last reply. Draining ends connections at
-//! the next border between requests; when the grace is over, what is left is cut and answered `draining`.
+//! A connection outlives its requests, and a writer its connection's last reply. Draining ends connections
+//! between two requests; when the grace period is over, what is left is cut and answered `draining`.
+//!
+//! The modules, from the socket inwards: `accept`, `connection` (the loop that reads requests), then `work` for requests
+//! without a streamed body and `lending` for those with one; both end in a `job`, which answers. `body` and `pieces`
+//! know where a body ends, `reader` holds the socket's read half, and `writer` its write half.
 
 mod accept;
 mod body;
 mod connection;
 mod in_flight;
+mod job;
+mod lending;
+mod pieces;
 mod reader;
 mod refusal;
 mod state;
-mod write;
+mod work;
 mod writer;
 
 use std::future::Future;
@@ -33,17 +40,17 @@ pub use state::{StateError, load_or_create_token_key, load_token_key};
 
 use crate::ops::Context;
 
-/// How long what was cut may take to say so.
+/// How long cut connections may take to send their last replies.
 const CUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a server serves; what a connection is held to is in [`crate::ops::Limits`].
+/// How a server serves. The limits of a connection are in [`crate::ops::Limits`].
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// Connections at once; further ones wait in the listener's queue.
+    /// Connections at once; further ones wait in the listener's backlog.
     pub max_connections: usize,
     /// The largest read from a client's socket, in bytes, and so the size of a connection's one buffer.
     pub read_buffer: usize,
-    /// How long requests in flight may go on once the daemon is stopping.
+    /// How long requests in flight may go on once the daemon stops.
     pub grace: Duration,
 }
 
@@ -76,7 +83,7 @@ pub struct Server {
 pub enum Stopped {
     /// Every request in flight was answered.
     Drained,
-    /// Some were cut when the grace was over.
+    /// Some were cut when the grace period was over.
     Cut,
 }
 
@@ -135,7 +142,7 @@ impl Server {
         }
         warn!(
             connections = connections.len(),
-            "the grace is over: cutting what is left"
+            "the grace period is over: cutting what is left"
         );
         self.shared.shutdown.cut.cancel();
         if tokio::time::timeout(CUT_TIMEOUT, connections.wait())

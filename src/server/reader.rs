@@ -1,4 +1,4 @@
-//! A connection's read half and its one buffer: frames for the connection's loop, a body for HTTP.
+//! A connection's read half and its one buffer: frames for the connection's loop, the bytes of a body for HTTP.
 //!
 //! While the client is silent no buffer is held: it is allocated when the socket has something to read, and
 //! freed when it is empty again.
@@ -12,15 +12,27 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
 
+use crate::ops::Failure;
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame};
 
-/// Why no further frame can be had.
+/// What the connection does after a request, and the reader that the request gives back.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Reads the next request: the reader stands at the frame boundary.
+    Read(Reader),
+    /// Closes the connection. With a reader, input may still arrive.
+    Close(Option<Reader>),
+    /// Tells the client why the frame boundary is lost, then closes the connection.
+    Lost(Reader, Box<Failure>),
+}
+
+/// Why there is no further frame.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    /// The bytes are no frame.
+    /// The bytes are not a frame.
     Malformed(FrameError),
-    /// The stream ended inside a frame; the bytes that there were of it.
+    /// The stream ended inside a frame, of which this many bytes were read.
     Truncated(usize),
     /// The client began a frame and then sent nothing for too long.
     Stalled,
@@ -37,6 +49,8 @@ pub(super) struct Reader {
     chunk: usize,
     codec: RequestCodec,
     client_timeout: Duration,
+    /// The client's stream ended or failed inside a body.
+    ended: bool,
 }
 
 impl Reader {
@@ -48,6 +62,7 @@ impl Reader {
             chunk,
             codec: RequestCodec { max_args },
             client_timeout,
+            ended: false,
         }
     }
 
@@ -81,7 +96,7 @@ impl Reader {
         }
     }
 
-    /// Reads `len` bytes and throws them away. False when the client ended or stalled before the last.
+    /// Reads `len` bytes and discards them. False if the client left or stalled before the last.
     pub(super) async fn skip(&mut self, mut len: u64) -> bool {
         loop {
             let buffered = self.buffer.len().min(usize::try_from(len).unwrap_or(usize::MAX));
@@ -102,17 +117,18 @@ impl Reader {
         }
     }
 
-    /// Reads what there is, up to `max` bytes and a chunk; `None` where there is nothing yet.
+    /// Reads what there is, up to `max` bytes and a chunk: how many bytes, 0 at the stream's end; `None` if there is
+    /// nothing yet.
     fn fill(&mut self, max: usize) -> io::Result<Option<usize>> {
         // A nearly full buffer would make for small reads, and small reads cost the most.
         let wanted = max.min(self.chunk / 4).max(1);
         if self.buffer.capacity() - self.buffer.len() < wanted {
             self.buffer.reserve(self.chunk);
         }
-        let room = self.buffer.capacity() - self.buffer.len();
+        let spare = self.buffer.capacity() - self.buffer.len();
         match self
             .half
-            .try_read_buf(&mut (&mut self.buffer).limit(max.min(room)))
+            .try_read_buf(&mut (&mut self.buffer).limit(max.min(spare)))
         {
             Ok(read) => Ok(Some(read)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -124,48 +140,60 @@ impl Reader {
             Err(error) => Err(error),
         }
     }
-}
 
-impl Reader {
-    /// The next bytes: at least one and at most `max`, none at the stream's end. Reads up to `ahead` bytes where none
-    /// are there yet.
+    /// As [`fill`](Self::fill), inside a body: waits until there is something.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
+        loop {
+            let filled = match ready!(self.half.as_ref().poll_read_ready(cx)) {
+                Ok(()) => self.fill(max),
+                Err(error) => Err(error),
+            };
+            if let Some(filled) = filled.transpose() {
+                self.ended |= !matches!(filled, Ok(1..));
+                return Poll::Ready(filled);
+            }
+        }
+    }
+
+    /// The next bytes of a body: at least one and at most `max`, none at the stream's end. Reads up to `ahead` bytes if
+    /// none are buffered.
     pub(super) fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
         ahead: usize,
     ) -> Poll<io::Result<Bytes>> {
-        loop {
-            if !self.buffer.is_empty() {
-                let len = self.buffer.len().min(max);
-                return Poll::Ready(Ok(self.buffer.split_to(len).freeze()));
-            }
-            ready!(self.half.as_ref().poll_read_ready(cx))?;
-            if self.fill(ahead)? == Some(0) {
-                return Poll::Ready(Ok(Bytes::new()));
-            }
+        if self.buffer.is_empty() && ready!(self.poll_fill(cx, ahead))? == 0 {
+            return Poll::Ready(Ok(Bytes::new()));
         }
+        let len = self.buffer.len().min(max);
+        Poll::Ready(Ok(self.buffer.split_to(len).freeze()))
     }
 
-    /// The next `N` bytes, which are few. The stream's end is an error; what was read stays in the buffer till then.
+    /// The next `N` bytes inside a body, which are few. The stream's end is an error; until then what was read stays in
+    /// the buffer.
     pub(super) fn poll_exactly<const N: usize>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<[u8; N]>> {
         loop {
             if let Some(bytes) = self.buffer.first_chunk::<N>().copied() {
                 self.buffer.advance(N);
                 return Poll::Ready(Ok(bytes));
             }
-            ready!(self.half.as_ref().poll_read_ready(cx))?;
-            if self.fill(usize::MAX)? == Some(0) {
+            if ready!(self.poll_fill(cx, usize::MAX))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
 
-    /// As [`poll_exactly`](Self::poll_exactly); `None` when the client ended or stalled before the last.
+    /// As [`poll_exactly`](Self::poll_exactly); `None` if the client left or stalled before the last.
     pub(super) async fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
         let client_timeout = self.client_timeout;
-        let came = timeout(client_timeout, std::future::poll_fn(|cx| self.poll_exactly(cx))).await;
-        came.ok()?.ok()
+        let bytes = timeout(client_timeout, std::future::poll_fn(|cx| self.poll_exactly(cx))).await;
+        bytes.ok()?.ok()
+    }
+
+    /// Whether the client's stream ended or failed inside a body, so that nothing more can be read.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// How long the client may send nothing inside a request.

@@ -1,12 +1,15 @@
-//! What is wrong with a request before anybody asks what it means (proto-spec.md, "Framing").
+//! The failures of requests that the server refuses or cuts by itself (proto-spec.md, "Framing").
+
+use std::io;
 
 use super::reader::ReadError;
-use crate::ops::Failure;
+use crate::ops::{Failure, Turn};
+use gcsd_gcs::SourceError;
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::head::{CHECKED, STREAMED};
 use gcsd_wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
 
-/// Reads a request out of its frame.
+/// Reads the request in a frame.
 pub(super) fn read_request(
     frame: &RequestFrame,
     max_args: u32,
@@ -17,33 +20,33 @@ pub(super) fn read_request(
     if undefined != 0 {
         return Err(refuse(
             Kind::BadFlags,
-            format!("the flags {undefined:#06x} are not defined"),
+            format!("the flags {undefined:#06x} are undefined"),
         ));
     }
     let Some(opcode) = Opcode::from_code(head.opcode) else {
         return Err(refuse(
             Kind::Unsupported,
-            format!("the opcode {:#04x} is not known here", head.opcode),
+            format!("the opcode {:#04x} is unknown", head.opcode),
         ));
     };
     if !authenticated && opcode != Opcode::Hello {
-        let message = "this daemon asks for a secret: send Hello with it first";
+        let message = "this daemon requires a secret: send it in Hello first";
         return Err(refuse(Kind::Unauthenticated, message.to_owned()));
     }
     let Some(args) = frame.args.clone() else {
         let message = format!(
-            "{} bytes of args, and at most {max_args} are accepted",
+            "the args have {} bytes, and at most {max_args} are accepted",
             head.args_len
         );
         return Err(refuse(Kind::ArgsTooLarge, message));
     };
     if head.streamed() && !opcode.may_stream() {
-        let message = format!("{} has no body that could come in pieces", opcode.name());
+        let message = format!("{} takes no body in pieces", opcode.name());
         return Err(refuse(Kind::BadFlags, message));
     }
     if head.body_len > 0 && !opcode.has_body() {
         let message = format!(
-            "{} has no body, and one of {} bytes was announced",
+            "{} takes no body, and the head announces one of {} bytes",
             opcode.name(),
             head.body_len
         );
@@ -51,7 +54,7 @@ pub(super) fn read_request(
     }
     if head.upload != 0 && !opcode.has_upload() {
         let message = format!(
-            "{} is about no upload: the head's 'upload' must be 0",
+            "{} is not about an upload: 'upload' must be 0 in its head",
             opcode.name()
         );
         return Err(refuse(Kind::BadArgs, message));
@@ -59,7 +62,7 @@ pub(super) fn read_request(
     Ok(Request::decode(opcode, args)?)
 }
 
-/// What to tell the client when no further frame can be had; `None` where there is nobody to tell.
+/// The next frame cannot be read. `None` if the client is gone.
 pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
     match error {
         ReadError::Malformed(FrameError::Head(head)) => {
@@ -84,26 +87,57 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
             Some(unframed(Kind::BadHead, message))
         }
         ReadError::Stalled => {
-            let message = "nothing came for too long inside a request's head or args";
+            let message = "the client sent nothing for too long inside a request's head or args";
             Some(Failure::new(Kind::ClientStalled, Retry::Reconnect, message))
         }
         ReadError::Broken(_) => None,
     }
 }
 
-/// What to tell a client whose request comes when the daemon is stopping.
+/// The body of a request failed before any of it was sent to GCS.
+pub(super) fn unread_body(error: SourceError) -> Failure {
+    let (kind, message) = match error {
+        SourceError::Io(error) if error.kind() == io::ErrorKind::TimedOut => (
+            Kind::ClientStalled,
+            "the client sent nothing for too long inside a body",
+        ),
+        SourceError::Io(_) => (Kind::BodyTruncated, "the client left inside a body"),
+        SourceError::Aborted => (Kind::BodyAborted, "the client aborted the body"),
+        SourceError::Damaged => (
+            Kind::BodyDamaged,
+            "the body is empty, and the checksum at its end is that of other bytes",
+        ),
+        SourceError::Malformed(why) => (Kind::BadBody, why),
+    };
+    Failure::new(kind, Retry::Same, message)
+}
+
+/// A request was received while the daemon is stopping.
 pub(super) fn draining() -> Failure {
-    let message = "the daemon is stopping: connect again, or to another one, and attach by token";
+    let message = "the daemon is stopping: connect again, or to another daemon, and attach by token";
     Failure::new(Kind::Draining, Retry::Reconnect, message)
 }
 
-/// What to tell a client whose change of objects is cut off because the daemon stops.
+/// A request on an upload was cut because the daemon stops.
+pub(super) fn cut(turn: &Turn) -> Failure {
+    on_upload(draining(), turn)
+}
+
+/// A change of objects was cut because the daemon stops.
 pub(super) fn interrupted() -> Failure {
-    let message = "the daemon stopped before GCS had answered: look whether the objects were changed";
+    let message = "the daemon stopped before GCS had answered: check whether the objects were changed";
     Failure::new(Kind::Draining, Retry::Query, message)
 }
 
-/// What to tell a client that uses a sequence twice.
+/// The failure of a request on an upload: with what is committed, if the upload is there.
+pub(super) fn on_upload(failure: Failure, turn: &Turn) -> Failure {
+    match turn.committed() {
+        Some(committed) => failure.with_committed(committed),
+        None => failure,
+    }
+}
+
+/// A request in flight has the same sequence.
 pub(super) fn duplicate(sequence: u64) -> Failure {
     refuse(
         Kind::DuplicateSequence,
@@ -111,18 +145,18 @@ pub(super) fn duplicate(sequence: u64) -> Failure {
     )
 }
 
-/// What to tell a client whose body in pieces cannot be read to its end.
+/// The rest of a body in pieces cannot be framed.
 pub(super) fn bad_piece(error: PieceError) -> Failure {
     Failure::new(Kind::BadBody, Retry::Reconnect, error.to_string())
 }
 
-/// What to tell a client that goes on and on with a body that was refused.
+/// The rest of a body in pieces is too long to be skipped.
 pub(super) fn endless_pieces(cap: u64) -> Failure {
-    let message = format!("a body that is not wanted had not ended after {cap} bytes more: connect again");
+    let message = format!("the rest of a refused body had not ended after {cap} bytes: connect again");
     Failure::new(Kind::BadBody, Retry::Reconnect, message)
 }
 
-/// The bytes make no sense, which can be the way's fault: the connection is over, uploads are not.
+/// The bytes make no sense, perhaps because they were damaged in transit: the connection ends, uploads do not.
 fn unframed(kind: Kind, message: String) -> Failure {
     Failure::new(kind, Retry::Reconnect, message)
 }

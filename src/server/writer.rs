@@ -1,4 +1,4 @@
-//! A connection's write half: one task, so that each frame stays whole.
+//! A connection's write half: one task writes all frames, so that each stays whole.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -12,13 +12,13 @@ use tokio::time::timeout;
 
 use crate::ops::OutFrame;
 
-/// Frames that wait for the socket. With frames of at most 256 KiB, it bounds what a slow client costs.
+/// How many frames wait for the socket. With frames of at most 256 KiB, it bounds what a slow client costs.
 pub(super) const QUEUE: usize = 4;
-/// Slices in one write.
+/// How many slices go into one write.
 const SLICES: usize = 16;
 
-/// Writes frames until there are no more senders, then half-closes. Returns early when the client takes
-/// nothing for `client_timeout`, or the socket fails: the senders then learn that the client is gone.
+/// Writes frames until there are no more senders, then half-closes. Returns early if the client takes
+/// nothing for `client_timeout` or the socket fails: the senders then learn that the client is gone.
 pub(super) async fn run(
     mut half: OwnedWriteHalf,
     mut frames: mpsc::Receiver<Box<OutFrame>>,
@@ -54,5 +54,39 @@ fn advance(parts: &mut VecDeque<Bytes>, mut len: usize) {
         }
         len -= part.len();
         parts.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// The clock is paused, and advances when nothing else can move: when the sockets are full. The kernel's own
+    /// limits take real time, and are not what ends this.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let (server, _) = listener.accept().await.expect("a connection");
+        let (_read_half, write_half) = server.into_split();
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let body = Bytes::from(vec![7; 1 << 20]);
+        let send = async {
+            let frame = || OutFrame {
+                front: Bytes::from_static(b"head"),
+                body: body.clone(),
+            };
+            // Ends when the writer does.
+            while frames.send(Box::new(frame())).await.is_ok() {}
+        };
+        let both = async { tokio::join!(run(write_half, queue, HOUR), send) };
+        let (written, ()) = timeout(2 * HOUR, both).await.expect("it gives up");
+        assert_eq!(written.expect_err("gave up").kind(), io::ErrorKind::TimedOut);
+        drop(client);
     }
 }

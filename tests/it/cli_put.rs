@@ -123,7 +123,7 @@ async fn a_file_that_changes_while_it_is_uploaded_becomes_no_object() {
         drop(file);
         daemon.devgcs.pause_bodies(false);
         let put = wait(child).await;
-        put.failed(1, "source_changed: the source changed while it was uploaded: it ");
+        put.failed(1, "source_changed: the source changed during the upload: it ");
         assert!(
             put.err.contains("the upload was cancelled, no object was made"),
             "{}",

@@ -158,7 +158,7 @@ async fn a_precondition_that_does_not_hold_leaves_nothing() {
     assert_eq!(scene.devgcs.inspect().count(CallKind::StartUpload), starts);
     scene.left(&["a/object"]).await;
     let not = scene.put(&["--if-generation-not-match", "1"]).await;
-    not.failed(2, "usage: a composed object knows the preconditions");
+    not.failed(2, "usage: an object can be composed only under");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +243,7 @@ async fn by_way_of_a_multipart_upload_there_are_no_temporary_objects() {
     assert!(inspect.count(CallKind::UploadPart) < 10, "finished parts stay");
     assert_eq!(inspect.count(CallKind::ComposeObject), 0);
     let only_if = scene.put(&["--via", "multipart", "--no-clobber"]).await;
-    only_if.failed(2, "usage: a multipart upload knows no preconditions");
+    only_if.failed(2, "usage: a multipart upload cannot have preconditions");
 }
 
 #[tokio::test(flavor = "multi_thread")]

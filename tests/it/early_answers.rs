@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd_gcs::{Config, ErrorKind, Gcs, Progress, SessionUri, UploadBody, WriteRange, lend, lend_all};
+use gcsd_gcs::{ErrorKind, Gcs, SessionStatus, SessionUri, UploadBody, WriteRange, lend, lend_all};
 use gcsd_net::TcpConnector;
 use gcsd_wire::{Opcode, Request, RequestHead, ping};
 use tokio::net::TcpStream;
@@ -113,11 +113,10 @@ async fn a_connection_that_still_owes_a_body_is_not_used_again() {
     for streamed in [false, true] {
         let peer = Peer::listen().await;
         let session = peer.session();
-        let gcs = peer::client(Config {
-            // A connection that were kept would not end while the test waits for its end.
-            idle_timeout: Duration::from_secs(3600),
-            ..peer.config()
-        });
+        let mut config = peer.config();
+        // A connection that were kept would not end while the test waits for its end.
+        config.idle_timeout = Duration::from_secs(3600);
+        let gcs = peer::client(config);
         let (feeder, source) = feed();
         let (_lease, body) = match streamed {
             false => lend(source, 10),
@@ -143,23 +142,17 @@ async fn a_connection_that_still_owes_a_body_is_not_used_again() {
         assert!(fresh.head().await.contains("content-range: bytes */*"));
         fresh.send(active(None)).await;
         let queried = patiently(query).await.expect("no panic").expect("an answer");
-        assert_eq!(queried.answer, Progress::Active { committed: None });
+        assert_eq!(queried.answer, SessionStatus::Active { committed: None });
     }
 }
 
 /// Writes 10 bytes, or all that come.
 async fn write(gcs: &Gcs, session: &SessionUri, body: UploadBody) -> Result<(), gcsd_gcs::Error> {
-    let written = match body.len() {
-        Some(len) => {
-            let range = WriteRange {
-                offset: 0,
-                len,
-                total: None,
-                object_crc32c: None,
-            };
-            gcs.write(session, range, body).await
-        }
-        None => gcs.write_rest(session, 0, None, body).await,
+    let range = WriteRange {
+        offset: 0,
+        len: body.len(),
+        total: None,
+        object_crc32c: None,
     };
-    written.map(drop)
+    gcs.write(session, range, body).await.map(drop)
 }

@@ -20,10 +20,9 @@ fn user_file(folder: &tempfile::TempDir, tokens: &Peer) -> PathBuf {
 }
 
 fn with_credentials(peer: &Peer, file: PathBuf) -> Config {
-    Config {
-        credentials: CredentialsSource::File(file),
-        ..peer.config()
-    }
+    let mut config = peer.config();
+    config.credentials = CredentialsSource::File(file);
+    config
 }
 
 /// Answers every request for a token, on however many connections.

@@ -167,7 +167,7 @@ async fn a_kept_connection_that_takes_the_body_and_resets_leaves_the_outcome_unk
     let session = peer.session();
     let range = WriteRange {
         offset: 0,
-        len: 3,
+        len: Some(3),
         total: None,
         object_crc32c: None,
     };
@@ -217,7 +217,7 @@ async fn a_failed_write_does_not_hide_an_answer() {
         let (lease, body) = lend(Endless::new(), 1 << 30);
         let range = WriteRange {
             offset: 0,
-            len: 1 << 30,
+            len: Some(1 << 30),
             total: None,
             object_crc32c: None,
         };

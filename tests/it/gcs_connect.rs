@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcsd_gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Progress, Recovery, WriteRange, lend};
+use gcsd_gcs::{Call, Endpoint, Error, ErrorKind, Gcs, Recovery, SessionStatus, WriteRange, lend};
 use gcsd_net::{Connecting, Connector, ResolveError};
 use gcsd_types::Destination;
 
@@ -190,7 +190,7 @@ async fn a_large_body_goes_through_tls() {
     let (lease, body) = lend(Endless::new(), LEN as u64);
     let range = WriteRange {
         offset: 0,
-        len: LEN as u64,
+        len: Some(LEN as u64),
         total: None,
         object_crc32c: None,
     };
@@ -204,7 +204,10 @@ async fn a_large_body_goes_through_tls() {
     };
     let (written, body) = patiently(async { tokio::join!(gcs.write(&session, range, body), serve) }).await;
     let committed = Some(LEN as u64);
-    assert_eq!(written.expect("written").answer, Progress::Active { committed });
+    assert_eq!(
+        written.expect("written").answer,
+        SessionStatus::Active { committed }
+    );
     assert_eq!(lease.crc32c(), gcsd_types::Crc32c::of(&body));
 }
 

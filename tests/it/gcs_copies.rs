@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use gcsd_gcs::{Gcs, Progress, WriteRange, lend};
+use gcsd_gcs::{Gcs, SessionStatus, WriteRange, lend};
 use gcsd_net::{Connecting, Connector, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -100,7 +100,7 @@ async fn chunks_go_to_the_socket_from_where_they_are_in_large_vectored_writes() 
     let (_lease, body) = lend(chunks, len);
     let range = WriteRange {
         offset: 0,
-        len,
+        len: Some(len),
         total: None,
         object_crc32c: None,
     };
@@ -108,7 +108,7 @@ async fn chunks_go_to_the_socket_from_where_they_are_in_large_vectored_writes() 
         .await
         .expect("written")
         .answer;
-    assert_eq!(progress, Progress::Active { committed: None });
+    assert_eq!(progress, SessionStatus::Active { committed: None });
     let seen = witness.0.lock().expect("unharmed");
     let (head, body) = seen.pieces.split_first().expect("something was written");
     assert!(head.1 < 1024, "{head:?}");

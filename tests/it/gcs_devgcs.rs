@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devgcs::Server;
 use gcsd_gcs::{
-    Cancelled, Config, CredentialsSource, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Progress,
-    ReadRange, Recovery, SessionUri, WriteRange, lend,
+    ByteRange, CancelOutcome, Config, Endpoint, Error, ErrorKind, Gcs, Object, ObjectRef, Recovery,
+    SessionStatus, SessionUri, WriteRange, lend,
 };
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, Destination};
 
@@ -26,10 +26,7 @@ const NAMES: [&str; 5] = [
 async fn start() -> (Server, Gcs) {
     let server = Server::builder().bucket("bucket").start().await.expect("started");
     let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
-    let gcs = client(Config {
-        credentials: CredentialsSource::Anonymous,
-        ..Config::new(endpoint)
-    });
+    let gcs = client(Config::anonymous(endpoint));
     (server, gcs)
 }
 
@@ -52,12 +49,12 @@ async fn write(
     offset: u64,
     bytes: &[u8],
     last: bool,
-) -> Result<Progress, Error> {
+) -> Result<SessionStatus, Error> {
     let len = bytes.len() as u64;
     let body = VecDeque::from([Bytes::copy_from_slice(bytes)]);
     let range = WriteRange {
         offset,
-        len,
+        len: Some(len),
         total: last.then_some(offset + len),
         object_crc32c: None,
     };
@@ -67,20 +64,20 @@ async fn write(
         .map(|answered| answered.answer)
 }
 
-fn active(committed: u64) -> Progress {
-    Progress::Active {
+fn active(committed: u64) -> SessionStatus {
+    SessionStatus::Active {
         committed: Some(committed).filter(|committed| *committed > 0),
     }
 }
 
-fn finished(progress: Progress) -> Object {
+fn finished(progress: SessionStatus) -> Object {
     match progress {
-        Progress::Finished(object) => object,
-        Progress::Active { .. } => panic!("the upload goes on: {progress:?}"),
+        SessionStatus::Finished(object) => object,
+        SessionStatus::Active { .. } => panic!("the upload goes on: {progress:?}"),
     }
 }
 
-async fn read(gcs: &Gcs, object: &ObjectRef, range: ReadRange) -> Result<Vec<u8>, Error> {
+async fn read(gcs: &Gcs, object: &ObjectRef, range: ByteRange) -> Result<Vec<u8>, Error> {
     let mut stream = patiently(gcs.read_object(object, range, false)).await?;
     let mut bytes = Vec::new();
     while let Some(chunk) = patiently(stream.next()).await? {
@@ -126,38 +123,38 @@ async fn what_is_written_in_ranges_is_read_back() {
         let stat = patiently(gcs.stat_object(&object)).await.expect("there").answer;
         assert_eq!(stat.info, written.info);
         object.generation = Some(stat.info.generation);
-        let mut whole = patiently(gcs.read_object(&object, ReadRange::Whole, false))
+        let mut whole = patiently(gcs.read_object(&object, ByteRange::default(), false))
             .await
             .expect("there");
         assert_eq!(whole.info(), &stat.info);
         assert!(whole.next().await.expect("a chunk").is_some());
         drop(whole);
         for (range, expected) in [
-            (ReadRange::Whole, &bytes[..]),
-            (ReadRange::From(0), &bytes[..]),
-            (ReadRange::From(699_999), &bytes[699_999..]),
-            (ReadRange::FromTo { offset: 0, len: 1 }, &bytes[..1]),
+            (ByteRange::default(), &bytes[..]),
+            (ByteRange::From(0), &bytes[..]),
+            (ByteRange::From(699_999), &bytes[699_999..]),
+            (ByteRange::Of { offset: 0, len: 1 }, &bytes[..1]),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 250_000,
                     len: 99,
                 },
                 &bytes[250_000..250_099],
             ),
             (
-                ReadRange::FromTo {
+                ByteRange::Of {
                     offset: 699_990,
                     len: 99,
                 },
                 &bytes[699_990..],
             ),
-            (ReadRange::Suffix(5), &bytes[699_995..]),
-            (ReadRange::Suffix(1 << 40), &bytes[..]),
+            (ByteRange::Suffix(5), &bytes[699_995..]),
+            (ByteRange::Suffix(1 << 40), &bytes[..]),
         ] {
             let got = read(&gcs, &object, range).await.expect("read");
             assert!(got == expected, "{name:?} {range:?}: {} bytes", got.len());
         }
-        let error = read(&gcs, &object, ReadRange::From(700_000))
+        let error = read(&gcs, &object, ByteRange::From(700_000))
             .await
             .expect_err("beyond the end");
         assert_eq!(error.http_status(), Some(416));
@@ -178,7 +175,7 @@ async fn an_upload_ends_without_bytes_and_an_empty_object_can_be_read() {
         (object.info.size, object.info.crc32c),
         (0, Some(Crc32c::default()))
     );
-    for range in [ReadRange::Whole, ReadRange::From(0)] {
+    for range in [ByteRange::default(), ByteRange::From(0)] {
         assert_eq!(
             read(&gcs, &self::object("empty"), range).await.expect("read"),
             b""
@@ -291,7 +288,7 @@ async fn refusals_have_their_own_kinds() {
         (Some(404), ErrorKind::Http),
         "{error}"
     );
-    let error = read(&gcs, &object("nowhere"), ReadRange::Whole)
+    let error = read(&gcs, &object("nowhere"), ByteRange::default())
         .await
         .expect_err("refused");
     assert_eq!(error.http_status(), Some(404), "{error}");
@@ -308,7 +305,7 @@ async fn refusals_have_their_own_kinds() {
     );
     assert_eq!(
         patiently(gcs.cancel(&unknown)).await.expect("an answer").answer,
-        Cancelled::Unknown
+        CancelOutcome::Unknown
     );
 }
 
@@ -318,7 +315,7 @@ async fn a_cancelled_session_takes_nothing_more() {
     let upload = session(&gcs, "gone").await;
     assert_eq!(
         patiently(gcs.cancel(&upload)).await.expect("cancelled").answer,
-        Cancelled::Cancelled
+        CancelOutcome::Cancelled
     );
     let error = write(&gcs, &upload, 0, b"x", true).await.expect_err("over");
     assert!(
@@ -336,7 +333,7 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let (mut lease, body) = lend(Endless::new(), 1 << 30);
     let range = WriteRange {
         offset: 0,
-        len: 1 << 30,
+        len: Some(1 << 30),
         total: None,
         object_crc32c: None,
     };
@@ -364,8 +361,8 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
     let committed = patiently(async {
         loop {
             let now = match patiently(gcs.query(&upload)).await.expect("a status").answer {
-                Progress::Active { committed } => committed.unwrap_or_default(),
-                Progress::Finished(_) => panic!("a cut upload finished"),
+                SessionStatus::Active { committed } => committed.unwrap_or_default(),
+                SessionStatus::Finished(_) => panic!("a cut upload finished"),
             };
             if last == Some(now) {
                 return now;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use devgcs::Server;
-use gcsd_gcs::{Config, CredentialsSource, Endpoint, Progress, WriteRange, lend};
+use gcsd_gcs::{Config, Endpoint, SessionStatus, WriteRange, lend};
 use gcsd_types::{Crc32c, Destination};
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_storage::client::Storage;
@@ -16,10 +16,8 @@ const BUCKET: &str = "projects/_/buckets/bucket";
 #[tokio::test]
 async fn what_ours_wrote_googles_reads() {
     let server = Server::builder().bucket("bucket").start().await.expect("started");
-    let gcs = client(Config {
-        credentials: CredentialsSource::Anonymous,
-        ..Config::new(Endpoint::parse(&server.endpoint()).expect("an endpoint"))
-    });
+    let endpoint = Endpoint::parse(&server.endpoint()).expect("an endpoint");
+    let gcs = client(Config::anonymous(endpoint));
     let google = Storage::builder()
         .with_endpoint(server.endpoint())
         .with_credentials(anonymous::Builder::new().build())
@@ -36,7 +34,7 @@ async fn what_ours_wrote_googles_reads() {
         let len = bytes.len() as u64;
         let range = WriteRange {
             offset: 0,
-            len,
+            len: Some(len),
             total: Some(len),
             object_crc32c: Some(Crc32c::of(&bytes)),
         };
@@ -45,7 +43,7 @@ async fn what_ours_wrote_googles_reads() {
             .await
             .expect("written")
             .answer;
-        let Progress::Finished(written) = written else {
+        let SessionStatus::Finished(written) = written else {
             panic!("{written:?}")
         };
 

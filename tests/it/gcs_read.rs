@@ -1,6 +1,6 @@
 //! Reading objects: never a wrong byte, never more than was asked for.
 
-use gcsd_gcs::{Error, ErrorKind, ObjectRef, ObjectStream, ReadRange, Recovery};
+use gcsd_gcs::{ByteRange, Error, ErrorKind, ObjectRef, ObjectStream, Recovery};
 use gcsd_types::Crc32c;
 
 use crate::support::peer::{Conversation, Peer, object, patiently, response};
@@ -19,13 +19,13 @@ async fn collect(stream: &mut ObjectStream) -> Result<String, Error> {
     Ok(String::from_utf8(bytes).expect("text"))
 }
 
-async fn read(range: ReadRange, answer: &str) -> Result<Read, Error> {
+async fn read(range: ByteRange, answer: &str) -> Result<Read, Error> {
     read_with(&object(), range, false, answer).await.0
 }
 
 async fn read_with(
     object: &ObjectRef,
-    range: ReadRange,
+    range: ByteRange,
     gunzip: bool,
     answer: &str,
 ) -> (Result<Read, Error>, String) {
@@ -58,59 +58,59 @@ fn part(range: &str, body: &str) -> String {
 async fn a_read_asks_for_its_range_and_gets_it() {
     let whole = response("200 OK", "", HELLO);
     for (range, header, answer, expected) in [
-        (ReadRange::Whole, None, whole.clone(), (0, Some(11), HELLO)),
-        (ReadRange::From(0), None, whole.clone(), (0, Some(11), HELLO)),
+        (ByteRange::default(), None, whole.clone(), (0, Some(11), HELLO)),
+        (ByteRange::From(0), None, whole.clone(), (0, Some(11), HELLO)),
         (
-            ReadRange::From(6),
+            ByteRange::From(6),
             Some("bytes=6-"),
             part("bytes 6-10/11", "world"),
             (6, Some(5), "world"),
         ),
         (
-            ReadRange::FromTo { offset: 0, len: 1 },
+            ByteRange::Of { offset: 0, len: 1 },
             Some("bytes=0-0"),
             part("bytes 0-0/11", "h"),
             (0, Some(1), "h"),
         ),
         (
-            ReadRange::FromTo { offset: 9, len: 100 },
+            ByteRange::Of { offset: 9, len: 100 },
             Some("bytes=9-108"),
             part("bytes 9-10/11", "ld"),
             (9, Some(2), "ld"),
         ),
         (
-            ReadRange::Suffix(3),
+            ByteRange::Suffix(3),
             Some("bytes=-3"),
             part("bytes 8-10/11", "rld"),
             (8, Some(3), "rld"),
         ),
         (
-            ReadRange::Suffix(99),
+            ByteRange::Suffix(99),
             Some("bytes=-99"),
             part("bytes 0-10/11", HELLO),
             (0, Some(11), HELLO),
         ),
         // A server that knows no ranges sends all: the part is cut out.
         (
-            ReadRange::From(6),
+            ByteRange::From(6),
             Some("bytes=6-"),
             whole.clone(),
             (6, Some(5), "world"),
         ),
         (
-            ReadRange::FromTo { offset: 2, len: 3 },
+            ByteRange::Of { offset: 2, len: 3 },
             Some("bytes=2-4"),
             whole.clone(),
             (2, Some(3), "llo"),
         ),
         (
-            ReadRange::Suffix(3),
+            ByteRange::Suffix(3),
             Some("bytes=-3"),
             whole.clone(),
             (8, Some(3), "rld"),
         ),
         (
-            ReadRange::Suffix(3),
+            ByteRange::Suffix(3),
             Some("bytes=-3"),
             response("200 OK", "", ""),
             (0, Some(0), ""),
@@ -134,26 +134,23 @@ async fn a_read_asks_for_its_range_and_gets_it() {
 #[tokio::test]
 async fn a_wrong_range_never_gives_wrong_bytes() {
     for (range, answer) in [
-        (ReadRange::From(6), part("bytes 5-10/11", " world")),
-        (ReadRange::From(6), part("bytes 6-9/11", "worl")),
+        (ByteRange::From(6), part("bytes 5-10/11", " world")),
+        (ByteRange::From(6), part("bytes 6-9/11", "worl")),
+        (ByteRange::Of { offset: 2, len: 3 }, part("bytes 2-5/11", "llo ")),
+        (ByteRange::Suffix(3), part("bytes 0-2/11", "hel")),
+        (ByteRange::default(), part("bytes 0-4/11", "hello")),
+        (ByteRange::From(6), part("bytes 6-10/*", "world")),
+        (ByteRange::From(6), part("bytes 10-6/11", "world")),
+        (ByteRange::From(6), part("bytes 6-11/11", "world!")),
+        (ByteRange::From(6), part("items 6-10/11", "world")),
+        (ByteRange::From(6), part("bytes 6-10/11", "wor")),
         (
-            ReadRange::FromTo { offset: 2, len: 3 },
-            part("bytes 2-5/11", "llo "),
-        ),
-        (ReadRange::Suffix(3), part("bytes 0-2/11", "hel")),
-        (ReadRange::Whole, part("bytes 0-4/11", "hello")),
-        (ReadRange::From(6), part("bytes 6-10/*", "world")),
-        (ReadRange::From(6), part("bytes 10-6/11", "world")),
-        (ReadRange::From(6), part("bytes 6-11/11", "world!")),
-        (ReadRange::From(6), part("items 6-10/11", "world")),
-        (ReadRange::From(6), part("bytes 6-10/11", "wor")),
-        (
-            ReadRange::From(6),
+            ByteRange::From(6),
             part("bytes 6-18446744073709551615/18446744073709551615", "world"),
         ),
-        (ReadRange::From(6), response("206 Partial Content", "", "world")),
-        (ReadRange::From(20), response("200 OK", "", HELLO)),
-        (ReadRange::Suffix(3), chunked("", HELLO)),
+        (ByteRange::From(6), response("206 Partial Content", "", "world")),
+        (ByteRange::From(20), response("200 OK", "", HELLO)),
+        (ByteRange::Suffix(3), chunked("", HELLO)),
     ] {
         let error = read(range, &answer).await.expect_err("refused");
         assert_eq!(
@@ -163,9 +160,9 @@ async fn a_wrong_range_never_gives_wrong_bytes() {
         );
     }
     for range in [
-        ReadRange::FromTo { offset: 1, len: 0 },
-        ReadRange::Suffix(0),
-        ReadRange::FromTo {
+        ByteRange::Of { offset: 1, len: 0 },
+        ByteRange::Suffix(0),
+        ByteRange::Of {
             offset: u64::MAX,
             len: 2,
         },
@@ -195,17 +192,17 @@ async fn a_decompressed_object_has_no_length_and_its_ranges_count_what_comes() {
     let stored = "X-Goog-Stored-Content-Encoding: gzip\r\nX-Goog-Stored-Content-Length: 5\r\n";
     let answer = chunked(stored, HELLO);
     for (range, expected) in [
-        (ReadRange::Whole, (0, None, HELLO)),
-        (ReadRange::From(6), (6, None, "world")),
-        (ReadRange::FromTo { offset: 2, len: 3 }, (2, None, "llo")),
-        (ReadRange::FromTo { offset: 8, len: 30 }, (8, None, "rld")),
+        (ByteRange::default(), (0, None, HELLO)),
+        (ByteRange::From(6), (6, None, "world")),
+        (ByteRange::Of { offset: 2, len: 3 }, (2, None, "llo")),
+        (ByteRange::Of { offset: 8, len: 30 }, (8, None, "rld")),
     ] {
         let (read, head) = read_with(&object(), range, true, &answer).await;
         let (first, len, text) = read.expect("read");
         assert_eq!((first, len, text.as_str()), expected, "{range:?}");
         assert!(!head.contains("accept-encoding"), "{head}");
     }
-    let (read, _) = read_with(&object(), ReadRange::From(30), true, &answer).await;
+    let (read, _) = read_with(&object(), ByteRange::From(30), true, &answer).await;
     assert_eq!(read.expect_err("beyond the end").kind(), ErrorKind::EarlyClose);
 }
 
@@ -228,9 +225,10 @@ async fn the_headers_describe_the_object() {
                 server
             };
             let object = object();
-            let (stream, _server) =
-                patiently(async { tokio::join!(gcs.read_object(&object, ReadRange::Whole, false), serve) })
-                    .await;
+            let (stream, _server) = patiently(async {
+                tokio::join!(gcs.read_object(&object, ByteRange::default(), false), serve)
+            })
+            .await;
             let mut stream = stream.expect("read");
             let info = stream.info();
             assert_eq!((info.generation, info.metageneration, info.size), (17, 2, 11));
@@ -250,7 +248,7 @@ async fn a_read_can_be_pinned_and_conditional() {
     pinned.preconditions.if_metageneration_match = Some(2);
     pinned.user_project = Some("payer".to_owned());
     let refused = response("304 Not Modified", "", "");
-    let (read, head) = read_with(&pinned, ReadRange::Whole, false, &refused).await;
+    let (read, head) = read_with(&pinned, ByteRange::default(), false, &refused).await;
     assert_eq!(read.expect_err("refused").http_status(), Some(304));
     let line =
         "GET /storage/v1/b/bucket/o/a%2Fb?alt=media&generation=17&ifMetagenerationMatch=2&userProject=payer ";
@@ -261,7 +259,7 @@ async fn a_read_can_be_pinned_and_conditional() {
 async fn refusals_and_truncations_are_errors() {
     let (read, _) = read_with(
         &object(),
-        ReadRange::From(99),
+        ByteRange::From(99),
         false,
         &response(
             "416 Requested Range Not Satisfiable",
@@ -278,14 +276,14 @@ async fn refusals_and_truncations_are_errors() {
     );
 
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello";
-    let (read, _) = read_with(&object(), ReadRange::Whole, false, cut).await;
+    let (read, _) = read_with(&object(), ByteRange::default(), false, cut).await;
     assert_eq!(read.expect_err("cut").kind(), ErrorKind::EarlyClose);
     // A length that only the stored one tells.
     let cut = chunked(
         "X-Goog-Stored-Content-Encoding: identity\r\nX-Goog-Stored-Content-Length: 11\r\n",
         "hello",
     );
-    let (read, _) = read_with(&object(), ReadRange::Whole, false, &cut).await;
+    let (read, _) = read_with(&object(), ByteRange::default(), false, &cut).await;
     assert_eq!(read.expect_err("cut").kind(), ErrorKind::EarlyClose);
 }
 
@@ -303,7 +301,7 @@ async fn a_slow_reader_stalls_gcs_and_dropping_the_stream_closes_the_connection(
         server
     };
     let (stream, mut server): (_, Conversation<_>) =
-        patiently(async { tokio::join!(gcs.read_object(&object, ReadRange::Whole, false), serve) }).await;
+        patiently(async { tokio::join!(gcs.read_object(&object, ByteRange::default(), false), serve) }).await;
     let mut stream = stream.expect("read");
     // The kernel's buffers fill, and then it is stuck.
     let taken = patiently(server.flood()).await;
@@ -335,7 +333,7 @@ async fn a_read_to_the_end_keeps_the_connection() {
     let reads = async {
         for _ in 0..2 {
             let mut stream = gcs
-                .read_object(&object, ReadRange::Whole, false)
+                .read_object(&object, ByteRange::default(), false)
                 .await
                 .expect("read");
             assert_eq!(collect(&mut stream).await.expect("read"), HELLO);

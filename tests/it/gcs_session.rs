@@ -1,7 +1,9 @@
 //! Start, query, finish and cancel: what is sent, and how each answer is read.
 
 use bytes::Bytes;
-use gcsd_gcs::{Answered, Cancelled, Error, ErrorKind, Progress, Recovery, SessionUri, WriteRange, lend};
+use gcsd_gcs::{
+    Answered, CancelOutcome, Error, ErrorKind, Recovery, SessionStatus, SessionUri, WriteRange, lend,
+};
 use gcsd_types::{Crc32c, Destination, Preconditions};
 
 use crate::support::peer::{Peer, active, client, finished, patiently, response};
@@ -192,7 +194,7 @@ async fn a_start_that_gives_no_usable_session_is_an_error() {
     assert!(error.message().len() <= 512);
 }
 
-async fn query_with(answer: &str) -> Result<Progress, Error> {
+async fn query_with(answer: &str) -> Result<SessionStatus, Error> {
     let peer = Peer::listen().await;
     let gcs = peer.gcs();
     let session = peer.session();
@@ -210,13 +212,13 @@ async fn query_with(answer: &str) -> Result<Progress, Error> {
 async fn a_308_tells_what_is_persisted_or_that_nothing_is_known() {
     assert_eq!(
         query_with(&active(None)).await.expect("active"),
-        Progress::Active { committed: None }
+        SessionStatus::Active { committed: None }
     );
     for range in ["bytes=0-262143", "bytes 0-262143"] {
         let progress = query_with(&active(Some(range))).await.expect("active");
         assert_eq!(
             progress,
-            Progress::Active {
+            SessionStatus::Active {
                 committed: Some(262_144)
             }
         );
@@ -237,7 +239,10 @@ async fn a_308_tells_what_is_persisted_or_that_nothing_is_known() {
 
 #[tokio::test]
 async fn a_session_that_is_over_says_how() {
-    assert!(matches!(query_with(&finished()).await, Ok(Progress::Finished(_))));
+    assert!(matches!(
+        query_with(&finished()).await,
+        Ok(SessionStatus::Finished(_))
+    ));
     for (status, kind, recovery) in [
         ("404 Not Found", ErrorKind::SessionLost, Recovery::Restart),
         ("410 Gone", ErrorKind::SessionLost, Recovery::Restart),
@@ -277,7 +282,7 @@ async fn a_finish_names_the_total_and_the_checksum() {
     let (progress, head, _) = once(&peer, &finished(), 0, finish).await;
     assert!(matches!(
         progress.expect("finished").answer,
-        Progress::Finished(_)
+        SessionStatus::Finished(_)
     ));
     assert!(head.contains("content-range: bytes */11"), "{head}");
     assert!(head.contains("x-goog-hash: crc32c=yZRlqg=="), "{head}");
@@ -312,7 +317,7 @@ async fn an_empty_range_finishes_or_asks() {
         let (_lease, body) = lend(std::collections::VecDeque::new(), 0);
         let range = WriteRange {
             offset: 7,
-            len: 0,
+            len: Some(0),
             total,
             object_crc32c: None,
         };
@@ -322,7 +327,7 @@ async fn an_empty_range_finishes_or_asks() {
         assert!(head.contains(&format!("content-range: {expected}")), "{head}");
         assert_eq!(
             progress.expect("active").answer,
-            Progress::Active { committed: None }
+            SessionStatus::Active { committed: None }
         );
     }
 }
@@ -332,9 +337,9 @@ async fn a_cancellation_says_what_it_found() {
     let lost = response("404 Not Found", "", "");
     let cancelled = response("499 Client Closed Request", "", "");
     for (answer, expected) in [
-        (cancelled.as_str(), Some(Cancelled::Cancelled)),
-        ("HTTP/1.1 204 No Content\r\n\r\n", Some(Cancelled::Cancelled)),
-        (lost.as_str(), Some(Cancelled::Unknown)),
+        (cancelled.as_str(), Some(CancelOutcome::Cancelled)),
+        ("HTTP/1.1 204 No Content\r\n\r\n", Some(CancelOutcome::Cancelled)),
+        (lost.as_str(), Some(CancelOutcome::Unknown)),
         ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", None),
     ] {
@@ -357,6 +362,6 @@ async fn a_cancellation_says_what_it_found() {
     let (outcome, ..) = once(&peer, &finished(), 0, peer.gcs().cancel(&session)).await;
     assert!(matches!(
         outcome.expect("an outcome").answer,
-        Cancelled::Finished(_)
+        CancelOutcome::Finished(_)
     ));
 }

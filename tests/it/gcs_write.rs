@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd_gcs::{
-    BodyState, ErrorKind, Gcs, Lease, Progress, Recovery, Source, SourceError, UploadBody, WriteRange, lend,
-    lend_all,
+    BodyState, ErrorKind, Gcs, Lease, Recovery, SessionStatus, Source, SourceError, UploadBody, WriteRange,
+    lend, lend_all,
 };
 use gcsd_types::Crc32c;
 
@@ -16,11 +16,21 @@ use crate::support::peer::{Peer, active, client, finished, patiently, response};
 
 const GIB: u64 = 1 << 30;
 
+/// All bytes from `offset` on.
+fn rest(offset: u64) -> WriteRange {
+    WriteRange {
+        offset,
+        len: None,
+        total: None,
+        object_crc32c: None,
+    }
+}
+
 /// The first range of an upload that goes on behind it.
 fn first(len: u64) -> WriteRange {
     WriteRange {
         offset: 0,
-        len,
+        len: Some(len),
         total: None,
         object_crc32c: None,
     }
@@ -32,7 +42,7 @@ fn spawn_write(
     peer: &Peer,
     len: u64,
     body: UploadBody,
-) -> tokio::task::JoinHandle<Result<Progress, gcsd_gcs::Error>> {
+) -> tokio::task::JoinHandle<Result<SessionStatus, gcsd_gcs::Error>> {
     let (gcs, session) = (gcs.clone(), peer.session());
     tokio::spawn(async move {
         gcs.write(&session, first(len), body)
@@ -86,7 +96,7 @@ async fn bytes_arrive_while_the_client_withholds_the_rest() {
 
     server.send(active(Some("bytes=0-5"))).await;
     let progress = patiently(write).await.expect("no panic").expect("written");
-    assert_eq!(progress, Progress::Active { committed: Some(6) });
+    assert_eq!(progress, SessionStatus::Active { committed: Some(6) });
 }
 
 #[tokio::test]
@@ -97,7 +107,7 @@ async fn a_last_range_carries_the_objects_checksum_and_gives_the_object() {
     let (lease, body) = lend(chunks, 3);
     let range = WriteRange {
         offset: 262_144,
-        len: 3,
+        len: Some(3),
         total: Some(262_147),
         object_crc32c: Some(Crc32c::of(b"hello world")),
     };
@@ -116,7 +126,7 @@ async fn a_last_range_carries_the_objects_checksum_and_gives_the_object() {
     let (written, ()) = patiently(async { tokio::join!(gcs.write(&session, range, body), serve) }).await;
     let written = written.expect("written");
     assert_eq!(written.request_id.as_deref(), Some("id-7"));
-    let Progress::Finished(object) = written.answer else {
+    let SessionStatus::Finished(object) = written.answer else {
         panic!("not finished")
     };
     assert_eq!((object.info.generation, object.info.size), (5, 3));
@@ -404,7 +414,7 @@ async fn informational_answers_do_not_stop_a_body() {
     assert_eq!(server.body(3).await, b"def");
     server.send(active(Some("bytes=0-5"))).await;
     let progress = patiently(write).await.expect("no panic").expect("written");
-    assert_eq!(progress, Progress::Active { committed: Some(6) });
+    assert_eq!(progress, SessionStatus::Active { committed: Some(6) });
 }
 
 #[tokio::test]
@@ -503,7 +513,7 @@ async fn a_body_of_unknown_length_ends_where_its_source_does_and_only_there() {
         let (mut lease, body) = lend_all(source);
         assert_eq!(body.len(), None);
         let session = peer.session();
-        let write = tokio::spawn(async move { gcs.write_rest(&session, 7, None, body).await });
+        let write = tokio::spawn(async move { gcs.write(&session, rest(7), body).await });
         feeder.send(Ok(Bytes::from_static(b"abc"))).expect("fed");
         let mut server = peer.accept().await;
         let head = server.head().await;
@@ -524,7 +534,7 @@ async fn a_body_of_unknown_length_ends_where_its_source_does_and_only_there() {
             assert_eq!(server.body(5).await, b"0\r\n\r\n");
             server.send(finished()).await;
             let written = patiently(write).await.expect("no panic").expect("written");
-            assert!(matches!(written.answer, Progress::Finished(_)));
+            assert!(matches!(written.answer, SessionStatus::Finished(_)));
         } else {
             // The last chunk, which would make it whole, is never sent.
             assert_eq!(server.count_to_end().await, 0, "{state:?}");
@@ -547,7 +557,7 @@ async fn an_early_answer_stops_a_body_of_unknown_length() {
     let source = Endless::new();
     let (mut lease, body) = lend_all(source.clone());
     let session = peer.session();
-    let write = tokio::spawn(async move { gcs.write_rest(&session, 0, None, body).await });
+    let write = tokio::spawn(async move { gcs.write(&session, rest(0), body).await });
     let mut server = peer.accept().await;
     server.head().await;
     server.body(1 << 20).await;

@@ -16,11 +16,10 @@ const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Reaches `endpoint` through the proxy that `peer` plays, with a user and a password.
 fn through(peer: &Peer, endpoint: &str) -> Config {
-    Config {
-        endpoint: endpoint.parse().expect("an endpoint"),
-        proxies: Some(Proxies::new(&format!("http://us%40er:s3cret@{}", peer.address()))),
-        ..peer.config()
-    }
+    let mut config = peer.config();
+    config.endpoint = endpoint.parse().expect("an endpoint");
+    config.proxies = Some(Proxies::new(&format!("http://us%40er:s3cret@{}", peer.address())));
+    config
 }
 
 /// Asks for an object's metadata through what `serve` plays.
@@ -258,10 +257,8 @@ async fn what_a_proxy_answers_instead_of_a_tunnel_is_told() {
         .await;
         said(&peer, error, recovery, what);
     }
-    let anonymous = Config {
-        proxies: Some(Proxies::new(&format!("http://{}", peer.address()))),
-        ..config
-    };
+    let mut anonymous = config;
+    anonymous.proxies = Some(Proxies::new(&format!("http://{}", peer.address())));
     let error = answered(
         &peer,
         anonymous,
@@ -341,11 +338,8 @@ async fn what_is_no_proxy_is_told() {
 #[tokio::test]
 async fn a_proxy_that_cannot_be_used_is_refused_at_once() {
     let made = |endpoint: &str, proxy: &str| {
-        let config = Config {
-            credentials: CredentialsSource::Anonymous,
-            proxies: Some(Proxies::new(proxy)),
-            ..Config::new(endpoint.parse().expect("an endpoint"))
-        };
+        let mut config = Config::anonymous(endpoint.parse().expect("an endpoint"));
+        config.proxies = Some(Proxies::new(proxy));
         Gcs::new(config, Arc::new(TcpConnector))
     };
     let google = Endpoint::google().to_string();
@@ -379,11 +373,9 @@ async fn access_tokens_are_not_asked_for_on_another_way() {
     let json = r#"{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r"}"#;
     std::fs::write(&path, json).expect("written");
     let made = |proxies| {
-        let config = Config {
-            credentials: CredentialsSource::File(path.clone()),
-            proxies,
-            ..Config::new(Endpoint::google())
-        };
+        let mut config = Config::new(Endpoint::google());
+        config.credentials = CredentialsSource::File(path.clone());
+        config.proxies = proxies;
         Gcs::new(config, Arc::new(TcpConnector))
     };
     let other = Proxies::new("http://nobody-has-this-in-the-environment.example:3128");

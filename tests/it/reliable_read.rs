@@ -11,12 +11,17 @@ use gcsd_client::{
 };
 use gcsd_fault::{FaultyConnector, Plan};
 use gcsd_net::SharedConnector;
-use gcsd_types::{ByteRange as Range, Crc32c};
+use gcsd_types::{ByteRange as Range, Crc32c, ObjectInfo};
+use gcsd_wire::head::MORE;
+use gcsd_wire::read_at::{End, Reply, Start};
+use gcsd_wire::{self, Kind, Retry, Status};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, object_ref, pattern};
 use crate::support::devgcs::{Session, upload};
+use crate::support::scripted;
 use crate::support::uploads::{retries, tcp};
 
 fn faulty(plan: &str) -> Arc<FaultyConnector> {
@@ -272,4 +277,41 @@ async fn who_cannot_be_helped_is_told_at_once() {
         error.request().map(|request| request.name()),
         Some("range_not_satisfiable")
     );
+}
+
+/// Even if the old connection is still open.
+#[tokio::test]
+async fn a_failure_that_asks_for_another_connection_gets_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let reading = tokio::spawn(read(
+        daemons(&[address], tcp()),
+        request("object", Range::From(0)),
+    ));
+    let script = async {
+        let mut first = scripted::Daemon::accept(&listener).await;
+        let (head, _) = first.request().await;
+        let draining = Status::new(Kind::Draining, Retry::Reconnect);
+        first.error(&head, 0, draining, None).await;
+        let mut second = scripted::Daemon::accept(&listener).await;
+        let (head, _) = second.request().await;
+        let start = Start {
+            object: ObjectInfo::default(),
+            offset: 0,
+            len: Some(0),
+        };
+        let end = End {
+            sent: 0,
+            crc32c: Crc32c::default(),
+        };
+        let reply = |reply| gcsd_wire::Reply::ReadAt(reply);
+        second
+            .reply(head.sequence, MORE, reply(Reply::Start(start)), b"")
+            .await;
+        second.reply(head.sequence, 0, reply(Reply::End(end)), b"").await;
+        (first, second)
+    };
+    let _open = timeout(PATIENCE, script).await.expect("another connection");
+    let (bytes, result, report) = reading.await.expect("no panic");
+    assert_eq!((bytes.len(), result, report.reconnects), (0, Ok(()), 1));
 }

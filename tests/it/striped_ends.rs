@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use devgcs::CallKind;
-use gcsd_client::striped::Route;
+use gcsd_client::striped::{PART_SUFFIX, Route};
 use gcsd_client::{
     Aborted, FileSource, StripedAborted, StripedCheckpoint, StripedError, StripedUpload, UploadError,
 };
@@ -265,6 +265,60 @@ async fn parts_that_are_gone_are_uploaded_again() {
     assert_eq!(resumed.reports().borrow().committed, bytes.len() as u64);
     check(&daemon, "object", &bytes, 5, &striped).await;
     assert_eq!(daemon.devgcs.inspect().count(CallKind::StartUpload), 6);
+}
+
+/// A finished part is used only if it is the generation and has the checksum that the checkpoint says: its size alone
+/// proves nothing.
+#[tokio::test]
+async fn a_part_that_is_not_what_it_was_is_uploaded_again() {
+    let daemon = daemon_with("stall-always on compose call 0").await;
+    let bytes = Bytes::from(pattern(5000));
+    let store = MemoryStore::all();
+    let route = through(&daemon, tcp());
+    let start = StripedUpload::start(
+        route.clone(),
+        new_object("object"),
+        bytes.clone(),
+        &options(1000),
+        store.clone(),
+    );
+    let upload = start.expect("good options");
+    let composing = daemon
+        .devgcs
+        .wait_for(PATIENCE, |inspect| inspect.count(CallKind::ComposeObject) == 1);
+    assert!(composing.await);
+    drop(upload);
+    let checkpoint = store.last().expect("a checkpoint");
+    let mut json = serde_json::to_value(&checkpoint).expect("JSON");
+    let parts = json["parts"].as_array_mut().expect("the parts");
+    let names = names(&daemon).await;
+    let part = |number: usize| {
+        let end = format!("-{number}{PART_SUFFIX}");
+        names.iter().find(|name| name.ends_with(&end)).expect("a part")
+    };
+    // Part 1: another object of the same size, under the same name.
+    daemon.connect().await.put(1, part(1), &pattern(1000)).await;
+    // Part 2: that object is even of the generation that the checkpoint names.
+    daemon.connect().await.put(1, part(2), &pattern(1000)).await;
+    let other = daemon.devgcs.object(daemon::BUCKET, part(2)).expect("the part");
+    assert_eq!(other.size, 1000);
+    parts[2]["done"]["generation"] = other.generation.into();
+    // Part 3: the same bytes, and yet another generation, which the object would not be composed of.
+    daemon.connect().await.put(1, part(3), &bytes[3000..4000]).await;
+    let checkpoint: StripedCheckpoint = serde_json::from_value(json).expect("a checkpoint");
+    let resumed = StripedUpload::resume(
+        route,
+        new_object("object"),
+        bytes.clone(),
+        checkpoint,
+        &options(1),
+        (),
+    );
+    let striped = soon(resumed.expect("it fits").wait()).await;
+    let striped = striped.expect("the parts are uploaded again");
+    check(&daemon, "object", &bytes, 5, &striped).await;
+    // The objects of this test, five parts, and three of them again.
+    assert_eq!(daemon.devgcs.inspect().count(CallKind::StartUpload), 3 + 5 + 3);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::target::Target;
 /// The most calls in one request.
 const MAX_CALLS: usize = 100;
 
-/// The boundary of the answer: no answer holds it, since none holds bytes of an object.
+/// The boundary of the answer. No answer contains it: none has bytes of an object.
 const BOUNDARY: &str = "batch_devgcs_0123456789";
 
 /// The content type of the answer.
@@ -57,7 +57,7 @@ pub(crate) async fn read(call: &mut Call) -> Result<Vec<InnerCall>, Error> {
 }
 
 impl InnerCall {
-    /// What it is about. The bytes of objects do not come in batches: neither up nor down.
+    /// What it is about. Batches neither upload nor download the bytes of objects.
     pub(crate) fn target(&self) -> Result<Target, Error> {
         let target = match Target::parse(self.uri.path())? {
             Target::Batch | Target::Upload(_) | Target::Media(..) => Target::Unknown,
@@ -78,7 +78,7 @@ impl InnerCall {
     }
 }
 
-/// The answer to a batch, as it is put together.
+/// The answer to a batch, under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Answers(String);
 
@@ -116,7 +116,7 @@ impl Answers {
     }
 }
 
-/// Reads a request in text.
+/// Reads the text of a request.
 fn parse(id: String, text: &[u8]) -> Result<InnerCall, Error> {
     let malformed = || Error::invalid("A call in the batch is malformed.");
     let text = text.strip_prefix(b"\r\n").unwrap_or(text);

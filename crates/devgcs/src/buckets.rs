@@ -107,7 +107,7 @@ fn shown(call: &Call, record: &BucketRecord) -> Response<ResponseBody> {
     answer::json(StatusCode::OK, &record.resource(&call.base))
 }
 
-/// Takes over the fields that this server knows; it obeys `versioning`, and shows the rest again.
+/// Sets the fields that this server knows. It obeys `versioning` and only shows the others.
 fn merge(record: &mut BucketRecord, resource: &Map<String, Value>) -> Result<(), Error> {
     let wrong = |key: &str| Error::invalid(format!("Invalid value for {key}."));
     for (key, value) in resource {

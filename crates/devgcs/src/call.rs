@@ -7,7 +7,7 @@ use super::faults::Injected;
 use super::query::Query;
 use super::request_body::RequestBody;
 
-/// A request: its head taken apart, its body unread.
+/// A request with its head parsed and its body unread.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
@@ -16,7 +16,7 @@ pub(crate) struct Call {
     /// Scheme and authority under which the client reached this server.
     pub(crate) base: String,
     pub(crate) body: RequestBody,
-    /// What shall go wrong with it.
+    /// The faults that it meets.
     pub(crate) injected: Injected,
 }
 

@@ -1,7 +1,7 @@
-//! Keys that clients supply: their hash is kept with the object, the key is not
+//! Encryption keys that clients supply: the object keeps the key's hash, not the key
 //! (<https://cloud.google.com/storage/docs/encryption/customer-supplied-keys>).
 //!
-//! Objects are stored in the clear all the same: what is kept is who may read them.
+//! The bytes are not encrypted: the hash decides who may read them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     read(headers, "x-goog-encryption")
 }
 
-/// The same of the object that is copied.
+/// The same for the source of a copy.
 pub(crate) fn source_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     read(headers, "x-goog-copy-source-encryption")
 }
@@ -56,7 +56,7 @@ fn read(headers: &HeaderMap, prefix: &str) -> Result<Option<String>, Error> {
     Ok(Some(computed))
 }
 
-/// Whether a request that brings `key` may have the bytes and the checksums of `object`.
+/// Refuses a request that does not have the key of `object`.
 pub(crate) fn unlock(object: &Object, key: Option<&str>) -> Result<(), Error> {
     match (object.key_sha256.as_deref(), key) {
         (None, None) => Ok(()),
@@ -76,7 +76,7 @@ pub(crate) fn unlock(object: &Object, key: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// 400: a request of an upload does not bring the key that the upload was started with.
+/// 400: the request's key is not the one that the upload was started with.
 pub(crate) fn another_key() -> Error {
     Error::invalid("The encryption key is not the one that the upload was started with.")
 }

@@ -1,4 +1,4 @@
-//! Refusals, in the shapes that GCS gives them.
+//! Refusals, in GCS's shapes.
 
 use std::io;
 
@@ -70,7 +70,7 @@ impl Error {
         )
     }
 
-    /// 400: what was stored is not what the client said it would send.
+    /// 400: the bytes do not have the checksum that the client sent.
     pub(crate) fn wrong_hash(kind: &str, provided: &str, calculated: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -91,7 +91,7 @@ impl Error {
         }
     }
 
-    /// 304: what the caller has is what is here.
+    /// 304: the caller has the current version.
     pub(crate) fn not_modified() -> Self {
         Self {
             shape: Shape::Empty,
@@ -139,7 +139,7 @@ impl Error {
         &self.message
     }
 
-    /// The XML API's code and sentence for it; `None` for an answer that stays as it is.
+    /// The XML API's code and sentence for it; `None` if the answer is the same in both APIs.
     pub(crate) fn in_xml(&self) -> Option<(&'static str, &'static str)> {
         if self.shape == Shape::Empty || self.status == StatusCode::NOT_IMPLEMENTED {
             return None;
@@ -205,7 +205,7 @@ impl Error {
         }
     }
 
-    /// Whether the fault is ours and the same request may succeed later.
+    /// Whether the server is to blame, and the same request may succeed later.
     pub(crate) fn is_internal(&self) -> bool {
         self.status.is_server_error()
     }
@@ -229,7 +229,7 @@ impl Error {
     }
 }
 
-/// Trouble with the storage is GCS's `backendError`: worth trying again.
+/// A failure of the storage is GCS's `backendError`: worth trying again.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         tracing::warn!(%error, "devgcs: the storage failed");

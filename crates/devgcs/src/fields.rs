@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 
-/// Bounds on a selection, which comes from outside.
+/// Bounds on a selection.
 const MAX_LENGTH: usize = 4096;
 const MAX_DEPTH: usize = 16;
 
@@ -47,7 +47,7 @@ impl Fields {
         }
     }
 
-    /// Adds a field; of one that is there already, both selections are wanted (gsutil: `items/size,items/name`).
+    /// Adds a field. Selections of the same field add up (gsutil: `items/size,items/name`).
     fn add(&mut self, name: String, inner: Self) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             None => self.0.push((name, inner)),
@@ -83,7 +83,7 @@ impl Fields {
         Some((name, inner))
     }
 
-    /// What of `value` was asked for; a field that is not there is left out.
+    /// The selected part of `value`; a missing field is left out.
     pub(crate) fn select(&self, value: Value) -> Value {
         if self.0.is_empty() {
             return value;

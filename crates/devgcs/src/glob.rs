@@ -7,7 +7,7 @@ use super::error::Error;
 const MAX_PATTERN: usize = 1024;
 const MAX_ALTERNATIVES: usize = 64;
 
-/// A pattern, its braces multiplied out.
+/// A pattern, with its braces expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Glob(Vec<Vec<Step>>);
 
@@ -103,7 +103,7 @@ fn steps(text: &str) -> Option<Vec<Step>> {
     Some(steps)
 }
 
-/// Follows all ways through the pattern at once: the time is the product of both lengths, never more.
+/// Follows all paths through the pattern at once, in time proportional to the product of both lengths.
 fn matches(steps: &[Step], name: &[char]) -> bool {
     // reached[n]: the steps before n match the characters so far.
     let mut reached = vec![false; steps.len() + 1];

@@ -1,4 +1,4 @@
-//! Objects stored as gzip, read as what they hold
+//! Decompressing objects that are stored as gzip
 //! (<https://cloud.google.com/storage/docs/transcoding>).
 
 use std::io::{self, BufRead, Read};
@@ -9,10 +9,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::storage::Reader;
 
-/// Bytes inflated at once: what is made of a chunk may be a thousand times its size.
+/// Bytes inflated at once: a chunk can inflate to a thousand times its size.
 const OUTPUT: usize = 64 * 1024;
 
-/// The bytes that a compressed object holds, inflated as they are sent.
+/// The content of a compressed object, inflated as it is sent.
 #[derive(Debug)]
 pub(crate) struct Gunzip {
     stored: Reader,
@@ -40,7 +40,7 @@ impl Gunzip {
         self.ended
     }
 
-    /// The next bytes, `None` at the end; an error where what is stored is not gzip.
+    /// The next bytes, `None` at the end; an error if the object is not gzip.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.ended {
             return Poll::Ready(None);

@@ -39,11 +39,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(240);
 #[cfg(feature = "tls")]
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What still comes in on a connection that a fault closes is read so far, and so long.
+/// How much is still read from a connection that a fault closes, and for how long.
 const DRAIN_LIMIT: u64 = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// How long to wait when no connection can be accepted, mostly for want of file descriptors.
+/// How long to wait when no connection can be accepted, mostly because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener with what it serves.
@@ -55,7 +55,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Serves until the sender of `stopped` is gone, and cuts every connection then.
+    /// Serves until the sender of `stopped` is dropped, then cuts every connection.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<()>) {
         let mut connections = JoinSet::new();
         loop {
@@ -106,7 +106,7 @@ async fn accept(
     }
 }
 
-/// Serves a connection to its end, and gives back what it stood on.
+/// Serves a connection to its end; returns the stream beneath it.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     origin: Origin,
@@ -136,7 +136,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     (served, connection.into_parts().io.into_inner())
 }
 
-/// Ends a connection as it was served: one that a fault has cut, as the fault says.
+/// Ends a connection: if a fault has cut it, as the fault says.
 async fn end<S: AsyncRead + AsyncWrite + Unpin>(
     served: Result<(), hyper::Error>,
     mut stream: S,
@@ -148,7 +148,7 @@ async fn end<S: AsyncRead + AsyncWrite + Unpin>(
         Some(Cut::Reset) => reset_on_drop(&stream)?,
         Some(Cut::Close) => {
             stream.shutdown().await?;
-            // What came in and is not read would make a reset of it.
+            // Unread bytes would turn the close into a reset.
             let mut rest = stream.take(DRAIN_LIMIT);
             let mut sink = tokio::io::sink();
             let drain = tokio::io::copy(&mut rest, &mut sink);

@@ -1,4 +1,4 @@
-//! A body on its way into the storage, outside any session: all of it counts, or nothing.
+//! A body that is stored outside any session: all of it counts, or nothing.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::service::Service;
 use super::storage::{Content, Digests, Writer};
 use gcsd_types::{CHUNK_ALIGNMENT, MAX_OBJECT_SIZE};
 
-/// Bytes so far. Dropped before its end, it leaves nothing behind.
+/// The bytes so far. Dropped before the end, it leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     service: Arc<Service>,
@@ -68,7 +68,7 @@ impl Ingest {
         service.store.run(append).await
     }
 
-    /// The bytes are whole: they stay if `then` makes something of them.
+    /// Ends the bytes, which are kept if `then` succeeds.
     pub(crate) async fn finish<T: Send + 'static>(
         mut self,
         then: impl FnOnce(&Service, Content, Digests) -> Result<T, Error> + Send + 'static,

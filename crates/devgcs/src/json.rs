@@ -14,7 +14,7 @@ pub(crate) async fn object(body: &mut RequestBody) -> Result<Map<String, Value>,
     parse(&body.collect(MAX_BODY).await?)
 }
 
-/// Reads a JSON object; nothing at all is an empty one, and so is `null` (rclone's rewrites have that).
+/// Reads a JSON object. An empty text is an empty object, and so is `null`, which rclone's rewrites send.
 pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
     if text.trim_ascii().is_empty() {
         return Ok(Map::new());

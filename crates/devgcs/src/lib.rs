@@ -20,8 +20,8 @@
 //! Everything a test needs is on [`Server`]; [`Builder`] sets it up, [`faults`] are what can go wrong. The server listens
 //! on a port that the system chooses, checks no credentials, and stops when it is dropped.
 //!
-//! It is written from GCS's documentation and from what clients report of the real service. Which behaviour comes from
-//! which source, and what is not there, stands in [`docs/devgcs.md`].
+//! It is written from GCS's documentation and from what clients report of the real service. [`docs/devgcs.md`] lists each
+//! behaviour with its source, and what is missing.
 //!
 //! # Features
 //!
@@ -30,14 +30,17 @@
 //! [`docs/devgcs.md`]: https://github.com/gcsd/gcsd/blob/main/docs/devgcs.md
 #![cfg_attr(not(feature = "tls"), doc = "[`Builder::tls`]: Builder")]
 
-// http      accepts connections, bounds them, ends them
-// router    which call a request is; what every answer carries
+// server    the public face; http accepts connections, router decides which call a request is
 // resumable sessions: range (the header), progress (the arithmetic, pure), session, handlers
 // service   buckets, objects, sessions; the turn in which an object appears
 // storage   bodies: in memory, in a directory, or only their checksums
 //
-// State stands behind short locks that are never held across an await; what may block on a disk runs beside the
-// runtime. A stalled request holds its own bytes (less than 256 KiB and one read) and nothing that another one needs.
+// State is behind short locks that are never held across an await; what may block on a disk runs beside the runtime. A
+// stalled request holds its own bytes (less than 256 KiB and one read) and nothing that another request needs.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod answer;
 mod batch;

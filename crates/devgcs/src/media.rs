@@ -44,7 +44,7 @@ pub(crate) fn bytes(
     encryption::unlock(object, encryption::key(headers)?.as_deref())?;
     let inflate = object.metadata.is_gzip() && !takes_gzip(headers) && !keeps_as_it_is(object);
     let wanted = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
-        // A range of what is stored means nothing to who reads what it holds.
+        // A range of the stored bytes is not a range of the content.
         Some(text) if !inflate => wanted(text, object.size),
         _ => Wanted::All,
     };
@@ -130,7 +130,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, object: &Object) {
     }
 }
 
-/// Metadata is checked when it comes in; what cannot stand in a header all the same is left out.
+/// Sets a header, unless the value cannot be in one; metadata is checked when it is received.
 pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

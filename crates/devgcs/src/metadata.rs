@@ -1,4 +1,4 @@
-//! What a client may say about an object: the writable fields of the object resource.
+//! The fields of the object resource that clients can write.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Metadata {
                 "temporaryHold" => self.temporary_hold = flag(key, value)?,
                 "eventBasedHold" => self.event_based_hold = flag(key, value)?,
                 "metadata" => self.merge_custom(value)?,
-                // What GCS sets itself may stand in a resource, and counts for nothing.
+                // Fields that GCS sets itself are ignored.
                 _ => {}
             }
         }
@@ -91,7 +91,7 @@ impl Metadata {
         Ok(())
     }
 
-    /// Takes the content type that came with the bytes. It must be the resource's, where that has one.
+    /// Sets the content type that came with the bytes. If the resource has one, both must be the same.
     pub(crate) fn media_type(&mut self, kind: Option<&str>) -> Result<(), Error> {
         match (&self.content_type, kind) {
             (Some(named), Some(kind)) if named != kind => Err(Error::invalid(format!(
@@ -105,7 +105,7 @@ impl Metadata {
         }
     }
 
-    /// What GCS serves an object as that has no content type of its own.
+    /// The content type, or the one that GCS serves an object with that has none.
     pub(crate) fn content_type(&self) -> &str {
         self.content_type.as_deref().unwrap_or("application/octet-stream")
     }
@@ -116,7 +116,7 @@ impl Metadata {
     }
 }
 
-/// The checksums that a client says its object has.
+/// The checksums that a client expects of its object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expected {
     crc32c: Option<u32>,
@@ -138,7 +138,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Adds the checksums in a request's `X-Goog-Hash`: any number of them, in a list or one by one.
+    /// Adds the checksums in a request's `X-Goog-Hash` headers, each of which can be a list.
     pub(crate) fn merge_headers(&mut self, headers: &http::HeaderMap) -> Result<(), Error> {
         for value in headers.get_all("x-goog-hash") {
             let list = value
@@ -155,7 +155,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Adds the checksum in a request's `Content-MD5`, which the XML API heeds.
+    /// Adds the checksum in a request's `Content-MD5`, which the XML API verifies.
     pub(crate) fn merge_content_md5(&mut self, headers: &http::HeaderMap) -> Result<(), Error> {
         match headers.get("content-md5").map(|value| value.to_str()) {
             None => Ok(()),
@@ -180,7 +180,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Compares with what was stored. An MD5 that is not computed is not compared.
+    /// Compares with the stored object. An MD5 that was not computed is not compared.
     pub(crate) fn check(&self, crc32c: Crc32c, md5: Option<[u8; 16]>) -> Result<(), Error> {
         if let Some(expected) = self.crc32c.map(Crc32c)
             && expected != crc32c
@@ -204,7 +204,7 @@ fn wrong_type(key: &str, wanted: &str) -> Error {
     Error::invalid(format!("Invalid value for {key}: it must be {wanted}."))
 }
 
-/// Text that can stand in a header of the answer.
+/// Text that an answer's header can contain.
 fn header_text(key: &str, value: &Value) -> Result<Option<String>, Error> {
     match value {
         Value::Null => Ok(None),

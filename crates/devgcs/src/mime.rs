@@ -1,4 +1,4 @@
-//! MIME bodies of several parts, read as they come: a part of any size passes through.
+//! MIME bodies of several parts, streamed: a part can have any size.
 //!
 //! Lines end as the first one does: most clients send CR LF, Python's generator sends LF.
 
@@ -13,7 +13,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// The longest boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-/// What precedes the first boundary is thrown away, up to this.
+/// The most bytes before the first boundary, which are ignored.
 const MAX_PREAMBLE: usize = 4 * 1024;
 
 /// The parts of a body.
@@ -122,7 +122,7 @@ impl<'a> Parts<'a> {
                 let rest = &self.buffer[at + self.delimiter.len()..];
                 if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                     let crlf = end > 0 && rest[end - 1] == b'\r';
-                    // What follows the boundary on its line is looked at by the caller.
+                    // The caller reads the rest of the boundary's line.
                     self.buffer.advance(at + self.delimiter.len());
                     break if crlf { &b"\r\n"[..] } else { &b"\n"[..] };
                 }
@@ -146,7 +146,7 @@ impl<'a> Parts<'a> {
     async fn head(&mut self) -> Result<PartHead, Error> {
         let mut lines = Vec::new();
         let mut size = 0;
-        // The first line is what is left of the boundary's own.
+        // The first line is the rest of the boundary's.
         let _ = self.line(&mut size).await?;
         loop {
             let line = self.line(&mut size).await?;
@@ -194,11 +194,11 @@ fn malformed() -> Error {
 enum Found {
     /// The delimiter begins here.
     At(usize),
-    /// It may begin here, with what comes next; before, it does not.
+    /// It may begin here, depending on the next bytes, and not before.
     Perhaps(usize),
 }
 
-/// Looks for `delimiter`. Its first byte occurs only there in it, apart from boundaries that begin with
+/// Looks for `delimiter`. Its first byte occurs nowhere else in it, except in boundaries that begin with
 /// dashes, for which each start is tried.
 fn find(buffer: &[u8], delimiter: &[u8]) -> Found {
     let mut from = 0;

@@ -25,7 +25,7 @@ pub(crate) struct MultipartRecord {
     pub(crate) name: String,
     pub(crate) metadata: Metadata,
     pub(crate) created: Time,
-    /// The SHA-256 of the key to encrypt the object with, which each part must bring.
+    /// The SHA-256 of the key to encrypt the object with; each part needs that key.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct MultipartUpload {
 }
 
 impl Part {
-    /// The entity tag, with its quotes. Without an MD5 the CRC32C stands in.
+    /// The entity tag in quotes: the MD5, or else the CRC32C.
     pub(crate) fn etag(&self) -> String {
         match &self.md5 {
             Some(md5) => format!("\"{}\"", hex(md5)),

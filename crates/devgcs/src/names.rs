@@ -1,4 +1,4 @@
-//! Names that come from outside, held against GCS's rules.
+//! Names from requests, checked against GCS's rules.
 
 use serde_json::{Map, Value};
 

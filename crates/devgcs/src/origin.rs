@@ -1,4 +1,4 @@
-//! The beginning of the URLs that answers hold.
+//! The beginning of the URLs in answers.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ impl Origin {
     /// The scheme and the authority under which the client sees this server, from its `Host`.
     ///
     /// Google's Rust client leaves the port out of `Host` (google-cloud-storage 1.21), but needs it in the URI
-    /// of a session. On loopback no port means the port of the connection: nothing stands in between there.
+    /// of a session. On loopback a missing port is that of the connection: there is no proxy in between.
     pub(crate) fn base(self, host: Option<&str>) -> String {
         let Self { scheme, address } = self;
         match host {

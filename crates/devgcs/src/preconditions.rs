@@ -1,4 +1,4 @@
-//! Preconditions: read from a request, held against an object.
+//! Preconditions: read from a request, checked against an object.
 
 use super::error::Error;
 use super::query::Query;
@@ -25,10 +25,10 @@ fn read(query: &Query, prefix: &str) -> Result<Preconditions, Error> {
     })
 }
 
-/// Holds `conditions` against what is there: 412 for a failed match, 304 for a failed "not match",
+/// Checks `conditions` against the object, if there is one: 412 for a failed match, 304 for a failed "not match",
 /// whether the request reads or writes.
 ///
-/// An object that is not there has the generation 0, which a match may ask for, and fails every other
+/// A missing object has the generation 0, which a match may ask for, and fails every other
 /// condition.
 pub(crate) fn check(conditions: &Preconditions, object: Option<&Object>) -> Result<(), Error> {
     let found = object.map(|object| (object.generation, object.metageneration));
@@ -55,7 +55,7 @@ pub(crate) fn check(conditions: &Preconditions, object: Option<&Object>) -> Resu
     }
 }
 
-/// Holds what `conditions` say of a metageneration against that of a bucket.
+/// Checks the `conditions` on a metageneration against that of a bucket.
 pub(crate) fn check_metageneration(conditions: &Preconditions, metageneration: u64) -> Result<(), Error> {
     if conditions
         .if_metageneration_match

@@ -26,7 +26,7 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// The value of `key`; the last one counts where there are several.
+    /// The value of `key`; the last one if there are several.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let mut matches = self.0.iter().rev().filter(|(k, _)| k == key);
         matches.next().map(|(_, value)| value.as_str())
@@ -37,7 +37,7 @@ impl Query {
         self.get(key).is_some()
     }
 
-    /// Whether `key` says yes.
+    /// Whether `key` is `true`.
     pub(crate) fn flag(&self, key: &str) -> bool {
         self.get(key)
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -62,7 +62,7 @@ fn bad_value(key: &str, value: &str) -> Error {
 }
 
 fn decode(text: &str) -> Result<String, Error> {
-    // A form's `+` is a space; a plus sign comes as %2B.
+    // In a form `+` is a space; a plus sign is %2B.
     let text = text.replace('+', " ");
     percent_decode_str(&text)
         .decode_utf8()

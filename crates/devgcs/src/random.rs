@@ -1,4 +1,4 @@
-//! Names that nobody can guess, and names derived one way.
+//! Names that nobody can guess, and one-way hashes.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(crate) fn secret() -> io::Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(filled::<32>()?))
 }
 
-/// A name that does not occur twice: 128 random bits.
+/// A unique name: 128 random bits.
 pub(crate) fn hex_id() -> io::Result<String> {
     Ok(hex(&filled::<16>()?))
 }

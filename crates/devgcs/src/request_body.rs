@@ -12,19 +12,19 @@ use tokio::sync::watch;
 
 use super::error::Error;
 
-/// Why a body was not whole.
+/// Why a body is incomplete.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The connection broke.
     Ended,
-    /// It stood still for too long.
+    /// It stalled for too long.
     Stalled,
 }
 
 impl From<Broken> for Error {
     fn from(broken: Broken) -> Self {
         match broken {
-            // The peer is gone, so this answer is for the log alone.
+            // The peer is gone: only the log sees this answer.
             Broken::Ended => Self::new(
                 StatusCode::BAD_REQUEST,
                 "badRequest",
@@ -43,7 +43,7 @@ enum Source {
         gate: watch::Receiver<bool>,
         idle: Duration,
     },
-    /// Read already: a part of a batch.
+    /// Already read: a part of a batch.
     Ready(VecDeque<Bytes>),
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    /// A body behind `gate` (true: closed) that may stand still for `idle`.
+    /// A body behind `gate` (true: closed) that may stall for `idle`.
     pub(crate) fn new(incoming: Incoming, gate: watch::Receiver<bool>, idle: Duration) -> Self {
         let length = incoming.size_hint().exact();
         Self {
@@ -69,7 +69,7 @@ impl RequestBody {
         }
     }
 
-    /// A body that was read already.
+    /// A body that has been read already.
     pub(crate) fn ready(pieces: VecDeque<Bytes>) -> Self {
         Self {
             ended: pieces.is_empty(),
@@ -133,7 +133,7 @@ impl Source {
             Self::Socket { incoming, gate, idle } => (incoming, gate, *idle),
         };
         loop {
-            // An error means that the server is gone: then there is nothing left to hold for.
+            // An error means that the server is gone, and the gate with it.
             let _ = gate.wait_for(|closed| !closed).await;
             let frame = tokio::time::timeout(idle, incoming.frame())
                 .await

@@ -29,14 +29,14 @@ pub(crate) struct Object {
     /// When this generation stopped being the live one.
     pub(crate) deleted: Option<Time>,
     pub(crate) metadata: Metadata,
-    /// The SHA-256 of the key that it is encrypted with, where its owner keeps that.
+    /// The SHA-256 of the client's encryption key, if it has one.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
     pub(crate) content: Content,
 }
 
 impl Object {
-    /// The same for who only shows it: chunks in memory are let go, so that they can be freed once the
+    /// The same without its chunks in memory, so that they can be freed once the
     /// object is deleted.
     pub(crate) fn without_chunks(&self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Object {
         Crc32c(self.crc32c)
     }
 
-    /// The storage class, `STANDARD` where none was asked for.
+    /// The storage class, `STANDARD` by default.
     pub(crate) fn storage_class(&self) -> &str {
         self.metadata.storage_class.as_deref().unwrap_or("STANDARD")
     }
@@ -67,7 +67,7 @@ impl Object {
         base64(&bytes)
     }
 
-    /// The object resource for who has no key; `base` is the address under which the client knows this server.
+    /// The object resource for a client without the key; `base` is the URL under which it knows this server.
     pub(crate) fn resource(&self, base: &str) -> Value {
         let mut resource = self.whole_resource(base);
         if let (Some(_), Value::Object(fields)) = (&self.key_sha256, &mut resource) {
@@ -77,7 +77,7 @@ impl Object {
         resource
     }
 
-    /// The object resource for who has the key, where there is one.
+    /// The object resource for a client with the key, if there is one.
     pub(crate) fn whole_resource(&self, base: &str) -> Value {
         let (bucket, name) = (percent(&self.bucket), percent(&self.name));
         let generation = self.generation;
@@ -128,7 +128,7 @@ pub(crate) struct Draft {
     pub(crate) metadata: Metadata,
     pub(crate) digests: Digests,
     pub(crate) component_count: Option<u32>,
-    /// The SHA-256 of the key to encrypt it with, where its owner keeps that.
+    /// The SHA-256 of the client's encryption key, if it has one.
     pub(crate) key_sha256: Option<String>,
     pub(crate) content: Content,
 }
@@ -197,7 +197,7 @@ impl Versions {
     }
 }
 
-/// What a bucket says of itself.
+/// A bucket's record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct BucketRecord {
     pub(crate) name: String,
@@ -209,7 +209,7 @@ pub(crate) struct BucketRecord {
     /// Keep the generations that are overwritten or deleted.
     pub(crate) versioning: bool,
     pub(crate) labels: BTreeMap<String, String>,
-    /// What the client set and this server only shows.
+    /// Fields that this server only shows.
     pub(crate) shown: BTreeMap<String, Value>,
 }
 

@@ -14,18 +14,18 @@ use super::storage::Reader;
 /// What an answer carries.
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
-    /// All of it, or what is left of it.
+    /// The whole body, until it is taken.
     Full(Option<Bytes>),
     /// An object's bytes, read as they are sent.
     Stored(Reader),
-    /// What an object stored as gzip holds.
+    /// The content of an object stored as gzip.
     Inflated(Box<Gunzip>),
-    /// One that goes wrong on its way.
+    /// One that fails while it is sent.
     Faulty(Box<FaultyBody<Self>>),
 }
 
 impl ResponseBody {
-    /// A body that stands ready.
+    /// A body that is ready.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self::Full((!bytes.is_empty()).then_some(bytes))

@@ -19,7 +19,7 @@ use super::service::Service;
 use super::target::Target;
 use super::{answer, batch, buckets, faults, media, objects, random, resumable, xml};
 
-/// Of a body that nobody wants, this much is read, for this long: so a client that sends it all before
+/// How much of an unwanted body is read, and for how long, so that a client that sends all of it before
 /// it reads gets its answer and keeps its connection.
 const DRAIN_LIMIT: u64 = 16 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ async fn respond(
     decorate(response)
 }
 
-/// Draws what shall go wrong, and lets it happen as far as it comes before the call.
+/// Draws the faults of a call, and injects those that come before it.
 async fn inject(service: &Arc<Service>, call: &mut Call, kind: CallKind) -> Result<(), Error> {
     call.injected = service.faults.draw(kind, &call.headers)?;
     faults::before(service, call).await
@@ -178,7 +178,7 @@ async fn respond_to_inner(service: &Arc<Service>, inner: InnerCall, base: &str) 
     let path = inner.uri.path().to_owned();
     let parsed = inner.target().and_then(|target| Ok((target, inner.call(base)?)));
     match parsed {
-        // A future that holds itself needs a place on the heap.
+        // A recursive future has to be boxed.
         Ok((target, mut call)) => Box::pin(respond(service, &mut call, &path, target)).await,
         Err(error) => answer::refusal(&error),
     }
@@ -199,9 +199,9 @@ fn project(call: &Call, mut response: Response<ResponseBody>) -> Result<Response
     Ok(response)
 }
 
-/// Reads on in a body that was answered early, beside the answer.
+/// Reads the rest of a body that was answered early, concurrently with the answer.
 fn finish_body(mut body: RequestBody, headers: &HeaderMap) {
-    // Reading would ask a client for the body that it offers to leave away.
+    // Reading would ask the client for a body that it has offered not to send.
     let offered = headers.contains_key(EXPECT) && body.received() == 0;
     if body.is_ended() || offered {
         return;
@@ -209,7 +209,7 @@ fn finish_body(mut body: RequestBody, headers: &HeaderMap) {
     tokio::spawn(async move {
         let limit = body.received() + DRAIN_LIMIT;
         let drain = async { while body.received() < limit && matches!(body.next().await, Ok(Some(_))) {} };
-        // What is left after that is cut off with the connection.
+        // The rest is cut off with the connection.
         let _ = tokio::time::timeout(DRAIN_TIME, drain).await;
     });
 }

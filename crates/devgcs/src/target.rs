@@ -49,8 +49,8 @@ pub(crate) struct Route {
 }
 
 impl Target {
-    /// Takes a path apart. The JSON API wants a name encoded as one segment; the XML API takes its
-    /// slashes as they are.
+    /// Parses a path. In the JSON API a name is one encoded segment; in the XML API it keeps its
+    /// slashes.
     pub(crate) fn parse(path: &str) -> Result<Self, Error> {
         let json = path.strip_prefix("/resumable").unwrap_or(path);
         for (root, parse) in [

@@ -1,4 +1,4 @@
-//! Points in time, in the notations of GCS.
+//! Points in time, as GCS writes them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

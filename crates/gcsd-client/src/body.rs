@@ -13,19 +13,19 @@ pub type NextPiece<'a> = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send +
 
 /// Gives a body piece by piece, while it is being sent.
 pub trait BodySource: Send + 'static {
-    /// The next bytes, none only if the source is at its end.
+    /// The next bytes; none only at the end of the source.
     ///
-    /// It is called again only when the piece before has been handed to the socket, so a source that
-    /// wants to overlap reading and sending reads ahead by itself. Bytes beyond the body's length are
+    /// It is called again only when the previous piece has been handed to the socket, so a source that
+    /// is to overlap reading and sending must read ahead by itself. Bytes beyond the body's length are
     /// ignored. An error, or an end before the body's length, ends the connection: a frame that was
     /// begun must be finished, and there is nothing to finish it with. A body without a length is taken
     /// back after an error, and the connection lives.
     fn next(&mut self) -> NextPiece<'_>;
 }
 
-/// A body: bytes in memory, or a source and how much it will give, if anybody knows.
+/// A body: bytes in memory, or a source, with its length if that is known.
 pub struct Body {
-    /// `None` where only its end tells.
+    /// `None` if it is known only at the end.
     pub(super) len: Option<u128>,
     pub(super) content: Content,
 }
@@ -51,9 +51,9 @@ impl Body {
 
     /// All bytes of `source`, however many there are.
     ///
-    /// It is sent in pieces, with its checksum at the end, so that the daemon makes nothing of bytes that changed on
-    /// the way to it. If the source fails, or whoever waits for the reply goes away, the body is taken back: nothing is
-    /// made of it, and the connection lives.
+    /// It is sent in pieces, with its checksum at the end, so that the daemon rejects bytes that were damaged on the way.
+    /// If the source fails, or the caller goes away, the body is taken back: no object is made of it, and the connection
+    /// lives.
     pub fn streamed(source: impl BodySource) -> Self {
         Self {
             len: None,
@@ -68,7 +68,7 @@ impl From<Bytes> for Body {
     }
 }
 
-/// The pieces are sent as they lie in memory, by vectored writes, never copied and never joined.
+/// The pieces are sent by vectored writes, neither copied nor joined.
 impl From<Vec<Bytes>> for Body {
     fn from(mut pieces: Vec<Bytes>) -> Self {
         pieces.retain(|piece| !piece.is_empty());
@@ -92,13 +92,13 @@ impl fmt::Debug for Body {
     }
 }
 
-/// How much a [`ReaderBody`] asks of its reader at a time, in bytes.
+/// How many bytes a [`ReaderBody`] reads at a time.
 const READ_LEN: usize = 256 * 1024;
 
-/// The bytes of any reader, as they come.
+/// The bytes of a reader, as they come.
 ///
-/// A reader that gives nothing for long makes the daemon end the request (`client_stalled`), and holds
-/// up whatever else waits to be sent on the same connection.
+/// If the reader gives nothing for long, the daemon ends the request (`client_stalled`). Meanwhile, everything else
+/// that is to be sent on the same connection waits.
 #[derive(Debug)]
 pub struct ReaderBody<R> {
     reader: R,

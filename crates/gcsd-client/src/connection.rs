@@ -83,7 +83,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Tells the sending task when the caller goes away.
+/// Tells the sending task that the caller went away, when dropped.
 pub(super) struct Interest(Arc<Attention>);
 
 impl Drop for Interest {
@@ -93,7 +93,7 @@ impl Drop for Interest {
 }
 
 impl Connection {
-    /// Connects to the daemon at `address`, and says Hello if there is a secret to tell.
+    /// Connects to the daemon at `address`, and says Hello if there is a secret to prove.
     pub async fn open(
         connector: &dyn Connector,
         address: &Address,
@@ -119,7 +119,7 @@ impl Connection {
         self.handle.in_flight.reason().is_some()
     }
 
-    /// A connection over a stream that is connected already. Nothing is sent on it by itself.
+    /// A connection over a stream that is connected already. Nothing is sent until the first request.
     pub fn over(stream: BoxStream, options: &Options) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);
         let (requests, outgoing) = mpsc::unbounded_channel();
@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// What this crate says in a Hello.
+    /// The Hello of this crate.
     pub fn greeting(secret: Bytes) -> hello::Args {
         hello::Args {
             min_version: VERSION,
@@ -155,7 +155,7 @@ impl Connection {
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
-        // After 2^32 - 1 of them they come again; 0 is no id.
+        // They repeat after 2^32 - 1; 0 is no id.
         last.wrapping_add(1).max(1)
     }
 
@@ -164,9 +164,9 @@ impl Connection {
         self.handle.in_flight.reason()
     }
 
-    /// Sends what is waiting, says that no more is coming, and waits for the replies that are due.
+    /// Sends what is waiting, half-closes, and waits for the replies that are due.
     ///
-    /// Other clones can make no further request. Dropping the future changes nothing of that.
+    /// Other clones can make no further request, even if the future is dropped.
     pub async fn close(&self) {
         self.handle.in_flight.finish();
         self.handle.in_flight.ended.cancelled().await;
@@ -201,7 +201,7 @@ impl Connection {
         })
     }
 
-    /// Puts a request into the line as soon as it may be in flight.
+    /// Queues a request as soon as it may be in flight.
     pub(super) async fn enqueue(
         &self,
         opcode: Opcode,

@@ -1,4 +1,4 @@
-//! Several daemons that are as good as one: whichever can be reached.
+//! Several daemons, any of which will do.
 
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,20 +9,20 @@ use gcsd_net::{SharedConnector, TcpConnector};
 
 /// The daemons of a list, asked in turn.
 ///
-/// They share a token key, so that an upload that one of them began can be gone on with through any other.
+/// They share a token key, so that an upload that one of them began can be continued through any other.
 #[derive(Debug, Clone)]
 pub struct Daemons {
     connector: SharedConnector,
     addresses: Vec<Address>,
-    /// Which address comes next.
+    /// The next address to try.
     next: usize,
     options: Options,
-    /// Connections that nobody uses at the moment, for all clones.
+    /// Idle connections, shared by all clones.
     spare: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Daemons {
-    /// The daemons at `addresses`, the first of which is asked first.
+    /// The daemons at `addresses`, of which the first is tried first.
     pub fn new(connector: SharedConnector, addresses: Vec<Address>, options: Options) -> Self {
         Self {
             connector,
@@ -70,10 +70,10 @@ impl Daemons {
         std::iter::from_fn(|| spare.pop()).find(|connection| !connection.is_over())
     }
 
-    /// Connects to the first daemon that takes the connection, from the one behind the last that was asked on; or
-    /// gives a connection that was [released](Self::release).
+    /// An idle connection that was [released](Self::release), or a new one to the first daemon that can be reached, from the
+    /// one after the last that was tried.
     ///
-    /// Each is asked once; the error is that of the last.
+    /// Each is tried once; the error is that of the last.
     pub async fn connect(&mut self) -> Result<Connection, Error> {
         if let Some(connection) = self.spare() {
             return Ok(connection);

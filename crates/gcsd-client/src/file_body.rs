@@ -11,10 +11,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::body::{BodySource, NextPiece};
 
-/// How much is read at a time, in bytes. Two such pieces are in memory, one being sent, one being read.
+/// How much is read at a time, in bytes. Two such pieces are in memory: one being sent, one being read.
 const PIECE_LEN: usize = 512 * 1024;
 
-/// Buffers that are kept for reuse: the piece being sent, and the one before it.
+/// Buffers kept for reuse: the piece being sent, and the one before it.
 const SPARES: usize = 2;
 
 /// `len` bytes of a file, from an offset.

@@ -1,4 +1,4 @@
-//! The requests of a connection that have no reply yet, and whether the connection is still of use.
+//! The requests of a connection that have no reply yet, and whether the connection can still be used.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -15,27 +15,27 @@ use super::error::Error;
 use super::lost::Reason;
 use gcsd_wire::{self, Opcode};
 
-/// How long a daemon may take to close a connection that has nothing left to say, or to send its last
-/// replies when the socket refuses to be written to.
+/// How long a daemon may take to close a connection on which nothing is due, or to send its last replies once the socket
+/// can no longer be written to.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A whole reply: its args and its body.
 pub(super) type Whole = (gcsd_wire::Reply, Bytes);
 
-/// What a reply in several frames consists of, as it comes.
+/// What a reply in several frames consists of, in the order in which it is received.
 #[derive(Debug)]
 pub(super) enum ReadEvent {
-    /// The args of the first frame, where they say what is coming, or of the last one.
+    /// The args of the first frame, if they announce the reply, or of the last one.
     Args(gcsd_wire::Reply),
     Bytes(Bytes),
 }
 
-/// Who waits for a reply.
+/// The receiver of a reply.
 #[derive(Debug)]
 pub(super) enum Waiter {
     Whole(oneshot::Sender<Result<Whole, Error>>),
     Read(mpsc::Sender<Result<ReadEvent, Error>>),
-    /// Nobody any more; the reply must still be read past.
+    /// Nobody any more; the reply must still be skipped.
     Nobody,
 }
 
@@ -52,15 +52,15 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 struct Pending {
     opcode: Opcode,
-    /// Whether the sending task took it: bytes of it may have left.
+    /// Whether the sending task took it: some of its bytes may have left.
     sent: bool,
     waiter: Waiter,
     attention: Arc<Attention>,
-    /// Held until the reply, not until the caller loses interest.
+    /// Held until the reply comes, even if the caller goes away before.
     _permit: OwnedSemaphorePermit,
 }
 
-/// How the caller and the receiving task tell the sending task what a request is worth.
+/// How the caller and the receiving task tell the sending task whether a request is still wanted.
 #[derive(Debug, Default)]
 pub(super) struct Attention {
     state: AtomicU8,
@@ -68,9 +68,9 @@ pub(super) struct Attention {
 }
 
 const WAITING: u8 = 0;
-/// The reply is there; the daemon reads the rest of the body and throws it away.
+/// The reply has come; the daemon reads the rest of the body and discards it.
 const ANSWERED: u8 = 1;
-/// The reply is there, and says that the daemon reads no more.
+/// The reply has come, and says that the daemon reads no more.
 const REFUSED: u8 = 2;
 /// The caller went away.
 const ABANDONED: u8 = 3;
@@ -82,7 +82,7 @@ impl Attention {
         self.changed.notify_one();
     }
 
-    /// The caller went away; of no consequence once the reply is there.
+    /// The caller went away, which does not matter once the reply has come.
     pub(super) fn abandon(&self) {
         let change = self
             .state
@@ -101,7 +101,7 @@ impl Attention {
         self.state.load(Ordering::Acquire) == REFUSED
     }
 
-    /// Nobody wants the body of the request any more: there is a reply, or the caller went away.
+    /// The body of the request is no longer wanted: its reply has come, or the caller went away.
     pub(super) fn unwanted(&self) -> bool {
         self.state.load(Ordering::Acquire) != WAITING
     }
@@ -146,13 +146,13 @@ pub(super) struct InFlight {
     pub(super) over: CancellationToken,
     /// Set when nothing is in flight any more and never will be.
     pub(super) ended: CancellationToken,
-    /// Tells the receiving task to look at [`patience`](Self::patience) again.
+    /// Wakes the receiving task, so that it asks for [`patience`](Self::patience) again.
     pub(super) news: Notify,
     pub(super) clock: Clock,
 }
 
 impl InFlight {
-    /// `requests` leads to the sending task. It is bounded by the permits of the requests in it.
+    /// `requests` leads to the sending task. The permits of the requests bound it.
     pub(super) fn new(requests: mpsc::UnboundedSender<Outgoing>) -> Self {
         Self {
             state: Mutex::new(State {
@@ -170,7 +170,7 @@ impl InFlight {
 
     /// Gives a request its sequence and hands it to the sending task.
     ///
-    /// `front` makes head and args of the sequence.
+    /// `front` encodes head and args, given the sequence.
     pub(super) fn enqueue(
         &self,
         opcode: Opcode,
@@ -234,7 +234,7 @@ impl InFlight {
         pending.sent.then_some(pending.opcode)
     }
 
-    /// Where the frames of a read go; `None` where nobody wants them.
+    /// Where the frames of a read go; `None` if nobody waits for them.
     pub(super) fn reader(&self, sequence: u64) -> Option<mpsc::Sender<Result<ReadEvent, Error>>> {
         match &self.lock().pending.get(&sequence)?.waiter {
             Waiter::Read(events) => Some(events.clone()),
@@ -242,7 +242,7 @@ impl InFlight {
         }
     }
 
-    /// The last frame of a reply is there: forgets the request, and says who waits.
+    /// The last frame of a reply has come: forgets the request, and returns who waits for it.
     pub(super) fn answered(&self, sequence: u64, closing: bool) -> Waiter {
         match self.lock().pending.remove(&sequence) {
             Some(pending) => {
@@ -253,20 +253,20 @@ impl InFlight {
         }
     }
 
-    /// The body of a request could not be read: tells the caller, and takes no further request.
+    /// The source of a body failed: tells the caller, and takes no further request.
     pub(super) fn source_failed(&self, sequence: u64, error: std::io::Error) {
         self.body_failed(sequence, error);
         self.close(Reason::SourceFailed);
     }
 
-    /// The body of a request could not be read, and was taken back: tells the caller.
+    /// The source of a body failed, and the body was taken back: tells the caller.
     pub(super) fn body_failed(&self, sequence: u64, error: std::io::Error) {
         let waiter = match self.lock().pending.get_mut(&sequence) {
             Some(pending) => std::mem::replace(&mut pending.waiter, Waiter::Nobody),
             None => Waiter::Nobody,
         };
         if let Waiter::Whole(waiter) = waiter {
-            // A caller that went away needs no answer.
+            // The caller may have gone away.
             let _gone = waiter.send(Err(Error::Source(error.into())));
         }
     }
@@ -292,7 +292,7 @@ impl InFlight {
         self.news.notify_one();
     }
 
-    /// Takes no further request; those that are there are still sent.
+    /// Takes no further request; those that were taken are still sent.
     pub(super) fn finish(&self) {
         let mut state = self.lock();
         state.over.get_or_insert(Reason::ClosedHere);
@@ -306,19 +306,19 @@ impl InFlight {
         let mut state = self.lock();
         let reason = state.over.clone().unwrap_or(Reason::Closed);
         for (_, pending) in state.pending.drain() {
-            // Lets go of a body that is being sent.
+            // Releases a body that is being sent.
             pending.attention.answered(true);
             pending.waiter.fail(reason.clone().lost(true));
         }
         self.ended.cancel();
     }
 
-    /// Why no further request is taken; `None` while the connection is of use.
+    /// Why no further request is taken; `None` while the connection can be used.
     pub(super) fn reason(&self) -> Option<Reason> {
         self.lock().over.clone()
     }
 
-    /// How long the daemon may be still from now on; `None` while nothing is due from it.
+    /// How long the daemon may be silent; `None` while nothing is due from it.
     pub(super) fn patience(&self, stall: Duration) -> Option<Duration> {
         if self.clock.held.load(Ordering::Relaxed) {
             return None;
@@ -341,10 +341,10 @@ impl Waiter {
     fn fail(self, error: Error) {
         match self {
             Self::Whole(waiter) => {
-                // A caller that went away needs no answer.
+                // The caller may have gone away.
                 let _gone = waiter.send(Err(error));
             }
-            // The channel may be full: that it ends says it, and the reader asks for the reason.
+            // The channel may be full. Its end tells the reader, who asks for the reason.
             Self::Read(_) | Self::Nobody => {}
         }
     }
@@ -357,7 +357,7 @@ pub(super) struct Clock {
     moved_ms: AtomicU64,
     /// Bytes of a body are on their way into the socket.
     pub(super) writing: AtomicBool,
-    /// It is this side that is slow: the daemon is not to blame.
+    /// This side is slow: the daemon is not to blame.
     pub(super) held: AtomicBool,
 }
 

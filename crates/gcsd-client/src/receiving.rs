@@ -1,4 +1,4 @@
-//! The task that reads replies from the socket and gives them to whoever waits.
+//! The task that reads replies from the socket and hands them to their callers.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,19 +17,19 @@ use super::status_error::StatusError;
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::{ErrorReply, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
 
-/// How much room there is for one read of the socket, in bytes.
+/// The room for one read of the socket, in bytes.
 const READ_LEN: usize = 256 * 1024;
 
-/// The largest args of a reply that are accepted, in bytes: a token and names are far below it.
+/// The largest args of a reply that are accepted, in bytes: tokens and names are far smaller.
 const MAX_ARGS: u32 = 1024 * 1024;
 
-/// The largest body of a reply that is held, in bytes: the JSON resource of an object.
+/// The largest body of a reply that is held in memory, in bytes: the JSON resource of an object.
 const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-/// How much of an abandoned read is read past to keep the connection, in bytes.
+/// The most bytes of an abandoned read that are skipped to keep the connection.
 const SKIPPED: u64 = 1024 * 1024;
 
-/// Hands out replies until the connection is over, then fails what is still in flight.
+/// Hands out replies until the connection is over, then fails the requests still in flight.
 pub(super) async fn run<R: AsyncRead + Unpin>(half: R, in_flight: Arc<InFlight>, stall: Duration) {
     let mut receiver = Receiver {
         socket: Socket {
@@ -42,25 +42,25 @@ pub(super) async fn run<R: AsyncRead + Unpin>(half: R, in_flight: Arc<InFlight>,
         reads: HashMap::new(),
     };
     let Err(reason) = receiver.replies().await;
-    // Before the readers of `reads` are let go: they ask why.
+    // Before the readers of `reads` are dropped: they ask why.
     receiver.socket.in_flight.end(reason);
 }
 
 struct Receiver<R> {
     socket: Socket<R>,
     codec: ReplyCodec,
-    /// Reads whose first frame has come.
+    /// Replies in several frames, of which the first has been received.
     reads: HashMap<u64, Read>,
 }
 
-/// A read under way.
+/// A reply in several frames.
 struct Read {
     /// Where it goes; `None` once the caller went away.
     events: Option<mpsc::Sender<Result<ReadEvent, Error>>>,
-    /// Bytes that are still to come, where the daemon said how many.
+    /// Bytes that are still to come, if the daemon said how many.
     rest: Option<u64>,
-    /// Bytes that came.
-    came: u64,
+    /// Bytes received.
+    received: u64,
 }
 
 impl<R: AsyncRead + Unpin> Receiver<R> {
@@ -69,7 +69,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             let frame = self.frame().await?;
             let head = frame.head;
             if head.sequence == 0 {
-                // What was sent before is still answered, then the daemon closes.
+                // The daemon still answers earlier requests, then closes.
                 let error = Box::new(status_error(&frame)?);
                 self.socket.skip(head.body_len).await?;
                 self.socket.in_flight.close(Reason::NotUnderstood(error));
@@ -82,7 +82,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 return Err(protocol("a reply with another opcode than its request"));
             }
             if head.closing() && !head.more() {
-                // Before the caller has its answer, who would otherwise go on with this connection.
+                // Before the caller has its answer, and sends the next request on this connection.
                 self.socket.in_flight.close(Reason::Closing(head.status));
             }
             if !head.status.is_ok() {
@@ -91,9 +91,9 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             } else {
                 let reply = Reply::decode(opcode, frame.args)
                     .map_err(|error| Reason::Protocol(format!("the reply of {}: {error}", opcode.name())))?;
-                match Part::of(&reply) {
-                    Part::Whole => self.whole(head, reply).await?,
-                    part => self.read_frame(head, part, reply).await?,
+                match FramePlace::of(&reply) {
+                    FramePlace::Whole => self.whole(head, reply).await?,
+                    place => self.read_frame(head, place, reply).await?,
                 }
             }
         }
@@ -103,7 +103,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     async fn frame(&mut self) -> Result<ReplyFrame, Reason> {
         loop {
             match self.codec.decode(&mut self.socket.buffer) {
-                // A request whose head was damaged so that it seemed unchecked is answered unchecked.
+                // The damage may have cleared the request's flag `checked`: the reply then has none either.
                 Ok(Some(frame)) if frame.head.sequence != 0 && !frame.head.checked() => {
                     return Err(Reason::Damaged);
                 }
@@ -133,24 +133,24 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         }
         let body = self.socket.body(head.body_len).await?;
         if let Waiter::Whole(waiter) = self.socket.in_flight.answered(head.sequence, head.closing()) {
-            // A caller that went away needs no answer.
+            // The caller may have gone away.
             let _gone = waiter.send(Ok((reply, body)));
         }
         Ok(())
     }
 
-    /// A request failed, perhaps in the middle of its reply.
+    /// An error, perhaps in the middle of a reply.
     async fn failed(&mut self, frame: &ReplyFrame, error: Error) -> Result<(), Reason> {
         if frame.head.more() {
             return Err(protocol("an error with more frames behind it"));
         }
-        // Errors have no body; one of a later version would be read past.
+        // Errors have no body; one of a later version would be skipped.
         self.socket.skip(frame.head.body_len).await?;
         self.reads.remove(&frame.head.sequence);
         let closing = frame.head.closing();
         match self.socket.in_flight.answered(frame.head.sequence, closing) {
             Waiter::Whole(waiter) => {
-                // A caller that went away needs no answer.
+                // The caller may have gone away.
                 let _gone = waiter.send(Err(error));
             }
             Waiter::Read(events) => {
@@ -161,29 +161,29 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         Ok(())
     }
 
-    /// A frame of a reply in several frames that goes well.
-    async fn read_frame(&mut self, head: ReplyHead, part: Part, reply: Reply) -> Result<(), Reason> {
-        // A list has no frame that says what is coming.
+    /// A frame of a successful reply in several frames.
+    async fn read_frame(&mut self, head: ReplyHead, place: FramePlace, reply: Reply) -> Result<(), Reason> {
+        // A list has no frame that announces it.
         if matches!(reply, Reply::ListObjects(_) | Reply::ListBuckets(_))
             && !self.reads.contains_key(&head.sequence)
         {
             self.begin(head.sequence, None);
         }
         let begun = self.reads.contains_key(&head.sequence);
-        match part {
-            Part::Start(len) if !begun && head.more() && head.body_len == 0 => {
+        match place {
+            FramePlace::Start(len) if !begun && head.more() && head.body_len == 0 => {
                 self.begin(head.sequence, len);
                 let Some(read) = self.reads.get_mut(&head.sequence) else {
                     return Ok(());
                 };
                 self.socket.pass(read, ReadEvent::Args(reply)).await
             }
-            Part::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
-            Part::End(sent) if begun && !head.more() && head.body_len == 0 => {
+            FramePlace::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
+            FramePlace::End(sent) if begun && !head.more() && head.body_len == 0 => {
                 let Some(mut read) = self.reads.remove(&head.sequence) else {
                     return Err(protocol("the end of a read that was not begun"));
                 };
-                if sent != read.came || read.rest.is_some_and(|rest| rest != 0) {
+                if sent != read.received || read.rest.is_some_and(|rest| rest != 0) {
                     return Err(protocol("a read that ends with another length than it said"));
                 }
                 self.socket.in_flight.answered(head.sequence, head.closing());
@@ -198,7 +198,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         let read = Read {
             events: self.socket.in_flight.reader(sequence),
             rest: len,
-            came: 0,
+            received: 0,
         };
         self.reads.insert(sequence, read);
     }
@@ -216,7 +216,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             let bytes = self.socket.some(left).await?;
             let count = bytes.len() as u64;
             left -= count;
-            read.came = read.came.saturating_add(count);
+            read.received = read.received.saturating_add(count);
             read.rest = read.rest.map(|rest| rest.saturating_sub(count));
             self.socket.pass(read, ReadEvent::Bytes(bytes)).await?;
         }
@@ -225,18 +225,18 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
 }
 
 /// The place of a frame in its reply.
-enum Part {
-    /// It is the whole reply.
+enum FramePlace {
+    /// The only frame.
     Whole,
-    /// It says what is coming, and how many bytes, where that is known.
+    /// The first of several. It announces the length, if that is known.
     Start(Option<u64>),
-    /// It is bytes.
+    /// One with bytes.
     Piece,
-    /// It says what came, and how many bytes.
+    /// The last, with the number of bytes sent.
     End(u64),
 }
 
-impl Part {
+impl FramePlace {
     fn of(reply: &Reply) -> Self {
         match reply {
             Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
@@ -252,7 +252,7 @@ impl Part {
     }
 }
 
-/// The socket and what has been read of it.
+/// The socket, and the bytes that have been read from it.
 struct Socket<R> {
     half: R,
     buffer: BytesMut,
@@ -263,7 +263,7 @@ struct Socket<R> {
 impl<R: AsyncRead + Unpin> Socket<R> {
     /// Reads once; `false` at the end of the stream.
     ///
-    /// Fails when nothing moves for too long though something is due.
+    /// Fails if nothing moves for too long though something is due.
     async fn fill(&mut self) -> Result<bool, Reason> {
         self.buffer.reserve(READ_LEN);
         let clock = &self.in_flight.clock;
@@ -286,7 +286,7 @@ impl<R: AsyncRead + Unpin> Socket<R> {
         }
     }
 
-    /// At least one byte of a body of which `left` are to come, and at most all of them.
+    /// At least one byte, and at most all, of the `left` bytes of a body.
     async fn some(&mut self, left: u64) -> Result<Bytes, Reason> {
         if self.buffer.is_empty() && !self.fill().await? {
             return Err(Reason::Truncated);
@@ -295,7 +295,7 @@ impl<R: AsyncRead + Unpin> Socket<R> {
         Ok(self.buffer.split_to(count).freeze())
     }
 
-    /// A body of `len` bytes, whole. `len` is small.
+    /// A whole body of `len` bytes, which are few.
     async fn body(&mut self, len: u64) -> Result<Bytes, Reason> {
         let len = usize::try_from(len).map_err(|_| protocol("a reply whose body is too large to be one"))?;
         while self.buffer.len() < len {
@@ -303,11 +303,11 @@ impl<R: AsyncRead + Unpin> Socket<R> {
                 return Err(Reason::Truncated);
             }
         }
-        // Copied out: as a slice it would keep a buffer of bulk bytes alive.
+        // Copied: a slice would keep a large buffer alive.
         Ok(Bytes::copy_from_slice(&self.buffer.split_to(len)))
     }
 
-    /// Reads past `len` bytes.
+    /// Skips `len` bytes.
     async fn skip(&mut self, len: u64) -> Result<(), Reason> {
         if len > MAX_BODY {
             return Err(protocol("an error with a body"));
@@ -319,9 +319,9 @@ impl<R: AsyncRead + Unpin> Socket<R> {
         Ok(())
     }
 
-    /// Hands an event to the reader of `read`, as soon as it has room: until then the socket waits.
+    /// Hands an event to the reader of `read`. While it has no room, the socket is not read.
     ///
-    /// Fails where the reader went away and too much is still to come.
+    /// Fails if the reader went away and too much is still to come.
     async fn pass(&mut self, read: &mut Read, event: ReadEvent) -> Result<(), Reason> {
         if let Some(events) = &read.events
             && !self.give(events, Ok(event)).await
@@ -334,20 +334,20 @@ impl<R: AsyncRead + Unpin> Socket<R> {
         Ok(())
     }
 
-    /// Waits until `events` has room. `false` if nobody listens.
+    /// Waits until `events` has room. Returns `false` if the reader went away.
     async fn give(
         &mut self,
         events: &mpsc::Sender<Result<ReadEvent, Error>>,
         event: Result<ReadEvent, Error>,
     ) -> bool {
         let given = events.send(event).await.is_ok();
-        // The wait was the reader's doing.
+        // It was the reader that was slow, not the daemon.
         self.in_flight.clock.touch();
         given
     }
 }
 
-/// What the daemon says of a failure.
+/// The error that the daemon sent.
 fn status_error(frame: &ReplyFrame) -> Result<StatusError, Reason> {
     if frame.head.status.is_ok() {
         return Err(protocol("a success that belongs to no request"));

@@ -19,19 +19,19 @@ use gcsd_wire::PieceHead;
 /// Pieces that one vectored write takes.
 const SLICES: usize = 64;
 
-/// How many bytes a piece of a body without a length has at most: it must be sent to its end before the body can
-/// be taken back.
+/// The most bytes of one piece of a body without a length: a piece must be sent to its end before the body can be taken
+/// back.
 const PIECE_LEN: usize = 1024 * 1024;
 
-/// How many bytes of heads and args are joined before they are written.
+/// How many bytes of heads and args are joined into one write.
 const JOINED: usize = 16 * 1024;
 
-/// How long the half-close may take: over TCP it takes no time at all.
+/// How long the half-close may take. Over TCP it is immediate.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// Why a request's bytes were not sent to their end.
+/// Why a request was not sent to its end.
 enum Cut {
-    /// Nobody wants them any more: the daemon refused them, or the caller went away.
+    /// It is no longer wanted: the daemon refused it, or the caller went away.
     Stopped,
     /// The socket failed.
     Socket(io::Error),
@@ -39,7 +39,7 @@ enum Cut {
     Source(io::Error),
 }
 
-/// Sends requests until there are none to come or the connection is over, then half-closes.
+/// Sends requests until no more can come or the connection is over, then half-closes.
 pub(super) async fn run<W: AsyncWrite + Unpin>(
     mut half: W,
     mut requests: mpsc::UnboundedReceiver<Outgoing>,
@@ -67,17 +67,17 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
             // The receiving task has said why.
             Err(Cut::Stopped) => break,
             Err(Cut::Source(error)) => in_flight.source_failed(sequence, error),
-            // What the daemon said before it closed can still be read.
+            // What the daemon sent before it closed can still be read.
             Err(Cut::Socket(error)) => in_flight.close(Reason::Broken(error.into())),
         }
     }
-    // Says "no more requests"; a socket that is broken already needs no telling.
+    // Says "no more requests", unless the socket is broken already.
     let _closed = tokio::time::timeout(SHUTDOWN, half.shutdown()).await;
 }
 
-/// Heads and args of `first` and of the requests behind it, up to the first that has a body.
+/// Joins heads and args of `first` and of the requests after it, up to the first that has a body.
 ///
-/// The last of them is returned too; all before it have no body. `None` if there is nothing to send.
+/// Also returns the last of them; the ones before have no body. `None` if there is nothing to send.
 fn join(
     first: Outgoing,
     requests: &mut mpsc::UnboundedReceiver<Outgoing>,
@@ -109,7 +109,7 @@ fn join(
     last.map(|last| (front, last))
 }
 
-/// Sends `front`, then the body of `request`, as few writes as can be.
+/// Sends `front`, then the body of `request`, in as few writes as possible.
 async fn send<W: AsyncWrite + Unpin>(
     half: &mut W,
     front: Bytes,
@@ -120,7 +120,7 @@ async fn send<W: AsyncWrite + Unpin>(
     let Some(len) = request.body.len else {
         return send_pieces(half, queue, request, in_flight).await;
     };
-    // Who gives up on a request without a body gives up on its reply only: its few bytes are sent.
+    // A request without a body is sent even if its caller went away: it has few bytes.
     let stop = Stop {
         attention: (len > 0).then_some(request.attention),
         in_flight,
@@ -148,8 +148,8 @@ async fn send<W: AsyncWrite + Unpin>(
     }
 }
 
-/// Sends what waits in `queue`, then the body of `request` in pieces: all of it, or up to where nobody wants it any
-/// more, which is said by an abort.
+/// Sends `queue`, then the body of `request` in pieces: all of it, or, once it is no longer wanted, an abort instead of
+/// the rest.
 async fn send_pieces<W: AsyncWrite + Unpin>(
     half: &mut W,
     mut queue: VecDeque<Bytes>,
@@ -157,7 +157,7 @@ async fn send_pieces<W: AsyncWrite + Unpin>(
     in_flight: &InFlight,
 ) -> Result<(), Cut> {
     let attention = request.attention;
-    // What was begun is sent to its end.
+    // A piece that was begun is sent to its end.
     let stop = Stop {
         attention: None,
         in_flight,
@@ -213,7 +213,7 @@ async fn send_pieces<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Bytes in memory as a source.
+/// Bytes in memory, as a source.
 struct Listed(VecDeque<Bytes>);
 
 impl BodySource for Listed {
@@ -241,7 +241,7 @@ impl Stop<'_> {
     }
 }
 
-/// The next bytes of a source, during which the daemon is not to blame for silence; none at its end.
+/// The next bytes of a source; none at its end. Meanwhile the daemon is not blamed for silence.
 async fn next(
     source: &mut dyn BodySource,
     stop: impl Future<Output = ()>,
@@ -259,7 +259,7 @@ async fn next(
     piece
 }
 
-/// Writes all of `queue`, many pieces at a time, none of them copied.
+/// Writes all of `queue`, many pieces at a time, without copying them.
 async fn write<W: AsyncWrite + Unpin>(
     half: &mut W,
     queue: &mut VecDeque<Bytes>,

@@ -80,3 +80,75 @@ impl Shared {
         self.connection.clone().filter(|connection| !connection.is_over())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gcsd_net::{BoxStream, Connecting, Connector};
+    use gcsd_wire::Kind;
+    use tokio::io::DuplexStream;
+    use tokio::sync::Barrier;
+
+    use super::super::Options;
+    use super::*;
+
+    /// Connects in memory, once as many callers as the barrier has places are waiting for it.
+    #[derive(Debug)]
+    struct InMemory {
+        barrier: Barrier,
+        daemons: Mutex<Vec<DuplexStream>>,
+    }
+
+    impl Connector for InMemory {
+        fn connect<'a>(&'a self, _host: &'a str, _port: u16) -> Connecting<'a> {
+            Box::pin(async {
+                self.barrier.wait().await;
+                let (client, daemon) = tokio::io::duplex(1024);
+                self.daemons.lock().expect("not poisoned").push(daemon);
+                Ok(Box::new(client) as BoxStream)
+            })
+        }
+    }
+
+    fn shared(at_once: usize) -> (SharedConnection, Arc<InMemory>) {
+        let connector = Arc::new(InMemory {
+            barrier: Barrier::new(at_once),
+            daemons: Mutex::default(),
+        });
+        let address = "localhost".parse().expect("an address");
+        let daemons = Daemons::new(connector.clone(), vec![address], Options::default());
+        (SharedConnection::new(daemons), connector)
+    }
+
+    /// The connection that a request is made on.
+    async fn used(shared: &SharedConnection) -> Connection {
+        shared
+            .request(async |connection| Ok(connection))
+            .await
+            .expect("it connects")
+    }
+
+    #[tokio::test]
+    async fn requests_that_connect_at_the_same_time_share_one_connection() {
+        let (shared, _connector) = shared(2);
+        let (one, other) = tokio::join!(used(&shared), used(&shared));
+        assert!(one.is_same(&other));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_replaced_once_it_is_over_or_a_request_asks_for_it() {
+        let (shared, connector) = shared(1);
+        let first = used(&shared).await;
+        assert!(used(&shared).await.is_same(&first));
+        connector.daemons.lock().expect("not poisoned").clear();
+        first.ended().await;
+        let second = used(&shared).await;
+        assert!(!second.is_same(&first));
+        for (retry, same) in [(Retry::Same, true), (Retry::Reconnect, false)] {
+            let error = Error::of(Kind::Draining, retry, "scripted");
+            let failed = shared.request(async |_| Err::<(), _>(error.clone())).await;
+            assert_eq!(failed, Err(error));
+            assert_eq!(used(&shared).await.is_same(&second), same, "{retry:?}");
+        }
+        assert!(!second.is_over(), "others still use it");
+    }
+}

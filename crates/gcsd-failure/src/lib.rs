@@ -1,21 +1,35 @@
-//! A failed request: from GCS's and the upload's words to one status of the closed set.
+//! What a failed request is as one status of gcsd's protocol.
 //!
-//! The daemon's requests and the client's direct writer both fail in these words, so that whoever recovers need not
-//! know which of them it has.
+//! [`gcsd_gcs`] says what happened in the words of HTTP and of uploads, [`gcsd_wire`] has a closed set of statuses that say
+//! whose fault it was and what to do next. This crate is the one place that maps the first to the second, for the daemon and
+//! for the client that goes straight to Cloud Storage: whoever recovers need not know which of them it talks to.
+//!
+//! ```
+//! use gcsd_failure::Failure;
+//! use gcsd_gcs::Refusal;
+//! use gcsd_wire::{Kind, Retry};
+//!
+//! let gap = Refusal::Gap { offset: 524_288, committed: 262_144 };
+//! let error = Failure::from(gap);
+//! assert_eq!(error.status.kind(), Some(Kind::Gap));
+//! assert_eq!(error.status.retry(), Some(Retry::Query));
+//! assert_eq!(error.reply.committed, Some(262_144));
+//! ```
 
-use gcsd_gcs::upload::{Anomaly, Refusal};
-use gcsd_gcs::{Call, Error, ErrorKind, Recovery};
+use std::fmt;
+
+use gcsd_gcs::{Anomaly, Call, Error, ErrorKind, Recovery, Refusal, SessionError};
 use gcsd_types::NameError;
 use gcsd_wire::{ArgsError, ErrorReply, Kind, Retry, Status};
 
-/// A request that was not carried out, as the client is told of it.
-#[derive(Debug, Clone)]
+/// A request that was not carried out, in what the protocol says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The status of the reply.
     pub status: Status,
     /// GCS's HTTP status; 0 where GCS did not answer.
     pub http_status: u16,
-    /// What else is known.
+    /// The args of the reply: what else is known.
     pub reply: ErrorReply,
 }
 
@@ -38,12 +52,15 @@ impl Failure {
         self.reply.committed = Some(committed);
         self
     }
+}
 
-    /// Whether the daemon cannot know what of the request arrived at GCS.
-    pub fn is_unknown(&self) -> bool {
-        self.status.retry() == Some(Retry::Query)
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.reply.message)
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl From<ArgsError> for Failure {
     fn from(error: ArgsError) -> Self {
@@ -101,6 +118,16 @@ impl From<Anomaly> for Failure {
     }
 }
 
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Refused(refusal) => refusal.into(),
+            SessionError::Call { error, committed } => Self::from(error).with_committed(committed),
+            SessionError::Anomaly(anomaly) => anomaly.into(),
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let retry = match (error.recovery(), error.call()) {
@@ -110,10 +137,11 @@ impl From<Error> for Failure {
             (Recovery::Never, _) => Retry::Never,
             (Recovery::Restart, _) => Retry::Restart,
         };
+        let http_status = error.http_status().unwrap_or(0);
         let retry_after = error.retry_after().map_or(0, |delay| delay.as_millis());
         Self {
-            status: Status::new(kind_of(&error), retry),
-            http_status: error.http_status().unwrap_or(0),
+            status: Status::new(kind_of(error.kind(), http_status), retry),
+            http_status,
             reply: ErrorReply {
                 committed: None,
                 retry_after_ms: u32::try_from(retry_after).unwrap_or(u32::MAX),
@@ -125,8 +153,8 @@ impl From<Error> for Failure {
     }
 }
 
-fn kind_of(error: &Error) -> Kind {
-    match error.kind() {
+fn kind_of(kind: ErrorKind, http_status: u16) -> Kind {
+    match kind {
         ErrorKind::Invalid => Kind::BadArgs,
         ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::ProxyRefused => {
             Kind::ConnectFailed
@@ -148,7 +176,7 @@ fn kind_of(error: &Error) -> Kind {
         ErrorKind::ChecksumMismatch => Kind::ChecksumMismatch,
         ErrorKind::CredentialsRefused => Kind::CredentialsRefused,
         ErrorKind::CredentialsUnavailable | ErrorKind::CredentialsTimeout => Kind::CredentialsUnavailable,
-        ErrorKind::Http => match error.http_status().unwrap_or(0) {
+        ErrorKind::Http => match http_status {
             401 => Kind::GcsUnauthorized,
             403 => Kind::Forbidden,
             404 => Kind::NotFound,
@@ -159,5 +187,46 @@ fn kind_of(error: &Error) -> Kind {
             429 => Kind::RateLimited,
             _ => Kind::Refused,
         },
+        // A kind that has come to gcsd-gcs since; the test below finds it.
+        _ => Kind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcsd_wire::Layer;
+
+    #[test]
+    fn every_kind_of_error_has_a_status() {
+        use ErrorKind as From;
+        for kind in ErrorKind::ALL {
+            let status = kind_of(*kind, 0);
+            assert_ne!(status, Kind::Internal, "{kind:?} has none");
+            let layer = match kind {
+                From::Invalid | From::Gap => Layer::Client,
+                From::SourceStalled | From::SourceEnded | From::SourceFailed => Layer::Client,
+                From::SourceAborted | From::SourceMalformed | From::SourceDamaged => Layer::Client,
+                From::SourceTaken => Layer::Daemon,
+                From::SessionLost | From::SessionCancelled | From::ChecksumMismatch => Layer::Gcs,
+                From::Http | From::LateError => Layer::Gcs,
+                From::CredentialsRefused | From::CredentialsUnavailable => Layer::Credentials,
+                From::CredentialsTimeout => Layer::Credentials,
+                _ => Layer::Network,
+            };
+            assert_eq!(status.layer(), layer, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_session_request_says_what_is_committed() {
+        let regress = Anomaly::Regress { before: 7, now: 3 };
+        let error = Failure::from(SessionError::Anomaly(regress));
+        assert_eq!(error.status, Status::new(Kind::Regress, Retry::Never));
+        assert_eq!((error.http_status, error.reply.committed), (308, Some(7)));
+        assert_eq!(error.to_string(), format!("regress: {regress}"));
+        let error = Failure::from(SessionError::Refused(Refusal::Unsettled));
+        assert_eq!(error.status, Status::new(Kind::Unsettled, Retry::Query));
+        assert_eq!((error.http_status, error.reply.committed), (0, None));
     }
 }

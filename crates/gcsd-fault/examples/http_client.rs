@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,10 +64,14 @@ async fn get(connector: &FaultyConnector, port: u16) -> Result<Bytes, Box<dyn Er
 
 /// A server with one answer.
 async fn serve(listener: TcpListener) {
-    while let Ok((mut stream, _)) = listener.accept().await {
+    while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(async move {
-            let mut request = [0; 1024];
-            stream.read(&mut request).await?;
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            // The request ends with an empty line.
+            while stream.read_line(&mut line).await? > "\r\n".len() {
+                line.clear();
+            }
             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, world!";
             stream.write_all(answer).await
         });

@@ -191,10 +191,10 @@ pub enum Direction {
 /// How the end of a connection looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As an RST: reads and writes fail with [`ConnectionReset`](std::io::ErrorFaultKind::ConnectionReset).
+    /// As an RST: reads and writes fail with [`ConnectionReset`](std::io::ErrorKind::ConnectionReset).
     Reset,
     /// As a FIN: reads return the end of the stream, writes fail with
-    /// [`BrokenPipe`](std::io::ErrorFaultKind::BrokenPipe).
+    /// [`BrokenPipe`](std::io::ErrorKind::BrokenPipe).
     Close,
 }
 

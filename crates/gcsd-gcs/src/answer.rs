@@ -11,14 +11,17 @@ use tokio::time::timeout;
 
 use super::error::{Call, Error, ErrorKind, one_line};
 use super::exchange::Exchange;
+use super::resource::Object;
+use super::xml::Element;
 
-/// The largest object resource that is read: metadata is at most 8 KiB, but ACLs add up.
+/// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
-/// How much of an error's body is read; the rest says nothing that the start does not.
+/// How much of an error's body is read: the start says what matters.
 const MAX_ERROR: usize = 64 << 10;
 
-/// What an answer of GCS says, and the name that GCS gave to the request.
+/// What an answer of GCS says, and GCS's name for the request.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Answered<T> {
     /// What it says.
     pub answer: T,
@@ -26,6 +29,17 @@ pub struct Answered<T> {
     pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
+}
+
+impl<T> Answered<T> {
+    /// The same answer with its content converted.
+    pub fn map<U>(self, put: impl FnOnce(T) -> U) -> Answered<U> {
+        Answered {
+            answer: put(self.answer),
+            http_status: self.http_status,
+            request_id: self.request_id,
+        }
+    }
 }
 
 /// A response that has been read to its end.
@@ -36,8 +50,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads the body of `response`: that of a success must fit, that of an error is cut. All of it must be
-    /// there within the time that GCS may keep us waiting, so that a trickle is no hang.
+    /// Reads the body of `response`: that of a success must fit, that of an error is cut. All of it must arrive within
+    /// the stall timeout, so that a trickle cannot hang the call.
     pub(super) async fn read(response: Response<Incoming>, exchange: Exchange) -> Result<Self, Error> {
         let (parts, incoming) = response.into_parts();
         let limit = if parts.status.is_success() {
@@ -68,7 +82,13 @@ impl Answer {
         request_id(&self.headers)
     }
 
-    /// What this answer was found to say.
+    /// The object resource in this answer.
+    pub(super) fn object(&self) -> Result<Object, Error> {
+        Object::parse(&self.body)
+            .ok_or_else(|| self.unexpected("the answer holds no object resource that can be read"))
+    }
+
+    /// This answer, found to say `answer`.
     pub(super) fn saying<T>(&self, answer: T) -> Answered<T> {
         Answered {
             answer,
@@ -77,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// An answer that this call cannot have.
+    /// The error that this is no answer to the call.
     pub(super) fn unexpected(&self, problem: impl AsRef<str>) -> Error {
         Error::new(ErrorKind::BadResponse, problem)
             .sent(true)
@@ -85,23 +105,23 @@ impl Answer {
             .with_request_id(self.request_id())
     }
 
-    /// The error that this answer is.
+    /// The error that this answer reports.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
-        let told = Told::read(&self.headers, &self.body);
+        let said = ErrorBody::read(&self.headers, &self.body);
         let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
         let kind = match status {
             404 | 410 if on_session => ErrorKind::SessionLost,
             499 if on_session => ErrorKind::SessionCancelled,
-            503 if on_session && told.uploaded.is_some() => ErrorKind::Gap,
+            503 if on_session && said.uploaded.is_some() => ErrorKind::Gap,
             400 if (on_session || matches!(call, Call::Put | Call::UploadPart))
-                && told.is_checksum_mismatch() =>
+                && said.is_checksum_mismatch() =>
             {
                 ErrorKind::ChecksumMismatch
             }
             _ => ErrorKind::Http,
         };
-        let message = match (&told.message, self.headers.contains_key(LOCATION)) {
+        let message = match (&said.message, self.headers.contains_key(LOCATION)) {
             (Some(message), _) => format!("GCS answered {status}: {message}"),
             (None, true) => format!("GCS answered {status}: a redirection, which is not followed"),
             (None, false) => {
@@ -113,14 +133,14 @@ impl Answer {
             .sent(true)
             .status(status)
             .after(retry_after(&self.headers))
-            .with_committed(told.uploaded.filter(|_| kind == ErrorKind::Gap))
-            .with_reason(told.reason)
+            .with_committed(said.uploaded.filter(|_| kind == ErrorKind::Gap))
+            .with_reason(said.reason)
             .with_request_id(self.request_id())
     }
 }
 
-/// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread, so that
-/// the connection cannot be kept.
+/// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread and the connection
+/// is closed.
 async fn collect(mut body: Incoming, mut exchange: Exchange, limit: usize) -> Result<(Bytes, bool), Error> {
     let mut chunks = Chunks::default();
     while let Some(chunk) = exchange.chunk(&mut body).await? {
@@ -133,7 +153,7 @@ async fn collect(mut body: Incoming, mut exchange: Exchange, limit: usize) -> Re
     Ok((chunks.join(), true))
 }
 
-/// The chunks of a body; one alone is not copied.
+/// The chunks of a body. A single one is not copied.
 #[derive(Default)]
 struct Chunks {
     first: Bytes,
@@ -187,7 +207,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// What an error's body says: GCS speaks JSON, XML or plain text, depending on the call.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
+struct ErrorBody {
     message: Option<String>,
     reason: Option<String>,
     /// What a gap error says is persisted.
@@ -213,7 +233,7 @@ struct JsonDetail {
     reason: Option<String>,
 }
 
-impl Told {
+impl ErrorBody {
     fn read(headers: &HeaderMap, body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let kind = headers
@@ -232,9 +252,14 @@ impl Told {
                 uploaded: None,
             };
         }
-        if let Some(code) = element(&text, "Code") {
+        // <https://cloud.google.com/storage/docs/xml-api/reference-status>
+        let document = Element::parse(&text).filter(|root| root.name == "Error");
+        if let Some((error, code)) = document
+            .as_ref()
+            .and_then(|error| Some((error, error.text_of("Code")?)))
+        {
             return Self {
-                message: Some(element(&text, "Message").unwrap_or(code).to_owned()),
+                message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
                 reason: Some(code.to_owned()),
                 uploaded: None,
             };
@@ -253,14 +278,6 @@ impl Told {
         let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
         named && (text.contains("match") || text.contains("mismatch"))
     }
-}
-
-/// The text of the first element of that name in an XML error
-/// (<https://cloud.google.com/storage/docs/xml-api/reference-status>).
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
-    let len = text[start..].find("</")?;
-    Some(&text[start..start + len])
 }
 
 /// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
@@ -302,13 +319,13 @@ mod tests {
         assert_eq!(error.request_id(), Some("id-1"));
         assert!(error.request_sent());
 
-        let xml = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>Not here.</Message></Error>";
+        let xml = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>Not &apos;here&apos;.</Message></Error>";
         let error = answer(404, "application/xml", xml).error(Call::Read);
         assert_eq!(
             (error.kind(), error.reason()),
             (ErrorKind::Http, Some("NoSuchKey"))
         );
-        assert_eq!(error.message(), "GCS answered 404: Not here.");
+        assert_eq!(error.message(), "GCS answered 404: Not 'here'.");
 
         let gap = "Invalid request.  According to the Content-Range header, the upload offset is 524288 byte(s), \
                    which exceeds already uploaded size of 262144 byte(s).";

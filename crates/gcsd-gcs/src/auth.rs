@@ -1,9 +1,8 @@
 //! Access tokens, by Google's own library.
 //!
-//! It keeps a token and refreshes it in the background minutes before its end, so that a call finds one at
-//! once. Its background task ends at an error that it takes for permanent, a wrong file or a revoked key: the
-//! credentials are then made anew for a later call, so that a repaired file or a restored right needs no
-//! restart.
+//! It keeps a token and refreshes it in the background minutes before it expires, so that a call need not wait. Its
+//! background task stops at an error that it considers permanent, such as a wrong file or a revoked key. The credentials
+//! are then rebuilt for later calls, so that a repaired file or a restored right needs no restart.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,13 +15,15 @@ use http::Extensions;
 use http::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
-use super::config::{Config, ConfigError, CredentialsSource};
+use super::config::Config;
+use super::config_error::ConfigError;
+use super::credentials::CredentialsSource;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind, one_line};
 use super::proxies::Proxies;
 use super::universe;
 
-/// How often credentials are made anew, at most.
+/// The shortest time between two rebuilds of the credentials.
 const REBUILD_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The `Authorization` header of each call.
@@ -35,7 +36,7 @@ pub(super) struct Auth {
 
 struct Built {
     credentials: Credentials,
-    /// When they may be made anew.
+    /// When they may be rebuilt.
     not_before: Instant,
 }
 
@@ -69,7 +70,7 @@ impl Auth {
         })
     }
 
-    /// `Authorization`, and what else the credentials need; nothing without credentials.
+    /// `Authorization` and whatever else the credentials need; nothing without credentials.
     pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
         let Some(built) = &self.built else {
             return Ok(HeaderMap::new());
@@ -98,8 +99,8 @@ impl Auth {
         }
     }
 
-    /// Whether tokens of these credentials can be of use at `endpoint`. May ask the metadata server; who gives no answer
-    /// raises no doubt.
+    /// Checks that `endpoint` accepts tokens of these credentials. May ask the metadata server; if that does not answer,
+    /// nothing is refused.
     pub(super) async fn check_universe(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let Some(built) = &self.built else { return Ok(()) };
         let credentials = built
@@ -115,8 +116,7 @@ impl Auth {
         }
     }
 
-    /// Makes the credentials anew for the calls to come. What was wrong may still be: then they stay as they
-    /// are.
+    /// Rebuilds the credentials for later calls. If that fails they stay as they are.
     fn rebuild(&self, built: &Mutex<Built>) {
         let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
         if Instant::now() < built.not_before {
@@ -125,12 +125,11 @@ impl Auth {
         built.not_before = Instant::now() + REBUILD_INTERVAL;
         match build(&self.source) {
             Ok(credentials) => built.credentials = credentials,
-            Err(problem) => tracing::warn!(problem, "credentials cannot be made anew"),
+            Err(problem) => tracing::warn!(problem, "credentials cannot be rebuilt"),
         }
     }
 
-    /// The text of `error` may hold what a token endpoint answered: only its outermost line is shown,
-    /// scrubbed.
+    /// The text of `error` may quote a token endpoint: only its outermost line is shown, scrubbed.
     fn error(&self, error: &CredentialsError) -> Error {
         let text = error.to_string();
         let text = text.split("body=<").next().unwrap_or_default();
@@ -197,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers requests for tokens, for ever the same.
+    /// Answers every request for a token with the same answer.
     async fn token_server(status: &'static str, body: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -238,12 +237,12 @@ mod tests {
 
         let token = r#"{"access_token":"t","expires_in":3600,"token_type":"Bearer"}"#;
         write_user(&path, &token_server("200 OK", token).await);
-        // Not at once: a refusal must not turn into a storm of attempts.
+        // Not immediately: a refusal must not turn into a storm of attempts.
         assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
         assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
         let built = auth.built.as_ref().expect("credentials");
         built.lock().expect("unharmed").not_before = Instant::now();
-        // The call that meets the error makes the credentials anew, for the next one.
+        // The call that meets the error rebuilds the credentials for the next one.
         assert_eq!(kind(auth.headers().await), ErrorKind::CredentialsRefused);
         assert!(
             auth.headers()

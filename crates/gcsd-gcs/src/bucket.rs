@@ -1,4 +1,4 @@
-//! Buckets.
+//! Buckets: their metadata, and lists of them.
 
 use bytes::Bytes;
 use http::Method;
@@ -9,24 +9,25 @@ use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
 use super::listing::PageStream;
-use super::object::Number;
 use super::request::Target;
+use super::resource::Number;
 use gcsd_types::{BucketInfo, BucketQuery, BucketRef};
 
-/// The fields of a bucket resource that are always asked for.
+/// The fields of a bucket resource that every request selects.
 const FIELDS: &str = "metageneration,location,storageClass,versioning/enabled,billing/requesterPays,\
                       iamConfiguration/uniformBucketLevelAccess/enabled,hierarchicalNamespace/enabled";
 
 /// A bucket as GCS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bucket {
-    /// What programs need.
+    /// The fields that programs need.
     pub info: BucketInfo,
     /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>).
     pub json: Bytes,
 }
 
-/// The fields of a bucket resource that are read; emulators leave some out.
+/// The fields of a bucket resource that are read. Emulators omit some.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Resource {
@@ -101,7 +102,7 @@ impl Gcs {
             .await
     }
 
-    /// Starts to read a page of a project's buckets
+    /// Starts reading a page of a project's buckets
     /// (<https://cloud.google.com/storage/docs/json_api/v1/buckets/list>).
     pub async fn list_buckets(&self, query: &BucketQuery) -> Result<PageStream, Error> {
         let mut target = Target::new("/storage/v1/b");

@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 
 use super::answer::Answer;
 use super::auth::Auth;
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exchange::Exchange;
@@ -33,8 +34,8 @@ struct Shared {
 impl Gcs {
     /// Makes a client whose connections come from `connector`.
     ///
-    /// Files are read here, and a wrong one is an error; nothing is sent. Must be called inside a Tokio
-    /// runtime: Google's library refreshes access tokens in a task of its own.
+    /// Reads the files that the configuration names, and sends nothing. Must be called inside a Tokio runtime: Google's
+    /// library refreshes access tokens in a task of its own.
     pub fn new(config: Config, connector: SharedConnector) -> Result<Self, ConfigError> {
         let user_agent = HeaderValue::try_from(&config.user_agent).map_err(|_| ConfigError::UserAgent)?;
         let transport = Transport::new(&config, connector)?;
@@ -48,8 +49,8 @@ impl Gcs {
         })))
     }
 
-    /// Waits for the first access token, so that a daemon can tell at its start what is wrong with its
-    /// credentials. At once without credentials.
+    /// Waits for the first access token, so that a daemon can report at its start what is wrong with its credentials.
+    /// Returns at once without credentials.
     ///
     /// Refuses credentials of the metadata server that belong to another universe than the endpoint.
     pub async fn check_credentials(&self) -> Result<(), Error> {
@@ -103,21 +104,17 @@ impl Gcs {
     /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &self,
-        endpoint: &Endpoint,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
+        let endpoint = self.endpoint();
         request.headers_mut().insert(HOST, endpoint.authority().clone());
         // In a box, so that each call that waits for it stays small.
         Box::pin(self.0.transport.send(endpoint, request)).await
     }
 
     /// Sends a request and reads the whole answer.
-    pub(super) async fn call(
-        &self,
-        endpoint: &Endpoint,
-        request: Request<RequestBody>,
-    ) -> Result<Answer, Error> {
-        let (response, exchange) = self.send(endpoint, request).await?;
+    pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Answer, Error> {
+        let (response, exchange) = self.send(request).await?;
         Answer::read(response, exchange).await
     }
 }

@@ -21,10 +21,10 @@ pub(super) struct Limits {
 
 /// Who must move next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum WaitingFor {
     Gcs,
     Source,
-    /// A write failed: only bytes that are received already can still come.
+    /// A write failed: only bytes that were received before can still be read.
     Nobody,
 }
 
@@ -33,16 +33,16 @@ pub(super) enum Turn {
 /// What the server sends is left out: a head that trickles in would keep the exchange alive for ever, and
 /// each chunk of a body ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) turn: Turn,
+pub(super) struct Activity {
+    pub(super) waiting_for: WaitingFor,
     pub(super) source: u64,
     pub(super) sent: u64,
 }
 
-/// Both clocks: only that of the side whose turn it is runs.
+/// Both clocks: only that of the side that is waited for runs.
 pub(super) struct Clock {
     pub(super) limits: Limits,
-    last: Option<Progress>,
+    last: Option<Activity>,
     since: Instant,
     /// Made at the first wait. May be set too early, never too late.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -63,16 +63,16 @@ impl Clock {
         self.last = None;
     }
 
-    /// Ready when the side whose turn it is has let its time pass.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, progress: Progress) -> Poll<()> {
-        if self.last != Some(progress) {
-            self.last = Some(progress);
+    /// Ready when the side that is waited for has let its time pass.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, activity: Activity) -> Poll<()> {
+        if self.last != Some(activity) {
+            self.last = Some(activity);
             self.since = Instant::now();
         }
-        let limit = match progress.turn {
-            Turn::Gcs => self.limits.stall,
-            Turn::Source => self.limits.source,
-            Turn::Nobody => self.limits.stall.min(BROKEN_GRACE),
+        let limit = match activity.waiting_for {
+            WaitingFor::Gcs => self.limits.stall,
+            WaitingFor::Source => self.limits.source,
+            WaitingFor::Nobody => self.limits.stall.min(BROKEN_GRACE),
         };
         let deadline = self.since + limit;
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

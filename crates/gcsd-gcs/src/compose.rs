@@ -1,19 +1,19 @@
-//! One object of several.
+//! Composing objects.
 
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::json::{JsonCall, OBJECT_FIELDS};
 use super::metadata;
-use super::object::Object;
 use super::request::Target;
+use super::resource::Object;
 use gcsd_types::{ComposeSource, Destination};
 
-/// A source, in GCS's words.
+/// A source, in GCS's JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SourceObject<'a> {
@@ -31,10 +31,10 @@ struct ObjectPreconditions {
 }
 
 impl Gcs {
-    /// Makes an object of 1 to 32 others in the same bucket
+    /// Composes an object of 1 to 32 others in the same bucket
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/compose>).
     ///
-    /// Where there is a key, all of them are encrypted with it, and so will be the object.
+    /// With a key, all of them must be encrypted with it, and the new object is too.
     pub async fn compose_objects(
         &self,
         destination: &Destination,
@@ -52,11 +52,11 @@ impl Gcs {
             .body(body)
             .key(destination.key.as_ref())
             .repeatable(destination.preconditions.pins_generation());
-        self.json(call, Object::of).await
+        self.json(call, Answer::object).await
     }
 }
 
-/// The resource that the call sends. The metadata goes in as it came: it is one JSON object.
+/// The JSON that the call sends. The metadata is inserted verbatim: it is one JSON object.
 fn body(destination: &Destination, sources: &[ComposeSource]) -> Result<Bytes, Error> {
     let sources: Vec<SourceObject<'_>> = sources
         .iter()

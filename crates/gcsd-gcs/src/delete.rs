@@ -1,4 +1,4 @@
-//! The deletion of an object.
+//! Deleting objects.
 
 use http::Method;
 

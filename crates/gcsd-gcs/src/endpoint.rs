@@ -9,9 +9,10 @@ use http::uri::Uri;
 
 /// Why a URL cannot be used to reach GCS.
 ///
-/// It never holds the URL: that of a session is a secret.
+/// It never holds the URL: a session URI is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
+#[non_exhaustive]
+pub enum EndpointError {
     /// The text is longer than any URL that GCS makes.
     #[error("the URL is longer than 16 KiB")]
     TooLong,
@@ -35,7 +36,7 @@ pub enum UrlError {
     Path,
 }
 
-/// The longest URL that is looked at.
+/// The longest URL that is parsed.
 const MAX_URL: usize = 16 * 1024;
 
 /// A scheme, a host and a port: `https://storage.googleapis.com`.
@@ -50,7 +51,7 @@ struct Parts {
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
-    /// The `Host` header: brackets, and the port where it is not the scheme's own.
+    /// The `Host` header: with brackets, and with the port unless it is the scheme's default.
     authority: HeaderValue,
 }
 
@@ -66,43 +67,43 @@ impl Endpoint {
     }
 
     /// Reads `http://host[:port]` or `https://host[:port]`; one `/` at the end is ignored.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let (endpoint, rest) = Self::split(text)?;
         match rest.path_and_query().map(|path| path.as_str()) {
             None | Some("/") => Ok(endpoint),
-            Some(_) => Err(UrlError::Path),
+            Some(_) => Err(EndpointError::Path),
         }
     }
 
-    /// Takes the endpoint of any URL, and hands the whole of it back as parsed.
-    pub(super) fn split(text: &str) -> Result<(Self, Uri), UrlError> {
+    /// Takes the endpoint out of any URL. Returns the parsed URL as well.
+    pub(super) fn split(text: &str) -> Result<(Self, Uri), EndpointError> {
         if text.len() > MAX_URL {
-            return Err(UrlError::TooLong);
+            return Err(EndpointError::TooLong);
         }
         if text.contains('#') {
-            return Err(UrlError::Fragment);
+            return Err(EndpointError::Fragment);
         }
-        let uri: Uri = text.parse().map_err(|_| UrlError::Malformed)?;
+        let uri: Uri = text.parse().map_err(|_| EndpointError::Malformed)?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(UrlError::Scheme),
+            _ => return Err(EndpointError::Scheme),
         };
-        let authority = uri.authority().ok_or(UrlError::Malformed)?;
+        let authority = uri.authority().ok_or(EndpointError::Malformed)?;
         if authority.as_str().contains('@') {
-            return Err(UrlError::UserInfo);
+            return Err(EndpointError::UserInfo);
         }
         let bracketed = authority.host();
         let host = match bracketed.strip_prefix('[') {
             Some(v6) => {
-                let v6 = v6.strip_suffix(']').ok_or(UrlError::Malformed)?;
-                v6.parse::<Ipv6Addr>().map_err(|_| UrlError::Malformed)?;
+                let v6 = v6.strip_suffix(']').ok_or(EndpointError::Malformed)?;
+                v6.parse::<Ipv6Addr>().map_err(|_| EndpointError::Malformed)?;
                 v6
             }
             None => bracketed,
         };
         if host.is_empty() {
-            return Err(UrlError::Malformed);
+            return Err(EndpointError::Malformed);
         }
         let standard = if tls { 443 } else { 80 };
         let port = match authority.as_str().get(bracketed.len()..).unwrap_or_default() {
@@ -111,14 +112,14 @@ impl Endpoint {
                 .strip_prefix(':')
                 .and_then(|digits| digits.parse().ok())
                 .filter(|port| *port != 0)
-                .ok_or(UrlError::Port)?,
+                .ok_or(EndpointError::Port)?,
         };
         let authority = if port == standard {
             bracketed.to_owned()
         } else {
             format!("{bracketed}:{port}")
         };
-        let authority = HeaderValue::try_from(authority).map_err(|_| UrlError::Malformed)?;
+        let authority = HeaderValue::try_from(authority).map_err(|_| EndpointError::Malformed)?;
         let host = host.to_ascii_lowercase();
         Ok((
             Self(Arc::new(Parts {
@@ -146,7 +147,7 @@ impl Endpoint {
         self.0.port
     }
 
-    /// Whether the host is this very machine, so that plain http gives nothing away.
+    /// Whether the host is this machine, so that plain http reveals nothing to a network.
     pub fn is_loopback(&self) -> bool {
         match self.0.host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback(),
@@ -177,8 +178,8 @@ impl fmt::Debug for Endpoint {
 }
 
 impl std::str::FromStr for Endpoint {
-    type Err = UrlError;
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    type Err = EndpointError;
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
         Self::parse(text)
     }
 }
@@ -222,23 +223,26 @@ mod tests {
             );
         }
         for (text, error) in [
-            ("storage.googleapis.com", UrlError::Scheme),
-            ("ftp://host", UrlError::Scheme),
-            ("https://", UrlError::Malformed),
-            ("https://user:pw@host", UrlError::UserInfo),
-            ("https://host:99999", UrlError::Port),
-            ("https://host:0", UrlError::Port),
-            ("https://host:", UrlError::Port),
-            ("https://host/path", UrlError::Path),
-            ("https://host?query", UrlError::Path),
-            ("https://host/#x", UrlError::Fragment),
-            ("https://[x]", UrlError::Malformed),
-            ("https://a b", UrlError::Malformed),
-            ("", UrlError::Malformed),
+            ("storage.googleapis.com", EndpointError::Scheme),
+            ("ftp://host", EndpointError::Scheme),
+            ("https://", EndpointError::Malformed),
+            ("https://user:pw@host", EndpointError::UserInfo),
+            ("https://host:99999", EndpointError::Port),
+            ("https://host:0", EndpointError::Port),
+            ("https://host:", EndpointError::Port),
+            ("https://host/path", EndpointError::Path),
+            ("https://host?query", EndpointError::Path),
+            ("https://host/#x", EndpointError::Fragment),
+            ("https://[x]", EndpointError::Malformed),
+            ("https://a b", EndpointError::Malformed),
+            ("", EndpointError::Malformed),
         ] {
             assert_eq!(Endpoint::parse(text), Err(error), "{text:?}");
         }
-        assert_eq!(Endpoint::parse(&"x".repeat(MAX_URL + 1)), Err(UrlError::TooLong));
+        assert_eq!(
+            Endpoint::parse(&"x".repeat(MAX_URL + 1)),
+            Err(EndpointError::TooLong)
+        );
     }
 
     #[test]

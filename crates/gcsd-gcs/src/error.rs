@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// Which call an [`Error`] belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Call {
     /// Start of a resumable upload.
     Start,
@@ -26,13 +27,13 @@ pub enum Call {
     List,
     /// The deletion of an object.
     Delete,
-    /// An object of several others.
+    /// An object composed of others.
     Compose,
     /// A step of a copy.
     Rewrite,
     /// A change of metadata.
     Patch,
-    /// Another name.
+    /// A new name for an object.
     Move,
     /// Start of a multipart upload.
     StartMultipart,
@@ -40,32 +41,46 @@ pub enum Call {
     UploadPart,
     /// A page of its parts.
     ListParts,
-    /// The object of its parts.
+    /// Its end: the object of its parts.
     CompleteMultipart,
-    /// The end of it without an object.
+    /// Its end without an object.
     AbortMultipart,
 }
 
-/// The closed set of failures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident,)*) => {
+        /// What kind of failure an [`Error`] is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($(#[doc = $doc])+ $kind,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind, so that whoever gives each of them a meaning can test that none was left out.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+        }
+    };
+}
+
+kinds! {
     /// The arguments make no valid request; nothing was sent.
     Invalid,
-    /// The host's name has no address.
+    /// The host name has no address.
     Resolve,
-    /// No connection came about: refused, or no route.
+    /// The server could not be reached: connection refused, or no route.
     Connect,
-    /// No connection came about in the time allowed, TLS included.
+    /// The connection was not up in the time allowed, TLS included.
     ConnectTimeout,
-    /// The proxy does not let this process through: its user or password are refused, or the server is.
+    /// The proxy refused: the user or password, or the server to connect to.
     ProxyRefused,
-    /// The TLS handshake or a TLS record failed: the peer speaks another protocol, perhaps.
+    /// The TLS handshake or a TLS record failed. The peer may speak another protocol.
     Tls,
     /// The server's certificate is not trusted.
     Certificate,
     /// The connection broke.
     Reset,
-    /// The server ended the connection before its response was complete.
+    /// The server closed the connection before its response was complete.
     EarlyClose,
     /// GCS neither took nor sent a byte for the time allowed.
     GcsStalled,
@@ -75,21 +90,21 @@ pub enum ErrorKind {
     SourceEnded,
     /// The body's source failed.
     SourceFailed,
-    /// The body's source was taken back while it was lent.
+    /// The body's source was taken back by its lender.
     SourceTaken,
-    /// The sender of the body took it back.
+    /// The body was aborted by its sender.
     SourceAborted,
-    /// What the body's source gave cannot be the body that was announced.
+    /// What the body's source gave is not the body that was announced.
     SourceMalformed,
-    /// What the body's source gave has another checksum than its sender says.
+    /// The body has another checksum than its sender says.
     SourceDamaged,
-    /// The server's answer is not one that GCS gives to this call.
+    /// The answer is not one that GCS gives to this call.
     BadResponse,
     /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`].
     Http,
     /// GCS answered with success and then with an error: what became of the request is unknown.
     LateError,
-    /// The session is unknown to GCS (404 or 410): only a new upload helps.
+    /// GCS does not know the session (404 or 410): only a new upload helps.
     SessionLost,
     /// The session was cancelled (499).
     SessionCancelled,
@@ -97,23 +112,22 @@ pub enum ErrorKind {
     Gap,
     /// The object's checksum is not the one given; no object appeared.
     ChecksumMismatch,
-    /// The credentials are refused, or there are none.
+    /// The credentials were refused, or there are none.
     CredentialsRefused,
-    /// No access token could be had just now.
+    /// No access token was available.
     CredentialsUnavailable,
     /// No access token came in the time allowed.
     CredentialsTimeout,
 }
 
-/// What a sender can do after an [`Error`].
+/// What may be done after an [`Error`]. A closed set: it is what callers decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// Nothing: the request is wrong or refused.
+    /// Nothing: the request is wrong or refused, and would be again.
     Never,
-    /// Send it again, after a delay: nothing happened, or happening twice does no harm.
+    /// Send it again, after a delay: nothing happened, or doing it twice does no harm.
     Same,
-    /// It is unknown what happened: query the session, then go on from what is committed; or look at the
-    /// objects.
+    /// It is unknown what happened. Query the session and go on from what is committed, or look at the objects.
     Query,
     /// The session is lost: start a new upload from byte 0.
     Restart,
@@ -121,7 +135,8 @@ pub enum Recovery {
 
 /// A failed call to GCS.
 ///
-/// Its text is one bounded line and holds neither a session URI nor a token.
+/// Its message is one bounded line without session URIs and tokens. It has no [`source`](std::error::Error::source): the
+/// causes' own texts can quote both, so that what may be shown of them is in the message.
 #[derive(Clone)]
 pub struct Error(Box<Details>);
 
@@ -242,13 +257,12 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// What the sender of the request can do
+    /// What may be done next
     /// (<https://cloud.google.com/storage/docs/retry-strategy>).
     ///
-    /// Starting, querying, stating, reading and listing may be done twice; after a write, a finish or a cancel
-    /// that GCS may have seen, only a query tells what happened. A change of objects may be made twice where
-    /// its conditions let it happen once only; else the objects must be looked at first, unless GCS said that
-    /// there were too many requests (429): that one it has not begun.
+    /// Starts, queries, stats, reads and lists may be repeated. After a write, a finish or a cancel that GCS may have
+    /// seen, only a query tells what happened. A change of objects may be repeated where its preconditions let it happen
+    /// only once, and after 429 (too many requests), which GCS did not begin; otherwise look at the objects first.
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::clock::{Clock, Limits, Progress, Turn};
+use super::clock::{Activity, Clock, Limits, WaitingFor};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::link::Link;
@@ -34,10 +34,10 @@ pub(super) enum Sent {
     Unsent(Request<RequestBody>),
 }
 
-/// A request under way. Dropping it closes the connection.
+/// A request in flight. Dropping it closes the connection.
 pub(super) struct Exchange {
     connection: Box<Connection>,
-    /// The body that is being sent, until the answer comes.
+    /// The body that is being sent, until GCS answers.
     lending: Option<Arc<dyn Lending>>,
     /// What the socket had taken before this request.
     sent_before: u64,
@@ -139,7 +139,7 @@ impl Exchange {
     /// Ready when the exchange cannot go on: the body was taken back, or a clock ran out.
     fn poll_trouble(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let link = &self.connection.link;
-        let mut turn = Turn::Gcs;
+        let mut waiting_for = WaitingFor::Gcs;
         let mut received = 0;
         if let Some(lending) = &self.lending {
             let body = lending.observe(cx.waker());
@@ -148,36 +148,36 @@ impl Exchange {
             }
             received = body.received;
             if body.source_pending && !link.is_blocked() && !link.is_answered() {
-                turn = Turn::Source;
+                waiting_for = WaitingFor::Source;
             }
         }
         if link.broken().is_some() {
-            turn = Turn::Nobody;
+            waiting_for = WaitingFor::Nobody;
         }
-        let progress = Progress {
-            turn,
+        let activity = Activity {
+            waiting_for,
             source: received,
             sent: link.sent(),
         };
-        if self.clock.poll(cx, progress).is_pending() {
+        if self.clock.poll(cx, activity).is_pending() {
             return Poll::Pending;
         }
-        let error = match turn {
-            Turn::Source => Error::new(
+        let error = match waiting_for {
+            WaitingFor::Source => Error::new(
                 ErrorKind::SourceStalled,
                 format!(
                     "the client sent nothing for {:?} inside a body",
                     self.clock.limits.source
                 ),
             ),
-            Turn::Gcs => Error::new(
+            WaitingFor::Gcs => Error::new(
                 ErrorKind::GcsStalled,
                 format!(
-                    "GCS neither took nor sent anything for {:?}",
+                    "GCS neither accepted nor sent anything for {:?}",
                     self.clock.limits.stall
                 ),
             ),
-            Turn::Nobody => broken(link),
+            WaitingFor::Nobody => broken(link),
         };
         Poll::Ready(error.sent(self.request_sent()))
     }
@@ -190,11 +190,11 @@ impl Exchange {
                 ErrorKind::SourceFailed,
                 format!("reading from the client: {kind}"),
             ),
-            BodyState::Aborted => Error::new(ErrorKind::SourceAborted, "the client took the body back"),
+            BodyState::Aborted => Error::new(ErrorKind::SourceAborted, "the client aborted the body"),
             BodyState::Malformed(why) => Error::new(ErrorKind::SourceMalformed, why),
             BodyState::Damaged => Error::new(
                 ErrorKind::SourceDamaged,
-                "the body does not have the checksum that its end says: it was cut, and no object was made of it",
+                "the body does not match the checksum at its end: it was cut, and no object was made of it",
             ),
             BodyState::Taken | BodyState::Lent | BodyState::Complete | BodyState::Stopped => {
                 Error::new(ErrorKind::SourceTaken, "the body was taken back")
@@ -249,7 +249,7 @@ impl Drop for Unanswered {
     }
 }
 
-/// The I/O error that an error comes from.
+/// The I/O error that caused an error.
 fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -261,7 +261,7 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
     None
 }
 
-/// hyper's decoder of chunked bodies reports nonsense as an I/O error of these kinds.
+/// hyper's decoder of chunked bodies reports malformed input as an I/O error of these kinds.
 fn is_malformed(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),

@@ -1,4 +1,4 @@
-//! Calls of the JSON API that are one request and one answer
+//! Calls of the JSON API
 //! (<https://cloud.google.com/storage/docs/json_api/v1>).
 
 use bytes::Bytes;
@@ -14,10 +14,10 @@ use super::headers::{JSON, insert_key, insert_source_key};
 use super::request::{RequestBody, Target};
 use gcsd_types::{Destination, EncryptionKey};
 
-/// The fields of an object resource that are always asked for: programs need them.
+/// The fields of an object resource that every request selects: programs need them.
 pub(super) const OBJECT_FIELDS: &str = "generation,metageneration,size,crc32c,md5Hash";
 
-/// Refuses a selection of fields in a call whose answer is no JSON.
+/// Refuses `fields` in a call whose answer has no JSON.
 pub(super) fn no_fields(of: &Destination) -> Result<(), Error> {
     match of.fields {
         None => Ok(()),
@@ -28,7 +28,7 @@ pub(super) fn no_fields(of: &Destination) -> Result<(), Error> {
     }
 }
 
-/// A call to be made.
+/// A call of the JSON API, before it is made.
 pub(super) struct JsonCall {
     call: Call,
     method: Method,
@@ -39,7 +39,7 @@ pub(super) struct JsonCall {
 }
 
 impl JsonCall {
-    /// A call without a body, which can be made twice without harm.
+    /// A call without a body that may be repeated.
     pub(super) fn new(call: Call, method: Method, target: Target) -> Self {
         Self {
             call,
@@ -51,7 +51,7 @@ impl JsonCall {
         }
     }
 
-    /// The same call with a JSON body.
+    /// Adds a JSON body.
     pub(super) fn body(mut self, body: Bytes) -> Self {
         if !body.is_empty() {
             self.headers.insert(CONTENT_TYPE, JSON);
@@ -60,19 +60,19 @@ impl JsonCall {
         self
     }
 
-    /// The same call; if not `repeatable`, making it a second time may do more than making it once.
+    /// Says whether the call may be repeated: whether making it twice does no more than making it once.
     pub(super) fn repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
         self
     }
 
-    /// The same call with the key that the object is, or will be, encrypted with.
+    /// Adds the key that the object is, or will be, encrypted with.
     pub(super) fn key(mut self, key: Option<&EncryptionKey>) -> Self {
         insert_key(&mut self.headers, key);
         self
     }
 
-    /// The same call with the key that the object which it copies is encrypted with.
+    /// Adds the key that the source of a copy is encrypted with.
     pub(super) fn source_key(mut self, key: Option<&EncryptionKey>) -> Self {
         insert_source_key(&mut self.headers, key);
         self
@@ -80,7 +80,7 @@ impl JsonCall {
 }
 
 impl Gcs {
-    /// Makes a call, and reads the whole answer, which must be a success, by `read`.
+    /// Makes a call that must succeed, and has `read` read its answer.
     pub(super) async fn json<T>(
         &self,
         json: JsonCall,
@@ -100,12 +100,12 @@ impl Gcs {
             .map_err(|error: Error| error.during(call).repeatable(repeatable))
     }
 
-    /// Makes a call, and leaves its answer to be read.
+    /// Makes a call without reading the body of its answer.
     pub(super) async fn open_json(&self, json: JsonCall) -> Result<(Response<Incoming>, Exchange), Error> {
         let target = json.target.build()?;
         let mut headers = self.authorized().await?;
         headers.extend(json.headers);
         let request = self.request(json.method, target, headers, RequestBody::Full(json.body));
-        self.send(self.endpoint(), request).await
+        self.send(request).await
     }
 }

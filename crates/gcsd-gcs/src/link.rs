@@ -1,4 +1,4 @@
-//! The bytes of one connection, watched on their way.
+//! The stream under an HTTP connection, and what is observed on it.
 //!
 //! ```text
 //!   hyper -> Guard -> (TLS) -> Meter -> socket

@@ -1,4 +1,4 @@
-//! Lists, a page at a time, as they are read.
+//! Lists, streamed a page at a time.
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -13,12 +13,12 @@ use super::page::PageScanner;
 use super::request::Target;
 use gcsd_types::{ObjectQuery, Page};
 
-/// The longest page, in bytes: a thousand resources with every ACL that they can have are far below.
+/// The longest page, in bytes: far more than a thousand resources with all the ACLs they can have.
 const MAX_PAGE: u64 = 256 << 20;
 
-/// A page of a list, on its way: GCS's JSON.
+/// A page of a list as it arrives: GCS's JSON.
 ///
-/// Nothing is read from GCS except in [`next`](Self::next). Dropped before the end, it closes the connection.
+/// Nothing is read from GCS but in [`next`](Self::next). Dropped before the end, it closes the connection.
 pub struct PageStream {
     source: Option<(Incoming, Exchange)>,
     scanner: PageScanner,
@@ -29,7 +29,7 @@ pub struct PageStream {
 }
 
 impl Gcs {
-    /// Starts to read a page of a bucket's objects
+    /// Starts reading a page of a bucket's objects
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/list>).
     pub async fn list_objects(&self, query: &ObjectQuery) -> Result<PageStream, Error> {
         let mut target = Target::bucket(&query.bucket);
@@ -51,7 +51,7 @@ impl Gcs {
         self.page(JsonCall::new(Call::List, Method::GET, target)).await
     }
 
-    /// Makes a call that is answered with a list.
+    /// Makes a call whose answer is a list.
     pub(super) async fn page(&self, json: JsonCall) -> Result<PageStream, Error> {
         let opened = async {
             let (response, exchange) = self.open_json(json).await?;
@@ -81,7 +81,7 @@ impl PageStream {
         self.http_status
     }
 
-    /// The next bytes of the JSON; `None` once all of it has come, and was a list.
+    /// The next bytes of the JSON; `None` at its end, once it was a whole list.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         self.chunk()
             .await
@@ -110,7 +110,7 @@ impl PageStream {
         Ok(None)
     }
 
-    /// What the page held, once it has come to its end.
+    /// What the page held, once all of it was read.
     pub fn page(&self) -> Option<&Page> {
         self.page.as_ref()
     }

@@ -21,9 +21,10 @@ use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart}
 const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=UTF-8");
 const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
-/// What GCS says of an object that it made of parts, as far as it says it.
+/// What GCS says of an object that it made of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completed {
+#[non_exhaustive]
+pub struct CompletedMultipart {
     /// The version of the object's bytes.
     pub generation: Option<u64>,
     /// The checksum of its bytes.
@@ -32,17 +33,17 @@ pub struct Completed {
     pub etag: String,
 }
 
-/// What an abort found.
+/// What became of a multipart upload that was to be aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aborted {
-    /// The upload is gone, and its parts.
+pub enum AbortOutcome {
+    /// The upload is gone, and its parts with it.
     Aborted,
     /// GCS knows no such upload: aborted before, or completed.
     Unknown,
 }
 
 impl Gcs {
-    /// Starts a multipart upload: `POST /BUCKET/OBJECT?uploads`. Returns GCS's name for it.
+    /// Starts a multipart upload: `POST /BUCKET/OBJECT?uploads`. Returns its id.
     pub async fn start_multipart(&self, destination: &Destination) -> Result<Answered<String>, Error> {
         let call = Call::StartMultipart;
         let started = async {
@@ -63,11 +64,11 @@ impl Gcs {
             }
             Ok(answer.saying(id))
         };
-        started.await.map_err(|error: Error| told(error, call))
+        started.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Uploads a part: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`. Returns its entity tag. A part of the same number
-    /// that was there before is replaced. Dropping the future cuts the request.
+    /// Uploads a part: `PUT /BUCKET/OBJECT?partNumber=N&uploadId=ID`. Returns its entity tag. Replaces an earlier part of
+    /// the same number. Dropping the future cuts the request.
     pub async fn upload_part(
         &self,
         upload: &MultipartRef,
@@ -109,10 +110,10 @@ impl Gcs {
                 None => Err(answer.unexpected("the answer has no ETag")),
             }
         };
-        uploaded.await.map_err(|error: Error| told(error, call))
+        uploaded.await.map_err(|error: Error| during(error, call))
     }
 
-    /// A page of the parts that GCS holds, those behind the number `after`: `GET /BUCKET/OBJECT?uploadId=ID`.
+    /// Lists up to `max` of the parts that GCS holds, from the number after `after`: `GET /BUCKET/OBJECT?uploadId=ID`.
     pub async fn list_parts(
         &self,
         upload: &MultipartRef,
@@ -138,17 +139,17 @@ impl Gcs {
             let page = page(&read(&answer)?, max).ok_or_else(|| answer.unexpected("no list of parts"))?;
             Ok(answer.saying(page))
         };
-        listed.await.map_err(|error: Error| told(error, call))
+        listed.await.map_err(|error: Error| during(error, call))
     }
 
     /// Makes the object of `parts`: `POST /BUCKET/OBJECT?uploadId=ID`.
     ///
-    /// GCS can take minutes, and can answer 200 before it knows how it ends: an error may still follow.
+    /// GCS can take minutes, and can answer 200 before it knows the outcome: an error may still follow.
     pub async fn complete_multipart(
         &self,
         upload: &MultipartRef,
         parts: &[Part],
-    ) -> Result<Answered<Completed>, Error> {
+    ) -> Result<Answered<CompletedMultipart>, Error> {
         let call = Call::CompleteMultipart;
         let completed = async {
             let mut target = Target::xml(&upload.bucket, &upload.object);
@@ -173,17 +174,17 @@ impl Gcs {
             };
             let generation = answer.headers.get(X_GOOG_GENERATION);
             let generation = generation.and_then(|value| value.to_str().ok()?.parse().ok());
-            Ok(answer.saying(Completed {
+            Ok(answer.saying(CompletedMultipart {
                 generation,
                 crc32c: Hashes::of(&answer.headers).crc32c,
                 etag: etag.to_owned(),
             }))
         };
-        completed.await.map_err(|error: Error| told(error, call))
+        completed.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Throws the upload and its parts away: `DELETE /BUCKET/OBJECT?uploadId=ID`.
-    pub async fn abort_multipart(&self, upload: &MultipartRef) -> Result<Answered<Aborted>, Error> {
+    /// Discards the upload and its parts: `DELETE /BUCKET/OBJECT?uploadId=ID`.
+    pub async fn abort_multipart(&self, upload: &MultipartRef) -> Result<Answered<AbortOutcome>, Error> {
         let call = Call::AbortMultipart;
         let aborted = async {
             let mut target = Target::xml(&upload.bucket, &upload.object);
@@ -195,15 +196,15 @@ impl Gcs {
                 .exchange_xml(Method::DELETE, target, headers, project, body)
                 .await?;
             match answer.status.as_u16() {
-                404 => Ok(answer.saying(Aborted::Unknown)),
-                _ if answer.status.is_success() => Ok(answer.saying(Aborted::Aborted)),
+                404 => Ok(answer.saying(AbortOutcome::Unknown)),
+                _ if answer.status.is_success() => Ok(answer.saying(AbortOutcome::Aborted)),
                 _ => Err(answer.error(call)),
             }
         };
-        aborted.await.map_err(|error: Error| told(error, call))
+        aborted.await.map_err(|error: Error| during(error, call))
     }
 
-    /// Makes a call, whose answer must be a success.
+    /// Makes a call that must succeed.
     async fn xml(
         &self,
         call: Call,
@@ -238,16 +239,16 @@ impl Gcs {
             all.insert(X_GOOG_USER_PROJECT, project);
         }
         let request: Request<RequestBody> = self.request(method, target, all, body);
-        self.call(self.endpoint(), request).await
+        self.call(request).await
     }
 }
 
-/// An error of a call, with what doing it twice would do.
-fn told(error: Error, call: Call) -> Error {
+/// An error of `call`. All of them may be repeated but the one that completes the upload.
+fn during(error: Error, call: Call) -> Error {
     error.during(call).repeatable(call != Call::CompleteMultipart)
 }
 
-/// The document that an answer is.
+/// Reads an answer's XML.
 fn read(answer: &Answer) -> Result<Element, Error> {
     std::str::from_utf8(&answer.body)
         .ok()
@@ -255,7 +256,7 @@ fn read(answer: &Answer) -> Result<Element, Error> {
         .ok_or_else(|| answer.unexpected("the answer is no XML that can be read"))
 }
 
-/// The error that follows a 200. What GCS says of the request itself is final; of all else it is unknown how it ended.
+/// The error that follows a 200. Complaints about the request are final; after any other the outcome is unknown.
 fn late_error(answer: &Answer, root: &Element) -> Error {
     let code = root.text_of("Code").unwrap_or_default();
     let refused = [
@@ -297,7 +298,7 @@ fn list(parts: &[Part]) -> Result<Bytes, Error> {
     Ok(out.into())
 }
 
-/// A page of parts. `None` where the document is none, or holds more than was asked for.
+/// Reads a page of parts. `None` if it is none, or has more parts than were asked for.
 fn page(root: &Element, max: u32) -> Option<PartsPage> {
     if root.name != "ListPartsResult" {
         return None;

@@ -1,22 +1,21 @@
-//! What a page of a list holds, found out while its JSON passes by.
+//! Scanning the JSON of a page of a list while it streams through.
 //!
-//! A page can be tens of MiB long, so it is never held: the scanner keeps its place and the next page's token,
-//! whatever passes.
+//! A page can be tens of MiB long, so it is never held: the scanner keeps only its position and the next page's token.
 
 use gcsd_types::Page;
 
-/// The longest `nextPageToken`, in bytes: GCS's are about as long as an object's name.
+/// The longest `nextPageToken`, in bytes. GCS's are about as long as an object's name.
 const MAX_TOKEN: usize = 8 * 1024;
 /// The deepest nesting. An object resource goes down five levels.
 const MAX_DEPTH: u32 = 100;
 
-/// Reads a list's answer byte by byte.
+/// Scans a page byte by byte.
 #[derive(Debug, Default)]
 pub(super) struct PageScanner {
-    /// Braces and brackets that are open.
+    /// Open braces and brackets.
     depth: u32,
     member: Member,
-    /// At the top: the next string is a member's name.
+    /// In the top object: the next string is a member's name.
     names: bool,
     text: Text,
     items: u32,
@@ -25,7 +24,7 @@ pub(super) struct PageScanner {
     over: bool,
 }
 
-/// Which member of the top object is being passed.
+/// Which member of the top object the scanner is in.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Member {
     #[default]
@@ -35,22 +34,22 @@ enum Member {
     Token,
 }
 
-/// Whether a string is being passed.
+/// The string that the scanner is in, if any.
 #[derive(Debug, Default)]
 struct Text {
     inside: bool,
     escaped: bool,
-    /// What was seen of it, quotes included; `None` where it is of no interest.
+    /// Its bytes so far, quotes included; `None` unless they are of interest.
     kept: Option<Vec<u8>>,
 }
 
 impl PageScanner {
-    /// Passes some bytes.
+    /// Scans the next bytes.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         bytes.iter().try_for_each(|byte| self.byte(*byte))
     }
 
-    /// What the page held, now that all of it has passed.
+    /// What the page held, after its last byte.
     pub(super) fn page(self) -> Result<Page, &'static str> {
         if !self.over {
             return Err("the list ends in its middle");
@@ -214,7 +213,7 @@ mod tests {
         assert!(scan(&deep, 100).is_err());
         let long = format!("{{\"nextPageToken\":\"{}\"}}", "x".repeat(MAX_TOKEN + 1));
         assert!(scan(&long, 100).is_err());
-        // What is not looked at may be as long as it likes.
+        // Other strings may be of any length.
         let long = format!("{{\"items\":[{{\"a\":\"{}\"}}]}}", "x".repeat(MAX_TOKEN + 1));
         assert_eq!(scan(&long, 100).map(|page| page.items), Ok(1));
     }

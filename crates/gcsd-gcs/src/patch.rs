@@ -1,18 +1,18 @@
-//! Changes of an object's metadata.
+//! Changing the metadata of objects.
 
 use http::Method;
 
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::json::{JsonCall, OBJECT_FIELDS};
 use super::metadata;
-use super::object::Object;
 use super::request::Target;
+use super::resource::Object;
 use gcsd_types::Destination;
 
 impl Gcs {
-    /// Changes the metadata that `object.metadata` names; what it names as null is removed
+    /// Sets the fields in `object.metadata`; a null removes a field
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/patch>).
     pub async fn patch_object(
         &self,
@@ -32,6 +32,6 @@ impl Gcs {
         let call = JsonCall::new(Call::Patch, Method::PATCH, target)
             .body(metadata.clone())
             .repeatable(object.preconditions.pins_metageneration());
-        self.json(call, Object::of).await
+        self.json(call, Answer::object).await
     }
 }

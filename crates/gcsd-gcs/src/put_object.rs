@@ -1,4 +1,4 @@
-//! An object in one request: metadata and bytes as the two parts of one body
+//! Uploading an object in one request, with its metadata and its bytes as two parts of the body
 //! (<https://cloud.google.com/storage/docs/json_api/v1/objects/insert>, `uploadType=multipart`).
 
 use aws_lc_rs::rand;
@@ -12,16 +12,16 @@ use super::error::{Call, Error, ErrorKind};
 use super::headers::insert_key;
 use super::json::OBJECT_FIELDS;
 use super::metadata;
-use super::object::Object;
 use super::request::{RequestBody, Target};
+use super::resource::Object;
 use super::upload_body::UploadBody;
 use gcsd_types::{Crc32c, Destination};
 
 impl Gcs {
     /// Makes an object of `body`: `POST .../o?uploadType=multipart`. Dropping the future cuts the request.
     ///
-    /// The closing boundary, without which there is no object, is sent only behind a body that is whole. A checksum that a
-    /// body of unknown length brings at its end travels as a third part (google-cloud-rust sends checksums so).
+    /// The closing boundary, without which there is no object, is sent only after a complete body. A checksum that only the
+    /// end of the body tells travels in a third part, as google-cloud-rust sends it.
     pub async fn put_object(
         &self,
         destination: &Destination,
@@ -70,7 +70,7 @@ impl Gcs {
         .concat();
         let close = format!("\r\n--{boundary}--\r\n");
         let close_len = close.len() as u64;
-        // GCS has it already where the client knew it before.
+        // A checksum that was known before is in the metadata.
         let known = object_crc32c.is_some();
         let body = body.between(front.into(), close_len, move |told| match told {
             Some(told) if !known => {
@@ -82,18 +82,18 @@ impl Gcs {
             _ => close.into(),
         });
         let request = self.request(Method::POST, target, headers, RequestBody::Upload(body));
-        let answer = self.call(self.endpoint(), request).await?;
+        let answer = self.call(request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Put));
         }
-        Ok(answer.saying(Object::of(&answer)?))
+        Ok(answer.saying(answer.object()?))
     }
 }
 
-/// The head of a part that is JSON.
+/// The header of a JSON part.
 const JSON: &str = "Content-Type: application/json; charset=UTF-8";
 
-/// What separates the parts: random, so that no sender can have it in its bytes.
+/// The boundary between the parts: random, so that no body can contain it on purpose.
 fn boundary() -> Result<String, Error> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| Error::new(ErrorKind::Invalid, "no random numbers can be had"))?;

@@ -1,4 +1,4 @@
-//! An object's bytes, as they are read
+//! Reading objects, streamed
 //! (<https://cloud.google.com/storage/docs/json_api/v1/objects/get>, `alt=media`).
 
 use bytes::Bytes;
@@ -14,65 +14,15 @@ use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::headers::{Hashes, X_GOOG_GENERATION, insert_key};
 use super::request::RequestBody;
-use gcsd_types::{ObjectInfo, ObjectRef};
+use gcsd_types::{ByteRange, ObjectInfo, ObjectRef};
 
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
 const X_GOOG_STORED_ENCODING: HeaderName = HeaderName::from_static("x-goog-stored-content-encoding");
 
-/// Which bytes of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadRange {
-    /// All of them.
-    Whole,
-    /// From this offset to the end.
-    From(u64),
-    /// From an offset, so many: at least one, and fewer where the object ends.
-    FromTo {
-        /// The first byte's offset.
-        offset: u64,
-        /// How many bytes.
-        len: u64,
-    },
-    /// The last so many: at least one, and all where the object is shorter.
-    Suffix(u64),
-}
-
-impl ReadRange {
-    /// The `Range` header: `bytes=0-0` is one byte. From byte 0 on is no range at all, which an empty object
-    /// can satisfy, too.
-    fn header(self) -> Result<Option<HeaderValue>, Error> {
-        let text = match self {
-            Self::Whole | Self::From(0) => return Ok(None),
-            Self::From(offset) => format!("bytes={offset}-"),
-            Self::FromTo { len: 0, .. } | Self::Suffix(0) => {
-                return Err(Error::new(ErrorKind::Invalid, "a range has at least one byte"));
-            }
-            Self::FromTo { offset, len } => match offset.checked_add(len - 1) {
-                Some(last) => format!("bytes={offset}-{last}"),
-                None => return Err(Error::new(ErrorKind::Invalid, "the range ends beyond 2^64")),
-            },
-            Self::Suffix(len) => format!("bytes=-{len}"),
-        };
-        HeaderValue::try_from(text)
-            .map(Some)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "not a range"))
-    }
-
-    /// Where the range starts and ends in an object of `size` bytes.
-    fn resolve(self, size: u64) -> (u64, u64) {
-        match self {
-            Self::Whole => (0, size),
-            Self::From(offset) => (offset.min(size), size),
-            Self::FromTo { offset, len } => (offset.min(size), offset.saturating_add(len).min(size)),
-            Self::Suffix(len) => (size.saturating_sub(len), size),
-        }
-    }
-}
-
-/// An object's bytes, on their way.
+/// An object's bytes, as they arrive.
 ///
-/// Nothing is read from GCS except in [`next`](Self::next): a reader that is slow stalls GCS, not memory.
+/// Nothing is read from GCS but in [`next`](Self::next): a slow reader slows GCS down and costs no memory.
 /// Dropped before the end, it closes the connection.
 pub struct ObjectStream {
     http_status: u16,
@@ -81,28 +31,29 @@ pub struct ObjectStream {
     len: Option<u64>,
     request_id: Option<String>,
     source: Option<(Incoming, Exchange)>,
-    /// Bytes to pass over, where GCS sends more than was asked for.
+    /// Bytes to skip, where GCS sends more than was asked for.
     skip: u64,
-    /// Bytes still to come, where that is known.
+    /// Bytes that remain, where that is known.
     missing: Option<u64>,
-    /// GCS sends more behind the last byte asked for.
+    /// GCS sends more after the last byte asked for.
     cut_at_end: bool,
 }
 
 impl Gcs {
-    /// Starts to read an object.
+    /// Starts reading an object.
     ///
-    /// Objects that are stored compressed (`Content-Encoding: gzip`) come as they are stored; with `gunzip`,
-    /// GCS decompresses them, and then ranges count decompressed bytes and the length is unknown
+    /// Objects stored with `Content-Encoding: gzip` are read as stored. With `gunzip` GCS decompresses them: then
+    /// the range counts decompressed bytes, and the length is unknown
     /// (<https://cloud.google.com/storage/docs/transcoding>).
     pub async fn read_object(
         &self,
         object: &ObjectRef,
-        range: ReadRange,
+        range: impl Into<ByteRange>,
         gunzip: bool,
     ) -> Result<ObjectStream, Error> {
+        let range = range.into();
         let read = async {
-            let range_header = range.header()?;
+            let range_header = range_header(range)?;
             let target = self.object_target(object, Some("media")).build()?;
             let mut headers = self.authorized().await?;
             if let Some(range) = range_header {
@@ -113,7 +64,7 @@ impl Gcs {
             }
             insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let (response, exchange) = self.send(self.endpoint(), request).await?;
+            let (response, exchange) = self.send(request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {
                 let answer = Answer::read(response, exchange).await?;
                 return Err(answer.error(Call::Read));
@@ -134,7 +85,7 @@ impl ObjectStream {
     fn open(
         response: Response<Incoming>,
         exchange: Exchange,
-        range: ReadRange,
+        range: ByteRange,
         generation: Option<u64>,
     ) -> Result<Self, &'static str> {
         let (parts, body) = response.into_parts();
@@ -164,14 +115,14 @@ impl ObjectStream {
         Ok(stream)
     }
 
-    /// The server sends the part that its `Content-Range` names: it must be the one asked for.
-    fn partial(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+    /// The server sends the range in its `Content-Range`, which must be the one asked for.
+    fn partial(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
         let (first, last, size) =
             content_range(headers).ok_or("a partial answer whose Content-Range cannot be read")?;
         let Some(size) = size else {
             return Err("a partial answer that does not tell the object's size");
         };
-        if (first, last.saturating_add(1)) != range.resolve(size) {
+        if (first, last.saturating_add(1)) != resolve(range, size) {
             return Err("the answer has another range than was asked for");
         }
         let len = last - first + 1;
@@ -187,21 +138,21 @@ impl ObjectStream {
         Ok(())
     }
 
-    /// The server sends the whole object. It may do so when it was asked for a part, and does when it
-    /// decompresses: the part is then cut out here.
-    fn whole(&mut self, headers: &HeaderMap, range: ReadRange) -> Result<(), &'static str> {
+    /// The server sends the whole object. It may do so when asked for a range, and does when it decompresses: the
+    /// range is then cut out here.
+    fn whole(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
         if !headers.contains_key(&X_GOOG_STORED_LENGTH) && self.info.size == 0 {
             self.info.size = self.len.unwrap_or_default();
         }
-        // Bytes that come as they are stored are as many, even if the answer is chunked.
+        // Bytes sent as stored are as many as are stored, even in a chunked response.
         if self.len.is_none() && text(headers, &X_GOOG_STORED_ENCODING) == Some("identity") {
             self.len = number(headers, &X_GOOG_STORED_LENGTH);
             self.missing = self.len;
         }
         match (range, self.len) {
-            (ReadRange::Whole, _) => {}
+            (ByteRange::From(0), _) => {}
             (range, Some(size)) => {
-                let (first, end) = range.resolve(size);
+                let (first, end) = resolve(range, size);
                 if first == end && size > 0 {
                     return Err("the range starts beyond the end, and the server sends the whole object");
                 }
@@ -211,17 +162,17 @@ impl ObjectStream {
                 self.len = Some(end - first);
                 self.missing = self.len;
             }
-            (ReadRange::From(offset), None) => {
+            (ByteRange::From(offset), None) => {
                 self.skip = offset;
                 self.first = offset;
             }
-            (ReadRange::FromTo { offset, len }, None) => {
+            (ByteRange::Of { offset, len }, None) => {
                 self.skip = offset;
                 self.first = offset;
                 self.missing = Some(len);
                 self.cut_at_end = true;
             }
-            (ReadRange::Suffix(_), None) => {
+            (ByteRange::Suffix(_), None) => {
                 return Err(
                     "the last bytes were asked for, and the server sends the whole object without its size",
                 );
@@ -230,28 +181,28 @@ impl ObjectStream {
         Ok(())
     }
 
-    /// What the response's headers say of the object: its generation (0 where they do not say), size as
-    /// stored and checksums as stored. They are those of the whole object, not of the range.
+    /// What the response's headers say of the whole object: its generation (0 where they do not say), and its
+    /// size and checksums as stored.
     pub fn info(&self) -> &ObjectInfo {
         &self.info
     }
 
-    /// The offset of the first byte that comes.
+    /// The offset of the first byte that is read.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// How many bytes come, unless GCS decompresses them.
+    /// How many bytes are read; `None` where GCS decompresses them.
     pub fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Whether it is known that no byte comes.
+    /// Whether it is known that there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == Some(0)
     }
 
-    /// The HTTP status that the bytes came with: 200, or 206 for a part.
+    /// GCS's HTTP status: 200, or 206 for a range.
     pub fn http_status(&self) -> u16 {
         self.http_status
     }
@@ -261,7 +212,7 @@ impl ObjectStream {
         self.request_id.as_deref()
     }
 
-    /// The next bytes, `None` behind the last one. An end that comes too early is an error.
+    /// The next bytes, `None` at the end. An early end is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let next = self.advance().await;
         if !matches!(next, Ok(Some(_))) {
@@ -299,9 +250,9 @@ impl ObjectStream {
         }
     }
 
-    /// The response's body has ended: the connection can serve again.
+    /// The response's body has ended: the connection can be reused.
     async fn end(&mut self) -> Result<Option<Bytes>, Error> {
-        // A decompressed object's length is unknown, so that its end may come before that of the range.
+        // The length of a decompressed object is unknown, so that it may end before the range does.
         let too_early = self.missing.is_some_and(|missing| missing > 0) && self.len.is_some();
         if too_early || self.skip > 0 {
             return Err(
@@ -325,6 +276,34 @@ impl std::fmt::Debug for ObjectStream {
     }
 }
 
+/// The `Range` header, in which both ends are inclusive. None for all bytes: an empty object satisfies no range.
+fn range_header(range: ByteRange) -> Result<Option<HeaderValue>, Error> {
+    let text = match range {
+        _ if range.is_empty() => {
+            return Err(Error::new(ErrorKind::Invalid, "a range has at least one byte"));
+        }
+        ByteRange::From(0) => return Ok(None),
+        ByteRange::From(offset) => format!("bytes={offset}-"),
+        ByteRange::Of { offset, len } => match offset.checked_add(len - 1) {
+            Some(last) => format!("bytes={offset}-{last}"),
+            None => return Err(Error::new(ErrorKind::Invalid, "the range ends beyond 2^64")),
+        },
+        ByteRange::Suffix(len) => format!("bytes=-{len}"),
+    };
+    HeaderValue::try_from(text)
+        .map(Some)
+        .map_err(|_| Error::new(ErrorKind::Invalid, "not a range"))
+}
+
+/// Where a range starts and ends in an object of `size` bytes.
+fn resolve(range: ByteRange, size: u64) -> (u64, u64) {
+    match range {
+        ByteRange::From(offset) => (offset.min(size), size),
+        ByteRange::Of { offset, len } => (offset.min(size), offset.saturating_add(len).min(size)),
+        ByteRange::Suffix(len) => (size.saturating_sub(len), size),
+    }
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -333,7 +312,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     text(headers, name)?.parse().ok()
 }
 
-/// The object's fields that come as headers
+/// The object's fields that travel as headers
 /// (<https://cloud.google.com/storage/docs/xml-api/reference-headers>).
 fn stored(headers: &HeaderMap) -> ObjectInfo {
     let Hashes { crc32c, md5 } = Hashes::of(headers);

@@ -1,20 +1,20 @@
-//! Other names for objects.
+//! Renaming objects.
 
 use http::Method;
 
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::{JsonCall, OBJECT_FIELDS};
-use super::object::Object;
 use super::request::Target;
+use super::resource::Object;
 use gcsd_types::{ObjectName, ObjectRef, Preconditions};
 
 impl Gcs {
-    /// Gives an object another name in its bucket, all at once
+    /// Renames an object within its bucket, atomically
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/move>).
     ///
-    /// The conditions in `source` are on the object that is there, `preconditions` on the one that has the new name
+    /// The preconditions in `source` are on the object to rename, `preconditions` on the one that has the new name
     /// now.
     pub async fn move_object(
         &self,
@@ -33,6 +33,6 @@ impl Gcs {
         let call = JsonCall::new(Call::Move, Method::POST, target)
             .key(source.key.as_ref())
             .repeatable(once);
-        self.json(call, Object::of).await
+        self.json(call, Answer::object).await
     }
 }

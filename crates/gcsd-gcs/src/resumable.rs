@@ -1,9 +1,8 @@
-//! The resumable session: start, write, query, finish, cancel
+//! Resumable uploads: start, write, query, finish, cancel
 //! (<https://cloud.google.com/storage/docs/performing-resumable-uploads>).
 //!
-//! The session URI is the credential of the four calls that use it, so that they carry no access token: a
-//! token that is late or refused cannot hold up the data path. They go to the endpoint like all others, whatever host
-//! the URI names.
+//! The session URI is the credential of the four calls that use it. They carry no access token: a late or refused token
+//! cannot hold up the data path. Like all calls they go to the endpoint, whatever host the URI names.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -15,57 +14,20 @@ use super::error::{Call, Error, ErrorKind};
 use super::headers::{JSON, insert_crc32c, insert_key};
 use super::json::no_fields;
 use super::metadata;
-use super::object::Object;
 use super::request::{RequestBody, Target};
+use super::resource::Object;
 use super::session_uri::SessionUri;
+use super::upload::{CancelOutcome, SessionStatus, WriteRange};
 use super::upload_body::UploadBody;
 use gcsd_types::{Crc32c, Destination};
 
 const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
 
-/// Which bytes a write carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WriteRange {
-    /// Where the first byte goes.
-    pub offset: u64,
-    /// How many bytes there are. GCS persists multiples of [`CHUNK_ALIGNMENT`](gcsd_types::CHUNK_ALIGNMENT)
-    /// of a range that is not the last.
-    pub len: u64,
-    /// The object's size, if this is its last range.
-    pub total: Option<u64>,
-    /// The checksum of the whole object, in the last range: where it is wrong, no object appears.
-    pub object_crc32c: Option<Crc32c>,
-}
-
-/// Where a session stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// It goes on.
-    Active {
-        /// Bytes that GCS has persisted. `None` where GCS named no range: nothing is known to be persisted,
-        /// which must be taken as 0 (google-cloud-cpp#7877).
-        committed: Option<u64>,
-    },
-    /// The object is there.
-    Finished(Object),
-}
-
-/// What a cancellation found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cancelled {
-    /// The session is deleted.
-    Cancelled,
-    /// The object was finished before.
-    Finished(Object),
-    /// GCS knows no such session: cancelled before, finished before, or expired.
-    Unknown,
-}
-
 impl Gcs {
     /// Starts an upload of `destination`: `POST .../o?uploadType=resumable`. The session URI is what the other four
     /// calls need. GCS checks the preconditions again when the upload finishes.
     ///
-    /// Where the object's `size` is given, GCS finishes the upload as soon as it has that many bytes.
+    /// With a `size`, GCS finishes the upload as soon as it has that many bytes.
     pub async fn start_upload(
         &self,
         destination: &Destination,
@@ -102,7 +64,7 @@ impl Gcs {
         }
         let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
         let request = self.request(Method::POST, target, headers, body);
-        let answer = self.call(self.endpoint(), request).await?;
+        let answer = self.call(request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Start));
         }
@@ -115,16 +77,18 @@ impl Gcs {
 
     /// Writes a range of bytes: `PUT` with `Content-Range`. Dropping the future cuts the request.
     ///
-    /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no
-    /// bytes is the same as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not.
+    /// GCS answers when it has the bytes, or early: then the rest of the body is not sent. A range of no bytes is the same
+    /// as [`finish`](Self::finish) if it has a total, and as [`query`](Self::query) if not. A range without a length is
+    /// sent in chunks, as google-cloud-rust does it, and its end is the end of the object; GCS does not take a cut body for
+    /// a complete one.
     pub async fn write(
         &self,
         session: &SessionUri,
         range: WriteRange,
         body: UploadBody,
-    ) -> Result<Answered<Progress>, Error> {
+    ) -> Result<Answered<SessionStatus>, Error> {
         let written = async {
-            let content_range = range.content_range(body.len())?;
+            let content_range = content_range(&range, body.len())?;
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_RANGE, content_range);
             insert_crc32c(&mut headers, range.object_crc32c);
@@ -138,32 +102,9 @@ impl Gcs {
         written.await.map_err(|error| error.during(Call::Write))
     }
 
-    /// Writes all bytes from `offset` on, however many there are: `PUT` with `Content-Range: bytes FIRST-*/*`, in chunks.
-    /// The end of the body is the end of the object (google-cloud-rust sends bodies of unknown size so). Dropping the
-    /// future cuts the request, which GCS then cannot take for whole.
-    pub async fn write_rest(
-        &self,
-        session: &SessionUri,
-        offset: u64,
-        object_crc32c: Option<Crc32c>,
-        body: UploadBody,
-    ) -> Result<Answered<Progress>, Error> {
-        let written = async {
-            if body.len().is_some() {
-                return Err(Error::new(ErrorKind::Invalid, "the body has a length"));
-            }
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_RANGE, ascii(format!("bytes {offset}-*/*"))?);
-            insert_crc32c(&mut headers, object_crc32c);
-            self.put(session, headers, RequestBody::Upload(body), Call::Write)
-                .await
-        };
-        written.await.map_err(|error| error.during(Call::Write))
-    }
-
-    /// Asks where a session stands: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: what
-    /// was under way may still be persisted after it (google-cloud-cpp#9750).
-    pub async fn query(&self, session: &SessionUri) -> Result<Answered<Progress>, Error> {
+    /// Queries the status of a session: `PUT` with `Content-Range: bytes */*`. The answer is a lower bound: bytes in flight
+    /// may still be persisted after it (google-cloud-cpp#9750).
+    pub async fn query(&self, session: &SessionUri) -> Result<Answered<SessionStatus>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes */*"));
         self.put(session, headers, RequestBody::Full(Bytes::new()), Call::Query)
@@ -171,14 +112,14 @@ impl Gcs {
             .map_err(|error| error.during(Call::Query))
     }
 
-    /// Finishes an upload without bytes: `PUT` with `Content-Range: bytes */TOTAL`. If other than `total`
-    /// bytes are persisted, the session goes on.
+    /// Finishes an upload without sending bytes: `PUT` with `Content-Range: bytes */TOTAL`. Unless exactly `total` bytes
+    /// are persisted, the session stays active.
     pub async fn finish(
         &self,
         session: &SessionUri,
         total: u64,
         object_crc32c: Option<Crc32c>,
-    ) -> Result<Answered<Progress>, Error> {
+    ) -> Result<Answered<SessionStatus>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, ascii(format!("bytes */{total}"))?);
         insert_crc32c(&mut headers, object_crc32c);
@@ -188,7 +129,7 @@ impl Gcs {
     }
 
     /// Cancels an upload: `DELETE`, which GCS answers with 499.
-    pub async fn cancel(&self, session: &SessionUri) -> Result<Answered<Cancelled>, Error> {
+    pub async fn cancel(&self, session: &SessionUri) -> Result<Answered<CancelOutcome>, Error> {
         let cancelled = async {
             let answer = self
                 .session_call(
@@ -199,12 +140,12 @@ impl Gcs {
                 )
                 .await?;
             let outcome = match answer.status.as_u16() {
-                499 => Cancelled::Cancelled,
-                404 | 410 => Cancelled::Unknown,
+                499 => CancelOutcome::Cancelled,
+                404 | 410 => CancelOutcome::Unknown,
                 200..=299 => match Object::parse(&answer.body) {
-                    Some(object) => Cancelled::Finished(object),
-                    // Emulators say so; whoever says more has not understood the question.
-                    None if answer.body.is_empty() => Cancelled::Cancelled,
+                    Some(object) => CancelOutcome::Finished(object),
+                    // Emulators answer so. A server that says more did not understand the request.
+                    None if answer.body.is_empty() => CancelOutcome::Cancelled,
                     None => {
                         return Err(
                             answer.unexpected("neither a cancelled upload nor an object that can be read")
@@ -224,16 +165,16 @@ impl Gcs {
         headers: HeaderMap,
         body: RequestBody,
         call: Call,
-    ) -> Result<Answered<Progress>, Error> {
+    ) -> Result<Answered<SessionStatus>, Error> {
         let answer = self.session_call(session, Method::PUT, headers, body).await?;
-        let progress = match answer.status.as_u16() {
-            308 => Progress::Active {
+        let status = match answer.status.as_u16() {
+            308 => SessionStatus::Active {
                 committed: committed(&answer)?,
             },
-            200 | 201 => Progress::Finished(Object::of(&answer)?),
+            200 | 201 => SessionStatus::Finished(answer.object()?),
             _ => return Err(answer.error(call)),
         };
-        Ok(answer.saying(progress))
+        Ok(answer.saying(status))
     }
 
     async fn session_call(
@@ -245,35 +186,38 @@ impl Gcs {
     ) -> Result<Answer, Error> {
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        self.call(self.endpoint(), request).await
+        self.call(request).await
     }
 }
 
-impl WriteRange {
-    fn content_range(&self, body_len: Option<u64>) -> Result<HeaderValue, Error> {
-        let invalid = |problem| Err(Error::new(ErrorKind::Invalid, problem));
-        let Some(end) = self.offset.checked_add(self.len) else {
-            return invalid("the range ends beyond 2^64");
-        };
-        if body_len != Some(self.len) {
-            return invalid("the body is not as long as the range");
-        }
-        if self.total.is_some_and(|total| total != end) {
-            return invalid("the last range must end where the object does");
-        }
-        let total = self.total.map_or("*".to_owned(), |total| total.to_string());
-        ascii(match self.len {
-            0 => format!("bytes */{total}"),
-            _ => format!("bytes {}-{}/{total}", self.offset, end - 1),
-        })
+/// The `Content-Range` of a write.
+fn content_range(range: &WriteRange, body_len: Option<u64>) -> Result<HeaderValue, Error> {
+    let invalid = |problem| Err(Error::new(ErrorKind::Invalid, problem));
+    let WriteRange { offset, total, .. } = *range;
+    if body_len != range.len {
+        return invalid("the body is not as long as the range");
     }
+    let Some(len) = range.len else {
+        return ascii(format!("bytes {offset}-*/*"));
+    };
+    let Some(end) = offset.checked_add(len) else {
+        return invalid("the range ends beyond 2^64");
+    };
+    if total.is_some_and(|total| total != end) {
+        return invalid("the last range must end where the object does");
+    }
+    let total = total.map_or("*".to_owned(), |total| total.to_string());
+    ascii(match len {
+        0 => format!("bytes */{total}"),
+        _ => format!("bytes {offset}-{}/{total}", end - 1),
+    })
 }
 
 fn ascii(text: String) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Invalid, "not a header value"))
 }
 
-/// The persisted size that a 308 tells: `Range: bytes=0-LAST`.
+/// How many bytes are persisted according to a 308: `Range: bytes=0-LAST`.
 fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
     let Some(range) = answer.headers.get(RANGE) else {
         return Ok(None);

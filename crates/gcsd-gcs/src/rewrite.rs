@@ -1,4 +1,4 @@
-//! Copies of objects, in steps.
+//! Copying objects, in steps.
 
 use http::Method;
 use serde::Deserialize;
@@ -8,11 +8,11 @@ use super::client::Gcs;
 use super::error::{Call, Error};
 use super::json::JsonCall;
 use super::metadata;
-use super::object::{Number, Resource};
 use super::request::Target;
+use super::resource::{Number, Resource};
 use gcsd_types::{Rewrite, Rewritten};
 
-/// The fields of the answer that are always asked for.
+/// The fields of the answer that every request selects.
 const FIELDS: &str = "totalBytesRewritten,objectSize,done,rewriteToken,resource/generation,resource/metageneration,\
                       resource/size,resource/crc32c,resource/md5Hash";
 
@@ -31,7 +31,7 @@ struct RewriteResponse {
 }
 
 impl Gcs {
-    /// Copies an object, or goes on with it
+    /// Copies an object, or continues a copy
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite>). A copy is there, whole, when a step
     /// says so; the JSON is the answer as it came.
     pub async fn rewrite_object(

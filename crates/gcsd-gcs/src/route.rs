@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
 use super::proxies::{Proxies, Proxy};

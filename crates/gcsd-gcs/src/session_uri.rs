@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 
-use super::endpoint::{Endpoint, UrlError};
+use super::endpoint::{Endpoint, EndpointError};
 use gcsd_types::EncryptionKey;
 
 /// GCS's URL of one resumable upload.
@@ -29,13 +29,13 @@ struct Parts {
 }
 
 impl SessionUri {
-    /// Reads a session URI that GCS gave, now or earlier.
+    /// Parses a session URI that GCS returned.
     ///
     /// Only its path and query are used, on the endpoint that all calls go to: GCS names a host of its own choice, and
-    /// whoever reaches it by a private endpoint or a forwarder must do so for the data, too.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    /// whoever reaches GCS by a private endpoint or a forwarder must do so for the data, too.
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let (_, uri) = Endpoint::split(text)?;
-        let path = uri.path_and_query().cloned().ok_or(UrlError::Malformed)?;
+        let path = uri.path_and_query().cloned().ok_or(EndpointError::Malformed)?;
         let parts = Arc::new(Parts {
             text: text.into(),
             path,
@@ -43,16 +43,16 @@ impl SessionUri {
         Ok(Self { parts, key: None })
     }
 
-    /// The same session with the key that goes with each request on it.
+    /// The same session with the key that each request on it must carry.
     #[must_use]
     pub fn with_key(mut self, key: Option<EncryptionKey>) -> Self {
         self.key = key.map(Arc::new);
         self
     }
 
-    /// Reads a `Location` header, which may leave out scheme and host
+    /// Parses a `Location` header, which may omit scheme and host
     /// (RFC 9110, section 10.2.2).
-    pub(super) fn from_location(text: &str, endpoint: &Endpoint) -> Result<Self, UrlError> {
+    pub(super) fn from_location(text: &str, endpoint: &Endpoint) -> Result<Self, EndpointError> {
         if text.starts_with('/') && !text.starts_with("//") {
             Self::parse(&format!("{endpoint}{text}"))
         } else {
@@ -60,7 +60,7 @@ impl SessionUri {
         }
     }
 
-    /// The URI itself, to be sealed into an upload token. Nothing else may be done with it.
+    /// The URI itself, to be kept where nobody else reads it.
     pub fn expose(&self) -> &str {
         &self.parts.text
     }

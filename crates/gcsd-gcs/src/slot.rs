@@ -38,7 +38,7 @@ pub enum BodyState {
     Stopped,
 }
 
-/// What hyper is told when a body cannot go on; the slot knows why.
+/// The error that hyper gets when a body cannot go on; the slot knows why.
 #[derive(Debug, thiserror::Error)]
 #[error("the body was cut")]
 pub(super) struct BodyError;
@@ -66,15 +66,15 @@ pub(super) trait Lending: Send + Sync {
     fn len(&self) -> Option<u64>;
     /// How many of them are missing; `None` if only its end tells.
     fn missing(&self) -> Option<u64>;
-    /// The state, and whose turn it is. Has `waker` woken when the lender takes the source back.
+    /// The state, and whether the source is waited for. Has `waker` woken when the lender takes the source back.
     fn observe(&self, waker: &Waker) -> Observed;
     fn state(&self) -> BodyState;
     /// How many bytes the source gave, and their checksum.
     fn received(&self) -> (u64, Crc32c);
     /// The checksum that the source gave at its end.
     fn checksum(&self) -> Option<Crc32c>;
-    /// Notes whether the whole request body was given to the HTTP connection.
-    fn set_whole(&self, whole: bool);
+    /// Notes that the whole request body was given to the HTTP connection.
+    fn set_whole(&self);
     fn is_whole(&self) -> bool;
     /// Asks the source for no more.
     fn stop(&self);
@@ -166,10 +166,10 @@ impl<S> Lent<S> {
     }
 }
 
-/// Has `waker` woken next time, whoever was to be woken before.
+/// Registers `waker` instead of the one before.
 fn register(slot: &mut Option<Waker>, waker: &Waker) {
     match slot {
-        // The same waker, as it nearly always is, is not cloned again.
+        // Nearly always the same: not cloned again.
         Some(registered) => registered.clone_from(waker),
         none => *none = Some(waker.clone()),
     }
@@ -182,7 +182,7 @@ impl<S: Source> Lending for Slot<S> {
         match lent.state {
             BodyState::Lent => {}
             BodyState::Complete => return Poll::Ready(Ok(Given::End)),
-            // The rest is never sent; whoever drives the exchange ends it.
+            // The rest is never sent; the exchange ends.
             BodyState::Stopped => return Poll::Pending,
             BodyState::Ended
             | BodyState::Failed(_)
@@ -264,8 +264,8 @@ impl<S: Source> Lending for Slot<S> {
         self.lock().checksum
     }
 
-    fn set_whole(&self, whole: bool) {
-        self.whole.store(whole, Ordering::Release);
+    fn set_whole(&self) {
+        self.whole.store(true, Ordering::Release);
     }
 
     fn is_whole(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Where the bytes of an upload come from.
+//! The source of an upload's bytes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,7 +25,7 @@ pub enum SourceError {
     Malformed(&'static str),
 }
 
-/// Where the bytes of an upload come from.
+/// The source of an upload's bytes.
 pub trait Source: Send + 'static {
     /// The next bytes: at least one and never more than `max`, which is never 0.
     ///

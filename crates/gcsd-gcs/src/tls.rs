@@ -11,15 +11,14 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::config::ConfigError;
+use super::config_error::ConfigError;
 use super::error::{Error, ErrorKind};
 
-/// Plain bytes that rustls takes before it must have sent some: two reads of 256 KiB. Its own default of
-/// 64 KiB cuts each of them into pieces.
+/// How many plain bytes rustls buffers before it must send: two reads of 256 KiB. With its default of 64 KiB each read
+/// would be split.
 pub(super) const BUFFER_LIMIT: usize = 512 * 1024;
 
-/// A connector that trusts the certificates of `ca_file`, or else those of the system, and speaks HTTP/1.1
-/// only.
+/// A connector that trusts the certificates in `ca_file`, or else the system's, and speaks only HTTP/1.1.
 pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ConfigError> {
     let roots = match ca_file {
         Some(path) => file_roots(path).map_err(|problem| ConfigError::CaFile {
@@ -28,7 +27,7 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ConfigEr
         })?,
         None => system_roots()?,
     };
-    // The provider is named, so that no other crate's choice of a process-wide one matters.
+    // Named, so that another crate's choice of a process-wide provider does not matter.
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| ConfigError::Tls(error.to_string()))?
@@ -57,7 +56,7 @@ fn file_roots(path: &Path) -> Result<RootCertStore, String> {
 fn system_roots() -> Result<RootCertStore, ConfigError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Systems carry certificates that no verifier takes: those are passed over.
+    // Systems carry certificates that no verifier accepts: skip those.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let problem = found
@@ -69,7 +68,7 @@ fn system_roots() -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
-/// The error for a handshake with `peer` that failed.
+/// The error of a failed handshake with `peer`.
 pub(super) fn handshake_error(peer: impl fmt::Display, error: &io::Error) -> Error {
     let kind = match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(_)) => ErrorKind::Certificate,
@@ -80,7 +79,7 @@ pub(super) fn handshake_error(peer: impl fmt::Display, error: &io::Error) -> Err
     Error::new(kind, format!("TLS handshake with {peer}: {error}"))
 }
 
-/// Finds the TLS error inside an I/O error, if that is what it is.
+/// The TLS error inside an I/O error, if it is one.
 pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }

@@ -10,7 +10,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::clock::Limits;
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};

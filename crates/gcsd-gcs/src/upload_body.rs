@@ -33,8 +33,6 @@ struct Closing {
 
 impl UploadBody {
     pub(super) fn new(lending: Arc<dyn Lending>) -> Self {
-        // A body without bytes has nothing to wait for.
-        lending.set_whole(lending.len() == Some(0));
         Self {
             lending,
             before: Bytes::new(),
@@ -53,7 +51,6 @@ impl UploadBody {
         after_len: u64,
         after: impl FnOnce(Option<Crc32c>) -> Bytes + Send + 'static,
     ) -> Self {
-        self.lending.set_whole(false);
         self.before = before;
         self.after = Some(Closing {
             len: after_len,
@@ -97,6 +94,10 @@ impl UploadBody {
     /// Tells the body which connection it goes out on.
     pub(super) fn attach(&mut self, link: &Arc<Link>) {
         self.link = Some(link.clone());
+        // A body without bytes is never asked for them.
+        if self.is_empty() && self.after.is_none() {
+            self.lending.set_whole();
+        }
     }
 
     /// The next bytes for the connection; an error cuts it.
@@ -116,12 +117,12 @@ impl UploadBody {
             Ok(Given::Chunk { bytes, last }) => {
                 // With nothing behind the source's bytes, the last one is the body's.
                 if last && self.after.is_none() {
-                    self.lending.set_whole(true);
+                    self.lending.set_whole();
                 }
                 Poll::Ready(Some(Ok(bytes)))
             }
             Ok(Given::End) => {
-                self.lending.set_whole(true);
+                self.lending.set_whole();
                 let after = self.after.take();
                 Poll::Ready(after.map(|after| Ok((after.make)(self.lending.checksum()))))
             }

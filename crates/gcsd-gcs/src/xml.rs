@@ -1,18 +1,22 @@
 //! XML as GCS's XML API writes it: elements that hold elements or text
 //! (<https://cloud.google.com/storage/docs/xml-api/reference-methods>).
 //!
-//! Attributes, comments, processing instructions and name spaces say nothing here and are skipped. Documents with a
-//! DTD are refused: GCS sends none.
+//! Attributes, comments, processing instructions and namespaces say nothing here and are skipped. A document with a DTD is
+//! refused: GCS sends none, so that no entity but the predefined ones exists.
 
-use std::fmt::Write as _;
+use quick_xml::Reader;
+use quick_xml::escape::{escape, resolve_xml_entity};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 
-/// How deep elements may lie in each other.
+/// The deepest nesting of elements.
 const MAX_DEPTH: usize = 8;
+/// The most elements of a document: a list of parts has five for each of at most 10,000.
+const MAX_ELEMENTS: usize = 64 * 1024;
 
 /// An element.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
-    /// Its name, without its name space.
+    /// Its name, without its namespace.
     pub(super) name: String,
     /// The text that stands directly in it.
     pub(super) text: String,
@@ -21,56 +25,30 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// Reads a document. `None` where it is not well-formed, as far as that is looked at.
+    /// Reads a document. `None` where it is not well-formed, too deep or too long.
     pub(super) fn parse(document: &str) -> Option<Self> {
-        let mut open: Vec<Self> = Vec::new();
-        let mut root = None;
-        let mut rest = document;
-        while let Some((before, after)) = rest.split_once('<') {
-            match open.last_mut() {
-                Some(element) => element.text.push_str(&unescape(before)?),
-                None if before.trim().is_empty() => {}
-                None => return None,
-            }
-            if let Some(comment) = after.strip_prefix("!--") {
-                rest = comment.split_once("-->")?.1;
-                continue;
-            }
-            if let Some(instruction) = after.strip_prefix('?') {
-                rest = instruction.split_once("?>")?.1;
-                continue;
-            }
-            let (tag, after) = split_tag(after)?;
-            rest = after;
-            if tag.starts_with('!') || root.is_some() {
-                return None;
-            }
-            let closed = if let Some(name) = tag.strip_prefix('/') {
-                let element = open.pop()?;
-                if element.name != local(name) {
-                    return None;
+        let mut reader = Reader::from_str(document);
+        let mut tree = Tree::default();
+        loop {
+            match reader.read_event().ok()? {
+                Event::Start(tag) => tree.open(&tag)?,
+                Event::Empty(tag) => {
+                    tree.open(&tag)?;
+                    tree.close()?;
                 }
-                element
-            } else {
-                let element = Self {
-                    name: local(tag.trim_end_matches('/')).to_owned(),
-                    ..Self::default()
-                };
-                if element.name.is_empty() || open.len() == MAX_DEPTH {
-                    return None;
+                // The reader has compared its name.
+                Event::End(_) => tree.close()?,
+                Event::Text(text) => tree.text(&text)?,
+                Event::CData(text) => tree.inside()?.push_str(&text),
+                Event::GeneralRef(reference) => {
+                    let text = tree.inside()?;
+                    resolve(&reference, text)?;
                 }
-                if !tag.ends_with('/') {
-                    open.push(element);
-                    continue;
-                }
-                element
-            };
-            match open.last_mut() {
-                Some(parent) => parent.children.push(closed),
-                None => root = Some(closed),
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
+                Event::DocType(_) => return None,
+                Event::Eof => return tree.root.filter(|_| tree.open.is_empty()),
             }
         }
-        root.filter(|_| rest.trim().is_empty() && open.is_empty())
     }
 
     /// The text of the first child of that name.
@@ -85,68 +63,78 @@ impl Element {
     }
 }
 
-/// A tag up to its `>`, which may stand in the value of an attribute as well, and what follows.
-fn split_tag(text: &str) -> Option<(&str, &str)> {
-    let mut quote = None;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (None, '>') => return Some((&text[..at], &text[at + 1..])),
-            (None, '<') => return None,
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if c == open => quote = None,
-            _ => {}
+/// A document, as far as it is read.
+#[derive(Default)]
+struct Tree {
+    /// The elements whose end has not come, the outermost first.
+    open: Vec<Element>,
+    root: Option<Element>,
+    elements: usize,
+}
+
+impl Tree {
+    fn open(&mut self, tag: &BytesStart<'_>) -> Option<()> {
+        self.elements += 1;
+        if self.root.is_some() || self.open.len() == MAX_DEPTH || self.elements > MAX_ELEMENTS {
+            return None;
         }
-    }
-    None
-}
-
-/// The name in a tag, without its name space and attributes.
-fn local(tag: &str) -> &str {
-    let name = tag.split_whitespace().next().unwrap_or_default();
-    name.rsplit(':').next().unwrap_or_default()
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        plain.push_str(before);
-        let (entity, after) = after.split_once(';')?;
-        rest = after;
-        plain.push(match entity {
-            "amp" => '&',
-            "lt" => '<',
-            "gt" => '>',
-            "quot" => '"',
-            "apos" => '\'',
-            number => {
-                let code = match number.strip_prefix("#x") {
-                    Some(digits) => u32::from_str_radix(digits, 16).ok()?,
-                    None => number.strip_prefix('#')?.parse().ok()?,
-                };
-                char::from_u32(code)?
-            }
+        // They are read only when asked for, and must be well-formed.
+        tag.attributes()
+            .try_for_each(|attribute| attribute.map(drop))
+            .ok()?;
+        let name = tag.local_name().as_ref().to_owned();
+        if name.is_empty() {
+            return None;
+        }
+        self.open.push(Element {
+            name,
+            ..Element::default()
         });
+        Some(())
     }
-    plain.push_str(rest);
-    Some(plain)
+
+    fn close(&mut self) -> Option<()> {
+        let closed = self.open.pop()?;
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push(closed),
+            None => self.root = Some(closed),
+        }
+        Some(())
+    }
+
+    /// Text, which may be only space outside of the root.
+    fn text(&mut self, text: &str) -> Option<()> {
+        match self.open.last_mut() {
+            Some(element) => element.text.push_str(text),
+            None if text.trim().is_empty() => {}
+            None => return None,
+        }
+        Some(())
+    }
+
+    /// The text of the innermost open element.
+    fn inside(&mut self) -> Option<&mut String> {
+        self.open.last_mut().map(|element| &mut element.text)
+    }
+}
+
+/// Appends what a reference stands for.
+fn resolve(reference: &BytesRef<'_>, text: &mut String) -> Option<()> {
+    match reference.resolve_char_ref().ok()? {
+        Some(c) => text.push(c),
+        None => text.push_str(resolve_xml_entity(reference)?),
+    }
+    Some(())
 }
 
 /// Appends an element that holds text. `None` where XML cannot hold the text.
 pub(super) fn put_text(out: &mut String, name: &str, text: &str) -> Option<()> {
-    let _ = write!(out, "<{name}>");
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            c if c.is_control() => return None,
-            c => out.push(c),
-        }
+    if text.contains(char::is_control) {
+        return None;
     }
-    let _ = write!(out, "</{name}>");
+    for part in ["<", name, ">", &escape(text), "</", name, ">"] {
+        out.push_str(part);
+    }
     Some(())
 }
 
@@ -165,6 +153,14 @@ mod tests {
         assert_eq!(root.text_of("E"), None);
         assert_eq!(root.all("B").count(), 2);
         assert_eq!(root.children[2].text_of("E"), Some("1"));
+    }
+
+    #[test]
+    fn cdata_is_text_as_it_is_and_entities_are_resolved_once() {
+        let document = "<A>&amp;lt;<![CDATA[<b>&amp;]]>&apos;&#x1F980;<B/>&gt;</A>";
+        let root = Element::parse(document).expect("well-formed");
+        assert_eq!(root.text, "&lt;<b>&amp;'\u{1f980}>");
+        assert_eq!(root.children.len(), 1);
     }
 
     #[test]
@@ -190,6 +186,15 @@ mod tests {
             "<!-- ",
             "<?xml ",
             &"<A>".repeat(9),
+            &format!("{}{}", "<A>".repeat(9), "</A>".repeat(9)),
+            &format!("<A>{}</A>", "<B/>".repeat(MAX_ELEMENTS)),
+            "<A>&#0;</A>",
+            "<A>&lt</A>",
+            "<A></A>&lt;",
+            "<![CDATA[x]]><A></A>",
+            "<!DOCTYPE A><A></A>",
+            "<A b></A>",
+            "<A b='1' b='2'></A>",
         ] {
             assert_eq!(Element::parse(bad), None, "{bad}");
         }

@@ -18,7 +18,7 @@ const FIELDS: [(&str, &str); 7] = [
     ("customTime", "x-goog-custom-time"),
 ];
 
-/// What the object will be, as headers. What has none there is an error.
+/// The metadata of an object as headers. A field that has no header is an error.
 pub(super) fn object_headers(destination: &Destination) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     let resource: Map<String, Value> = match destination.metadata.is_empty() {
@@ -64,7 +64,7 @@ pub(super) fn object_headers(destination: &Destination) -> Result<HeaderMap, Err
     Ok(headers)
 }
 
-/// `publicRead`, as the JSON API says it, in the XML API's words: `public-read`.
+/// The JSON API's `publicRead` in the XML API's notation: `public-read`.
 fn dashed(acl: &str) -> String {
     let mut out = String::with_capacity(acl.len() + 4);
     for c in acl.chars() {
@@ -76,7 +76,7 @@ fn dashed(acl: &str) -> String {
     out
 }
 
-/// A header's value that arrives as what it was: visible ASCII, with blanks at most inside.
+/// A header value that arrives unchanged: visible ASCII, with spaces only inside.
 fn header_value(field: &str, text: &str) -> Result<HeaderValue, Error> {
     let cannot = || {
         invalid(format!(

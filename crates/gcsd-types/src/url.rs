@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BucketName, Destination, NameError, ObjectName, ObjectRef};
+use crate::name::{BucketName, NameError, ObjectName};
+use crate::object::{Destination, ObjectRef};
 
 /// An object's URL: `gs://BUCKET/OBJECT`. The object's name stands in it as it is; nothing is escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

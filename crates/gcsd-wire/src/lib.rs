@@ -6,6 +6,17 @@
 //! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
 //! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
 //! [pieces](piece).
+//!
+//! ```
+//! use gcsd_wire::{Opcode, Request, WireArgs as _, start_upload};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let args = start_upload::Args::new("backups".parse()?, "greeting.txt".parse()?);
+//! let bytes = args.to_bytes();
+//! assert_eq!(Request::decode(Opcode::StartUpload, bytes)?, Request::StartUpload(args));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod abort_multipart;
 pub mod args;

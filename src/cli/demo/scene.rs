@@ -18,7 +18,7 @@ use crate::ops::{Context, Fences, Limits, Sealer};
 use crate::server::{self, Server, Stopped};
 use devgcs::Storage;
 use gcsd_fault::{FaultyConnector, Plan};
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::TcpConnector;
 use gcsd_wire::DEFAULT_MAX_ARGS;
 
@@ -55,10 +55,7 @@ impl Scene {
             .start()
             .await
             .map_err(not_started)?;
-        let config = gcsd_gcs::Config {
-            credentials: CredentialsSource::Anonymous,
-            ..gcsd_gcs::Config::new(devgcs.endpoint().parse().map_err(failed)?)
-        };
+        let config = gcsd_gcs::Config::anonymous(devgcs.endpoint().parse().map_err(failed)?);
         let limits = Limits {
             max_args: DEFAULT_MAX_ARGS,
             max_in_flight: 64,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 use gcsd_types::{Destination, ObjectRef};
 use gcsd_wire::{
@@ -89,9 +89,8 @@ impl Daemon {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let devgcs = options.devgcs.start().await.expect("devgcs starts");
         let endpoint = options.endpoint.unwrap_or_else(|| devgcs.endpoint());
-        let mut config = gcsd_gcs::Config::new(endpoint.parse().expect("an endpoint"));
+        let mut config = gcsd_gcs::Config::anonymous(endpoint.parse().expect("an endpoint"));
         config.ca_file = devgcs.ca_file().map(Into::into);
-        config.credentials = CredentialsSource::Anonymous;
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         let fences = Fences::default();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gcsd_gcs::{Config, CredentialsSource, Endpoint, Gcs, ObjectRef, SessionUri};
+use gcsd_gcs::{Config, Endpoint, Gcs, ObjectRef, SessionUri};
 use gcsd_net::TcpConnector;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,13 +39,11 @@ impl Peer {
     /// A configuration that reaches this peer without credentials, and gives up on nothing in a hurry.
     pub(crate) fn config(&self) -> Config {
         let endpoint = Endpoint::parse(&format!("http://{}", self.address())).expect("an endpoint");
-        Config {
-            credentials: CredentialsSource::Anonymous,
-            stall_timeout: PATIENCE,
-            source_timeout: PATIENCE,
-            connect_timeout: PATIENCE,
-            ..Config::new(endpoint)
-        }
+        let mut config = Config::anonymous(endpoint);
+        config.stall_timeout = PATIENCE;
+        config.source_timeout = PATIENCE;
+        config.connect_timeout = PATIENCE;
+        config
     }
 
     pub(crate) fn gcs(&self) -> Gcs {
@@ -55,11 +53,10 @@ impl Peer {
     /// A configuration for https, that trusts the CA in `ca_file`.
     pub(crate) fn tls_config(&self, ca_file: PathBuf) -> Config {
         let endpoint = Endpoint::parse(&format!("https://{}", self.address())).expect("an endpoint");
-        Config {
-            endpoint,
-            ca_file: Some(ca_file),
-            ..self.config()
-        }
+        let mut config = self.config();
+        config.endpoint = endpoint;
+        config.ca_file = Some(ca_file);
+        config
     }
 
     pub(crate) fn session(&self) -> SessionUri {

@@ -9,7 +9,7 @@ use gcsd_client::{
     Aborted, Direct, NewObject, Options as ClientOptions, ReliableUpload, ReliableWriter, Report,
     RetryPolicy, UploadError, ViaDaemon, WriterOptions,
 };
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::SharedConnector;
 use gcsd_types::{Crc32c, ObjectInfo};
 use tokio::io::AsyncWriteExt as _;
@@ -149,8 +149,7 @@ impl Stage {
     }
 
     pub(crate) fn straight(&self, object: NewObject) -> Way {
-        let mut config = gcsd_gcs::Config::new(self.devgcs().endpoint().parse().expect("an endpoint"));
-        config.credentials = CredentialsSource::Anonymous;
+        let mut config = gcsd_gcs::Config::anonymous(self.devgcs().endpoint().parse().expect("an endpoint"));
         config.ca_file = self.devgcs().ca_file().map(Into::into);
         config.connect_timeout = self.patience.gcs;
         config.stall_timeout = self.patience.gcs;

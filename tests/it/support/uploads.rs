@@ -10,7 +10,7 @@ use gcsd_client::{
     Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
 use gcsd_fault::Random;
-use gcsd_gcs::{self, CredentialsSource, Gcs};
+use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 
 use super::daemon::{BUCKET, PATIENCE};
@@ -47,8 +47,7 @@ pub(crate) fn direct(devgcs: &Server, connector: SharedConnector, object: NewObj
 
 /// GCS's API at `devgcs`.
 pub(crate) fn gcs(devgcs: &Server, connector: SharedConnector) -> Gcs {
-    let mut config = gcsd_gcs::Config::new(devgcs.endpoint().parse().expect("an endpoint"));
-    config.credentials = CredentialsSource::Anonymous;
+    let mut config = gcsd_gcs::Config::anonymous(devgcs.endpoint().parse().expect("an endpoint"));
     config.stall_timeout = PATIENCE;
     config.source_timeout = PATIENCE;
     Gcs::new(config, connector).expect("a client")

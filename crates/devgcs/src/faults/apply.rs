@@ -19,7 +19,7 @@ use crate::resumable::Batch;
 use crate::service::{Service, cancelled};
 use gcsd_types::CHUNK_ALIGNMENT;
 
-/// The faults that come before anything is done; an error is the answer, or stands for a cut.
+/// Injects the faults that come before anything is done. An error is the answer, unless the connection is cut.
 pub(crate) async fn before(service: &Arc<Service>, call: &mut Call) -> Result<(), Error> {
     let bare = call.body.length() == Some(0);
     for fault in call.injected.faults.clone() {
@@ -40,7 +40,7 @@ pub(crate) async fn before(service: &Arc<Service>, call: &mut Call) -> Result<()
             }
             _ => match fault.when() {
                 Some(When::AtOnce) => strike(service, call, &fault).await?,
-                // All of nothing has come.
+                // There is no body to wait for.
                 Some(When::AfterBody) if bare => strike(service, call, &fault).await?,
                 _ => {}
             },
@@ -49,7 +49,7 @@ pub(crate) async fn before(service: &Arc<Service>, call: &mut Call) -> Result<()
     Ok(())
 }
 
-/// Lets a fault happen that is due: a stall is over when this returns, anything else ends the call.
+/// Injects a fault that is due. A stall is over when this returns; anything else ends the call.
 async fn strike(service: &Service, call: &mut Call, fault: &Fault) -> Result<(), Error> {
     service.faults.happened(&mut call.injected, fault);
     let injected = &mut call.injected;
@@ -80,13 +80,13 @@ fn returned(status: u16) -> Error {
 }
 
 impl Injected {
-    /// The answer that nobody gets.
+    /// Cuts the connection; the answer is not sent.
     fn end(&mut self, cut: Cut) -> Error {
         self.cut = Some(cut);
         Error::empty(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What will happen while a body comes in that brings the bytes from `start` on, to `end` if that is
+    /// What will happen while a body is read whose bytes go from `start` to `end`, if that is
     /// known.
     pub(crate) fn course(&mut self, start: u64, end: Option<u64>) -> Course {
         let mut course = Course::default();
@@ -96,7 +96,7 @@ impl Injected {
                 (Fault::Persist { until }, _) => {
                     let until = match until {
                         Amount::Exactly(offset) => offset.bytes(),
-                        Amount::Some => self.some_offset(start, end),
+                        Amount::Random => self.some_offset(start, end),
                     };
                     course.keep = Some(course.keep.unwrap_or(u64::MAX).min(until));
                     course.persist = Some(fault);
@@ -126,13 +126,13 @@ impl Injected {
         course
     }
 
-    /// A random multiple of 256 KiB from `start` to `end`; within 8 MiB where there is no end.
+    /// A random multiple of 256 KiB from `start` to `end`, or within 8 MiB if there is no end.
     fn some_offset(&mut self, start: u64, end: Option<u64>) -> u64 {
         let room = end.map_or(32 * CHUNK_ALIGNMENT, |end| end.saturating_sub(start));
         start + CHUNK_ALIGNMENT * self.random.below(room / CHUNK_ALIGNMENT + 1)
     }
 
-    /// How much of the `fresh` bytes that a call has persisted is to be hidden.
+    /// How many of the `fresh` bytes that a call has persisted to hide.
     pub(crate) fn hide(&mut self, service: &Service, fresh: u64) -> Option<u64> {
         let hidden = self.faults.iter().find_map(|fault| match fault {
             Fault::Hide { amount } => Some((*fault, *amount)),
@@ -141,7 +141,7 @@ impl Injected {
         let (fault, amount) = hidden?;
         let amount = match amount {
             Amount::Exactly(amount) => amount.bytes() - amount.bytes() % CHUNK_ALIGNMENT,
-            Amount::Some => CHUNK_ALIGNMENT * (1 + self.random.below(fresh / CHUNK_ALIGNMENT)),
+            Amount::Random => CHUNK_ALIGNMENT * (1 + self.random.below(fresh / CHUNK_ALIGNMENT)),
         };
         let amount = Some(amount.min(fresh)).filter(|amount| *amount > 0)?;
         service.faults.happened(self, &fault);
@@ -149,20 +149,20 @@ impl Injected {
     }
 }
 
-/// What happens while a body comes in.
+/// What happens while a body is read.
 #[derive(Debug, Default)]
 pub(crate) struct Course {
     /// Nothing from here on is persisted.
     keep: Option<u64>,
-    /// Why, where that is a fault of its own.
+    /// The fault behind `keep`, if it is one of its own.
     persist: Option<Fault>,
-    /// What happens when so much of the object has come, in order.
+    /// The faults at offsets of the object, in order.
     strikes: Vec<(u64, Fault)>,
     at_end: Vec<Fault>,
 }
 
 impl Course {
-    /// What of a batch is persisted.
+    /// The bytes of a batch that are persisted.
     pub(crate) fn keep(&mut self, service: &Service, call: &mut Call, batch: Batch) -> Batch {
         let Some(keep) = self.keep else { return batch };
         let whole = keep - keep % CHUNK_ALIGNMENT;
@@ -172,7 +172,7 @@ impl Course {
         batch.until(whole)
     }
 
-    /// Bytes to `offset` have come.
+    /// Injects the faults up to `offset`.
     pub(crate) async fn reached(
         &mut self,
         service: &Service,
@@ -188,7 +188,7 @@ impl Course {
         Ok(())
     }
 
-    /// The whole body has come.
+    /// Injects the faults at the end of the body.
     pub(crate) async fn ended(&mut self, service: &Service, call: &mut Call) -> Result<(), Error> {
         for fault in std::mem::take(&mut self.at_end) {
             strike(service, call, &fault).await?;
@@ -212,7 +212,7 @@ impl Course {
     }
 }
 
-/// The faults that come after all is done.
+/// Injects the faults that come when everything is done.
 pub(crate) async fn after(
     service: &Service,
     call: &mut Call,
@@ -221,7 +221,7 @@ pub(crate) async fn after(
 ) -> Response<ResponseBody> {
     let status = response.status();
     let refused = status.is_client_error() || status.is_server_error();
-    // A cancel that was carried out is answered 499.
+    // A cancellation that was carried out is answered 499.
     let done = !refused || (kind == CallKind::CancelUpload && status == cancelled());
     if call.injected.cut.is_none() && done {
         for fault in call.injected.faults.clone() {
@@ -241,7 +241,7 @@ pub(crate) async fn after(
     response
 }
 
-/// Changes an answer; false where it is not one that the fault is about.
+/// Changes an answer; false if the fault does not apply to it.
 fn spoil(fault: &Fault, kind: CallKind, response: &mut Response<ResponseBody>) -> bool {
     let incomplete = response.status() == StatusCode::PERMANENT_REDIRECT;
     let success = response.status().is_success();

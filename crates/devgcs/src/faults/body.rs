@@ -1,4 +1,4 @@
-//! The body of an answer that goes wrong on its way.
+//! The body of an answer that fails while it is sent.
 
 use std::io;
 use std::pin::Pin;
@@ -9,23 +9,23 @@ use bytes::Bytes;
 use http_body::{Body, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// How long a stall for good lasts before the connection is closed: a client that is gone is not noticed
+/// How long an endless stall lasts before the connection is closed: a client that is gone is not noticed
 /// while nothing is read.
 pub(super) const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
-/// A body that breaks, stalls, or changes a byte. The head promises what it promised.
+/// A body that breaks, stalls, or flips a bit. The head stays as it is.
 #[derive(Debug)]
 pub(crate) struct FaultyBody<B> {
     inner: B,
-    /// Left of what may pass before the body breaks.
+    /// How many bytes still pass before the body breaks.
     break_after: Option<u64>,
-    /// Left of what passes before the body stands still.
+    /// How many bytes still pass before the body stalls.
     stall_after: Option<(u64, Option<Duration>)>,
     pause: Option<Pin<Box<Sleep>>>,
     corrupt: bool,
-    /// What was cut off the last piece.
+    /// The rest of the last piece.
     rest: Bytes,
-    /// The last bytes before the break had a chance to leave.
+    /// The bytes before the break have had a chance to be sent.
     flushed: bool,
 }
 
@@ -102,7 +102,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> FaultyBody<B> {
         Poll::Ready(Some(Ok(piece)))
     }
 
-    /// Not before the fault has had its turn.
+    /// False until the fault has happened.
     pub(crate) fn is_ended(&self) -> bool {
         self.rest.is_empty()
             && self.break_after.is_none()

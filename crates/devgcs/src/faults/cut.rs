@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Stands in an answer's extensions: the connection ends instead of it.
+/// In an answer's extensions: the connection ends, and the answer is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// With an RST.

@@ -1,4 +1,4 @@
-//! Which fault a call meets, and how often each has happened.
+//! Which faults a call meets, and how often each has happened.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -27,7 +27,7 @@ pub(crate) struct Faults {
 #[derive(Debug)]
 struct Counted {
     rule: Rule,
-    /// How many calls its `on` has let through.
+    /// How many calls its selector has selected.
     calls: AtomicU64,
 }
 
@@ -36,7 +36,7 @@ struct Counted {
 pub(crate) struct Injected {
     pub(super) faults: Vec<Fault>,
     pub(super) random: Random,
-    /// The retry test that it is of, which moves on when the fault has happened.
+    /// The retry test behind it, which moves on when the fault has happened.
     due: Option<Due>,
     /// The connection ends instead of an answer.
     pub(super) cut: Option<Cut>,
@@ -71,7 +71,7 @@ impl Faults {
         }
     }
 
-    /// What a call with these headers meets. Its own headers come first, then the plan.
+    /// Draws the faults of a call with these headers, which take precedence over the plan.
     pub(crate) fn draw(&self, kind: CallKind, headers: &HeaderMap) -> Result<Injected, Error> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let own = header("x-goog-emulator-instructions").or_else(|| header("x-goog-testbench-instructions"));
@@ -107,7 +107,7 @@ impl Faults {
         Ok(hit.unwrap_or_else(Injected::nothing))
     }
 
-    /// Notes that a fault of the call has happened.
+    /// Counts a fault of the call that has happened.
     pub(super) fn happened(&self, injected: &mut Injected, fault: &Fault) {
         tracing::debug!(%fault, "devgcs: injected");
         *locked(&self.happened).entry(fault.name()).or_default() += 1;

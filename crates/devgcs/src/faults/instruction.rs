@@ -1,11 +1,11 @@
-//! What GCS does wrong with a call, as values and as words.
+//! What goes wrong with a call, as values and as words.
 
 use std::fmt;
 use std::time::Duration;
 
 use gcsd_fault::syntax;
 
-/// A number of KiB, the unit of these words.
+/// A number of KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kib(pub u64);
 
@@ -16,101 +16,103 @@ impl Kib {
     }
 }
 
-/// One thing that goes wrong with one call.
+/// One thing that goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
-    /// The call is answered with this status.
+    /// The answer has this status.
     Return {
         /// The status, from 400 to 599.
         status: u16,
         /// When.
         when: When,
     },
-    /// The connection is cut with an RST, without an answer.
+    /// The connection is reset (RST), without an answer.
     Reset {
         /// When.
         when: When,
     },
-    /// The connection is closed, without an answer.
+    /// The connection is closed (FIN), without an answer.
     Close {
         /// When.
         when: When,
     },
-    /// The call stands still, and then goes on.
+    /// The call stalls, then continues.
     Stall {
-        /// How long; `None` is for good, which is an hour, and then the connection is closed.
+        /// How long; `None` means an hour, after which the connection is closed.
         duration: Option<Duration>,
         /// When.
         when: When,
     },
     /// The connection is closed within the answer's body.
     Break {
-        /// How much of the body is sent; `None` is 4 bytes.
+        /// How much of the body is sent; `None` means 4 bytes.
         after: Option<Kib>,
     },
-    /// The answer that shows the finished object ends after this many bytes of its body, as if that were all.
+    /// The answer that shows the finished object is cut to this many bytes, as if that were all.
     Shorten {
-        /// Bytes of the body that are sent.
+        /// How many bytes of the body are sent.
         bytes: u64,
     },
-    /// A byte of the object's bytes is another one than was stored.
+    /// One bit of the object's bytes is flipped in the answer.
     Corrupt,
-    /// The body is read to its end, and persisted only up to here.
+    /// The whole body is read, but only bytes before an offset are persisted.
     Persist {
-        /// An offset in the object; whole multiples of 256 KiB below it count.
+        /// The offset in the object; whole multiples of 256 KiB before it count.
         until: Amount,
     },
-    /// What the call persisted last is not reported before a query has been answered without it.
+    /// What the call persisted last is not reported until after the next query.
     Hide {
         /// How much of it.
         amount: Amount,
     },
-    /// A 308 says nothing of what is persisted.
+    /// A 308 does not say what is persisted.
     NoRange,
-    /// The session ends, for good, with this answer.
+    /// The upload session ends for good, with this status.
     LoseSession {
         /// The status, from 400 to 599.
         status: u16,
     },
-    /// A 308 reports less than what is persisted, which GCS must not.
+    /// A 308 reports less than is persisted, which GCS never does.
     ReportLess {
         /// By how much.
         by: Kib,
     },
-    /// A 308 reports more than what is persisted, which GCS must not.
+    /// A 308 reports more than is persisted, which GCS never does.
     ReportMore {
         /// By how much.
         by: Kib,
     },
 }
 
-/// When in the course of a call something goes wrong.
+/// When in the course of a call a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum When {
-    /// Before anything is done, the body unread.
+    /// Before anything is done; the body is not read.
     AtOnce,
-    /// When the upload's bytes, or the bytes of the object that is read, have come so far. A call that does
-    /// not come by there is spared.
+    /// When the upload has reached this offset; a stall also when the object that is read has. A call that does not pass
+    /// the offset is spared.
     After(Kib),
-    /// At a random multiple of 256 KiB among the bytes that the call brings.
+    /// At a random multiple of 256 KiB among the bytes of the call.
     AfterSome,
-    /// When the whole body has been read: of the last multiple of 256 KiB on, nothing is persisted yet.
+    /// When the whole body has been read; its last bytes, less than 256 KiB, are not persisted yet.
     AfterBody,
-    /// When all is done, instead of the answer or before it.
+    /// When everything is done, before the answer or instead of it.
     AfterAll,
 }
 
-/// A number of bytes.
+/// How many bytes a fault is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// This one.
+    /// This many.
     Exactly(Kib),
-    /// A random multiple of 256 KiB, as large as the call can make it.
-    Some,
+    /// A random multiple of 256 KiB that the call allows.
+    Random,
 }
 
 impl Fault {
-    /// The word that it is counted under.
+    /// The word that it is counted under ([`Server::fault_counts`](crate::Server::fault_counts)).
     pub fn name(&self) -> &'static str {
         match self {
             Self::Return { .. } => "return",
@@ -129,7 +131,7 @@ impl Fault {
         }
     }
 
-    /// When it happens, if the fault leaves that open.
+    /// When it happens, if that is up to the plan.
     pub(super) fn when(&self) -> Option<When> {
         match self {
             Self::Return { when, .. }
@@ -200,7 +202,7 @@ fn status(text: &str) -> Option<u16> {
 
 fn amount(text: &str) -> Option<Amount> {
     match text {
-        "some" => Some(Amount::Some),
+        "some" => Some(Amount::Random),
         bytes => kib(bytes).map(Amount::Exactly),
     }
 }
@@ -252,7 +254,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exactly(kib) => kib.fmt(f),
-            Self::Some => f.write_str("some"),
+            Self::Random => f.write_str("some"),
         }
     }
 }

@@ -1,45 +1,55 @@
-//! What GCS does wrong, on demand: by a plan for the whole server, or by a header for one request.
+//! Faults of Cloud Storage, on demand: by a plan for the whole server, or by a header for one request.
 //!
-//! # Words
+//! # Instructions
 //!
-//! An instruction is one word, or several joined by `+` that hold for the same call. Those marked * are
-//! the words of Google's own [storage-testbench](https://github.com/googleapis/storage-testbench), and mean
-//! the same here. `WHEN` is nothing (at once), `-after-256K` (when the upload's or the read object's bytes
-//! have come so far), `-after-some` (at a random multiple of 256 KiB of the bytes that the call brings),
-//! `-after-body` (all bytes have come, the last of them are not persisted yet) or `-after-all` (all is done).
+//! An instruction is a word, or several joined by `+` that happen to the same call. Words marked * are those of Google's
+//! [storage-testbench](https://github.com/googleapis/storage-testbench), and mean the same here.
 //!
-//! | word | what happens |
+//! | Word | What happens |
 //! | --- | --- |
-//! | `return-503WHEN` * | the answer has this status; what came before is persisted in whole multiples |
-//! | `return-reset-connectionWHEN` * | RST, no answer |
-//! | `close-connectionWHEN` | FIN, no answer; `-after-all` is the lost reply |
-//! | `stall-for-10sWHEN` *, `stall-alwaysWHEN` *, `stall-at-256KiB` * | the call stands still, then goes on |
-//! | `return-broken-stream` *, `return-broken-stream-after-512K` * | the answer's body is cut off |
-//! | `return-broken-stream-final-chunk-after-10B` * | the answer that shows the finished object has so many bytes |
-//! | `return-corrupted-data` * | a byte of the object that is read is another one |
-//! | `persist-256K`, `persist-some` | all is read, and persisted up to this offset only |
-//! | `hide-256K`, `hide-some` | so much of what the call persisted is not reported until after the next query |
-//! | `no-range` | a 308 does not say what is persisted |
-//! | `lose-session-410` | the session is gone for good |
-//! | `report-256K-less`, `report-256K-more` | a 308 lies |
+//! | `return-503WHEN` * | The answer has this status, from 400 to 599. Bytes that came before are persisted in multiples of 256 KiB. |
+//! | `return-reset-connectionWHEN` * | RST instead of an answer. |
+//! | `close-connectionWHEN` | FIN instead of an answer. With `-after-all` the call was carried out: the lost answer. |
+//! | `stall-for-10sWHEN` *, `stall-alwaysWHEN` *, `stall-at-256KiB` * | The call stalls, then continues. `always` is an hour. |
+//! | `return-broken-stream` *, `return-broken-stream-after-512K` * | The connection is closed within the answer's body. |
+//! | `return-broken-stream-final-chunk-after-10B` * | The answer that shows the finished object is cut to this many bytes. |
+//! | `return-corrupted-data` * | One bit of the object's bytes is flipped in the answer. |
+//! | `persist-256K`, `persist-some` | The whole body is read, but only bytes before this offset are persisted. |
+//! | `hide-256K`, `hide-some` | This much of what the call persisted is not reported until after the next query. |
+//! | `no-range` | A 308 does not say what is persisted. |
+//! | `lose-session-410` | The upload session ends for good, with this status. |
+//! | `report-256K-less`, `report-256K-more` | A 308 reports less or more than is persisted, which GCS never does. |
 //!
-//! # A plan
+//! `WHEN` is one of:
+//!
+//! | Suffix | When |
+//! | --- | --- |
+//! | none | Before anything is done; the body is not read. |
+//! | `-after-256K` | When the upload has reached this offset; a stall also when the object that is read has. |
+//! | `-after-some` | At a random multiple of 256 KiB among the bytes of the call. |
+//! | `-after-body` | When the whole body has been read; its last bytes are not persisted yet. |
+//! | `-after-all` | When everything is done, instead of the answer. |
+//!
+//! `-after-256K`, `-after-some`, `-after-body` and `persist-` apply to resumable uploads; an upload in one request only knows
+//! "before anything" and `-after-all`.
+//!
+//! # Plans
 //!
 //! ```text
 //! plan = "off" / item *( ";" item )
-//! item = "seed" number / instruction [ "on" calls ] [ "call" number / interval ] [ "p" decimal ]
+//! item = "seed" number / instruction [ "on" selector ] [ "call" number / interval ] [ "p" decimal ]
 //! ```
 //!
 //! `seed 7; return-503 on write p 0.1; close-connection-after-all on last call 0; hide-some+return-503-after-some on write`
 //!
-//! `on` takes `any`, `start`, `write`, `last`, `query`, `cancel`, `stat`, `read`, `list`, `delete`, `compose`, `part`
-//! or `complete`. `call` counts the calls
-//! that `on` lets through, from 0. Of the rules that match a call, the first holds.
+//! `on` takes `any`, `start`, `write`, `last`, `query`, `cancel`, `stat`, `read`, `list`, `delete`, `compose`, `part` or
+//! `complete` ([`CallSelector`] explains them). `call` selects among these calls, counted from 0: `0`, `2..5`, `3..`. `p` is how
+//! probable the fault is for each of them, by the seed. The first rule that matches a call applies to it.
 //!
 //! # One request
 //!
-//! `x-goog-emulator-instructions` (or `x-goog-testbench-instructions`) brings an instruction with a request.
-//! The testbench's Retry Test API is there too: `POST /retry_test`, and `x-retry-test-id` on the requests.
+//! The header `x-goog-emulator-instructions` (or `x-goog-testbench-instructions`) brings an instruction with a request. The
+//! testbench's Retry Test API is served too: `POST /retry_test`, then `x-retry-test-id` on the requests.
 
 mod apply;
 mod body;

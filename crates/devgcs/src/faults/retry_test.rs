@@ -13,7 +13,7 @@ use crate::inspect::CallKind;
 use crate::lock::locked;
 use crate::random;
 
-/// Tests that are kept at once; the oldest are forgotten first.
+/// The most tests that are kept; the oldest are dropped first.
 const MAX_TESTS: usize = 1000;
 
 /// Every test that was created and not deleted.
@@ -29,7 +29,7 @@ struct Tests {
 
 #[derive(Debug, Default)]
 struct Test {
-    /// By method, as the words were written.
+    /// By method, as text.
     instructions: BTreeMap<&'static str, VecDeque<String>>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Due {
 }
 
 impl RetryTests {
-    /// What a call of `kind` meets under test `id`: 404 where there is no such test.
+    /// What a call of `kind` meets under test `id`: 404 if there is no such test.
     pub(super) fn due(&self, id: &str, kind: CallKind) -> Result<Option<(Vec<Fault>, Due)>, Error> {
         let tests = locked(&self.0);
         let test = tests.by_id.get(id).ok_or_else(|| not_found(id))?;
@@ -57,7 +57,7 @@ impl RetryTests {
         Ok(Some((faults, Due { id, method, word })))
     }
 
-    /// An instruction has been carried out: the next one comes first.
+    /// Removes an instruction that has been carried out.
     pub(super) fn done(&self, due: &Due) {
         let mut tests = locked(&self.0);
         let words = tests
@@ -155,7 +155,7 @@ fn method(kind: CallKind) -> Option<&'static str> {
         .map(|(_, method)| *method)
 }
 
-/// The testbench's names of methods, and the calls that each is.
+/// The testbench's names of methods, and the kinds of calls behind each.
 const METHODS: [(&[CallKind], &str); 15] = [
     (&[CallKind::InsertBucket], "storage.buckets.insert"),
     (&[CallKind::GetBucket], "storage.buckets.get"),

@@ -24,7 +24,7 @@ pub(crate) async fn patch(
     change(service, call, bucket, name, Clone::clone).await
 }
 
-/// `PUT /storage/v1/b/BUCKET/o/OBJECT`: replaces all fields, but for the storage class, which only a
+/// `PUT /storage/v1/b/BUCKET/o/OBJECT`: replaces all fields except the storage class, which only a
 /// rewrite changes.
 pub(crate) async fn update(
     service: &Arc<Service>,

@@ -51,7 +51,7 @@ pub(crate) async fn compose(
     let conditions = preconditions::from_query(&call.query)?;
     let key_sha256 = encryption::key(&call.headers)?;
     let shared = Arc::clone(service);
-    // The bytes are joined before the turn, which would keep every other change waiting.
+    // The bytes are joined before the turn starts, which would block every other change.
     let compose = move || {
         let found: Vec<Arc<Object>> = sources
             .iter()
@@ -109,7 +109,7 @@ fn source(value: &Value) -> Result<Source, Error> {
     })
 }
 
-/// Numbers of 64 bits come as text; some clients send them as numbers.
+/// A 64-bit number is text; some clients send a number.
 fn number(value: Option<&Value>) -> Result<Option<u64>, Error> {
     match value {
         None | Some(Value::Null) => Ok(None),

@@ -26,7 +26,7 @@ use gcsd_types::Preconditions;
 /// What `maxBytesRewrittenPerCall` must be a multiple of.
 const MEBIBYTE: u64 = 1 << 20;
 
-/// What one call rewrites into another location or storage class, unless the client says less. Within
+/// How much one call rewrites into another location or storage class, unless the client asks for less. Within
 /// one location and class a rewrite copies no bytes, and takes one call whatever the size.
 const PER_CALL: u64 = 1 << 30;
 
@@ -41,16 +41,16 @@ struct Job {
     keys: Keys,
 }
 
-/// The SHA-256 of the keys that a request to copy brings.
+/// The SHA-256 of the keys of a request to copy.
 enum Keys {
-    /// A rewrite has one for each side.
+    /// A rewrite has one for the source and one for the copy.
     Each {
         source: Option<String>,
         destination: Option<String>,
     },
     /// A copy has one for both.
     Both(Option<String>),
-    /// A move leaves the object under the key that it has.
+    /// A move keeps the object's key.
     Kept,
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn copy(
     shown(call, &object)
 }
 
-/// `POST .../o/OBJECT/moveTo/o/OBJECT`: a copy within the bucket, and the source is gone.
+/// `POST .../o/OBJECT/moveTo/o/OBJECT`: copies within the bucket and deletes the source.
 ///
 /// In memory both happen at once. A directory keeps each object's record in a file of its own: a crash
 /// between the two leaves both objects, each whole.
@@ -200,8 +200,8 @@ struct Step {
     object: Option<Arc<Object>>,
 }
 
-/// What a rewrite under way has done: of which generation, how many bytes. It comes back from the client,
-/// who gains nothing by changing it.
+/// How far a rewrite has come: of which generation, how many bytes. The client sends it back, and gains
+/// nothing by changing it.
 #[derive(Debug, PartialEq, Eq)]
 struct Token {
     generation: u64,

@@ -21,7 +21,7 @@ use crate::response_body::ResponseBody;
 use crate::service::Service;
 use gcsd_types::Preconditions;
 
-/// What an upload in one request will make of its bytes.
+/// The object that an upload in one request makes of its bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Upload {
     pub(crate) bucket: String,
@@ -34,7 +34,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Refuses what would be refused at the end, before the bytes come.
+    /// Refuses an upload before its bytes come if it would be refused at the end.
     pub(crate) fn admit(&self, service: &Service) -> Result<(), Error> {
         let live = service.live(&self.bucket, &self.name)?;
         preconditions::check(&self.conditions, live.as_deref())
@@ -86,7 +86,7 @@ async fn media(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Result<
     upload.publish(ingest).await
 }
 
-/// The metadata, the bytes, and perhaps checksums that were not known before the bytes were.
+/// The metadata, the bytes, and optionally checksums, which the client may know only after the bytes.
 async fn in_parts(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Result<Arc<Object>, Error> {
     let boundary = call
         .headers
@@ -96,7 +96,7 @@ async fn in_parts(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Resu
         .ok_or_else(|| {
             Error::invalid("The Content-Type of a multipart upload is multipart/related with a boundary.")
         })?;
-    // The parts borrow the body; the head is needed beside them.
+    // The parts borrow the body, while the head is still needed.
     let mut body = std::mem::replace(&mut call.body, crate::request_body::RequestBody::ready([].into()));
     let result = read_parts(service, call, bucket, &mut Parts::new(&mut body, &boundary)).await;
     call.body = body;

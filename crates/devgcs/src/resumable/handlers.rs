@@ -72,7 +72,7 @@ pub(crate) fn declared(call: &Call) -> Result<Option<u64>, Error> {
         .transpose()
 }
 
-/// Opens a session, and tells where it is: at `path`, which ends in `?` or `&`.
+/// Opens a session and answers with its URI, below `path`, which ends in `?` or `&`.
 pub(crate) async fn open(
     service: &Arc<Service>,
     call: &Call,
@@ -96,7 +96,7 @@ pub(crate) async fn open(
     Ok(response)
 }
 
-/// Which call a request to a session is.
+/// The kind of a request to a session.
 pub(crate) fn classify(method: &Method, headers: &HeaderMap) -> CallKind {
     if *method == Method::DELETE {
         return CallKind::CancelUpload;
@@ -137,7 +137,7 @@ pub(crate) async fn call(service: &Arc<Service>, call: &mut Call) -> Result<Resp
     })
 }
 
-/// Does what a request asks of its session, and returns where the session stands then.
+/// Carries out a request to a session; returns where the session stands afterwards.
 pub(crate) async fn advance(service: &Arc<Service>, call: &mut Call) -> Result<Standing, Error> {
     let session = service.session(call.query.get("upload_id").unwrap_or_default())?;
     let phase = match call.method {
@@ -175,7 +175,7 @@ async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) 
         ended => return Ok(ended),
     }
     let range = content_range(&call.headers)?;
-    // GCS has forgotten the key of the request before. Whether a query needs it, is not known.
+    // GCS does not remember the key between requests. Whether a query needs it is not known.
     let key = encryption::key(&call.headers)?;
     if key != session.intent.key_sha256 && (key.is_some() || range != ContentRange::Query) {
         return Err(encryption::another_key());
@@ -193,7 +193,7 @@ async fn write(service: &Arc<Service>, call: &mut Call, session: &Arc<Session>) 
     }
 }
 
-/// A request whose body is being read; one that ends in any way stops counting.
+/// Counts a request whose body is being read, until it is dropped.
 struct Counted<'a>(&'a Session);
 
 impl Drop for Counted<'_> {
@@ -202,7 +202,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Reads the body into the session. What is dropped midway has persisted what it persisted.
+/// Reads the body into the session. If it is dropped midway, what it has persisted stays.
 async fn receive(
     service: &Arc<Service>,
     call: &mut Call,
@@ -255,7 +255,7 @@ pub(crate) fn respond(
     }
 }
 
-/// 308, which some HTTP stacks would follow: those ask for a 200 that says 308 in a header.
+/// 308. Clients whose HTTP stack would follow it ask for a 200 with the 308 in a header.
 fn incomplete(call: &Call, persisted: u64) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     if persisted > 0

@@ -1,10 +1,10 @@
 //! The arithmetic of a session: what a request may do, which of its bytes count, how it ends.
 //!
-//! Pure: no I/O, no locks. Bytes count in whole multiples of 256 KiB, at the offset where the session
-//! stands; what a request brings below that offset is skipped (the first persisted win), and its last
-//! incomplete multiple belongs to it alone until it finishes the upload. So a broken request loses
+//! Pure: no I/O, no locks. Bytes count in whole multiples of 256 KiB, at the offset that the session
+//! has reached; those below that offset are skipped (the first persisted win), and the last
+//! incomplete multiple belongs to the request alone until it finishes the upload. So a broken request loses
 //! less than 256 KiB, and two requests at once cannot disturb each other: each multiple is taken from
-//! whichever brings it first.
+//! whichever sends it first.
 
 use std::sync::Arc;
 
@@ -26,18 +26,18 @@ pub(crate) struct Progress {
     pub(crate) declared: Option<u64>,
     /// The checksums that the object must have.
     pub(crate) expected: Expected,
-    /// What has become of it.
+    /// Its state.
     pub(crate) phase: Phase,
 }
 
-/// What has become of a session.
+/// The state of a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Phase {
-    /// It takes bytes.
+    /// It accepts bytes.
     Open,
     /// The object exists.
     Finished(Arc<Object>),
-    /// It was cancelled, or its finish was refused: every later request gets this answer.
+    /// It was cancelled, or its finish was refused; every later request gets this answer.
     Ended(Error),
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Plan {
         /// The size of the object.
         total: u64,
     },
-    /// Take the body in.
+    /// Receive the body.
     Receive(Intake),
 }
 
@@ -68,7 +68,7 @@ impl Progress {
 
     /// Decides what a request with `range` and a body of `length` bytes (`None`: chunked) will do.
     ///
-    /// A total that the request names is kept, if the request is not refused.
+    /// Keeps the total that the request names, unless the request is refused.
     pub(crate) fn plan(&mut self, range: ContentRange, length: Option<u64>) -> Result<Plan, Error> {
         let (first, end, named) = match range {
             ContentRange::Query | ContentRange::Finish { .. } if length.is_some_and(|length| length > 0) => {
@@ -154,10 +154,10 @@ pub(crate) struct Intake {
     held: u64,
     /// Where the body must end.
     exact: Option<u64>,
-    /// What the body may not go beyond.
+    /// The offset that the body may not pass.
     limit: u64,
     total: Option<u64>,
-    /// The end of the body is the end of the object, if no total says otherwise.
+    /// The body's end is the object's end, unless a total says otherwise.
     ends_object: bool,
 }
 
@@ -168,16 +168,16 @@ pub(crate) struct Batch {
     pieces: Vec<Bytes>,
 }
 
-/// What the clean end of a body means.
+/// What the end of a body means.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// There is more to come.
+    /// The object is not complete yet.
     Report,
     /// The object has `total` bytes, the last of which are `tail`.
     Finish {
         /// The size of the object.
         total: u64,
-        /// What was not a whole multiple.
+        /// The incomplete multiple at the end.
         tail: Batch,
     },
 }
@@ -214,7 +214,7 @@ impl Intake {
         Ok(())
     }
 
-    /// The whole multiples among what is held.
+    /// Takes out the whole multiples that are held.
     pub(crate) fn take_whole(&mut self) -> Option<Batch> {
         let len = self.held - self.held % CHUNK_ALIGNMENT;
         (len > 0).then(|| self.take(len))
@@ -230,7 +230,7 @@ impl Intake {
         Batch { start, pieces }
     }
 
-    /// The body ended cleanly.
+    /// Ends the body, which is complete.
     pub(crate) fn end(mut self) -> Result<End, Error> {
         if let Some(exact) = self.exact
             && self.at < exact
@@ -268,13 +268,13 @@ impl Batch {
         self.start + self.pieces.iter().map(|piece| piece.len() as u64).sum::<u64>()
     }
 
-    /// What lies before `offset`.
+    /// The bytes before `offset`.
     pub(crate) fn until(mut self, offset: u64) -> Self {
         truncate(&mut self.pieces, offset.saturating_sub(self.start));
         self
     }
 
-    /// The pieces from `offset` on; `None` where they do not touch it.
+    /// The pieces from `offset` on; `None` if they start behind it.
     pub(crate) fn from(self, offset: u64) -> Option<Vec<Bytes>> {
         let known = offset.checked_sub(self.start)?;
         Some(skip(&self.pieces, known))

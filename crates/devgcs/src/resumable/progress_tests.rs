@@ -29,7 +29,7 @@ fn status(plan: Result<Plan, Error>) -> StatusCode {
     plan.expect_err("refused").status()
 }
 
-/// Bytes that tell their offset.
+/// Bytes that show their offset.
 fn bytes(first: u64, len: u64) -> Bytes {
     (first..first + len).map(|at| (at % 251) as u8).collect()
 }
@@ -118,7 +118,7 @@ fn whole_multiples_come_out_whatever_the_pieces() {
         let (mut at, mut out) = (0, Vec::new());
         while at < total {
             let len = piece.min(total - at);
-            // Single bytes are slow in number and prove nothing more after a while.
+            // Many single bytes are slow, and prove nothing more after a while.
             let len = if piece == 1 && at > 300 { total - at } else { len };
             intake.push(bytes(at, len)).expect("within bounds");
             at += len;

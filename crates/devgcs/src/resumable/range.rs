@@ -1,6 +1,6 @@
 //! `Content-Range` of a request to a session.
 
-/// What a request says that its body is.
+/// What a request says about its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentRange {
     /// No header: the body is the whole object.
@@ -11,19 +11,19 @@ pub(crate) enum ContentRange {
         first: u64,
         /// Offset after the last byte of the body.
         end: u64,
-        /// Size of the object, where it is known.
+        /// Size of the object, if known.
         total: Option<u64>,
     },
     /// `bytes FIRST-*/*` or `bytes FIRST-*/TOTAL`: from FIRST to wherever the body ends.
     Rest {
         /// Offset of the first byte of the body.
         first: u64,
-        /// Size of the object, where it is known.
+        /// Size of the object, if known.
         total: Option<u64>,
     },
-    /// `bytes */*`: how much is there?
+    /// `bytes */*`: asks how much is persisted.
     Query,
-    /// `bytes */TOTAL`: it is whole if this much is there.
+    /// `bytes */TOTAL`: finishes the object if this much is persisted.
     Finish {
         /// Size of the object.
         total: u64,
@@ -31,7 +31,7 @@ pub(crate) enum ContentRange {
 }
 
 impl ContentRange {
-    /// Reads a header's value; `None` where it is malformed.
+    /// Reads a header's value; `None` if it is malformed.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
         let total = match total.trim() {
@@ -55,7 +55,7 @@ impl ContentRange {
     }
 }
 
-/// Digits and nothing else: `parse` alone would take a sign.
+/// Only digits: `parse` alone would accept a sign.
 fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().ok()

@@ -20,7 +20,7 @@ use crate::storage::{BlobId, Store, Writer};
 use crate::time::Time;
 use gcsd_types::{CHUNK_ALIGNMENT, Preconditions};
 
-/// What a session was started with: it does not change.
+/// What a session was started with. It does not change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Intent {
     pub(crate) bucket: String,
@@ -32,7 +32,7 @@ pub(crate) struct Intent {
     #[serde(with = "conditions")]
     pub(crate) conditions: Preconditions,
     pub(crate) created: Time,
-    /// The SHA-256 of the key to encrypt the object with, which each request must bring.
+    /// The SHA-256 of the key to encrypt the object with; each request needs that key.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct SavedSession {
 #[derive(Debug)]
 enum Slot {
     Ready(Writer),
-    /// Left in a file by an earlier process; its checksums are not computed again before they are needed.
+    /// Left in a file by an earlier process; its checksums are recomputed only when they are needed.
     Dormant(BlobId),
     /// They became an object, or were thrown away.
     Gone,
@@ -123,13 +123,13 @@ impl Session {
         locked(&self.progress).persisted
     }
 
-    /// Bytes that a query reports: what is persisted, but for what is hidden.
+    /// Bytes that a query reports: those that are persisted and not hidden.
     pub(crate) fn reported(&self) -> u64 {
         self.persisted()
             .saturating_sub(self.hidden.load(Ordering::Relaxed))
     }
 
-    /// From now on, `bytes` of what is persisted are not reported.
+    /// Hides this many of the persisted bytes from now on.
     pub(crate) fn hide(&self, bytes: u64) {
         self.hidden.store(bytes, Ordering::Relaxed);
     }
@@ -160,7 +160,7 @@ impl Session {
         locked(&self.progress).phase.clone()
     }
 
-    /// Adds the checksums that a request's headers name.
+    /// Adds the checksums in a request's headers.
     pub(crate) fn expect(&self, headers: &http::HeaderMap) -> Result<(), Error> {
         let mut progress = locked(&self.progress);
         let mut expected = progress.expected;
@@ -174,7 +174,7 @@ impl Session {
         locked(&self.progress).plan(range, length)
     }
 
-    /// Persists what of `batch` is new. May block.
+    /// Persists the new bytes of `batch`. May block.
     pub(crate) fn append(&self, store: &Store, batch: Batch) -> Result<(), Error> {
         let mut slot = locked(&self.slot);
         let persisted = match locked(&self.progress) {
@@ -262,7 +262,7 @@ impl Session {
         phase
     }
 
-    /// Whether it was started longer ago than a session lives.
+    /// Whether it is older than `lifetime`.
     pub(crate) fn is_expired(&self, lifetime: std::time::Duration) -> bool {
         let age = Time::now().micros().saturating_sub(self.intent.created.micros());
         u128::from(age) >= lifetime.as_micros()
@@ -283,7 +283,7 @@ impl Session {
         }
     }
 
-    /// A record that cannot be written costs nothing but the answer to a query after a restart: the
+    /// A record that cannot be written only costs the answer to a query after a restart: the
     /// object's own record is there already.
     fn record_finish(&self, store: &Store, slot: &Slot, object: &Object) {
         let (Some(directory), Slot::Ready(writer)) = (store.directory(), slot) else {
@@ -314,7 +314,7 @@ impl Slot {
 }
 
 impl Phase {
-    /// What a request that still brings bytes is told by a session that takes none.
+    /// The answer to a request that sends bytes to a session that has ended.
     fn refusal(&self) -> Result<(), Error> {
         match self {
             Self::Ended(error) => Err(error.clone()),
@@ -323,7 +323,7 @@ impl Phase {
     }
 }
 
-/// The crate's own type has no serde: a session's record writes it as an array.
+/// The type has no serde of its own; a session's record has it as an array.
 mod conditions {
     use super::Preconditions;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};

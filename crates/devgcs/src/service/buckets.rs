@@ -30,7 +30,7 @@ impl Service {
         Ok(record)
     }
 
-    /// What a bucket says of itself.
+    /// A bucket's record.
     pub(crate) fn bucket(&self, name: &str) -> Result<BucketRecord, Error> {
         Ok(locked(&self.index).bucket(name)?.record.clone())
     }
@@ -41,7 +41,7 @@ impl Service {
         index.buckets().map(|bucket| bucket.record.clone()).collect()
     }
 
-    /// Changes what a bucket says of itself. May block.
+    /// Changes a bucket's record. May block.
     pub(crate) fn update_bucket(
         &self,
         name: &str,
@@ -81,8 +81,8 @@ impl Service {
         Ok(())
     }
 
-    /// Makes sure that a bucket is there that a request wants to write to, where the configuration says
-    /// that this is enough to create it.
+    /// Checks that the bucket of a write exists; creates it if the server is set up to
+    /// do so.
     pub(crate) async fn want_bucket(self: &Arc<Self>, name: &str) -> Result<(), Error> {
         if self.create_missing_buckets && self.bucket(name).is_err() {
             let (shared, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));

@@ -1,4 +1,4 @@
-//! What there is, in memory: buckets, objects, sessions, multipart uploads.
+//! The index in memory: buckets, objects, sessions, multipart uploads.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -12,11 +12,11 @@ use crate::resumable::{SavedSession, Session};
 use crate::storage::{BlobId, Content, Directory};
 use crate::time::Time;
 
-/// Sessions that take bytes, at once.
+/// The most sessions that accept bytes at the same time.
 const MAX_OPEN: usize = 100_000;
 
-/// Sessions that have ended and are remembered, so that a repeat gets the same answer.
-const MAX_ENDED: usize = 10_000;
+/// The most ended sessions that are remembered, so that a repeated request gets the same answer.
+pub(super) const MAX_ENDED: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -68,7 +68,7 @@ impl Index {
         }
     }
 
-    /// Generations grow, and are about the time in microseconds, as GCS's are.
+    /// Generations grow, and are close to the time in microseconds, as at GCS.
     pub(super) fn next_generation(&mut self) -> u64 {
         self.last_generation = Time::now().micros().max(self.last_generation + 1);
         self.last_generation
@@ -94,7 +94,7 @@ impl Index {
         self.sessions.insert(session.key.clone(), Arc::new(session));
     }
 
-    /// Notes that a session has ended; returns one that is forgotten for it, if there are too many.
+    /// Notes that a session has ended; returns one to forget if there are too many.
     pub(super) fn session_ended(&mut self, key: &str) -> Option<Arc<Session>> {
         self.ended.push_back(key.to_owned());
         if self.ended.len() <= MAX_ENDED {
@@ -104,7 +104,7 @@ impl Index {
         self.sessions.remove(&oldest)
     }
 
-    /// Reads a directory, and removes from it what a crash left half-made.
+    /// Reads a directory, and removes what a crash left incomplete.
     pub(super) fn load(directory: &Directory, session_lifetime: Duration) -> io::Result<Self> {
         let mut index = Self::default();
         let mut owners: HashMap<BlobId, Arc<Object>> = HashMap::new();

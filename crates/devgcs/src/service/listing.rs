@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::glob::Glob;
 use crate::resource::{Object, Versions};
 
-/// Names looked at for one page, and the work that a glob may make of it: a page that finds little ends
+/// The most names examined for one page, and the most work for a glob: a page that finds little ends
 /// early, as GCS's may.
 const MAX_SCAN: usize = 20_000;
 const MAX_WORK: usize = 20_000_000;
@@ -19,9 +19,9 @@ const MAX_WORK: usize = 20_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) prefix: String,
-    /// Names that go on with this after the prefix are shown as one prefix.
+    /// Names that have this after the prefix are listed as one prefix.
     pub(crate) delimiter: Option<String>,
-    /// Show an object whose name is such a prefix as an object, too.
+    /// Also list an object whose name is such a prefix as an object.
     pub(crate) include_trailing: bool,
     /// The first name.
     pub(crate) start: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) struct Page {
 }
 
 impl Cursor {
-    /// As it goes to the client and comes back.
+    /// The token that the client sends back.
     pub(crate) fn to_token(&self) -> String {
         URL_SAFE_NO_PAD.encode(match self {
             Self::Object(name, generation) => format!("o{generation}/{name}"),
@@ -173,7 +173,7 @@ fn as_str(bound: &Bound<String>) -> Bound<&str> {
 fn after_prefix(prefix: &str) -> Option<String> {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
-        // The step over the surrogates, which no text holds.
+        // Skip the surrogates, which are not characters.
         let next = if last == '\u{d7ff}' {
             Some('\u{e000}')
         } else {

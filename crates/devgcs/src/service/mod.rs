@@ -38,16 +38,16 @@ pub(crate) struct Service {
     create_missing_buckets: bool,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
-    /// True while request bodies are left unread.
+    /// True while request bodies are not read.
     pub(crate) gate: watch::Sender<bool>,
     turn: Mutex<()>,
     index: Mutex<Index>,
-    /// The last field to go: when it is gone, so is all that the server held.
+    /// The last field: when it is dropped, everything that the server held is gone.
     _alive: mpsc::Sender<()>,
 }
 
 impl Service {
-    /// Makes the state, or reads it from its directory.
+    /// Creates the state, or reads it from its directory.
     pub(crate) fn open(config: &Config, alive: mpsc::Sender<()>) -> Result<Self, StartError> {
         let store = Store::open(&config.storage, config.md5).map_err(StartError::Storage)?;
         let index = match store.directory() {
@@ -98,7 +98,7 @@ impl Service {
         Ok(versions.and_then(|versions| versions.get(generation)).cloned())
     }
 
-    /// The generation asked for, or the live one; 404 where there is none.
+    /// The generation asked for, or the live one; 404 if there is none.
     pub(crate) fn find(
         &self,
         bucket: &str,

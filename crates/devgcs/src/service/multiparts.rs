@@ -1,4 +1,4 @@
-//! MultipartUpload uploads: started, given parts, made into an object.
+//! Multipart uploads: started, given parts, made into an object.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::storage::{Content, Digests};
 use crate::time::Time;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 
-/// The smallest part, but for the last.
+/// The smallest part, except for the last.
 const MIN_PART: u64 = 5 << 20;
 
 /// The largest part.
 const MAX_PART: u64 = 5 << 30;
 
-/// MultipartUpload uploads at once.
+/// The most multipart uploads at the same time.
 const MAX_UPLOADS: usize = 100_000;
 
 impl Service {
@@ -74,7 +74,7 @@ impl Service {
         Ok(uploads)
     }
 
-    /// Stores a part, in the place of an earlier one of the same number. May block.
+    /// Stores a part, replacing an earlier one of the same number. May block.
     pub(crate) fn store_part(
         &self,
         upload: &MultipartUpload,
@@ -166,7 +166,7 @@ impl Service {
         Ok(object)
     }
 
-    /// Gives an upload up. May block.
+    /// Aborts an upload. May block.
     pub(crate) fn abort_multipart(&self, upload: &MultipartUpload) -> Result<(), Error> {
         let parts = locked(&upload.parts).take().ok_or_else(no_upload)?;
         self.end_multipart(upload, Some(parts));

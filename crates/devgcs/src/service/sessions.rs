@@ -63,7 +63,7 @@ impl Service {
         }
     }
 
-    /// The session that `id` gives access to: 404 where there is none, or it is too old.
+    /// The session with this id: 404 if there is none, or it is too old.
     pub(crate) fn session(&self, id: &str) -> Result<Arc<Session>, Error> {
         let session = locked(&self.index).session(&session_key(id));
         session
@@ -72,7 +72,57 @@ impl Service {
     }
 }
 
-/// What a session is filed under: the id itself is a credential, and is kept nowhere.
+/// The key of a session. The id itself is a credential and is kept nowhere.
 fn session_key(id: &str) -> String {
     random::hash_hex(id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::MAX_ENDED;
+    use super::*;
+    use crate::config::Config;
+    use crate::time::Time;
+
+    fn intent() -> Intent {
+        Intent {
+            bucket: "bucket".to_owned(),
+            name: "object".to_owned(),
+            metadata: Default::default(),
+            expected: Default::default(),
+            declared: None,
+            conditions: Preconditions::default(),
+            created: Time::now(),
+            key_sha256: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_that_ended_is_forgotten_when_there_are_too_many() {
+        let config = Config {
+            buckets: vec!["bucket".to_owned()],
+            ..Config::default()
+        };
+        let (alive, _ended) = tokio::sync::mpsc::channel(1);
+        let service = Service::open(&config, alive).expect("it opens");
+        let end = |number: usize| {
+            let id = number.to_string();
+            service.open_session(&id, intent()).expect("there is room");
+            let session = service.session(&id).expect("it is open");
+            // However often it is asked to end, it ends once.
+            if number.is_multiple_of(2) {
+                let finished = service.finish_session(&session, 0, Batch::empty(0));
+                assert!(matches!(finished, Ok(Phase::Finished(_))));
+            }
+            service.cancel_session(&session);
+            service.cancel_session(&session);
+        };
+        (0..MAX_ENDED).for_each(end);
+        assert!(service.session("0").is_ok());
+        end(MAX_ENDED);
+        assert!(service.session("0").is_err());
+        assert!(service.session("1").is_ok());
+        let open = service.inspect().open_sessions();
+        assert_eq!(open, 0);
+    }
 }

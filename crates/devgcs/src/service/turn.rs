@@ -1,4 +1,4 @@
-//! The turn in which an object appears, changes, or goes: one at a time, on the disk before in memory.
+//! The turn in which an object appears, changes or goes: one at a time, first on the disk, then in memory.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -13,7 +13,7 @@ use crate::resource::{Draft, Object, Versions};
 use crate::time::Time;
 use gcsd_types::Preconditions;
 
-/// The right to change things, while it lasts.
+/// The exclusive right to change objects.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     service: &'a Service,
@@ -29,7 +29,7 @@ impl Service {
         }
     }
 
-    /// Does `work` in a turn, where it may block.
+    /// Does `work` in a turn, where blocking is allowed.
     pub(crate) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Turn<'_>) -> Result<T, Error> + Send + 'static,
@@ -45,9 +45,9 @@ impl<'a> Turn<'a> {
         self.service
     }
 
-    /// Makes an object visible, all at once, if `conditions` hold.
+    /// Makes an object visible atomically, if `conditions` hold.
     ///
-    /// Where it is refused, the draft's content is still the caller's to throw away.
+    /// If it is refused, the caller removes the draft's content.
     pub(crate) fn publish(&self, draft: &Draft, conditions: &Preconditions) -> Result<Arc<Object>, Error> {
         let mut versions = self.versions(&draft.bucket, &draft.name)?;
         preconditions::check(conditions, versions.live.as_deref())?;
@@ -101,8 +101,8 @@ impl<'a> Turn<'a> {
         Ok(changed)
     }
 
-    /// Deletes an object, if `conditions` hold of it: a named generation for good, otherwise the live one,
-    /// which a bucket with versioning keeps as a noncurrent one.
+    /// Deletes an object, if `conditions` hold: a named generation for good, otherwise the live one,
+    /// which a bucket with versioning keeps as noncurrent.
     pub(crate) fn delete(
         &self,
         bucket: &str,
@@ -128,7 +128,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Takes the live generation away; returns it if its bytes have to go.
+    /// Retires the live generation; returns it if its bytes have to be removed.
     fn retire(&self, versions: &mut Versions, now: Time) -> Result<Option<Arc<Object>>, Error> {
         let Some(live) = versions.live.take() else {
             return Ok(None);
@@ -173,7 +173,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// Refuses to touch an object that is under a hold.
+/// Refuses to change an object that is under a hold.
 pub(crate) fn held(object: &Object) -> Result<(), Error> {
     let kind = if object.metadata.temporary_hold == Some(true) {
         "Temporary"

@@ -18,7 +18,7 @@ pub(crate) struct Digest {
 pub(crate) struct Digests {
     pub(crate) size: u64,
     pub(crate) crc32c: Crc32c,
-    /// `None` where the configuration says that it is not worth its cost.
+    /// `None` if the server does not compute it.
     pub(crate) md5: Option<[u8; 16]>,
 }
 

@@ -89,7 +89,7 @@ impl Directory {
         self.root.join("sessions").join(format!("{key}.json"))
     }
 
-    /// Opens a blob to read it; it can be read to its end even if it is removed meanwhile.
+    /// Opens a blob, which can then be read to its end even if it is removed meanwhile.
     pub(crate) fn open_blob(&self, blob: &BlobId) -> io::Result<File> {
         File::open(self.blob_path(blob))
     }
@@ -104,7 +104,7 @@ impl Directory {
         ignore_missing(fs::remove_file(self.blob_path(blob)));
     }
 
-    /// A second name for a blob's bytes, with a life of its own.
+    /// A second, independent name for a blob's bytes.
     pub(crate) fn link_blob(&self, blob: &BlobId) -> io::Result<BlobId> {
         let copy = BlobId::new()?;
         fs::hard_link(self.blob_path(blob), self.blob_path(&copy))?;
@@ -175,7 +175,7 @@ impl Directory {
 
     /// Removes the records of a multipart upload.
     pub(crate) fn remove_multipart(&self, id: &str) {
-        // Without this record the rest is nothing, should the process end here.
+        // Without this record the rest is ignored, should the process end here.
         ignore_missing(fs::remove_file(self.multipart_path(id).join("upload.json")));
         ignore_missing(fs::remove_dir_all(self.multipart_path(id)));
     }
@@ -254,7 +254,7 @@ fn save(path: &Path, record: &impl Serialize) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Brings the folder of `path` to the disk, so that a rename or a new name in it lasts.
+/// Syncs the folder of `path` to the disk, so that a rename or a new name in it lasts.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent()
         .map_or(Ok(()), |folder| File::open(folder)?.sync_all())

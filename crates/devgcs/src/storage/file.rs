@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::directory::{BlobId, Directory, private_file, sync_folder};
 
-/// The file of an upload under way. Dropped, it is removed, unless it is to be kept.
+/// The file of an upload in progress. Dropping it removes the file, unless it is to be kept.
 #[derive(Debug)]
 pub(crate) struct FileWriter {
     directory: Arc<Directory>,
@@ -46,7 +46,7 @@ impl FileWriter {
         Ok(writer.id.clone())
     }
 
-    /// Goes on with the first `len` bytes of a blob, which are shown to `seen` in order.
+    /// Continues after the first `len` bytes of a blob, which are passed to `seen` in order.
     pub(crate) fn reopen(
         directory: &Arc<Directory>,
         id: BlobId,
@@ -93,7 +93,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Cuts the blob to `len` and brings it to the disk.
+    /// Truncates the blob to `len` and syncs it to the disk.
     pub(crate) fn seal(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)?;
         self.file.sync_all()?;

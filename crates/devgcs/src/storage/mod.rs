@@ -86,7 +86,7 @@ impl Store {
         }
     }
 
-    /// The same bytes once more, with a life of their own; nothing is copied. May block.
+    /// The same bytes as an independent content; nothing is copied. May block.
     pub(crate) fn duplicate(&self, content: &Content) -> io::Result<Content> {
         match (content, self.directory()) {
             (Content::File(blob), Some(directory)) => Ok(Content::File(directory.link_blob(blob)?)),
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Throws away bytes that no object has any more. May block.
+    /// Removes bytes that no object has any more. May block.
     pub(crate) fn remove(&self, content: &Content) {
         if let (Content::File(blob), Some(directory)) = (content, self.directory()) {
             directory.remove_blob(blob);
@@ -175,7 +175,7 @@ impl Writer {
         }
     }
 
-    /// Takes `pieces`; on an error none of them counts.
+    /// Appends `pieces`; on an error none of them counts.
     pub(crate) fn append(&mut self, pieces: &[Bytes]) -> io::Result<()> {
         match &mut self.sink {
             Sink::Memory(chunks) => chunks.extend(gather(pieces)),
@@ -188,9 +188,9 @@ impl Writer {
         Ok(())
     }
 
-    /// What the bytes so far and `tail` make together.
+    /// The content of the bytes so far and `tail`.
     ///
-    /// The tail does not count in [`Self::len`], so that whoever finds the whole wanting can go on.
+    /// The tail does not count in [`Self::len`], so that an upload whose checksum is wrong can continue.
     pub(crate) fn complete(&mut self, tail: &[Bytes]) -> io::Result<(Content, Digests)> {
         let content = match &mut self.sink {
             Sink::Memory(chunks) => {
@@ -208,12 +208,12 @@ impl Writer {
         Ok((content, self.digest.clone().finish(tail)))
     }
 
-    /// Leaves the file behind when this is dropped: without it, what is not wanted any more goes.
+    /// Keeps the file when this is dropped.
     pub(crate) fn keep(&mut self) {
         self.set_kept(true);
     }
 
-    /// Throws the bytes away.
+    /// Removes the bytes.
     pub(crate) fn discard(mut self) {
         self.set_kept(false);
     }

@@ -40,7 +40,7 @@ enum Source {
 }
 
 impl Reader {
-    /// Reads `range` of `content`; an error where the bytes are not kept.
+    /// Reads `range` of `content`; an error if the bytes are not kept.
     pub(crate) fn open(store: &Store, content: &Content, range: Range<u64>) -> io::Result<Self> {
         let source = match (content, store.directory()) {
             (Content::Memory(chunks), _) => {

@@ -101,7 +101,7 @@ pub(super) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
         Some(token) => {
             Some(Cursor::from_token(&token).ok_or_else(|| Error::invalid("Invalid continuation-token."))?)
         }
-        // A marker may be an object's name or a prefix: both come before what is next.
+        // A marker is an object's name or a prefix; the page starts after it.
         None => text(if second { "start-after" } else { "marker" }).map(|marker| {
             match query.get("delimiter").filter(|delimiter| !delimiter.is_empty()) {
                 Some(delimiter) if marker.ends_with(delimiter) => Cursor::Prefix(marker),

@@ -197,7 +197,7 @@ pub(super) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
     let id_marker = query.get("upload-id-marker").unwrap_or_default();
     let mut uploads = service.multiparts(bucket)?;
     uploads.retain(|upload| upload.record.name.starts_with(prefix));
-    // The markers name the last upload of the page before.
+    // The markers name the last upload of the previous page.
     let passed = uploads
         .iter()
         .position(|upload| upload.record.name == key_marker && upload.id == id_marker);
@@ -231,7 +231,7 @@ fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<
     service.multipart(call.query.get("uploadId").unwrap_or_default(), bucket, name)
 }
 
-/// The parts that a request to complete lists: number and entity tag.
+/// The parts that a completion lists: number and entity tag.
 fn listed(document: &str) -> Option<Vec<(u32, String)>> {
     let mut parts = Vec::new();
     let mut number = None;

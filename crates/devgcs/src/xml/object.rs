@@ -175,7 +175,7 @@ pub(super) async fn start_session(
     resumable::open(service, call, intent, &path, StatusCode::CREATED).await
 }
 
-/// The answer that tells of an object that was stored.
+/// The answer to a request that stored an object.
 pub(super) fn stored(object: &Object) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::OK);
     identify(response.headers_mut(), object);
@@ -206,7 +206,7 @@ pub(super) fn etag(object: &Object) -> String {
     }
 }
 
-/// What every answer about an object says.
+/// The headers of every answer about an object.
 fn identify(headers: &mut HeaderMap, object: &Object) {
     set(headers, ETAG, &etag(object));
     headers.remove("x-goog-hash");

@@ -9,9 +9,10 @@ use crate::body::Body;
 use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 use crate::{Error, NewObject};
 use feed::Feed;
-use gcsd_failure::Failure as Failed;
-use gcsd_gcs::upload::{Range, Reported, Upload};
-use gcsd_gcs::{self, Gcs, SessionUri, WriteRange, lend};
+use gcsd_failure::Failure;
+use gcsd_gcs::{
+    Answered, CancelOutcome, Gcs, Session, SessionError, SessionUri, UploadProgress, WriteRange, lend,
+};
 use gcsd_wire::{Kind, Retry};
 pub use striped::DirectPart;
 
@@ -40,10 +41,10 @@ impl OpenUpload for Direct {
 
     async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
         let NewObject { destination, size } = &self.object;
-        let started = self.gcs.start_upload(destination, *size).await;
-        let started = started.map_err(Failed::from)?;
-        let token = Token::new(started.answer.expose());
-        Ok((self.writer(started.answer, Upload::started()), token))
+        let started = Session::start(&self.gcs, destination, *size).await;
+        let session = started.map_err(Failure::from)?.answer;
+        let token = Token::new(session.uri().expose());
+        Ok((DirectWriter::new(session), token))
     }
 
     async fn attach(&mut self, token: &Token) -> Result<DirectWriter, Error> {
@@ -52,58 +53,43 @@ impl OpenUpload for Direct {
             Error::of(Kind::BadToken, Retry::Never, text)
         })?;
         let session = session.with_key(self.object.destination.key.clone());
-        Ok(self.writer(session, Upload::attached()))
-    }
-}
-
-impl Direct {
-    fn writer(&self, session: SessionUri, upload: Upload) -> DirectWriter {
-        DirectWriter {
-            gcs: self.gcs.clone(),
-            session,
-            upload,
-            resource: None,
-        }
+        Ok(DirectWriter::new(Session::attach(&self.gcs, session)))
     }
 }
 
 /// One upload, straight to GCS.
 #[derive(Debug)]
 pub struct DirectWriter {
-    gcs: Gcs,
-    session: SessionUri,
-    upload: Upload,
+    session: Session,
     resource: Option<Bytes>,
 }
 
 impl DirectWriter {
-    /// Takes note of a failed call.
-    fn failed(&mut self, error: gcsd_gcs::Error) -> Error {
-        let failed = Failed::from(error);
-        match failed.status.kind() {
-            Some(Kind::SessionLost | Kind::ChecksumMismatch) => self.upload.lost(),
-            _ if failed.is_unknown() => self.upload.unsettle(),
-            _ => {}
-        }
-        failed.with_committed(self.upload.committed()).into()
-    }
-
-    /// What GCS answered, of which what it says of the finished object is kept.
-    fn answered(&mut self, progress: &gcsd_gcs::Progress) -> Reported {
-        match progress {
-            gcsd_gcs::Progress::Active { committed } => Reported::Committed(*committed),
-            gcsd_gcs::Progress::Finished(object) => {
-                self.resource = Some(object.json.clone());
-                Reported::Finished(object.info)
-            }
+    fn new(session: Session) -> Self {
+        Self {
+            session,
+            resource: None,
         }
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
-            object: self.upload.object(),
-            ..Progress::of(self.upload.committed())
+    /// Keeps what an answer says of the finished object.
+    fn answered(
+        &mut self,
+        answer: Result<Answered<UploadProgress>, SessionError>,
+    ) -> Result<Progress, Error> {
+        let UploadProgress {
+            committed,
+            object,
+            json,
+            ..
+        } = answer.map_err(Failure::from)?.answer;
+        if !json.is_empty() {
+            self.resource = Some(json);
         }
+        Ok(Progress {
+            object,
+            ..Progress::of(committed)
+        })
     }
 }
 
@@ -113,70 +99,42 @@ impl UnreliableWriter for DirectWriter {
             let text = "the body is longer than any object, or has no length, which only a daemon takes";
             return Err(Error::of(Kind::BadBody, Retry::Never, text));
         };
-        let range = Range {
+        let range = WriteRange {
             offset,
-            len,
+            len: Some(len),
             total: last.map(|last| last.total),
-        };
-        self.upload.check_write(&range).map_err(Failed::from)?;
-        let (mut lease, body) = lend(Feed::from(body), len);
-        let write_range = WriteRange {
-            offset,
-            len,
-            total: range.total,
             object_crc32c: last.map(|last| last.crc32c),
         };
-        let written = self.gcs.write(&self.session, write_range, body).await;
-        if let Some(error) = lease.take().and_then(|feed| feed.error) {
-            self.upload.unsettle();
+        let (mut lease, body) = lend(Feed::from(body), len);
+        let written = self.session.write(range, body).await;
+        if let Some(error) = lease.take().and_then(Feed::into_error) {
             return Err(Error::Source(error.into()));
         }
-        let answer = written.map_err(|error| self.failed(error))?.answer;
-        let reported = self.answered(&answer);
-        self.upload.after_write(&range, reported).map_err(Failed::from)?;
         Ok(Progress {
             received: lease.received(),
             received_crc32c: lease.crc32c(),
-            ..self.progress()
+            ..self.answered(written)?
         })
     }
 
     async fn query(&mut self) -> Result<Progress, Error> {
-        let asked = self.gcs.query(&self.session).await;
-        let answer = asked.map_err(|error| self.failed(error))?.answer;
-        let reported = self.answered(&answer);
-        self.upload.after_query(reported).map_err(Failed::from)?;
-        Ok(self.progress())
+        let asked = self.session.query().await;
+        self.answered(asked)
     }
 
     async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
-        self.upload.check_finish().map_err(Failed::from)?;
-        let finished = self
-            .gcs
-            .finish(&self.session, last.total, Some(last.crc32c))
-            .await;
-        let answer = finished.map_err(|error| self.failed(error))?.answer;
-        let reported = self.answered(&answer);
-        self.upload
-            .after_finish(last.total, reported)
-            .map_err(Failed::from)?;
-        Ok(self.progress())
+        let finished = self.session.finish(last.total, Some(last.crc32c)).await;
+        self.answered(finished)
     }
 
     async fn cancel(&mut self) -> Result<Cancelled, Error> {
-        let cancelled = self.gcs.cancel(&self.session).await;
-        Ok(match cancelled.map_err(|error| self.failed(error))?.answer {
-            gcsd_gcs::Cancelled::Cancelled => {
-                self.upload.cancelled();
-                Cancelled::Cancelled
-            }
-            gcsd_gcs::Cancelled::Finished(object) => Cancelled::Finished {
+        let cancelled = self.session.cancel().await.map_err(Failure::from)?;
+        Ok(match cancelled.answer {
+            CancelOutcome::Cancelled => Cancelled::Cancelled,
+            CancelOutcome::Finished(object) => Cancelled::Finished {
                 generation: object.info.generation,
             },
-            gcsd_gcs::Cancelled::Unknown => {
-                self.upload.lost();
-                Cancelled::Unknown
-            }
+            CancelOutcome::Unknown => Cancelled::Unknown,
         })
     }
 

@@ -1,7 +1,7 @@
 //! A striped upload's requests, straight to GCS.
 
 use bytes::{Bytes, BytesMut};
-use gcsd_failure::Failure as Failed;
+use gcsd_failure::Failure;
 use gcsd_gcs::{Answered, Gcs, Object, lend};
 use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRef, Page, Part};
 use gcsd_wire::{Kind, Retry};
@@ -22,16 +22,16 @@ impl Route for Gcs {
 
     async fn start_multipart(&self, destination: &Destination) -> Result<String, Error> {
         let started = self.start_multipart(destination).await;
-        Ok(started.map_err(Failed::from)?.answer)
+        Ok(started.map_err(Failure::from)?.answer)
     }
 
     async fn complete_multipart(&self, upload: &MultipartRef, parts: &[Part]) -> Result<Option<u64>, Error> {
         let completed = self.complete_multipart(upload, parts).await;
-        Ok(completed.map_err(Failed::from)?.answer.generation)
+        Ok(completed.map_err(Failure::from)?.answer.generation)
     }
 
     async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Error> {
-        self.abort_multipart(upload).await.map_err(Failed::from)?;
+        self.abort_multipart(upload).await.map_err(Failure::from)?;
         Ok(())
     }
 
@@ -52,14 +52,14 @@ impl Route for Gcs {
     }
 
     async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
-        self.delete_object(object).await.map_err(Failed::from)?;
+        self.delete_object(object).await.map_err(Failure::from)?;
         Ok(())
     }
 
     async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
-        let mut page = self.list_objects(query).await.map_err(Failed::from)?;
+        let mut page = self.list_objects(query).await.map_err(Failure::from)?;
         let mut json = BytesMut::new();
-        while let Some(bytes) = page.next().await.map_err(Failed::from)? {
+        while let Some(bytes) = page.next().await.map_err(Failure::from)? {
             json.extend_from_slice(&bytes);
         }
         Ok((page.page().cloned().unwrap_or_default(), json.freeze()))
@@ -67,7 +67,7 @@ impl Route for Gcs {
 }
 
 fn described(answer: Result<Answered<Object>, gcsd_gcs::Error>) -> Result<StoredObject, Error> {
-    let Object { info, json } = answer.map_err(Failed::from)?.answer;
+    let Object { info, json, .. } = answer.map_err(Failure::from)?.answer;
     Ok(StoredObject { info, json })
 }
 
@@ -117,7 +117,7 @@ impl UploadPart for Gcs {
         if let Some(error) = lease.take().and_then(Feed::into_error) {
             return Err(Error::Source(error.into()));
         }
-        let etag = uploaded.map_err(Failed::from)?.answer;
+        let etag = uploaded.map_err(Failure::from)?.answer;
         Ok(StoredPart {
             received: lease.received(),
             received_crc32c: lease.crc32c(),

@@ -1,6 +1,6 @@
-//! The task: the one owner of the upload, its writer and its bytes.
+//! The task that owns the upload, its writer and its bytes.
 //!
-//! It asks [`Recovery`] what comes next, does it, and tells the outcome. Nothing else touches the upload.
+//! It asks [`Recovery`] for the next step, takes it, and reports the outcome back. Nothing else touches the upload.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -22,10 +22,10 @@ use super::retry::Attempts;
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 
-/// What the task leaves behind.
-pub(super) struct Ended {
+/// What the task returns.
+pub(super) struct TaskOutput {
     pub(super) result: Result<ObjectInfo, UploadError>,
-    /// Tells GCS to throw the upload away. Does nothing until it is polled.
+    /// Cancels the upload at GCS. Does nothing until it is polled.
     pub(super) cancel: Pin<Box<dyn Future<Output = Aborted> + Send>>,
 }
 
@@ -36,19 +36,19 @@ pub(super) struct Engine<U: OpenUpload, S> {
     pub(super) policy: RetryPolicy,
     pub(super) recovery: Recovery,
     pub(super) current: Option<CurrentUpload<U::Writer>>,
-    /// Uploads that were given up, and that GCS could not be told of.
+    /// Uploads that were given up, and could not be cancelled.
     pub(super) discarded: Vec<Token>,
     pub(super) reports: watch::Sender<Report>,
     pub(super) stop: CancellationToken,
 }
 
 impl<U: OpenUpload, S: Supply> Engine<U, S> {
-    /// Runs until the object is there and verified, nothing helps any more, or it is stopped.
-    pub(super) async fn run(mut self) -> Ended {
+    /// Runs until the object exists and is verified, nothing helps any more, or it is stopped.
+    pub(super) async fn run(mut self) -> TaskOutput {
         let mut attempts = Attempts::new(&self.policy, self.policy.budget);
         let result = self.drive(&mut attempts).await;
         let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
-            // To attach once more would take the upload from whoever goes on with it.
+            // Attaching once more would take the upload from the client that has it now.
             Err(UploadError::TakenOver(error)) => {
                 let error = Some(error.clone());
                 Box::pin(ready(Aborted::Unknown { error }))
@@ -60,7 +60,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 self.policy,
             )),
         };
-        Ended { result, cancel }
+        TaskOutput { result, cancel }
     }
 
     async fn drive(&mut self, attempts: &mut Attempts) -> Result<ObjectInfo, UploadError> {
@@ -132,7 +132,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         until(&self.stop, self.supply.whole()).await?
     }
 
-    /// Starts an upload. This is not cut at once: an upload that starts unseen could not be cancelled.
+    /// Starts an upload. A stop does not cut it off at once: an upload that starts unnoticed could not be cancelled.
     async fn start(&mut self) -> Result<Outcome, UploadError> {
         let patience = async {
             self.stop.cancelled().await;
@@ -185,7 +185,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             }
         };
         let damaged = match (&answer, request) {
-            // A finished object is judged as a whole: what was damaged may have been there already.
+            // A finished object is judged as a whole: GCS may have had the damaged bytes intact already.
             (Ok(progress), Request::Write { offset, len, .. }) if progress.object.is_none() => {
                 self.damaged(progress, offset, len)
             }
@@ -213,16 +213,16 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             self.reports.send_modify(|report| report.resource = resource);
         }
         let progressed = self.recovery.succeeded(&progress)?;
-        // A query that tells nothing new is an answer, and a write that changes nothing is not.
+        // A query may tell nothing new; a write must commit something.
         let error = (!progressed && !matches!(request, Request::Query)).then_some(Error::NoProgress);
         Ok(Outcome { progressed, error })
     }
 
-    /// Whether other bytes were received than were sent.
+    /// The error if other bytes were received than were sent.
     fn damaged(&mut self, progress: &Progress, offset: u64, len: u64) -> Option<Error> {
         let sent = self.supply.sum(offset, len);
         let received = Some(progress.received_crc32c);
-        // What an early answer left out was not received, and nothing is known of it.
+        // After an early answer, not all bytes were received, and nothing is known of their checksum.
         if progress.received < len || sent == received {
             return None;
         }
@@ -234,9 +234,9 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         })
     }
 
-    /// Gives up an upload that holds damaged bytes: what GCS has persisted cannot be written again.
+    /// Gives up an upload that holds damaged bytes, since what GCS has persisted cannot be overwritten.
     async fn discard(&mut self, mut writer: U::Writer, damaged: Error) -> Result<Outcome, UploadError> {
-        // Only to be tidy: nobody will ever finish it, and GCS forgets it after a week.
+        // Only to be tidy: nobody will finish it, and GCS forgets it after a week.
         let cancelled = until(&self.stop, writer.cancel()).await?;
         if cancelled.is_err()
             && let Some(current) = &self.current
@@ -246,7 +246,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         Ok(Outcome::failed(damaged))
     }
 
-    /// Draws the consequences of a failure, and waits before the next try.
+    /// Reacts to a failure, and waits before the next attempt.
     async fn wait(&mut self, attempts: &mut Attempts, error: Error) -> Result<(), UploadError> {
         let before = self.recovery.committed();
         let view = self.supply.view();
@@ -265,7 +265,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             attempts.progressed();
         }
         let delay = match progressed && self.recovery.is_settled() {
-            // GCS took a part of it, and says how much: there is nothing to wait for.
+            // GCS took a part, and says how much: there is no need to wait.
             true => Duration::ZERO,
             false => attempts.failed(&error)?,
         };
@@ -273,7 +273,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         until(&self.stop, sleep(delay)).await
     }
 
-    /// Lets everybody who watches know where the upload stands.
+    /// Updates the report.
     fn publish(&self) {
         let committed = self.recovery.committed();
         let checkpoint = self.current.as_ref().map(|current| {
@@ -293,7 +293,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     }
 }
 
-/// Does `work`, unless the task is stopped: then it is dropped where it stands.
+/// Does `work`, or drops it when the task is stopped.
 async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Result<T, UploadError> {
     stop.run_until_cancelled(work).await.ok_or(UploadError::Stopped)
 }
@@ -310,7 +310,7 @@ enum Request {
     },
 }
 
-/// What came of a step.
+/// The outcome of a step.
 struct Outcome {
     progressed: bool,
     error: Option<Error>,

@@ -1,4 +1,4 @@
-//! The task's side of a producer.
+//! The task's side of a producer: what was written, until it is committed.
 
 use tokio::sync::mpsc;
 
@@ -11,23 +11,23 @@ use super::source::SourceChanged;
 use super::supply::Supply;
 use gcsd_types::Crc32c;
 
-/// What a producer says.
+/// What comes from a producer.
 #[derive(Debug)]
 pub(super) enum Input {
     /// The next bytes.
     Chunk(Chunk),
-    /// There are no more.
+    /// The end.
     End,
 }
 
-/// What a producer has brought, and the way on which it brings more.
+/// What a producer has written, and the channel that brings more.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// Bounded by the room that each chunk carries with it.
+    /// Bounded by the room that each chunk carries.
     inputs: mpsc::UnboundedReceiver<Input>,
     retained: Retained,
     ended: bool,
-    /// What is committed, where the producer has not come that far.
+    /// What is committed; the producer may not have come that far.
     skip: u64,
     declared: Option<u64>,
     sizes: Sizes,
@@ -90,7 +90,7 @@ impl Supply for Intake {
     }
 
     fn absorb(&mut self) {
-        // Bounded by the room that the chunks take.
+        // Bounded by the room that each chunk carries.
         while let Ok(input) = self.inputs.try_recv() {
             self.take(input);
         }

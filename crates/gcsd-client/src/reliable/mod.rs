@@ -1,12 +1,10 @@
-//! A writer that survives whatever can be survived, over writers that survive nothing.
+//! A writer that recovers from every failure that can be recovered from, over writers that recover from none.
 //!
-//! Bytes go in by [`write_bytes`](ReliableWriter::write_bytes) (taken over, never copied) or `AsyncWrite` (copied
-//! once), and one of two ends is said: [`complete`](ReliableWriter::complete) or
-//! [`abort`](ReliableWriter::abort). What can be read again, such as a file, goes up as a [`ReliableUpload`] and is
-//! not held at all.
+//! Bytes go in through [`write_bytes`](ReliableWriter::write_bytes) (never copied) or `AsyncWrite` (copied once), and the
+//! upload ends with [`complete`](ReliableWriter::complete) or [`abort`](ReliableWriter::abort). A source that can be read
+//! again, such as a file, goes up as a [`ReliableUpload`], which holds none of its bytes.
 //!
-//! Beside it, [`ReliableReader`] goes on with a read where it broke, and [`ReliableRequests`] makes requests on objects
-//! again.
+//! [`ReliableReader`] resumes a read where it broke, and [`ReliableRequests`] repeats requests on objects.
 //!
 //! # Lifecycle of an upload
 //!
@@ -25,7 +23,7 @@
 //!   |            |  |
 //!   +-- restart -+  +--> finished --> verified --> ObjectInfo
 //!     (byte 0 is         |
-//!      still there)      +--> does not verify: asked for once more, then an error
+//!      still held)       +--> does not verify: GCS is asked once more, then an error
 //!
 //!   any of them --> never, budget spent, ahead, regress  --> UploadError
 //!   any of them --> abort --> cancelled / already finished / unknown
@@ -37,20 +35,19 @@
 //! ```text
 //!   ReliableWriter --- chunks, each with its room ---> engine (one task)
 //!     ^     ^                                            owns: Intake (bytes not committed)
-//!     |     +---- report: committed, checkpoint ---------      Recovery (what GCS said)
+//!     |     +---- report: committed, checkpoint ---------      Recovery (what GCS answered)
 //!     +---------- the result, when it ends ---------------     the unreliable writer
 //! ```
 //!
-//! The engine does one thing at a time, and only it touches the upload. `Recovery` is a pure
-//! function of what was answered; `Backoff` decides when. The task ends with a result, when it
-//! is stopped, or when its [`ReliableWriter`] is dropped.
+//! The engine does one thing at a time, and only it touches the upload. `Recovery` decides what to do next, as a pure
+//! function of what was answered; `Attempts` decides when, and when to give up. The task ends with a result, when it is
+//! stopped, or when its [`ReliableWriter`] is dropped.
 //!
 //! # What is verified
 //!
-//! The checksum of each body as the other side received it is compared with that of the bytes that were written; the
-//! checksum of the whole object goes with the request that finishes it, so that GCS makes no other object; and the
-//! object that is there is compared with both size and checksum on every path, a lost last reply and a resumed upload
-//! included.
+//! The checksum of each body as it was received is compared with that of the bytes that were written. The checksum of the
+//! whole object goes with the request that finishes it, so that GCS makes no other object. And the finished object is
+//! compared by size and checksum on every path, including after a lost last reply and in a resumed upload.
 
 mod abort;
 mod backoff;
@@ -64,6 +61,7 @@ mod jitter;
 mod listing;
 mod options;
 mod plan;
+mod read_attempts;
 mod read_error;
 mod reader;
 mod recovery;

@@ -5,33 +5,33 @@ use gcsd_types::CHUNK_ALIGNMENT;
 /// What there is to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct View {
-    /// The first byte that can still be had.
+    /// The first byte that can still be sent.
     pub(super) from: u64,
-    /// The end of what has been produced.
+    /// The end of what can be sent.
     pub(super) end: u64,
-    /// Nothing comes behind `end`: it is the object's size.
+    /// Nothing follows `end`: it is the object's size.
     pub(super) ended: bool,
-    /// The size that GCS was told at the start, at which it finishes by itself.
+    /// The size that GCS was told at the start. It finishes the object when it has that many bytes.
     pub(super) declared: Option<u64>,
 }
 
 /// How large requests are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
-    /// The fewest bytes, before the end is known.
+    /// The fewest bytes of a request before the end is known.
     pub(super) min: u64,
-    /// The most bytes.
+    /// The most bytes of a request.
     pub(super) max: u64,
-    /// The most bytes of the last request, which carries the checksum of everything.
+    /// The most bytes of the last request, which carries the checksum of the object.
     pub(super) last: u64,
 }
 
 /// What to send next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// Not enough is there.
+    /// Nothing: there are too few bytes.
     Wait,
-    /// So many bytes, and whether they are the last.
+    /// This many bytes, and whether they are the last.
     Write { len: u64, last: bool },
     /// Everything is committed.
     Finish,
@@ -49,8 +49,8 @@ pub(super) fn plan(offset: u64, view: &View, sizes: Sizes) -> Plan {
     if !view.ended && left < sizes.min {
         return Plan::Wait;
     }
-    // The object's last byte goes with its checksum. Where GCS would finish at the declared size, it is kept back
-    // until the producer says that it is the last.
+    // The object's last byte goes with its checksum. If GCS would finish at the declared size, the last byte is held back
+    // until the producer has ended.
     let kept = match (view.ended, view.declared) {
         (true, _) => view.end.saturating_sub(1),
         (false, Some(declared)) => view.end.min(declared.saturating_sub(1)),
@@ -74,7 +74,7 @@ mod tests {
         max: 4 * K,
         last: 4 * K,
     };
-    /// What a source that is read again uses.
+    /// The sizes of a source that can be read again.
     const WHOLE: Sizes = Sizes {
         min: K,
         max: u64::MAX,
@@ -121,7 +121,7 @@ mod tests {
             (K, 3 * K, false, Some(3 * K), CHUNKS, write(K, false)),
             (0, 3 * K, true, Some(3 * K), CHUNKS, write(3 * K, true)),
             (0, 2 * K, false, Some(0), CHUNKS, Plan::Wait),
-            // One request as large as can be, and a small one with the checksum of it all.
+            // One request as large as possible, and a small one with the checksum of everything.
             (0, 4 * K, true, None, WHOLE, write(4 * K, true)),
             (0, 4 * K + 1, true, None, WHOLE, write(4 * K, false)),
             (0, 5 * K, true, None, WHOLE, write(4 * K, false)),

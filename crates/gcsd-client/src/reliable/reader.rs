@@ -1,7 +1,7 @@
-//! A read that goes on where it broke.
+//! A read that resumes where it broke.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,58 +10,52 @@ use bytes::{Buf as _, Bytes};
 use futures_core::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 
-use super::super::connection::Connection;
 use super::super::object_reader::ObjectReader;
 use super::super::pieces::{self, Leftover, Pieces};
 use super::super::read::{ReadRequest, ReadStart};
 use super::super::{Daemons, Error};
 use super::options::RetryPolicy;
+use super::read_attempts::ReadAttempts;
 use super::read_error::ReadError;
 use super::report::Report;
-use super::retry::Attempts;
 use gcsd_types::{ByteRange, Crc32c, Preconditions};
 use gcsd_wire::Kind;
 use gcsd_wire::read_at::Start;
 
-/// What ends an attempt.
-enum Trouble {
+/// How an attempt failed.
+enum Broken {
+    /// Another one may succeed.
     Request(Error),
+    /// No other one can.
     Final(ReadError),
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Self::Request(error)
-    }
 }
 
 /// The bytes of an object, or of a part of it, whatever breaks meanwhile.
 ///
-/// The first answer pins the generation: after a break, the read goes on from the byte behind the last one, in the same
-/// generation, on another connection or through the next daemon where it must. Where that generation is gone
-/// meanwhile, it fails rather than mix two.
+/// The first answer pins the generation: after a break, the read resumes at the next byte, in the same generation, on
+/// another connection or through the next daemon if necessary. If that generation is gone by then, it fails rather than
+/// mix two.
 ///
-/// The bytes are what is stored. An object that GCS decompresses has no offsets to go on from: a read
-/// with `decompress` fails where it breaks behind the first byte.
+/// The bytes are as stored. An object that GCS decompresses has no offsets to resume at: a read with `decompress` fails
+/// if it breaks after the first byte.
 ///
 /// It is a [`Stream`] of pieces, and an [`AsyncRead`] and [`AsyncBufRead`] of bytes, so that `tokio::io::copy` takes it.
-/// Whichever way it is read, it ends only where all bytes have come and are verified; what ends early is an error.
+/// Whichever way it is read, it ends only once all bytes have come and are verified; an early end is an error.
 ///
 /// # What is verified
 ///
-/// What each request brought to its end is compared with the daemon's checksum of it, and a whole object with the one
-/// that GCS keeps. Bytes that came before a break are compared by the latter only.
+/// The bytes of each request that ends are compared with the daemon's checksum of them, and a whole object with the
+/// checksum that GCS keeps. Only the latter covers bytes that came before a break.
 ///
-/// # A slow reader
+/// # Backpressure
 ///
-/// holds nothing back here but a few pieces: the connection, which is the reader's own, fills up, the daemon stops taking
-/// from GCS, and GCS waits. GCS may give up on a connection that stands still for minutes; the read then goes on as after
-/// any break.
+/// Only a few pieces wait for a slow reader. Then its connection, which is its own, fills up, the daemon stops taking
+/// from GCS, and GCS waits. GCS may drop a connection that stands still for minutes; the read then resumes as after any
+/// break.
 pub struct ReliableReader {
-    way: Way,
-    /// What the first answer said.
+    attempts: ReadAttempts,
+    /// The first answer.
     first: Option<ReadStart>,
     reader: Option<ObjectReader>,
     received: u64,
@@ -70,106 +64,11 @@ pub struct ReliableReader {
     leftover: Leftover,
 }
 
-/// How the bytes are asked for, as often as it takes.
-struct Way {
-    daemons: Daemons,
-    connection: Option<Connection>,
-    /// What comes next.
-    request: ReadRequest,
-    attempts: Attempts,
-    not_before: Option<Instant>,
-    reports: watch::Sender<Report>,
-    /// What was asked and is not answered yet.
-    asking: Option<Asking>,
-}
-
-/// A request that has not begun to be answered.
-type Asking = Pin<Box<dyn Future<Output = Asked> + Send>>;
-
-/// What became of it.
-struct Asked {
-    daemons: Daemons,
-    connection: Option<Connection>,
-    answer: Result<ObjectReader, Error>,
-}
-
-/// Asks once, on `connection` where that is of use.
-async fn ask(
-    mut daemons: Daemons,
-    connection: Option<Connection>,
-    request: ReadRequest,
-    not_before: Option<Instant>,
-) -> Asked {
-    if let Some(instant) = not_before {
-        sleep_until(instant).await;
-    }
-    let usable = connection.filter(|connection| !connection.is_over());
-    let connected = match usable {
-        Some(connection) => Ok(connection),
-        None => daemons.connect().await,
-    };
-    let (connection, answer) = match connected {
-        Ok(connection) => {
-            let answer = connection.read_at(&request.into()).await;
-            (Some(connection), answer)
-        }
-        Err(error) => (None, Err(error)),
-    };
-    Asked {
-        daemons,
-        connection,
-        answer,
-    }
-}
-
-impl Way {
-    /// Asks once. What was asked goes on where it stands when this is polled again.
-    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<ObjectReader, Error>> {
-        let asking = match &mut self.asking {
-            Some(asking) => asking,
-            none => none.insert(Box::pin(ask(
-                self.daemons.clone(),
-                self.connection.take(),
-                self.request.clone(),
-                self.not_before.take(),
-            ))),
-        };
-        let asked = ready!(asking.as_mut().poll(cx));
-        self.asking = None;
-        self.daemons = asked.daemons;
-        self.connection = asked.connection;
-        Poll::Ready(asked.answer)
-    }
-
-    /// The read is at its end: somebody else may have the connection.
-    fn let_go(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.daemons.release(connection);
-        }
-    }
-
-    /// Counts a failure, and sets how long to wait.
-    fn again(&mut self, error: &Error) -> Result<(), ReadError> {
-        let delay = self.attempts.failed(error)?;
-        self.reports.send_modify(|report| report.count_request(error));
-        self.not_before = Some(Instant::now() + delay);
-        Ok(())
-    }
-}
-
 impl ReliableReader {
     /// A read through `daemons`. Nothing is sent yet.
     pub fn new(daemons: Daemons, request: ReadRequest, retries: &RetryPolicy) -> Self {
         Self {
-            way: Way {
-                daemons,
-                connection: None,
-                request,
-                attempts: Attempts::new(retries, retries.budget),
-                not_before: None,
-                reports: watch::Sender::default(),
-                asking: None,
-            },
+            attempts: ReadAttempts::new(daemons, request, retries),
             first: None,
             reader: None,
             received: 0,
@@ -179,7 +78,7 @@ impl ReliableReader {
         }
     }
 
-    /// Waits until it is known what is coming: the object, and which of its bytes.
+    /// Waits for the first answer: which object, and which of its bytes.
     ///
     /// # Cancellation safety
     ///
@@ -197,20 +96,20 @@ impl ReliableReader {
         poll_fn(|cx| pieces::poll_bytes(self, cx)).await
     }
 
-    /// The checksum of the bytes that came so far, of those too that wait here for [`AsyncRead`] to take them.
+    /// The checksum of the bytes received so far, including those that wait for [`AsyncRead`] to take them.
     pub fn crc32c(&self) -> Crc32c {
         self.crc32c
     }
 
-    /// How many bytes came so far, with those that wait here for [`AsyncRead`] to take them.
+    /// The number of bytes received so far, including those that wait for [`AsyncRead`] to take them.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Counts in `reports` what it goes through, beside what others count there. Nothing is said of what is committed.
+    /// Counts the failures that are recovered from in `reports`, which can be shared. What is committed is not reported.
     #[must_use]
     pub fn reporting(mut self, reports: watch::Sender<Report>) -> Self {
-        self.way.reports = reports;
+        self.attempts.reports = reports;
         self
     }
 
@@ -222,11 +121,11 @@ impl ReliableReader {
             if let Some(Err(error)) = &self.ended {
                 return Poll::Ready(Err(error.clone()));
             }
-            match ready!(self.way.poll_ask(cx)) {
+            match ready!(self.attempts.poll_next(cx)) {
                 Ok(reader) => self.begun(reader),
                 Err(error) => {
-                    if let Err(error) = self.way.again(&error) {
-                        self.ended = Some(Err(error));
+                    if let Err(error) = self.attempts.failed(&error) {
+                        self.ended = Some(Err(error.into()));
                     }
                 }
             }
@@ -237,9 +136,9 @@ impl ReliableReader {
     fn begun(&mut self, reader: ObjectReader) {
         let first = ReadStart::from(*reader.start());
         if first.object.generation != 0 {
-            self.way.request.object.generation = Some(first.object.generation);
-            // They held when the read began; what becomes of the object since does not matter.
-            self.way.request.object.preconditions = Preconditions::default();
+            self.attempts.request.object.generation = Some(first.object.generation);
+            // They held when the read began, which is enough.
+            self.attempts.request.object.preconditions = Preconditions::default();
         }
         self.first = Some(first);
         self.reader = Some(reader);
@@ -249,32 +148,32 @@ impl ReliableReader {
         &mut self,
         first: &ReadStart,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, Trouble>> {
+    ) -> Poll<Result<Option<Bytes>, Broken>> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => {
-                let reader = ready!(self.way.poll_ask(cx))?;
-                same(first, self.received, reader.start()).map_err(Trouble::Final)?;
+                let reader = ready!(self.attempts.poll_next(cx)).map_err(Broken::Request)?;
+                same(first, self.received, reader.start()).map_err(Broken::Final)?;
                 none.insert(reader)
             }
         };
-        reader.poll_piece(cx).map_err(Trouble::Request)
+        reader.poll_piece(cx).map_err(Broken::Request)
     }
 
-    /// A request failed: prepares to go on behind the last byte, where that is possible.
+    /// An attempt failed: prepares to resume at the next byte, if that is possible.
     fn broken(&mut self, first: &ReadStart, error: Error) -> Result<(), ReadError> {
         let in_bytes = self.reader.take().is_some();
         if let Error::Damaged { expected, found } = error {
             return Err(ReadError::Damaged { expected, found });
         }
-        let generation = self.way.request.object.generation;
+        let generation = self.attempts.request.object.generation;
         match generation {
             Some(generation) if !in_bytes && error.is(Kind::NotFound) => {
                 return Err(ReadError::Gone { generation, error });
             }
             _ => {}
         }
-        self.way.again(&error)?;
+        self.attempts.failed(&error)?;
         let cannot = |why| ReadError::CannotResume {
             error: error.clone(),
             why,
@@ -285,7 +184,7 @@ impl ReliableReader {
         let Some(len) = first.len else {
             return match self.received {
                 0 => Ok(()),
-                _ => Err(cannot("what GCS decompresses has no offset to go on from")),
+                _ => Err(cannot("a decompressed object has no offset to resume at")),
             };
         };
         match len.saturating_sub(self.received) {
@@ -293,7 +192,7 @@ impl ReliableReader {
             0 => self.ended = Some(self.verify(first)),
             rest => {
                 let offset = first.offset.saturating_add(self.received);
-                self.way.request.range = ByteRange::Of { offset, len: rest };
+                self.attempts.request.range = ByteRange::Of { offset, len: rest };
             }
         }
         Ok(())
@@ -313,7 +212,7 @@ impl ReliableReader {
     }
 }
 
-/// That what comes after a break goes on where `first` stopped after `received` bytes.
+/// Checks that the read resumes where `first` stopped after `received` bytes.
 fn same(first: &ReadStart, received: u64, now: &Start) -> Result<(), ReadError> {
     let (before, after) = (&first.object, &now.object);
     if (before.generation, before.size, before.crc32c) != (after.generation, after.size, after.crc32c) {
@@ -339,17 +238,17 @@ impl Pieces for ReliableReader {
                 Ok(Some(bytes)) => {
                     self.received += bytes.len() as u64;
                     self.crc32c = self.crc32c.append(&bytes);
-                    self.way.attempts.progressed();
+                    self.attempts.progressed();
                     return Poll::Ready(Ok(Some(bytes)));
                 }
                 Ok(None) => {
                     self.ended = Some(self.verify(&first));
-                    self.way.let_go();
+                    self.attempts.release_connection();
                 }
-                Err(Trouble::Final(error)) => self.ended = Some(Err(error)),
-                Err(Trouble::Request(error)) => {
+                Err(Broken::Final(error)) => self.ended = Some(Err(error)),
+                Err(Broken::Request(error)) => {
                     if let Err(error) = self.broken(&first, error) {
-                        self.ended = Some(Err(error));
+                        self.ended = Some(Err(error.into()));
                     }
                 }
             }

@@ -1,15 +1,14 @@
 //! What to do next: the recovery as a pure state machine. No I/O, no clock.
 //!
-//! It is told what GCS answered and how requests failed, and says which request comes next. What can be derived
-//! it does not hold: whether an upload is open is what the task has in its hands ([`Stage`]), what can be sent is
-//! what the producer has brought ([`View`]).
+//! It is told what GCS answered and how requests failed, and returns the next request. It holds nothing that can be
+//! derived: whether an upload is open is known from the [`Stage`], what can be sent from the [`View`].
 //!
 //! | after a failure of class | |
 //! | --- | --- |
-//! | `never` | the end; after `fenced`, somebody else goes on |
+//! | `never` | the end; after `fenced`, another client has the upload |
 //! | `same` | the same request again |
-//! | `query` | a query, then on from what is committed |
-//! | `restart` | a new upload from byte 0, if byte 0 is still there |
+//! | `query` | a query, then continue from what is committed |
+//! | `restart` | a new upload from byte 0, if byte 0 is still held |
 //! | `reconnect` | attach by token, on another connection; then as `query` |
 
 use super::super::{Error, Progress};
@@ -18,7 +17,7 @@ use super::plan::{Plan, Sizes, View, plan};
 use gcsd_types::{Crc32c, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
-/// What the task has in its hands.
+/// What the task has of the upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
     /// No upload.
@@ -29,7 +28,7 @@ pub(super) enum Stage {
     Attached,
 }
 
-/// The next request, or what comes in place of one.
+/// The next request, or what to do instead of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Start,
@@ -41,41 +40,42 @@ pub(super) enum Step {
         last: bool,
     },
     Finish,
-    /// The producer must bring more.
+    /// Wait for the producer to bring more.
     Wait,
-    /// The object is there: compare it with what was written.
+    /// The object exists: compare it with what was written.
     Verify(ObjectInfo),
 }
 
-/// What becomes of the upload in the task's hands after a failure.
+/// What to do with the upload after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// It stays.
+    /// Keep it.
     Again,
-    /// The writer is of no more use.
+    /// Drop the writer, and attach again.
     Reconnect,
-    /// The token is of no more use.
+    /// Drop the token too, and start again.
     Restart,
 }
 
 /// What is known of the upload at GCS.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Recovery {
-    /// The last that GCS reported.
+    /// What GCS last reported.
     committed: u64,
-    /// Nothing more can be committed than that, and writing can go on from there.
+    /// That is all that GCS holds, so that writing can continue there.
     settled: bool,
-    /// The end of what was ever sent into this upload, which GCS cannot be ahead of; `None` where another process sent.
+    /// The end of everything that was sent into this upload, which GCS cannot be ahead of; `None` if another process sent
+    /// some of it.
     sent: Option<u64>,
     finished: Option<ObjectInfo>,
-    /// The object did not verify: GCS is asked once more, lest a damaged reply condemn a good object.
+    /// The object did not verify once. GCS is asked again, so that a damaged reply condemns no good object.
     doubted: bool,
     restarts: u32,
     max_restarts: u32,
 }
 
 impl Recovery {
-    /// Of an upload that has not been started.
+    /// For an upload that has not been started.
     pub(super) fn new(max_restarts: u32) -> Self {
         Self {
             committed: 0,
@@ -88,7 +88,7 @@ impl Recovery {
         }
     }
 
-    /// Of one that another process started, and of which GCS had reported `committed`.
+    /// For one that another process started, and of which GCS had reported `committed`.
     pub(super) fn resumed(committed: u64, max_restarts: u32) -> Self {
         Self {
             committed,
@@ -102,21 +102,21 @@ impl Recovery {
         self.committed
     }
 
-    /// Up to where no byte is needed any more.
+    /// The end of the bytes that are no longer needed.
     pub(super) fn released(&self) -> u64 {
         match self.finished {
-            // Its producer may have to come that far yet, only to be compared.
+            // The producer may have to get there yet, only to be compared.
             Some(object) if self.sent.is_none() => object.size.max(self.committed),
             _ => self.committed,
         }
     }
 
-    /// Whether writing can go on from [`committed`](Self::committed).
+    /// Whether writing can continue from [`committed`](Self::committed).
     pub(super) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// What comes next.
+    /// The next step.
     pub(super) fn next(&self, stage: Stage, view: &View, sizes: Sizes) -> Result<Step, UploadError> {
         let size = view.end;
         if let Some(declared) = view.declared.filter(|declared| match view.ended {
@@ -127,13 +127,13 @@ impl Recovery {
         }
         match stage {
             Stage::Nothing => return Ok(Step::Start),
-            // What is finished needs no writer.
+            // A finished object needs no writer.
             Stage::Detached if self.finished.is_none() => return Ok(Step::Attach),
             Stage::Detached | Stage::Attached => {}
         }
         match self.finished {
             Some(object) if view.ended => return Ok(Step::Verify(object)),
-            // Ours, once the producer has caught up with the process before.
+            // It is ours, once the producer has caught up with the process before.
             Some(_) if self.sent.is_none() => return Ok(Step::Wait),
             Some(object) => return Err(UploadError::FinishedElsewhere { object }),
             None if !self.settled => return Ok(Step::Query),
@@ -141,7 +141,7 @@ impl Recovery {
         }
         let offset = self.committed;
         if offset < view.from {
-            // It was finished, and is not any more.
+            // It was finished before, and is not now.
             let (before, now) = (view.from, offset);
             return Err(UploadError::Regress { before, now });
         }
@@ -149,7 +149,7 @@ impl Recovery {
             let (committed, sent) = (offset, view.end);
             return match view.ended {
                 true => Err(UploadError::Ahead { committed, sent }),
-                // A producer that begins before what is committed.
+                // The producer began before what is committed, and has to catch up.
                 false => Ok(Step::Wait),
             };
         }
@@ -160,7 +160,7 @@ impl Recovery {
         })
     }
 
-    /// There is a new upload, or will be: nothing is known of it, since there is nothing.
+    /// There is a new upload, or will be, with nothing in it.
     pub(super) fn started(&mut self) {
         self.committed = 0;
         self.settled = true;
@@ -169,7 +169,7 @@ impl Recovery {
         self.doubted = false;
     }
 
-    /// A writer attached to the upload: what arrived meanwhile is unknown.
+    /// A writer attached to the upload: how much GCS holds is unknown.
     pub(super) fn attached(&mut self) {
         self.settled = false;
     }
@@ -179,7 +179,7 @@ impl Recovery {
         self.sent = self.sent.map(|sent| sent.max(end));
     }
 
-    /// A request succeeded. Says whether more is committed than before.
+    /// A request succeeded. Returns whether more is committed than before.
     pub(super) fn succeeded(&mut self, progress: &Progress) -> Result<bool, UploadError> {
         if let Some(object) = progress.object {
             self.finished = Some(object);
@@ -219,7 +219,7 @@ impl Recovery {
             return Err(UploadError::refused(error.clone()));
         }
         if stage == Stage::Nothing {
-            // There is nothing yet that could be in doubt.
+            // Nothing was started yet, so nothing can be in doubt.
             return Ok(Reaction::Again);
         }
         if let Some(committed) = error.committed() {
@@ -228,7 +228,7 @@ impl Recovery {
         match error.retry() {
             Retry::Never | Retry::Same => Ok(Reaction::Again),
             Retry::Query => {
-                // Only this one says what GCS holds after the request.
+                // Only `incomplete` says how much GCS holds after the request.
                 self.settled = error.is(Kind::Incomplete) && error.committed().is_some();
                 Ok(Reaction::Again)
             }
@@ -256,7 +256,7 @@ impl Recovery {
         Ok(Reaction::Restart)
     }
 
-    /// Compares the object with what was written. `None` where GCS must be asked once more.
+    /// Compares the object with what was written. Returns `None` if GCS must be asked once more.
     pub(super) fn verify(
         &mut self,
         object: ObjectInfo,

@@ -27,15 +27,15 @@ pub(super) struct Replay<R> {
     tally: Tally,
     /// The object's checksum up to the tally's mark.
     marked: Crc32c,
-    /// Where committed and hashed last met.
+    /// Where `committed` last was at `hashed`.
     point: (u64, Crc32c),
-    /// What the body's bytes up to the tally's mark must sum up to, where that is known: they were read before.
+    /// The checksum that the body's bytes up to the tally's mark must have, if they were read before.
     expected: Option<Crc32c>,
     changed: Option<SourceChanged>,
 }
 
 impl<R: ReplaySource> Replay<R> {
-    /// All of `source`, of which the first `from` bytes are known to sum up to `crc32c`.
+    /// All of `source`, of which the first `from` bytes are known to have the checksum `crc32c`.
     pub(super) fn new(source: R, from: u64, crc32c: Crc32c, declared: Option<u64>) -> Self {
         Self {
             source,
@@ -75,7 +75,7 @@ impl<R: ReplaySource> Replay<R> {
         }
     }
 
-    /// Learns from the bytes that were read to be sent.
+    /// Takes over the checksums of the bytes that were read to be sent.
     fn collect(&mut self) {
         let read = self.tally.sums();
         if let (Some(expected), Some(found)) = (self.expected, read.at_mark)
@@ -88,9 +88,9 @@ impl<R: ReplaySource> Replay<R> {
         if read.at <= self.hashed {
             return;
         }
-        // All of it from the mark on: a body that failed can still be read ahead, and grows between two calls.
+        // Everything from the mark on: a body that failed can still be read ahead, and grow between two calls.
         let fresh = read.at - read.mark;
-        // `None` only beyond the memory units of this machine; the bytes are then read again.
+        // `None` only for more bytes than a machine of this kind can have; they are then read again.
         let fresh_crc32c = read.at_mark.and_then(|before| read.crc32c.since(before, fresh));
         if let Some(sum) = fresh_crc32c.and_then(|crc32c| self.marked.combine(crc32c, fresh)) {
             (self.hashed, self.crc32c) = (read.at, sum);

@@ -1,4 +1,4 @@
-//! What was written and is not committed: kept as it came, never copied, let go from the front.
+//! What was written and is not committed yet: kept as it came, never copied, released from the front.
 
 use std::collections::VecDeque;
 
@@ -13,22 +13,22 @@ pub(super) struct Chunk {
     pub(super) bytes: Bytes,
     /// The checksum of everything from the object's start to the end of these bytes.
     pub(super) crc32c: Crc32c,
-    /// The room that they take; given back byte by byte as they are committed.
+    /// The room that they take, given back as they are committed.
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// The chunks that may have to be sent again, in order and without gaps.
+/// The chunks that may have to be sent again, in order, without gaps.
 #[derive(Debug)]
 pub(super) struct Retained {
     from: u64,
     end: u64,
-    /// The checksum of what lies before `from`.
+    /// The checksum of everything before `from`.
     crc32c: Crc32c,
     chunks: VecDeque<Chunk>,
 }
 
 impl Retained {
-    /// Nothing yet; the first chunk's first byte is the object's byte `from`, and the bytes before it sum up to `crc32c`.
+    /// Nothing yet. The first chunk begins at the object's byte `from`; the bytes before it have the checksum `crc32c`.
     pub(super) fn new(from: u64, crc32c: Crc32c) -> Self {
         Self {
             from,
@@ -48,12 +48,12 @@ impl Retained {
         self.end
     }
 
-    /// The checksum of everything that was ever pushed, and of what lay before it.
+    /// The checksum of everything up to [`end`](Self::end).
     pub(super) fn crc32c(&self) -> Crc32c {
         self.chunks.back().map_or(self.crc32c, |chunk| chunk.crc32c)
     }
 
-    /// The checksum of what lies before [`from`](Self::from).
+    /// The checksum of everything before [`from`](Self::from).
     pub(super) fn crc32c_before(&self) -> Crc32c {
         self.crc32c
     }
@@ -63,7 +63,7 @@ impl Retained {
         self.chunks.push_back(chunk);
     }
 
-    /// Lets go of everything before `to`, as far as it has come.
+    /// Releases everything before `to` that has been pushed.
     pub(super) fn trim(&mut self, to: u64) {
         while self.from < to {
             let Some(chunk) = self.chunks.front_mut() else {
@@ -76,7 +76,7 @@ impl Retained {
                 self.chunks.pop_front();
                 continue;
             }
-            // Shorter than the chunk, which fits memory.
+            // Shorter than the chunk, which fits in memory.
             let gone = usize::try_from(to - self.from).unwrap_or(chunk.bytes.len());
             self.crc32c = self.crc32c.append(&chunk.bytes[..gone]);
             chunk.bytes.advance(gone);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn any_range_is_had_whatever_was_let_go() {
+    fn any_range_is_had_whatever_was_released() {
         let room = Arc::new(Semaphore::new(TEXT.len()));
         for from in [0, 5] {
             for trimmed in 0..=TEXT.len() {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn letting_go_of_more_than_has_come_lets_go_of_all_of_it() {
+    fn releasing_more_than_was_pushed_releases_all_of_it() {
         let room = Arc::new(Semaphore::new(TEXT.len()));
         let mut retained = filled(0, &room);
         retained.trim(u64::MAX);

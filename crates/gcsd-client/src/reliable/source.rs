@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::super::{BodySource, FileBody, NextPiece};
 
-/// Bytes that can be read again from any offset, and are the same each time.
+/// Bytes that can be read from any offset, again and again, and are the same each time.
 pub trait ReplaySource: Send + 'static {
     /// How many there are.
     fn size(&self) -> u64;
@@ -17,27 +17,27 @@ pub trait ReplaySource: Send + 'static {
     /// The `len` bytes from `offset` on, which lie within [`size`](Self::size).
     fn read(&self, offset: u64, len: u64) -> Box<dyn BodySource>;
 
-    /// Says [`SourceChanged`] where the bytes are known to be others than before. Asked before bytes are read to be sent,
-    /// and before the object is finished.
+    /// Fails if the bytes are known to have changed. Called before bytes are read to be sent, and before the object is
+    /// finished.
     fn check(&self) -> Result<(), SourceChanged> {
         Ok(())
     }
 }
 
-/// What was to be uploaded is not what it was: an object would have bytes of both.
+/// The source changed during the upload, so that the object would have bytes of both versions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the source changed while it was uploaded: {0}")]
+#[error("the source changed during the upload: {0}")]
 pub struct SourceChanged(String);
 
 impl SourceChanged {
-    /// It is other than it was; `how` says what is seen of that.
+    /// `how` says what is seen of the change.
     pub fn new(how: impl Into<String>) -> Self {
         Self(how.into())
     }
 }
 
-/// A file, as large as it was when it was opened. It counts as changed when its size or its modification time is
-/// another one.
+/// A file, with the size that it had when it was opened. It counts as changed when its size or its modification time
+/// changes.
 #[derive(Debug, Clone)]
 pub struct FileSource {
     file: Arc<File>,
@@ -49,14 +49,11 @@ pub struct FileSource {
 type Modified = (i64, i64);
 
 impl FileSource {
-    /// All of `file`, which must be one that can be read at any position: a pipe cannot.
+    /// All of `file`, which must be a regular file: others cannot be read at any position.
     pub fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotSeekable,
-                "this is no regular file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotSeekable, "not a regular file"));
         }
         Ok(Self {
             file: Arc::new(file),
@@ -102,7 +99,7 @@ impl ReplaySource for FileSource {
     }
 }
 
-/// Bytes in memory, given as they lie there.
+/// Bytes in memory, which are not copied.
 impl ReplaySource for Bytes {
     fn size(&self) -> u64 {
         self.len() as u64

@@ -1,4 +1,4 @@
-//! An upload that runs by itself, seen from outside.
+//! An upload that runs in a task of its own, seen from outside.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use super::super::{OpenUpload, Token};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
 use super::current::CurrentUpload;
-use super::engine::{Ended, Engine};
+use super::engine::{Engine, TaskOutput};
 use super::error::UploadError;
 use super::options::RetryPolicy;
 use super::recovery::Recovery;
@@ -26,18 +26,17 @@ use gcsd_types::{Crc32c, ObjectInfo};
 /// An upload whose bytes come from a source that can be read again, or from a
 /// [`ReliableWriter`](super::ReliableWriter).
 ///
-/// It goes on in a task of its own. Dropping it ends that task where it stands: the object is not finished, unless
-/// the request that finishes it was under way, and what is committed stays at GCS for a week, for whoever has a
-/// [`Checkpoint`].
+/// It runs in a task of its own. Dropping it ends that task at once: the object is not finished, unless the request that
+/// finishes it was in flight, and what is committed stays at GCS for a week, for whoever has a [`Checkpoint`].
 pub struct ReliableUpload {
-    task: JoinHandle<Ended>,
-    ended: Option<Ended>,
+    task: JoinHandle<TaskOutput>,
+    ended: Option<TaskOutput>,
     reports: watch::Receiver<Report>,
     stop: CancellationToken,
 }
 
 impl ReliableUpload {
-    /// Uploads all of `source`: one request as large as can be, and a small one with the checksum of it all.
+    /// Uploads all of `source`, in one request as large as possible, and a small one with the checksum of everything.
     pub fn start<U: OpenUpload>(open: U, source: impl ReplaySource + Sync, retries: RetryPolicy) -> Self {
         let supply =
             Replay::new(source, 0, Crc32c::default(), open.size()).single_request(open.single_request());
@@ -45,7 +44,7 @@ impl ReliableUpload {
         Self::spawn(open, supply, recovery, None, retries)
     }
 
-    /// Goes on with an upload that another process began with the same `source`.
+    /// Continues an upload that another process began with the same `source`.
     pub fn resume<U: OpenUpload>(
         open: U,
         source: impl ReplaySource + Sync,
@@ -89,20 +88,20 @@ impl ReliableUpload {
         }
     }
 
-    /// Waits until the object is there, and compares it with what was sent: an object that is returned has the
-    /// size and the checksum of the bytes.
+    /// Waits until the object exists, and compares it with what was sent: a returned object has the size and the checksum
+    /// of the bytes.
     ///
     /// Dropping the future drops the upload. [`wait`](Self::wait) does not.
     pub async fn complete(mut self) -> Result<ObjectInfo, UploadError> {
         self.wait().await
     }
 
-    /// As [`complete`](Self::complete), by reference. Cancel safe.
+    /// Like [`complete`](Self::complete), but by reference. Cancel safe.
     pub async fn wait(&mut self) -> Result<ObjectInfo, UploadError> {
         std::future::poll_fn(|cx| self.poll_result(cx)).await
     }
 
-    /// Ends the upload: returns when the task has ended and GCS was told to throw away what it holds.
+    /// Ends the upload. Returns when the task has ended and GCS was told to discard what it holds.
     pub async fn abort(mut self) -> Aborted {
         self.stop.cancel();
         let result = self.wait().await;
@@ -113,26 +112,26 @@ impl ReliableUpload {
         }
     }
 
-    /// Throws away an upload that another process began.
+    /// Cancels an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
         let current = CurrentUpload::detached(token);
         abort::cancel(open, Some(current), Vec::new(), retries).await
     }
 
-    /// Stops where it stands. What is committed stays at GCS, and the last report has what brings it back.
+    /// Stops at once. What is committed stays at GCS, and the last report has what brings it back.
     pub(crate) async fn halt(&mut self) -> Result<ObjectInfo, UploadError> {
         self.stop.cancel();
         self.wait().await
     }
 
-    /// Where the upload stands; the receiver tells of each change.
+    /// The upload's report, as it changes.
     pub fn reports(&self) -> watch::Receiver<Report> {
         self.reports.clone()
     }
 
-    /// Waits until the upload has started, and gives what brings it back in another process.
+    /// Waits until the upload has started. Returns what brings it back in another process.
     ///
-    /// It changes when the upload has to begin again ([`Report::restarts`]): [`reports`](Self::reports) tell.
+    /// It changes when the upload has to begin again ([`Report::restarts`]); [`reports`](Self::reports) have the new one.
     pub async fn token(&mut self) -> Result<Token, UploadError> {
         let started = self.reports.wait_for(|report| report.checkpoint.is_some()).await;
         let token = started
@@ -145,13 +144,13 @@ impl ReliableUpload {
         }
     }
 
-    /// What became of the upload, once it has ended.
+    /// The result, once the upload has ended.
     pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<ObjectInfo, UploadError>> {
         if let Some(ended) = &self.ended {
             return Poll::Ready(ended.result.clone());
         }
         // The task is lost only with its runtime: nothing in it panics.
-        let ended = ready!(Pin::new(&mut self.task).poll(cx)).unwrap_or_else(|_lost| Ended {
+        let ended = ready!(Pin::new(&mut self.task).poll(cx)).unwrap_or_else(|_lost| TaskOutput {
             result: Err(UploadError::Stopped),
             cancel: Box::pin(std::future::ready(Aborted::Unknown { error: None })),
         });

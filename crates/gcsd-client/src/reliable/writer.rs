@@ -1,4 +1,4 @@
-//! The producer's side: bytes go in, and wait where there is no room.
+//! The producer's side: bytes go in, and wait while there is no room.
 
 use std::fmt;
 use std::io;
@@ -23,17 +23,17 @@ use super::retained::{Chunk, Retained};
 use super::upload::ReliableUpload;
 use gcsd_types::{Crc32c, ObjectInfo};
 
-/// How much goes in at a time: what is larger is split (not copied), what is smaller is gathered where it must be
-/// copied anyway.
+/// How much goes in at a time: larger pieces are split (not copied); smaller ones are gathered if they have to be copied
+/// anyway.
 const PIECE: usize = 256 * 1024;
 
-/// Writes an object, and survives whatever can be survived. See [the module](super) for how.
+/// Writes an object, and recovers from every failure that can be recovered from. See [the module](super) for how.
 pub struct ReliableWriter {
     upload: ReliableUpload,
-    /// `None` once the end was said.
+    /// `None` after the end.
     inputs: Option<mpsc::UnboundedSender<Input>>,
     room: PollSemaphore,
-    /// What was copied in and has not gone to the task, and its room.
+    /// What was copied and has not gone to the task yet, and its room.
     gathered: BytesMut,
     gathered_room: Option<OwnedSemaphorePermit>,
     /// The checksum of everything before `gathered`.
@@ -47,7 +47,7 @@ impl ReliableWriter {
         Self::spawn(open, (0, Crc32c::default()), recovery, None, options)
     }
 
-    /// Goes on with an upload that another process began. The first byte that is written is the object's byte
+    /// Continues an upload that another process began. The first byte that is written is the object's byte
     /// `checkpoint.offset`.
     pub fn resume<U: OpenUpload>(
         open: U,
@@ -84,9 +84,9 @@ impl ReliableWriter {
         })
     }
 
-    /// Takes `bytes` over without copying them. Waits while there is no room; what has gone in is on its way.
+    /// Takes `bytes` without copying them. Waits while there is no room.
     ///
-    /// Not cancel safe: a part of `bytes` may have gone in.
+    /// Not cancel safe: a part of `bytes` may have been taken.
     pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), UploadError> {
         if self.inputs.is_none() {
             return Err(UploadError::AfterEnd);
@@ -100,32 +100,32 @@ impl ReliableWriter {
         Ok(())
     }
 
-    /// Says that there is no more, waits until the object is there, and compares it with what was written.
+    /// Ends the input, waits until the object exists, and compares it with what was written.
     ///
-    /// The object that is returned has the size and the checksum of the bytes, whatever happened on the way. After
-    /// an error no object appeared, except where [`UploadError`] says so. Dropping the future drops the
-    /// writer; if the object was being finished, it may appear.
+    /// The returned object has the size and the checksum of the bytes, whatever happened on the way. After an error no
+    /// object appeared, except where [`UploadError`] says so. Dropping the future drops the writer; an object that was being
+    /// finished may still appear.
     pub async fn complete(mut self) -> Result<ObjectInfo, UploadError> {
         self.wait().await
     }
 
-    /// As [`complete`](Self::complete), by reference, so that a writer that failed can still be aborted. Cancel safe.
+    /// Like [`complete`](Self::complete), but by reference, so that a writer that failed can still be aborted. Cancel safe.
     pub async fn wait(&mut self) -> Result<ObjectInfo, UploadError> {
         self.end();
         self.upload.wait().await
     }
 
-    /// Ends the upload: returns when the task has ended and GCS was told to throw away what it holds.
+    /// Ends the upload. Returns when the task has ended and GCS was told to discard what it holds.
     pub async fn abort(self) -> Aborted {
         self.upload.abort().await
     }
 
-    /// Waits until the upload has started, and gives what brings it back in another process.
+    /// Waits until the upload has started. Returns what brings it back in another process.
     pub async fn token(&mut self) -> Result<Token, UploadError> {
         self.upload.token().await
     }
 
-    /// Where the upload stands; the receiver tells of each change.
+    /// The upload's report, as it changes.
     pub fn reports(&self) -> watch::Receiver<Report> {
         self.upload.reports()
     }
@@ -136,7 +136,7 @@ impl ReliableWriter {
         cx: &mut Context<'_>,
         len: usize,
     ) -> Poll<Result<OwnedSemaphorePermit, UploadError>> {
-        // A task that has ended makes no more room. Where it goes on, this has it wake us when it ends.
+        // A task that has ended makes no more room. If it still runs, this registers to be woken when it ends.
         if let Poll::Ready(result) = self.upload.poll_result(cx) {
             return Poll::Ready(Err(result.err().unwrap_or(UploadError::Stopped)));
         }
@@ -153,12 +153,12 @@ impl ReliableWriter {
             room,
         };
         if let Some(inputs) = &self.inputs {
-            // A task that has ended needs nothing more, and the next request for room says why.
+            // The task may have ended; the next request for room says why.
             let _ended = inputs.send(Input::Chunk(chunk));
         }
     }
 
-    /// Gives the task what was gathered.
+    /// Sends what was gathered to the task.
     fn hand_over(&mut self) {
         if let Some(room) = self.gathered_room.take() {
             let bytes = self.gathered.split().freeze();
@@ -166,7 +166,7 @@ impl ReliableWriter {
         }
     }
 
-    /// Says that there is no more.
+    /// Ends the input.
     fn end(&mut self) {
         self.hand_over();
         if let Some(inputs) = self.inputs.take() {
@@ -174,7 +174,7 @@ impl ReliableWriter {
         }
     }
 
-    /// How many bytes can be gathered before they must go.
+    /// How many more bytes can be gathered.
     fn space(&mut self) -> usize {
         if self.gathered.len() == self.gathered.capacity() {
             self.hand_over();
@@ -192,9 +192,9 @@ impl ReliableWriter {
     }
 }
 
-/// For those who have a slice, which must be copied. `shutdown` is the end: it waits until the object is there and
-/// verified, and [`complete`](ReliableWriter::complete) then returns it at once. `flush` sends what is there on its way
-/// and waits for nothing, since GCS persists multiples of 256 KiB only.
+/// Copies the bytes. `shutdown` ends the input, and waits until the object exists and is verified;
+/// [`complete`](ReliableWriter::complete) then returns it at once. `flush` sends what was gathered and waits for nothing,
+/// since GCS persists only multiples of 256 KiB.
 impl AsyncWrite for ReliableWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
@@ -206,7 +206,7 @@ impl AsyncWrite for ReliableWriter {
         }
         let len = buf.len().min(PIECE).min(this.space());
         let Poll::Ready(room) = this.poll_room(cx, len) else {
-            // What is gathered must not be what the room is waiting for.
+            // The room may become free only once what is gathered has been sent.
             this.hand_over();
             return Poll::Pending;
         };

@@ -1,10 +1,10 @@
-//! Which bytes go into which part, and which parts are composed together. Pure arithmetic.
+//! Which bytes belong to which part, and which parts are composed together. Pure arithmetic.
 
 use std::ops::Range;
 
 use gcsd_types::{CHUNK_ALIGNMENT, ComposeSource};
 
-/// An object of `size` bytes, cut into parts of `part_size`; the last may be smaller.
+/// An object of `size` bytes in parts of `part_size`, of which the last may be smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) size: u64,
@@ -12,7 +12,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// As many parts as there are connections, unless `part_size` says otherwise.
+    /// In parts of `part_size`, or else in as many parts as there are connections.
     pub(super) fn new(size: u64, connections: usize, part_size: Option<u64>) -> Self {
         let even = || {
             let connections = u64::try_from(connections).unwrap_or(u64::MAX).max(1);
@@ -22,12 +22,12 @@ impl Layout {
         Self { size, part_size }
     }
 
-    /// How many parts there are: one at least.
+    /// The number of parts, at least one.
     pub(super) fn parts(&self) -> u64 {
         self.size.div_ceil(self.part_size).max(1)
     }
 
-    /// The first byte of part `number`, and how many it has.
+    /// The offset and the length of part `number`.
     pub(super) fn range(&self, number: usize) -> (u64, u64) {
         let number = u64::try_from(number).unwrap_or(u64::MAX);
         let offset = self.part_size.saturating_mul(number).min(self.size);
@@ -35,8 +35,8 @@ impl Layout {
     }
 }
 
-/// Neighbours that are composed to one, so that fewer are left: groups of at most 32, as even as can be. `None` where
-/// `count` can be composed in one step.
+/// Groups of neighbours to compose first, so that fewer objects are left: at most 32 each, as even as possible. `None` if
+/// `count` objects can be composed in one step.
 pub(super) fn groups(count: usize) -> Option<Vec<Range<usize>>> {
     if count <= ComposeSource::MAX {
         return None;

@@ -1,4 +1,4 @@
-//! One object over several connections: parts side by side, then composed.
+//! One object over several connections: its parts go up side by side and are then composed.
 //!
 //! ```text
 //!               part 1 --> ReliableUpload --> temporary object -+
@@ -9,27 +9,28 @@
 //! ```
 //!
 //! Each part is a [`ReliableUpload`](super::ReliableUpload) of a range of the source, on a connection of its own, to one
-//! daemon or to several in turn: it recovers by itself. More than 32 parts are composed by way of further temporary
-//! objects.
+//! daemon or to several in turn: it recovers by itself. More than 32 parts are composed in two steps, through further
+//! temporary objects.
 //!
-//! By way of a multipart upload of the XML API ([`Via::Multipart`]) there are no temporary objects: each part goes in one
-//! request, again as a reliable upload, and GCS makes the object of them in the end. Such an upload knows no preconditions.
+//! With a multipart upload of the XML API ([`Via::Multipart`]) there are no temporary objects: each part goes in one
+//! request, again as a reliable upload, and GCS makes the object of them in the end. Such an upload has no preconditions.
 //!
 //! # What is verified
 //!
-//! Each part is compared with the bytes that were read, as every upload is. The checksum of the whole is that of the parts,
-//! combined; the object is composed of exactly the generations that were verified, and is compared with size and checksum
-//! when it is there. One that differs is deleted, that generation and no other. Nothing is composed before all parts are
-//! verified, and the source is the same as before.
+//! Each part is compared with the bytes that were read, as in every upload. The checksum of the whole is combined from
+//! those of the parts. The object is composed of exactly the generations that were verified, and is then compared by size
+//! and checksum; one that differs is deleted, that generation and no other. Nothing is composed before all parts are
+//! verified and the source is known to be unchanged.
 //!
 //! # What is left behind
 //!
-//! Nothing, however it ends: temporary objects are deleted when the object is there and when the upload is
-//! [aborted](StripedUpload::abort). Where the process is killed, the last [`StripedCheckpoint`] that it [saved](CheckpointStore) lets
-//! another one [go on](StripedUpload::resume), which clears up in the end, or [clear up](StripedUpload::discard) at once.
+//! Nothing, however it ends: temporary objects are deleted when the object exists, and when the upload is
+//! [aborted](StripedUpload::abort). If the process is killed, the last [`StripedCheckpoint`] that it
+//! [saved](CheckpointStore) lets another one [resume](StripedUpload::resume) the upload, which cleans up in the end, or
+//! [clean up](StripedUpload::discard) at once.
 //!
-//! Composing is what can happen unseen: an answer can be lost. The generation that the object replaces is therefore always a
-//! precondition, and is in the checkpoint before the request leaves.
+//! The answer to the composition can be lost, so that the object appears unnoticed. The generation that it replaces is
+//! therefore always a precondition, and is in the checkpoint before the request is sent.
 
 mod assemble;
 mod checkpoint;

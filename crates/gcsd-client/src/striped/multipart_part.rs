@@ -1,4 +1,4 @@
-//! A part of a multipart upload, as an upload of its own: all in one request, and from its first byte again where that
+//! A part of a multipart upload, as an upload of its own: in one request, which starts from its first byte again if it
 //! fails.
 
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Token, Un
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
 use gcsd_wire::{Kind, Retry, upload_part};
 
-/// What stands for a token: a part needs none, it is named by its number.
+/// Stands in for a token: a part needs none, as its number names it.
 pub(crate) const NO_TOKEN: &str = "part";
 
 /// Part `number` of an upload.
@@ -54,16 +54,16 @@ impl OpenUpload for DaemonPart {
     }
 }
 
-/// What GCS holds of a part that was uploaded.
+/// A part that GCS has.
 pub struct StoredPart {
     pub(crate) received: u64,
     pub(crate) received_crc32c: Crc32c,
     pub(crate) etag: String,
 }
 
-/// The one request, either way.
+/// The request that uploads a part: through a daemon, or straight to GCS.
 pub trait UploadPart: Send + Sync + 'static {
-    /// Makes it.
+    /// Makes it once.
     fn upload_part(
         &self,
         part: &PartId,
@@ -88,12 +88,12 @@ impl UploadPart for Connection {
     }
 }
 
-/// One part, on its way.
+/// The writer of one part.
 #[derive(Debug)]
 pub struct PartWriter<W> {
     to: W,
     part: PartId,
-    /// What it became.
+    /// The part, once GCS has it.
     stored: Option<(ObjectInfo, Bytes)>,
 }
 
@@ -110,11 +110,11 @@ impl<W> PartWriter<W> {
 impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let (0, Some(Last { total, crc32c })) = (offset, last) else {
-            let text = "a part goes in one request";
+            let text = "a part must be sent in one request";
             return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
         let stored = self.to.upload_part(&self.part, crc32c, body).await?;
-        // GCS was told the checksum, and keeps no part that differs.
+        // GCS was told the checksum, and stores no part that differs.
         let info = ObjectInfo {
             size: total,
             crc32c: Some(crc32c),
@@ -129,7 +129,7 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
         })
     }
 
-    /// What is not stored whole is not stored at all.
+    /// GCS stores a part whole or not at all.
     async fn query(&mut self) -> Result<Progress, Error> {
         Ok(match &self.stored {
             Some((info, _)) => Progress {
@@ -144,7 +144,7 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
         self.write_at(0, Body::empty(), Some(last)).await
     }
 
-    /// A part goes with its upload, not alone.
+    /// A part is removed with its upload, not alone.
     async fn cancel(&mut self) -> Result<Cancelled, Error> {
         Ok(Cancelled::Cancelled)
     }

@@ -9,10 +9,10 @@ use gcsd_types::{MAX_PARTS, NameError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// They are temporary objects, which are composed.
+    /// They are temporary objects, and are composed.
     #[default]
     Compose,
-    /// They are parts of a multipart upload of the XML API: there are no temporary objects, and no preconditions.
+    /// They belong to a multipart upload of the XML API, which has no temporary objects and no preconditions.
     Multipart,
 }
 
@@ -26,7 +26,7 @@ impl Via {
         }
     }
 
-    /// The fewest bytes of a part that is not the last
+    /// The fewest bytes of a part, except the last
     /// (<https://cloud.google.com/storage/quotas#requests>).
     pub fn least_part(self) -> u64 {
         match self {
@@ -48,21 +48,21 @@ impl Via {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StripedOptions {
-    /// How many parts are under way at once, each on a connection of its own: 1 to 64.
+    /// How many parts are uploaded at a time, each on a connection of its own: 1 to 64.
     pub connections: usize,
     /// How parts become the object.
     pub via: Via,
-    /// Bytes of a part. There may be at most 1,024 parts, or 10,000 of a multipart upload, whose parts need 5 MiB at
-    /// least. As many parts as connections where absent.
+    /// Bytes of a part; by default there are as many parts as connections. There may be at most 1,024 parts, or 10,000 of a
+    /// multipart upload, whose parts need at least 5 MiB.
     pub part_size: Option<u64>,
-    /// What the names of temporary objects begin with, in the object's bucket. Where absent, the object's own name.
+    /// What the names of temporary objects begin with, in the object's bucket; by default the object's own name.
     pub part_prefix: Option<String>,
-    /// When to try again, and when to give up: for each part, and for each request beside them.
+    /// When to try again, and when to give up: for each part, and for each request that belongs to none.
     pub retries: RetryPolicy,
 }
 
 impl StripedOptions {
-    /// The most parts at once.
+    /// The most connections.
     pub const MAX_CONNECTIONS: usize = 64;
 
     /// Uploads so many parts at once, each on a connection of its own.
@@ -113,36 +113,38 @@ impl Default for StripedOptions {
     }
 }
 
-/// An upload that cannot be striped as it was asked for. Nothing happened.
+/// Options that cannot work. Nothing has happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StripedOptionsError {
     /// Too few or too many connections.
     #[error("{0} connections: it must be 1 to {max}", max = StripedOptions::MAX_CONNECTIONS)]
     Connections(usize),
-    /// The parts are too small: for GCS, or for so many bytes.
-    #[error("parts of {part_size} bytes would be {parts} parts: they need {least} bytes at least")]
+    /// The parts are too small for GCS, or there would be too many of them.
+    #[error("{part_size} bytes are too few for a part ({parts} parts): at least {least} are needed")]
     Parts {
         /// What was asked for.
         part_size: u64,
-        /// What comes of that.
+        /// How many parts that would be.
         parts: u64,
-        /// What works.
+        /// The least that works.
         least: u64,
     },
-    /// GCS composes under `if_generation_match` and `if_metageneration_match` only.
-    #[error("a composed object knows the preconditions if-generation-match and if-metageneration-match only")]
+    /// GCS composes only under `if_generation_match` and `if_metageneration_match`.
+    #[error(
+        "an object can be composed only under the preconditions if-generation-match and if-metageneration-match"
+    )]
     Precondition,
-    /// A multipart upload knows no preconditions.
-    #[error("a multipart upload knows no preconditions: compose the object")]
+    /// A multipart upload cannot have preconditions.
+    #[error("a multipart upload cannot have preconditions: compose the object")]
     AnyPrecondition,
-    /// The parts cannot be named.
+    /// The temporary objects cannot be named.
     #[error("the temporary objects cannot be named")]
     Name(#[from] NameError),
     /// There are no random numbers to name them by.
     #[error("the system's random generator failed")]
     Random(#[source] IoError),
-    /// The checkpoint is not one of this source.
-    #[error("the checkpoint does not fit: {0}")]
+    /// The checkpoint is damaged, or of another source.
+    #[error("the checkpoint cannot be used: {0}")]
     Checkpoint(&'static str),
 }

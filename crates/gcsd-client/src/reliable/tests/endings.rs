@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
-use super::sim::{Call, Fault, Part};
+use super::sim::{Call, Fault, Persisted};
 use super::*;
 use gcsd_wire::Retry;
 
@@ -24,7 +24,7 @@ async fn an_abort_at_every_call_cancels_and_leaks_nothing() {
         for fault in [
             Fault::Stalled,
             Fault::Unsent(Retry::Same),
-            Fault::Lost(Retry::Reconnect, Part::Odd),
+            Fault::Lost(Retry::Reconnect, Persisted::Odd),
         ] {
             if (at, fault) == (0, Fault::Stalled) {
                 // A start that hangs is waited for: see the next test.
@@ -130,7 +130,10 @@ async fn an_abort_after_the_end_says_so() {
     let aborted = within(writer.abort()).await;
     assert_eq!(aborted, Aborted::AlreadyFinished { generation: 100 });
     // The last answer is on its way.
-    let sim = Sim::with([(1, Fault::Lost(Retry::Query, Part::All)), (2, Fault::Stalled)]);
+    let sim = Sim::with([
+        (1, Fault::Lost(Retry::Query, Persisted::All)),
+        (2, Fault::Stalled),
+    ]);
     let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
     writer.write_all(&all).await.expect("room");
     let shutdown = tokio::time::timeout(SECOND * 9, writer.shutdown()).await;
@@ -200,7 +203,7 @@ async fn a_source_is_aborted_as_a_producer_is() {
 #[tokio::test(start_paused = true)]
 async fn shutdown_is_the_end_of_an_async_write() {
     let all = bytes(3 * K + 1);
-    let sim = Sim::with([(2, Fault::Lost(Retry::Query, Part::Odd))]);
+    let sim = Sim::with([(2, Fault::Lost(Retry::Query, Persisted::Odd))]);
     let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
     let mut reader = &all[..];
     tokio::io::copy(&mut reader, &mut writer).await.expect("copied");
@@ -254,8 +257,8 @@ async fn what_is_counted_and_shown() {
     let all = bytes(4 * K);
     let faults = [
         (0, Fault::Unsent(Retry::Same)),
-        (2, Fault::Lost(Retry::Query, Part::Nothing)),
-        (4, Fault::Lost(Retry::Reconnect, Part::All)),
+        (2, Fault::Lost(Retry::Query, Persisted::Nothing)),
+        (4, Fault::Lost(Retry::Reconnect, Persisted::All)),
     ];
     let sim = Sim::with(faults);
     let mut upload = ReliableUpload::start(sim.clone(), all.clone(), retries());

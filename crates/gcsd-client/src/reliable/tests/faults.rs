@@ -1,6 +1,6 @@
 //! Every fault at every call, and every pair of them.
 
-use super::sim::{Call, Fault, Part, align};
+use super::sim::{Call, Fault, Persisted, align};
 use super::*;
 use gcsd_wire::Retry;
 
@@ -9,18 +9,18 @@ pub(super) const ANYWHERE: [Fault; 16] = [
     Fault::Unsent(Retry::Same),
     Fault::Unsent(Retry::Query),
     Fault::Unsent(Retry::Reconnect),
-    Fault::Lost(Retry::Query, Part::Nothing),
-    Fault::Lost(Retry::Query, Part::Middle),
-    Fault::Lost(Retry::Query, Part::Odd),
-    Fault::Lost(Retry::Query, Part::All),
-    Fault::Lost(Retry::Reconnect, Part::Nothing),
-    Fault::Lost(Retry::Reconnect, Part::Odd),
-    Fault::Lost(Retry::Reconnect, Part::All),
-    Fault::Growing(Part::Middle),
-    Fault::Growing(Part::Nothing),
-    Fault::Incomplete(Part::Nothing),
-    Fault::Incomplete(Part::Middle),
-    Fault::Incomplete(Part::All),
+    Fault::Lost(Retry::Query, Persisted::Nothing),
+    Fault::Lost(Retry::Query, Persisted::Middle),
+    Fault::Lost(Retry::Query, Persisted::Odd),
+    Fault::Lost(Retry::Query, Persisted::All),
+    Fault::Lost(Retry::Reconnect, Persisted::Nothing),
+    Fault::Lost(Retry::Reconnect, Persisted::Odd),
+    Fault::Lost(Retry::Reconnect, Persisted::All),
+    Fault::Growing(Persisted::Middle),
+    Fault::Growing(Persisted::Nothing),
+    Fault::Incomplete(Persisted::Nothing),
+    Fault::Incomplete(Persisted::Middle),
+    Fault::Incomplete(Persisted::All),
     Fault::WrongReply,
 ];
 
@@ -31,9 +31,11 @@ pub(super) const RESTARTS: [Fault; 3] = [Fault::Gone, Fault::Damaged, Fault::Dam
 pub(super) fn fits(call: Call, fault: Fault) -> bool {
     match (call, fault) {
         // An attach has no other class than these.
-        (Call::Start | Call::Attach | Call::Query | Call::Cancel, Fault::Lost(_, part)) => part == Part::All,
+        (Call::Start | Call::Attach | Call::Query | Call::Cancel, Fault::Lost(_, part)) => {
+            part == Persisted::All
+        }
         (Call::Start | Call::Attach | Call::Query | Call::Cancel, fault) => matches!(fault, Fault::Unsent(_)),
-        (Call::Finish, Fault::Lost(_, part)) => matches!(part, Part::Nothing | Part::All),
+        (Call::Finish, Fault::Lost(_, part)) => matches!(part, Persisted::Nothing | Persisted::All),
         (Call::Finish, Fault::Growing(_)) => false,
         _ => true,
     }
@@ -46,10 +48,10 @@ async fn without_faults_each_size_takes_the_fewest_calls() {
     for size in SIZES {
         let all = bytes(size);
         for way in [
-            Way::Source,
-            Way::Pieces(100_000),
-            Way::Pieces(10 * K),
-            Way::Copied(70_001),
+            Producer::Source,
+            Producer::Pieces(100_000),
+            Producer::Pieces(10 * K),
+            Producer::Copied(70_001),
         ] {
             let sim = Sim::default();
             let result = within(upload(&sim, &all, way)).await;
@@ -65,7 +67,7 @@ async fn without_faults_each_size_takes_the_fewest_calls() {
                     "{size} {way:?}: {calls:?}"
                 );
             }
-            if way == Way::Source {
+            if way == Producer::Source {
                 let requests = if size > 4 * K { 3 } else { 2 };
                 assert_eq!(calls.len(), requests, "{size}: {calls:?}");
             }
@@ -77,7 +79,7 @@ async fn without_faults_each_size_takes_the_fewest_calls() {
 async fn every_fault_at_every_call_is_recovered_from() {
     for size in SIZES {
         let all = bytes(size);
-        for way in [Way::Source, Way::Pieces(100_000), Way::Copied(K)] {
+        for way in [Producer::Source, Producer::Pieces(100_000), Producer::Copied(K)] {
             let clean = Sim::default();
             within(upload(&clean, &all, way)).await.expect("no faults");
             let calls = clean.lock().calls.clone();
@@ -104,7 +106,7 @@ async fn every_fault_at_every_call_is_recovered_from() {
 async fn every_pair_of_faults_is_recovered_from() {
     // A restart from byte 0 is possible as long as nothing was let go.
     let all = bytes(2 * K + 5);
-    for way in [Way::Source, Way::Pieces(K)] {
+    for way in [Producer::Source, Producer::Pieces(K)] {
         for first_at in 0..5 {
             for first in ANYWHERE {
                 for second_at in first_at + 1..first_at + 4 {
@@ -129,14 +131,14 @@ async fn a_source_begins_again_by_itself() {
     for size in SIZES {
         let all = bytes(size);
         let clean = Sim::default();
-        within(upload(&clean, &all, Way::Source))
+        within(upload(&clean, &all, Producer::Source))
             .await
             .expect("no faults");
         let calls = clean.lock().calls.clone();
         for (at, call) in calls.into_iter().enumerate() {
             for fault in RESTARTS {
                 let sim = Sim::with([(at, fault)]);
-                let result = within(upload(&sim, &all, Way::Source)).await;
+                let result = within(upload(&sim, &all, Producer::Source)).await;
                 check(
                     &sim,
                     &all,
@@ -158,7 +160,7 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
         // The first write is hit: nothing was let go.
         let all = bytes(3 * K);
         let sim = Sim::with([(1, fault)]);
-        let result = within(upload(&sim, &all, Way::Pieces(K))).await;
+        let result = within(upload(&sim, &all, Producer::Pieces(K))).await;
         // What is damaged unseen is found at the end, when the start is gone.
         if fault == Fault::DamagedUnseen {
             let error = result.expect_err("the object cannot be made");
@@ -168,7 +170,7 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
         }
         // The second one is hit: the first is gone.
         let sim = Sim::with([(2, fault)]);
-        let error = within(upload(&sim, &all, Way::Pieces(K)))
+        let error = within(upload(&sim, &all, Producer::Pieces(K)))
             .await
             .expect_err("byte 0 is gone");
         match &error {
@@ -186,8 +188,8 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
 async fn a_damaged_byte_that_was_there_already_does_no_harm() {
     // All of it arrives after the query, and is sent again in vain.
     let all = bytes(K);
-    for way in [Way::Source, Way::Pieces(K)] {
-        let sim = Sim::with([(1, Fault::Growing(Part::Nothing)), (3, Fault::Damaged)]);
+    for way in [Producer::Source, Producer::Pieces(K)] {
+        let sim = Sim::with([(1, Fault::Growing(Persisted::Nothing)), (3, Fault::Damaged)]);
         let result = within(upload(&sim, &all, way)).await;
         check(&sim, &all, result, &format!("{way:?}"));
         assert_eq!(
@@ -201,7 +203,7 @@ async fn a_damaged_byte_that_was_there_already_does_no_harm() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_at_every_call_is_the_end() {
     let all = bytes(3 * K + 7);
-    for way in [Way::Source, Way::Pieces(100_000), Way::Copied(K)] {
+    for way in [Producer::Source, Producer::Pieces(100_000), Producer::Copied(K)] {
         let clean = Sim::default();
         within(upload(&clean, &all, way)).await.expect("no faults");
         let calls = clean.lock().calls.len();
@@ -221,15 +223,18 @@ async fn a_refusal_at_every_call_is_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_server_ahead_or_taking_back_is_the_end() {
     let all = bytes(5 * K);
-    for way in [Way::Pieces(K), Way::Source] {
+    for way in [Producer::Pieces(K), Producer::Source] {
         let sim = Sim::with([(1, Fault::Ahead)]);
         let error = within(upload(&sim, &all, way)).await.expect_err("ahead");
         assert!(matches!(error, UploadError::Ahead { .. }), "{error}");
         assert_eq!(sim.object(), None);
     }
-    let faults = [(2, Fault::Lost(Retry::Query, Part::Nothing)), (3, Fault::Regress)];
+    let faults = [
+        (2, Fault::Lost(Retry::Query, Persisted::Nothing)),
+        (3, Fault::Regress),
+    ];
     let sim = Sim::with(faults);
-    let error = within(upload(&sim, &all, Way::Pieces(K)))
+    let error = within(upload(&sim, &all, Producer::Pieces(K)))
         .await
         .expect_err("a regress");
     assert!(matches!(error, UploadError::Regress { .. }), "{error}");
@@ -239,7 +244,7 @@ async fn a_server_ahead_or_taking_back_is_the_end() {
 #[tokio::test(start_paused = true)]
 async fn no_object_is_returned_that_does_not_verify() {
     let all = bytes(K);
-    for way in [Way::Pieces(K), Way::Source] {
+    for way in [Producer::Pieces(K), Producer::Source] {
         let sim = Sim::default();
         sim.lock().no_crc32c = true;
         let error = within(upload(&sim, &all, way)).await.expect_err("no checksum");
@@ -258,9 +263,9 @@ async fn no_object_is_returned_that_does_not_verify() {
 async fn partial_commits_at_every_offset() {
     // The odd parts add up to offsets that are multiples of nothing.
     let all = bytes(2 * K + 5);
-    let odd = |n: usize| (1..=n).map(|at| (at, Fault::Incomplete(Part::Odd)));
+    let odd = |n: usize| (1..=n).map(|at| (at, Fault::Incomplete(Persisted::Odd)));
     for n in 1..20 {
-        for way in [Way::Pieces(3 * K), Way::Source] {
+        for way in [Producer::Pieces(3 * K), Producer::Source] {
             let sim = Sim::with(odd(n));
             let result = within(upload(&sim, &all, way)).await;
             check(&sim, &all, result, &format!("{n} {way:?}"));
@@ -276,17 +281,21 @@ async fn bytes_are_sent_from_where_they_lie() {
         let (start, end) = (all.as_ptr() as usize, all.as_ptr() as usize + all.len());
         addresses.iter().all(|(at, len)| *at >= start && at + len <= end)
     };
-    for way in [Way::Pieces(100_000), Way::Pieces(10 * K), Way::Source] {
+    for way in [
+        Producer::Pieces(100_000),
+        Producer::Pieces(10 * K),
+        Producer::Source,
+    ] {
         let sim = Sim::with([
-            (2, Fault::Incomplete(Part::Odd)),
-            (3, Fault::Lost(Retry::Query, Part::Odd)),
+            (2, Fault::Incomplete(Persisted::Odd)),
+            (3, Fault::Lost(Retry::Query, Persisted::Odd)),
         ]);
         let result = within(upload(&sim, &all, way)).await;
         check(&sim, &all, result, "pieces");
         assert!(within_input(&sim.lock().addresses), "{way:?}: a byte was copied");
     }
     let sim = Sim::default();
-    within(upload(&sim, &all, Way::Copied(K)))
+    within(upload(&sim, &all, Producer::Copied(K)))
         .await
         .expect("no faults");
     assert!(

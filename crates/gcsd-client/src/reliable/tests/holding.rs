@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::sim::{Call, Fault, Part};
+use super::sim::{Call, Fault, Persisted};
 use super::*;
 use gcsd_wire::Retry;
 
@@ -41,7 +41,9 @@ async fn neither_side_waits_for_the_other_for_ever() {
     };
     for piece in [1000, K - 1, K, K + 1, 2 * K - 1, 5 * K] {
         let all = bytes(9 * K + 11);
-        let odd = (1..30).step_by(2).map(|at| (at, Fault::Incomplete(Part::Odd)));
+        let odd = (1..30)
+            .step_by(2)
+            .map(|at| (at, Fault::Incomplete(Persisted::Odd)));
         let sim = Sim::with(odd);
         let mut writer = ReliableWriter::start(sim.clone(), &tight).expect("good options");
         let mut rest = all.clone();
@@ -76,7 +78,7 @@ async fn the_budget_is_spent_on_failures_only() {
     for at in 0..3 {
         let sim = Sim::with((at..10_000).map(|at| (at, Fault::Unsent(Retry::Same))));
         let start = Instant::now();
-        let error = within(upload(&sim, &all, Way::Pieces(K)))
+        let error = within(upload(&sim, &all, Producer::Pieces(K)))
             .await
             .expect_err("given up");
         match &error {
@@ -100,11 +102,14 @@ async fn a_request_may_take_longer_than_the_budget() {
         (3, Fault::Late(HOUR)),
     ];
     // It fails after it has taken long, too.
-    for first in [Fault::Late(HOUR * 5), Fault::Lost(Retry::Query, Part::Nothing)] {
+    for first in [
+        Fault::Late(HOUR * 5),
+        Fault::Lost(Retry::Query, Persisted::Nothing),
+    ] {
         let mut faults = faults;
         faults[0].1 = first;
         let sim = Sim::with(faults);
-        let result = within(upload(&sim, &all, Way::Source)).await;
+        let result = within(upload(&sim, &all, Producer::Source)).await;
         check(&sim, &all, result, &format!("{first:?}"));
     }
 }
@@ -146,7 +151,7 @@ async fn progress_renews_the_budget() {
     let sim = Sim::with(
         (1..24)
             .step_by(2)
-            .map(|at| (at, Fault::Lost(Retry::Query, Part::Odd))),
+            .map(|at| (at, Fault::Lost(Retry::Query, Persisted::Odd))),
     );
     let start = Instant::now();
     let upload = ReliableUpload::start(sim.clone(), all.clone(), slow);
@@ -175,7 +180,7 @@ async fn a_declared_size_finishes_with_the_end_and_not_before() {
 
     for size in [4 * K - 1, 4 * K + 1] {
         let sim = Sim::default().declared(4 * K as u64);
-        let error = within(upload(&sim, &bytes(size), Way::Pieces(K)))
+        let error = within(upload(&sim, &bytes(size), Producer::Pieces(K)))
             .await
             .expect_err("another size");
         assert!(matches!(error, UploadError::Size { .. }), "{error}");

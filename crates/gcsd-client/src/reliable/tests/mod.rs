@@ -57,7 +57,7 @@ fn retries() -> RetryPolicy {
 
 /// How bytes get into an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Producer {
     /// By `write_bytes`, in pieces of so many bytes.
     Pieces(usize),
     /// By `AsyncWrite`, in pieces of so many bytes.
@@ -67,16 +67,16 @@ enum Way {
 }
 
 /// Everything that is written, as one upload to `sim`.
-async fn upload(sim: &Sim, all: &Bytes, way: Way) -> Result<ObjectInfo, UploadError> {
+async fn upload(sim: &Sim, all: &Bytes, way: Producer) -> Result<ObjectInfo, UploadError> {
     use tokio::io::AsyncWriteExt as _;
 
     match way {
-        Way::Source => {
+        Producer::Source => {
             ReliableUpload::start(sim.clone(), all.clone(), retries())
                 .complete()
                 .await
         }
-        Way::Pieces(len) => {
+        Producer::Pieces(len) => {
             let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
             let mut rest = all.clone();
             while !rest.is_empty() {
@@ -84,7 +84,7 @@ async fn upload(sim: &Sim, all: &Bytes, way: Way) -> Result<ObjectInfo, UploadEr
             }
             writer.complete().await
         }
-        Way::Copied(len) => {
+        Producer::Copied(len) => {
             let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
             for piece in all.chunks(len) {
                 if writer.write_all(piece).await.is_err() {

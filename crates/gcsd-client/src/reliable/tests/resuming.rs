@@ -1,6 +1,6 @@
 //! Another process goes on: with the bytes from the checkpoint on, with all of them, and with a file.
 
-use super::sim::{Call, Fault, Part};
+use super::sim::{Call, Fault, Persisted};
 use super::*;
 use gcsd_wire::Retry;
 
@@ -18,14 +18,14 @@ enum Again {
 }
 
 /// The checkpoint of a first process that is killed when `fault` strikes its call `at`.
-async fn killed(sim: &Sim, all: &Bytes, way: Way) -> Option<Checkpoint> {
+async fn killed(sim: &Sim, all: &Bytes, way: Producer) -> Option<Checkpoint> {
     match way {
-        Way::Source => {
+        Producer::Source => {
             let upload = ReliableUpload::start(sim.clone(), all.clone(), retries());
             tokio::time::sleep(Duration::from_secs(10)).await;
             upload.reports().borrow().checkpoint.clone()
         }
-        Way::Pieces(len) | Way::Copied(len) => {
+        Producer::Pieces(len) | Producer::Copied(len) => {
             let mut writer = ReliableWriter::start(sim.clone(), &options()).expect("good options");
             let reports = writer.reports();
             let work = async {
@@ -86,10 +86,15 @@ const AGAIN: [Again; 4] = [
 #[tokio::test(start_paused = true)]
 async fn killed_at_every_call_another_process_goes_on() {
     let all = bytes(5 * K + 3);
-    for way in [Way::Source, Way::Pieces(K)] {
+    for way in [Producer::Source, Producer::Pieces(K)] {
         for at in 1..4 {
             // What it had sent is there, or a part of it, or turns up later, or was the last of it.
-            for part in [Part::Nothing, Part::Middle, Part::Odd, Part::All] {
+            for part in [
+                Persisted::Nothing,
+                Persisted::Middle,
+                Persisted::Odd,
+                Persisted::All,
+            ] {
                 for growing in [false, true] {
                     for again in AGAIN {
                         let fault = match growing {
@@ -98,7 +103,7 @@ async fn killed_at_every_call_another_process_goes_on() {
                         };
                         let sim = Sim::with([(at, fault), (at + 1, Fault::Stalled)]);
                         let what = format!("{way:?} {at} {fault:?} {again:?}");
-                        if way == Way::Source && at > 2 {
+                        if way == Producer::Source && at > 2 {
                             continue;
                         }
                         let checkpoint = killed(&sim, &all, way).await.expect("it has started");
@@ -116,7 +121,9 @@ async fn killed_at_every_call_another_process_goes_on() {
 async fn what_is_committed_is_not_sent_again() {
     let all = bytes(5 * K + 3);
     let sim = Sim::with([(3, Fault::Stalled)]);
-    let checkpoint = killed(&sim, &all, Way::Pieces(K)).await.expect("it has started");
+    let checkpoint = killed(&sim, &all, Producer::Pieces(K))
+        .await
+        .expect("it has started");
     assert!(checkpoint.offset >= 2 * K as u64);
     let from = usize::try_from(checkpoint.offset).expect("small");
     assert_eq!(checkpoint.crc32c, Crc32c::of(&all[..from]));
@@ -141,7 +148,9 @@ async fn other_bytes_than_the_first_process_had_make_no_object() {
     let other = Bytes::from(other);
     for again in AGAIN {
         let sim = Sim::with([(3, Fault::Stalled)]);
-        let checkpoint = killed(&sim, &all, Way::Pieces(K)).await.expect("it has started");
+        let checkpoint = killed(&sim, &all, Producer::Pieces(K))
+            .await
+            .expect("it has started");
         let result = within(resumed(&sim, &other, checkpoint, again)).await;
         match (again, result) {
             // These bytes are not looked at.
@@ -164,7 +173,9 @@ async fn fewer_bytes_than_are_committed_are_another_object() {
     let all = bytes(5 * K + 3);
     for again in [Again::FromTheStart, Again::SourceWithToken] {
         let sim = Sim::with([(3, Fault::Stalled)]);
-        let checkpoint = killed(&sim, &all, Way::Pieces(K)).await.expect("it has started");
+        let checkpoint = killed(&sim, &all, Producer::Pieces(K))
+            .await
+            .expect("it has started");
         let short = all.slice(..K);
         let error = within(resumed(&sim, &short, checkpoint, again))
             .await
@@ -177,14 +188,14 @@ async fn fewer_bytes_than_are_committed_are_another_object() {
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_the_first_process_finished_is_found() {
     let all = bytes(3 * K);
-    for way in [Way::Source, Way::Pieces(K)] {
+    for way in [Producer::Source, Producer::Pieces(K)] {
         for again in AGAIN {
             let sim = Sim::default();
             let clean = Sim::default();
             within(upload(&clean, &all, way)).await.expect("no faults");
             let last = clean.lock().calls.len() - 1;
             let faults = [
-                (last, Fault::Lost(Retry::Query, Part::All)),
+                (last, Fault::Lost(Retry::Query, Persisted::All)),
                 (last + 1, Fault::Stalled),
             ];
             drop(sim);
@@ -202,7 +213,9 @@ async fn a_session_that_is_gone_begins_again_where_byte_0_is_there() {
     let all = bytes(5 * K + 3);
     for again in AGAIN {
         let sim = Sim::with([(3, Fault::Stalled), (4, Fault::Gone)]);
-        let checkpoint = killed(&sim, &all, Way::Pieces(K)).await.expect("it has started");
+        let checkpoint = killed(&sim, &all, Producer::Pieces(K))
+            .await
+            .expect("it has started");
         let result = within(resumed(&sim, &all, checkpoint, again)).await;
         match again {
             Again::FromTheCheckpoint => {

@@ -21,11 +21,11 @@ pub(super) enum Fault {
     /// Nothing reaches GCS.
     Unsent(Retry),
     /// GCS does so much of it, and the answer is lost.
-    Lost(Retry, Part),
+    Lost(Retry, Persisted),
     /// GCS does so much of it now, and the rest after the next query.
-    Growing(Part),
+    Growing(Persisted),
     /// GCS does so much of it, and says so.
-    Incomplete(Part),
+    Incomplete(Persisted),
     /// GCS has the session no more.
     Gone,
     /// A byte is damaged on the way; the checksum of what was received tells.
@@ -46,7 +46,7 @@ pub(super) enum Fault {
 
 /// How much of a body GCS persists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Persisted {
     Nothing,
     /// Up to a multiple of 256 KiB in the middle.
     Middle,
@@ -56,7 +56,7 @@ pub(super) enum Part {
     All,
 }
 
-impl Part {
+impl Persisted {
     fn of(self, offset: usize, len: usize) -> usize {
         let align = align();
         match self {

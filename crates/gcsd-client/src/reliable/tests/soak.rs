@@ -96,7 +96,7 @@ async fn upload_of(seed: u64, most: &Bytes) {
     let sim = if declared { sim.declared(size as u64) } else { sim };
     let what = format!("seed {seed}: {size} bytes, {faults} faults, restarts {with_restarts}");
     if pick(&mut random, 3) == 0 {
-        let result = within(upload(&sim, &bytes, Way::Source)).await;
+        let result = within(upload(&sim, &bytes, Producer::Source)).await;
         match &result {
             Err(UploadError::TooManyRestarts { .. }) if with_restarts => {
                 assert_eq!(sim.object(), None, "{what}")

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Call, Fault, Part, Sim, before, failure, gone};
+use super::{Call, Fault, Persisted, Sim, before, failure, gone};
 use crate::body::{Body, Content};
 use crate::{Cancelled, Error, Last, Progress, UnreliableWriter};
 use gcsd_types::{CHUNK_ALIGNMENT, Crc32c, ObjectInfo};
@@ -118,7 +118,7 @@ impl UnreliableWriter for SimWriter {
         }
         let part = match fault {
             Some(Fault::Lost(_, part) | Fault::Growing(part) | Fault::Incomplete(part)) => part,
-            _ => Part::All,
+            _ => Persisted::All,
         };
         let offset = usize::try_from(offset).expect("small");
         let taken = part.of(offset, received.len());
@@ -149,7 +149,7 @@ impl UnreliableWriter for SimWriter {
             return Err(partial.with_committed(committed));
         }
         let fault = match fault {
-            Some(Fault::DamagedUnseen) => Some(Fault::Lost(Retry::Query, Part::All)),
+            Some(Fault::DamagedUnseen) => Some(Fault::Lost(Retry::Query, Persisted::All)),
             fault => fault,
         };
         self.answer(fault, &received)
@@ -173,7 +173,7 @@ impl UnreliableWriter for SimWriter {
             "finished before a query"
         );
         match fault {
-            Some(Fault::Lost(_, Part::Nothing)) => {}
+            Some(Fault::Lost(_, Persisted::Nothing)) => {}
             Some(Fault::Incomplete(_)) => {
                 let committed = self.sim.lock().sessions[self.id].bytes.len() as u64;
                 let partial = Error::of(Kind::Incomplete, Retry::Query, "not yet");

@@ -1,0 +1,123 @@
+//! Requests that stream their body: the connection's reader is lent to the HTTP request.
+//!
+//! [`run`] decides whether the body may be sent, lends it, and waits for the reader. [`send`], in a task of its own,
+//! makes the call to GCS. It gives the reader back as soon as the body is complete, before GCS has answered. If GCS
+//! answers earlier, the rest of the body is skipped first.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::body::{Body, BodySource};
+use super::job::Job;
+use super::reader::Next;
+use super::{Shared, refusal};
+use crate::ops::write_at::{self, Permitted};
+use crate::ops::{Answer, Failure, Streamed, Transfer, Turn};
+use gcsd_gcs::{BodyState, Lease, Tally, UploadBody};
+use gcsd_wire::MAX_BODY_LEN;
+use gcsd_wire::write_at::Args;
+
+/// Carries out a request that streams its body. Returns as soon as the reader is free, which can be before GCS has
+/// answered.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    job: Job,
+    request: Streamed,
+    mut body: Body,
+    tasks: &mut JoinSet<()>,
+) -> Next {
+    let transfer = match permit(&shared, request, &mut body).await {
+        Ok(transfer) => transfer,
+        Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
+    };
+    let (lease, body) = body.lend();
+    let (give_back, reader_back) = oneshot::channel();
+    tasks.spawn(send(shared, job, transfer, lease, body, give_back));
+    // An error means that the task panicked, and the reader is lost with it.
+    reader_back.await.unwrap_or(Next::Close(None))
+}
+
+/// Decides whether the body may be sent, before any of its bytes is.
+async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<Transfer, Failure> {
+    match request {
+        Streamed::WriteAt(mut turn, args) => {
+            let permitted = tokio::select! {
+                biased;
+                permitted = permit_write(&mut turn, &args, body) => permitted?,
+                () = shared.shutdown.cut.cancelled() => return Err(refusal::cut(&turn)),
+            };
+            Ok(Transfer::WriteAt(turn, permitted))
+        }
+        Streamed::PutObject(args) => Ok(Transfer::PutObject(args)),
+        Streamed::UploadPart(args) => Ok(Transfer::UploadPart(args)),
+    }
+}
+
+/// Waits for the request's turn on its upload, and for the first bytes of a body in pieces: GCS is not bothered with
+/// one that has none.
+async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<Permitted, Failure> {
+    turn.wait().await;
+    let permitted = write_at::permit(turn, args, body.len())?;
+    let end = args.total.unwrap_or(MAX_BODY_LEN);
+    body.expect(end.saturating_sub(args.offset), args.total.is_some());
+    match body.begin().await {
+        Ok(true) => Ok(permitted),
+        Ok(false) => Ok(permitted.without_bytes()),
+        Err(error) => Err(refusal::on_upload(refusal::unread_body(error), turn)),
+    }
+}
+
+/// Makes the call, answers, and gives the reader back in between or afterwards.
+async fn send(
+    shared: Arc<Shared>,
+    job: Job,
+    transfer: Transfer,
+    mut lease: Lease<BodySource>,
+    body: UploadBody,
+    give_back: oneshot::Sender<Next>,
+) {
+    let mut call = pin!(call(&shared, transfer, body));
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut call => outcome,
+        // Only a complete body leaves the reader at the next request. In every other state it stays lent until there is
+        // an answer.
+        BodyState::Complete = lease.settled() => {
+            let body = Body::take_back(&mut lease);
+            // The connection waits for it.
+            let _ = give_back.send(body.map_or(Next::Close(None), |body| Next::Read(body.into_reader())));
+            let outcome = call.await;
+            return job.finish(outcome, shared.shutdown.cut.is_cancelled()).await;
+        }
+    };
+    let next = job.conclude(&shared, outcome, Body::take_back(&mut lease)).await;
+    // The connection waits for it.
+    let _ = give_back.send(next);
+}
+
+/// Makes the call. The request's turn on its upload ends with it.
+async fn call(shared: &Shared, transfer: Transfer, body: UploadBody) -> Result<Answer, Failure> {
+    let tally = body.tally();
+    tokio::select! {
+        biased;
+        outcome = transfer.run(&shared.context, body) => outcome,
+        () = shared.shutdown.cut.cancelled() => Err(cut(&transfer, &tally)),
+    }
+}
+
+/// The failure of a call that is cut because the daemon stops.
+fn cut(transfer: &Transfer, tally: &Tally) -> Failure {
+    match transfer {
+        Transfer::WriteAt(turn, _) => refusal::cut(turn),
+        // GCS may have all of it, and sending it again could make the object twice.
+        Transfer::PutObject(args)
+            if tally.is_whole() && !args.destination.preconditions.pins_generation() =>
+        {
+            refusal::interrupted()
+        }
+        Transfer::PutObject(_) | Transfer::UploadPart(_) => refusal::draining(),
+    }
+}

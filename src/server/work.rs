@@ -1,0 +1,76 @@
+//! Requests that stream no body: each runs in a task of its own, and the connection reads on meanwhile.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::body::Body;
+use super::job::Job;
+use super::reader::Next;
+use super::{Shared, refusal};
+use crate::ops::{Call, Failure, Turn, UploadCall};
+use gcsd_types::Part;
+use gcsd_wire::complete_multipart;
+use gcsd_wire::multipart::{MAX_PARTS_LEN, decode_parts};
+use gcsd_wire::{Kind, Retry};
+
+/// Makes a call that is about no upload.
+pub(super) async fn call(shared: Arc<Shared>, job: Job, call: Call, repeatable: bool) {
+    let cut = &shared.shutdown.cut;
+    let outcome = tokio::select! {
+        biased;
+        outcome = call.run(&shared.context, &job.replier) => outcome,
+        () = cut.cancelled() => Err(match repeatable {
+            true => refusal::draining(),
+            false => refusal::interrupted(),
+        }),
+    };
+    job.finish(outcome, cut.is_cancelled()).await;
+}
+
+/// Makes a call on an upload, in its turn, which ends once the reply is queued.
+pub(super) async fn upload_call(shared: Arc<Shared>, job: Job, mut turn: Turn, call: UploadCall) {
+    let cut = &shared.shutdown.cut;
+    let in_turn = async {
+        turn.wait().await;
+        call.run(&shared.context, &turn).await
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = in_turn => outcome,
+        () = cut.cancelled() => Err(refusal::cut(&turn)),
+    };
+    job.finish(outcome, cut.is_cancelled()).await;
+}
+
+/// Reads the list of parts that is a CompleteMultipart's body, then makes the call in a task.
+pub(super) async fn complete_multipart(
+    shared: Arc<Shared>,
+    job: Job,
+    args: Box<complete_multipart::Args>,
+    mut body: Body,
+    tasks: &mut JoinSet<()>,
+) -> Next {
+    let parts = tokio::select! {
+        biased;
+        parts = read_parts(&mut body) => parts,
+        () = shared.shutdown.cut.cancelled() => Err(refusal::draining()),
+    };
+    match parts {
+        Ok(parts) => {
+            let complete = Call::CompleteMultipart(args, parts);
+            tasks.spawn(call(shared, job, complete, false));
+            Next::Read(body.into_reader())
+        }
+        Err(failure) => job.conclude(&shared, Err(failure), Some(body)).await,
+    }
+}
+
+async fn read_parts(body: &mut Body) -> Result<Vec<Part>, Failure> {
+    if !body.len().is_some_and(|len| (1..=MAX_PARTS_LEN).contains(&len)) {
+        let message = format!("the list of parts is empty, or longer than {MAX_PARTS_LEN} bytes");
+        return Err(Failure::new(Kind::BadBody, Retry::Never, message));
+    }
+    let bytes = body.collect().await.map_err(refusal::unread_body)?;
+    Ok(decode_parts(bytes)?)
+}
