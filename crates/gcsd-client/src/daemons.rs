@@ -1,10 +1,11 @@
 //! Several daemons, any of which will do.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::connection::Connection;
-use super::{Address, Error, Options, RequestError};
-use gcsd_net::SharedConnector;
+use super::{Address, AddressError, Error, Options, RequestError};
+use gcsd_net::{SharedConnector, TcpConnector};
 
 /// The daemons of a list, asked in turn.
 ///
@@ -30,6 +31,18 @@ impl Daemons {
             options,
             spare: Arc::default(),
         }
+    }
+
+    /// The same daemons with other options, such as their secret.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self::new(self.connector, self.addresses, options)
+    }
+
+    /// The same daemons through another connector.
+    #[must_use]
+    pub fn with_connector(self, connector: SharedConnector) -> Self {
+        Self::new(connector, self.addresses, self.options)
     }
 
     /// The same daemons, starting `steps` further along the list: connections are spread over them that way.
@@ -75,5 +88,16 @@ impl Daemons {
             }
         }
         Err(last)
+    }
+}
+
+/// `HOST:PORT`, or several with commas between them, by plain TCP and with the default [`Options`].
+impl FromStr for Daemons {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let addresses = text.split(',').map(|address| address.trim().parse());
+        let addresses = addresses.collect::<Result<_, _>>()?;
+        Ok(Self::new(Arc::new(TcpConnector), addresses, Options::default()))
     }
 }

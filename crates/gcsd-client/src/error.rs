@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::address::AddressError;
 use super::io_error::IoError;
 use super::lost::{Lost, Reason};
 use super::status_error::StatusError;
@@ -214,6 +215,9 @@ pub enum RequestError {
         /// The limit.
         max: u32,
     },
+    /// The address of a daemon is none.
+    #[error("the daemon's address is wrong")]
+    Address(#[source] AddressError),
     /// There is no daemon to send it to.
     #[error("no daemon's address is given")]
     NoDaemon,

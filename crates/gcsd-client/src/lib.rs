@@ -17,6 +17,7 @@
 
 mod address;
 mod body;
+mod client;
 mod connection;
 mod daemons;
 #[cfg(feature = "direct")]
@@ -44,6 +45,7 @@ mod writer;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
+pub use client::{Client, Object, Read, Upload};
 pub use connection::{Connection, Reply};
 pub use daemons::Daemons;
 #[cfg(feature = "direct")]
@@ -70,6 +72,8 @@ pub use striped::{
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 
+#[cfg(feature = "direct")]
+pub use gcsd_gcs as gcs;
 pub use gcsd_net::{Connector, SharedConnector, TcpConnector};
 pub use gcsd_types::{
     BucketName, BucketQuery, BucketUrl, ByteRange, ComposeSource, Crc32c, Destination, EncryptionKey, GsUrl,

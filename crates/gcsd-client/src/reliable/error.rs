@@ -4,6 +4,7 @@ use std::io;
 
 use super::super::Error;
 use super::given_up::GivenUp;
+use super::options::OptionsError;
 use super::source::SourceChanged;
 use gcsd_types::{Crc32c, ObjectInfo};
 
@@ -98,6 +99,9 @@ pub enum UploadError {
     /// The source changed during the upload.
     #[error(transparent)]
     Changed(#[from] SourceChanged),
+    /// The options of the upload cannot work. Nothing happened.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// Bytes were written after the end.
     #[error("bytes were written after the end of the upload")]
     AfterEnd,
@@ -108,7 +112,7 @@ pub enum UploadError {
 
 impl UploadError {
     /// The source of the bytes failed.
-    pub(super) fn source_failed(error: io::Error) -> Self {
+    pub(crate) fn source_failed(error: io::Error) -> Self {
         Self::refused(Error::Source(error.into()))
     }
 
@@ -140,6 +144,7 @@ impl UploadError {
             | Self::Unverified { .. }
             | Self::Size { .. }
             | Self::Changed(_)
+            | Self::Options(_)
             | Self::AfterEnd => false,
         }
     }
