@@ -1,16 +1,22 @@
 //! The `gcsd` binary: parse, build the runtime, run, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
 use gcsd::cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_words(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("gcsd: the runtime could not be started: {error}");
+            let _gone = writeln!(
+                std::io::stderr(),
+                "gcsd: the runtime could not be started: {error}"
+            );
             return ExitCode::FAILURE;
         }
     };

@@ -1,7 +1,6 @@
 //! `gcsd cat`: objects to standard output.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
@@ -36,13 +35,13 @@ pub(super) struct CatArgs {
     #[arg(value_name = "gs://BUCKET/OBJECT", required = true)]
     urls: Vec<BucketUrl>,
     /// Only these bytes of each: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+    #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
     range: Option<Range>,
     /// Print the URL of each object above it.
-    #[arg(long, short, env = "GCSD_DISPLAY_URL", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     display_url: bool,
     /// Say nothing of what is recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
     payer: Payer,
@@ -103,7 +102,7 @@ async fn one(
         let written = head.map_or(Ok(()), |head| {
             std::io::Write::write_all(&mut Stream::Stdout, head.as_bytes())
         });
-        written.map_err(|error| Failure::io("standard output", &error))?;
+        written.map_err(|error| Failure::stdout(&error))?;
         Ok(Destination::Stream(Stream::Stdout))
     };
     let printed = download.run(request, &ProgressBar::hidden(), open).await;

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::Write as _;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 use super::connect::Remote;
 use super::exit::Failure;
@@ -32,7 +31,7 @@ pub(super) struct ComposeArgs {
     #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// Print the new object's JSON resource.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     remote: Remote,
@@ -82,7 +81,7 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
     if args.json {
         let resource = String::from_utf8_lossy(&composed.json);
         let written = writeln!(std::io::stdout().lock(), "{}", resource.trim_end());
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     Ok(())
 }

@@ -10,16 +10,16 @@ use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 #[command(next_help_heading = "Preconditions")]
 pub(super) struct Conditions {
     /// Only if this is the live generation; 0: only if there is no such object.
-    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_generation_match: Option<u64>,
     /// Only if this is not the live generation.
-    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_generation_not_match: Option<u64>,
     /// Only if the metadata has this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_metageneration_match: Option<u64>,
     /// Only if the metadata has not this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_metageneration_not_match: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ impl From<&Conditions> for Preconditions {
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Payer {
     /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     pub(super) user_project: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Payer {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Version {
     /// This generation instead of the live one.
-    #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
+    #[arg(long, value_name = "N")]
     generation: Option<u64>,
     #[command(flatten)]
     pub(super) payer: Payer,

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::json;
 
 use super::connect::Remote;
@@ -37,13 +36,13 @@ pub(super) struct CpArgs {
     #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Do not tell what is skipped.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
     jobs: Jobs,

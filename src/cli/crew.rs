@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::exit::{Exit, Failure, failed};
+use super::stderr;
 
 /// How many objects at once.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Many objects")]
 pub(super) struct Jobs {
     /// How many objects are worked on at once.
-    #[arg(long, short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256), env = "GCSD_JOBS")]
+    #[arg(long, short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 }
 
@@ -104,7 +105,7 @@ impl Crew {
             Outcome::Skipped(why) => {
                 if !self.saying.quiet {
                     let place = gcsd_client::one_line(place);
-                    eprintln!("gcsd: skipped: {why}: {place}");
+                    stderr::line(format_args!("gcsd: skipped: {why}: {place}"));
                 }
                 json!({ "skipped": why })
             }
@@ -123,7 +124,7 @@ impl Crew {
         if self.saying.json && self.closed.is_none() {
             line[key] = place.into();
             if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-                self.closed = Some(Failure::io("standard output", &error));
+                self.closed = Some(Failure::stdout(&error));
             }
         }
     }

@@ -83,11 +83,15 @@ impl Destination {
 }
 
 impl Stream {
-    /// Where the bytes end up, for people.
-    pub(super) fn place(&self) -> String {
-        match self {
-            Self::Stdout => "standard output".to_owned(),
-            Self::Device(_, path) => path.display().to_string(),
+    /// What it is when writing fails.
+    pub(super) fn failing(&self) -> impl Fn(&io::Error) -> Failure + use<> {
+        let device = match self {
+            Self::Stdout => None,
+            Self::Device(_, path) => Some(path.clone()),
+        };
+        move |error| match &device {
+            None => Failure::stdout(error),
+            Some(path) => Failure::io(path.display(), error),
         }
     }
 }

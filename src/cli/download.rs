@@ -166,11 +166,14 @@ impl Download {
         bar: &ProgressBar,
         stream: Stream,
     ) -> Result<Came, Failure> {
-        let place = stream.place();
+        let failed = stream.failing();
         let writing = Writing::begin(stream);
         copy(&mut reader, writing, bar)
             .await
-            .map_err(|error| error.at_place(&place))
+            .map_err(|error| match error {
+                SliceError::Read(error) => (&error).into(),
+                SliceError::Write(error) => failed(&error),
+            })
     }
 
     /// Fetches ranges that follow each other, all at once.
@@ -258,13 +261,9 @@ enum SliceError {
 
 impl SliceError {
     fn at(self, temporary: &Temporary) -> Failure {
-        self.at_place(&temporary.target.display().to_string())
-    }
-
-    fn at_place(self, place: &str) -> Failure {
         match self {
             Self::Read(error) => (&error).into(),
-            Self::Write(error) => Failure::io(place, &error),
+            Self::Write(error) => at(temporary, &error),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
@@ -20,7 +19,7 @@ use super::gs_url::{BucketUrl, GsUrl};
 use super::operands;
 use super::pattern::is_pattern;
 use super::stop::Signals;
-use super::{get_many, progress, recovered};
+use super::{get_many, progress, recovered, stderr};
 use gcsd_types::{BucketName, ObjectName, ObjectRef};
 use gcsd_wire::read_at::{self, Range};
 
@@ -51,27 +50,27 @@ pub(super) struct GetArgs {
     #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     pub(super) recursive: bool,
     /// Leave files alone that are there.
-    #[arg(long, short, env = "GCSD_NO_CLOBBER", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     pub(super) no_clobber: bool,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
     pub(super) range: Option<Range>,
     /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
     /// GCS keeps a checksum of, and a read that breaks cannot go on.
-    #[arg(long, env = "GCSD_DECOMPRESS", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     pub(super) decompress: bool,
     /// Read a file over so many connections at once, at least 1 MiB over each.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), env = "GCSD_CONNECTIONS")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     connections: u64,
     /// Print a line of JSON for each object; of one, in it as "gcsd", what was recovered from; of several, its "error"
     /// where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Show no progress, and nothing of what is skipped or recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
     jobs: Jobs,
@@ -152,7 +151,7 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let report = reports.borrow();
     if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {
-        eprintln!("gcsd: {line}");
+        stderr::line(format_args!("gcsd: {line}"));
     }
     let done = done.map_err(|failure| match &one {
         Some(url) => failure.or_at(url),
@@ -163,7 +162,7 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
         line["url"] = url.to_string().into();
         line["gcsd"] = recovered::json(&report);
         let written = writeln!(std::io::stdout().lock(), "{line}");
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 
 use super::conditions::Payer;
@@ -37,22 +36,22 @@ pub(super) struct LsArgs {
     #[arg(value_name = "gs://BUCKET[/PATTERN]", required = true)]
     urls: Vec<Listed>,
     /// With sizes and times, and a sum.
-    #[arg(long, short, env = "GCSD_LONG", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     long: bool,
     /// With all that GCS says of each.
-    #[arg(long, short = 'L', env = "GCSD_FULL", value_parser = FalseyValueParser::new())]
+    #[arg(long, short = 'L')]
     full: bool,
     /// What lies below, too, by directory.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Versions that are not live, too, each with '#' and its generation.
-    #[arg(long, short, env = "GCSD_ALL_VERSIONS", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     all_versions: bool,
     /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource.
-    #[arg(long, short, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     json: bool,
     /// The project whose buckets to list.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
     #[command(flatten)]
     payer: Payer,
@@ -260,7 +259,7 @@ fn seconds(time: &str) -> String {
 
 fn print(line: &str) -> Result<(), Failure> {
     let written = writeln!(io::stdout().lock(), "{line}");
-    written.map_err(|error| Failure::io("standard output", &error))
+    written.map_err(|error| Failure::stdout(&error))
 }
 
 #[cfg(test)]

@@ -16,39 +16,39 @@ use gcsd_wire::start_upload;
 #[command(next_help_heading = "The new object")]
 pub(super) struct NewObject {
     /// Its content type, such as 'text/plain' [default: GCS's, application/octet-stream].
-    #[arg(long, value_name = "TYPE", env = "GCSD_CONTENT_TYPE")]
+    #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// Its content encoding, such as 'gzip'.
-    #[arg(long, value_name = "ENCODING", env = "GCSD_CONTENT_ENCODING")]
+    #[arg(long, value_name = "ENCODING")]
     content_encoding: Option<String>,
     /// Its content disposition, such as 'attachment; filename="a.txt"'.
-    #[arg(long, value_name = "TEXT", env = "GCSD_CONTENT_DISPOSITION")]
+    #[arg(long, value_name = "TEXT")]
     content_disposition: Option<String>,
     /// Its content language, such as 'en'.
-    #[arg(long, value_name = "LANGUAGE", env = "GCSD_CONTENT_LANGUAGE")]
+    #[arg(long, value_name = "LANGUAGE")]
     content_language: Option<String>,
     /// How it may be cached, such as 'no-cache' or 'public,max-age=3600'.
-    #[arg(long, value_name = "TEXT", env = "GCSD_CACHE_CONTROL")]
+    #[arg(long, value_name = "TEXT")]
     cache_control: Option<String>,
     /// Metadata of your own; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = pair, env = "GCSD_CUSTOM_METADATA")]
+    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = pair)]
     custom_metadata: Vec<(String, String)>,
     /// Its storage class, such as 'NEARLINE' [default: the bucket's].
-    #[arg(long, value_name = "CLASS", env = "GCSD_STORAGE_CLASS")]
+    #[arg(long, value_name = "CLASS")]
     storage_class: Option<String>,
     /// Anything else of GCS's object resource, as a JSON object.
-    #[arg(long, value_name = "JSON", env = "GCSD_OBJECT_JSON")]
+    #[arg(long, value_name = "JSON")]
     object_json: Option<String>,
     /// The Cloud KMS key that encrypts it.
-    #[arg(long, value_name = "KEY", env = "GCSD_KMS_KEY_NAME")]
+    #[arg(long, value_name = "KEY")]
     kms_key_name: Option<String>,
     /// One of GCS's predefined ACLs, such as 'publicRead'.
-    #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
+    #[arg(long, value_name = "ACL")]
     predefined_acl: Option<String>,
     #[command(flatten)]
     pub(super) payer: Payer,
     /// Only if there is no such object yet: the same as --if-generation-match 0.
-    #[arg(long, short = 'n', conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short = 'n', conflicts_with = "if_generation_match")]
     no_clobber: bool,
     #[command(flatten)]
     key: KeyArgs,

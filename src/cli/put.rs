@@ -22,7 +22,7 @@ use super::retries::Retries;
 use super::stop::Signals;
 use super::stripes::{PartMeter, Stripes, leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
-use super::{progress, recovered, units};
+use super::{progress, recovered, stderr, units};
 use gcsd_client::{
     Aborted, Checkpoint, DaemonRoute, FileSource, Left, ReliableUpload, ReliableWriter, Rereadable as _,
     StripedAborted, StripedUpload, ViaDaemon,
@@ -59,18 +59,18 @@ pub(super) struct PutArgs {
     #[arg(skip)]
     source: PathBuf,
     /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from; of several, a line for each.
-    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Show no progress, and nothing of what is recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
     /// Keep here what a later run needs to go on, however this one ends: killed, interrupted or failed. The same command
     /// again goes on; the file is gone once the object is there. It holds a token that can write the object: keep it to
     /// yourself.
-    #[arg(long, value_name = "STATE", env = "GCSD_RESUME_FILE")]
+    #[arg(long, value_name = "STATE")]
     resume_file: Option<PathBuf>,
     /// Upload nothing: throw away what the run before left of this upload, and the file with it.
-    #[arg(long, requires = "resume_file", env = "GCSD_ABORT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, requires = "resume_file")]
     abort: bool,
     #[command(flatten)]
     stripes: Stripes,
@@ -207,7 +207,7 @@ fn begin(
     let daemons = args.daemon.daemons()?;
     let begun = resume.as_ref().and_then(Resume::begun).cloned();
     if begun.is_some() && !args.quiet {
-        bar.suspend(|| eprintln!("gcsd: going on with the upload of an earlier run"));
+        bar.suspend(|| stderr::line("gcsd: going on with the upload of an earlier run"));
     }
     let bar = bar.clone();
     let upload = match (source, begun, cut) {
@@ -287,7 +287,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
         (None, None) => {
             resume::remove(path)?;
             if !args.quiet {
-                eprintln!("gcsd: {end}: {url}");
+                stderr::line(format_args!("gcsd: {end}: {url}"));
             }
             Ok(())
         }
@@ -298,19 +298,22 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
     if !args.quiet {
         if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
             let size = units::show_size(uploaded.object.size);
-            eprintln!("{url}: {size}, generation {}", uploaded.object.generation);
+            stderr::line(format_args!(
+                "{url}: {size}, generation {}",
+                uploaded.object.generation
+            ));
         }
         if let Some(line) = recovered::line(&uploaded.report) {
-            eprintln!("gcsd: {line}");
+            stderr::line(format_args!("gcsd: {line}"));
         }
     }
     if let Some(line) = leftovers(url, &uploaded.left) {
-        eprintln!("gcsd: {line}");
+        stderr::line(format_args!("gcsd: {line}"));
     }
     if args.json {
         let mut out = std::io::stdout().lock();
         let written = writeln!(out, "{:#}", json(uploaded));
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     Ok(())
 }

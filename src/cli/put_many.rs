@@ -5,7 +5,6 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::watch;
@@ -19,18 +18,18 @@ use super::local_files::{Found, Local, Looking, find};
 use super::new_object::NewObject;
 use super::retries::Retries;
 use super::upload::{Telling, Upload, Uploaded};
-use super::{progress, recovered};
+use super::{progress, recovered, stderr};
 use gcsd_client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
 
 /// How several files are taken.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ManyArgs {
     /// What lies in directories, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     pub(super) recursive: bool,
     /// Skip symbolic links in directories, rather than take them for the files that they lead to. Those that lead to
     /// directories are always skipped.
-    #[arg(long, env = "GCSD_IGNORE_SYMLINKS", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     ignore_symlinks: bool,
     #[command(flatten)]
     jobs: Jobs,
@@ -76,7 +75,7 @@ impl Several<'_> {
         crew.stopped().await;
         bar.finish_and_clear();
         if let (false, Some(line)) = (self.saying.quiet, recovered::line(&reports.borrow())) {
-            eprintln!("gcsd: {line}");
+            stderr::line(format_args!("gcsd: {line}"));
         }
         done
     }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::exit::{Failure, UNREACHABLE};
 use super::retries::Patience;
+use super::stderr;
 use gcsd_client::Report;
 
 /// Says what failed and is tried again, once for each kind of failure until something works again. It never ends by
@@ -35,7 +36,7 @@ pub(super) async fn tell<T>(
                 None if failure.name == UNREACHABLE => line.also(patience.outlook()),
                 _ => line.advise(patience.outlook()),
             };
-            bar.suspend(|| eprintln!("gcsd: {line}"));
+            bar.suspend(|| stderr::line(format_args!("gcsd: {line}")));
         }
         told = seen;
     }

@@ -1,7 +1,6 @@
 //! `gcsd rm`: objects are gone.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::json;
 
 use super::conditions::Version;
@@ -32,13 +31,13 @@ pub(super) struct RmArgs {
     #[arg(value_name = "gs://BUCKET/OBJECT", required = true)]
     urls: Vec<BucketUrl>,
     /// What lies below the URLs, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Versions that are not live, too.
-    #[arg(long, short, env = "GCSD_ALL_VERSIONS", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     all_versions: bool,
     /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     version: Version,

@@ -25,7 +25,7 @@ pub(super) struct StatArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// Print GCS's JSON resource as it is.
-    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     daemon: Daemon,
@@ -49,7 +49,7 @@ pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
         show(&args.object.url.to_string(), &reply.args.object, &resource)
     };
     let written = std::io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(|error| Failure::io("standard output", &error))
+    written.map_err(|error| Failure::stdout(&error))
 }
 
 /// What people look for, a line each.

@@ -3,6 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Failure, failed};
+use super::stderr;
 
 /// The exit code of a process that is ended by SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -29,7 +30,7 @@ impl Signals {
         self.next().await;
         tokio::spawn(async move {
             self.next().await;
-            eprintln!("gcsd: a second signal: ending at once");
+            stderr::line("gcsd: a second signal: ending at once");
             std::process::exit(INTERRUPTED);
         });
     }

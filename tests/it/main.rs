@@ -1,6 +1,13 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+#![expect(
+    clippy::disallowed_macros,
+    reason = "the test harness shows what a test prints to standard error, if that fails"
+)]
+
 mod buckets;
+mod cli_ends;
+mod cli_environment;
 mod cli_get;
 mod cli_list;
 mod cli_many;

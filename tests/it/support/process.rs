@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
@@ -12,19 +12,28 @@ use super::command::signal;
 pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
+    log: Option<BufReader<ChildStderr>>,
 }
 
 impl Process {
     /// Starts `gcsd devgcs` on a port of the system's choice.
     pub(crate) fn devgcs(arguments: &[&str]) -> Self {
         let arguments = [&["devgcs", "--listen", "127.0.0.1:0"], arguments].concat();
-        Self::start(&arguments, "http://")
+        Self::start(&arguments, "http://").drained()
     }
 
     /// Starts `gcsd serve` at `listen`.
     pub(crate) fn serve(listen: &str, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen", listen], arguments].concat();
-        Self::start(&arguments, "address=")
+        Self::start(&arguments, "address=").drained()
+    }
+
+    /// The same, of whose log nobody reads any more once it listens.
+    pub(crate) fn serve_unread(listen: &str, arguments: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", listen], arguments].concat();
+        let mut started = Self::start(&arguments, "address=");
+        started.log = None;
+        started
     }
 
     /// Starts a server, which logs its address behind `mark`.
@@ -51,9 +60,16 @@ impl Process {
             }
             seen += &line;
         };
-        // What it still logs must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, address }
+        let log = Some(log);
+        Self { child, address, log }
+    }
+
+    /// What it still logs must not fill the pipe.
+    fn drained(mut self) -> Self {
+        if let Some(mut log) = self.log.take() {
+            std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        }
+        self
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
