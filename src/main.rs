@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use gcsd::cli::Cli;
 
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(cli.run());
-    // What still runs now (a blocked read of standard input) must not hold up the exit.
-    runtime.shutdown_background();
+    // A file that is being created gets a moment to be removed again; what blocks for good does not hold up the exit.
+    runtime.shutdown_timeout(Duration::from_millis(500));
     code
 }

@@ -13,7 +13,7 @@ use super::get::range;
 use super::gs_url::BucketUrl;
 use super::pattern::is_pattern;
 use super::recovered;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::Report;
 use gcsd_types::{ObjectName, ObjectRef};
@@ -51,7 +51,7 @@ pub(super) struct CatArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let reports = watch::Sender::default();
     let bar = ProgressBar::hidden();
     tokio::select! {
@@ -98,7 +98,7 @@ async fn one(
     let head = args
         .display_url
         .then(|| format!("==> {} <==\n", gcsd_client::one_line(&place)));
-    let open = || {
+    let open = move || {
         let written = head.map_or(Ok(()), |head| {
             std::io::Write::write_all(&mut Stream::Stdout, head.as_bytes())
         });

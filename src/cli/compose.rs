@@ -5,13 +5,14 @@ use std::io::Write as _;
 
 use clap::Args;
 
+use super::blocking::blocking;
 use super::connect::Remote;
 use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrl};
 use super::new_object::NewObject;
 use super::operands;
 use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_types::{ComposeSource, ObjectName};
 use gcsd_wire::compose_objects;
@@ -41,7 +42,7 @@ pub(super) struct ComposeArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: ComposeArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     tokio::select! {
         composed = compose(&args) => composed,
         () = stop => Err(Failure::interrupted()),
@@ -53,7 +54,8 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
     let urls: Vec<BucketUrl> = operands::parse_all(sources)?;
     let target: GsUrl = operands::parse(target)?;
     let requests = args.remote.requests().await?;
-    let destination = args.new.destination(&target)?;
+    let new = args.new.clone();
+    let destination = blocking(move || new.template()).await?.destination(&target);
     let mut sources = Vec::new();
     for url in &urls {
         if url.bucket != target.bucket {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 
+use super::blocking::blocking;
 use super::exit::Failure;
 use super::retries::Patience;
 use super::secret::read_secret;
@@ -57,23 +58,33 @@ impl Remote {
 
 impl Daemon {
     /// The daemons of the list.
-    pub(super) fn daemons(&self) -> Result<Daemons, Failure> {
-        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
-        Ok(self.with_secret(secret))
+    pub(super) async fn daemons(&self) -> Result<Daemons, Failure> {
+        Ok(self.with_secret(self.secret().await?))
     }
 
     /// The daemons of the list, of which one could be reached and answered a Hello.
     pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
-        let daemons = self.daemons()?;
-        daemons.keep(self.open().await?);
+        let secret = self.secret().await?;
+        let daemons = self.with_secret(secret.clone());
+        daemons.keep(self.connection(secret).await?);
         Ok(daemons)
     }
 
     /// A connection to the first of them that can be reached, and that answers a Hello.
     pub(super) async fn open(&self) -> Result<Connection, Failure> {
-        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
+        self.connection(self.secret().await?).await
+    }
+
+    async fn connection(&self, secret: Option<Bytes>) -> Result<Connection, Failure> {
         let mut daemons = self.with_secret(Some(secret.unwrap_or_default()));
         Ok(daemons.connect().await?)
+    }
+
+    async fn secret(&self) -> Result<Option<Bytes>, Failure> {
+        match self.auth_file.clone() {
+            Some(file) => blocking(move || read_secret(&file).map(Some)).await,
+            None => Ok(None),
+        }
     }
 
     fn with_secret(&self, secret: Option<Bytes>) -> Daemons {

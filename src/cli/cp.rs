@@ -5,14 +5,15 @@ use std::ffi::OsString;
 use clap::Args;
 use serde_json::json;
 
+use super::blocking::blocking;
 use super::connect::Remote;
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrl, Target};
-use super::new_object::NewObject;
+use super::new_object::{NewObject, Template};
 use super::operands;
 use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReliableRequests;
 use gcsd_types::{ObjectName, ObjectRef, Rewrite};
@@ -54,7 +55,7 @@ pub(super) struct CpArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let saying = Saying {
         json: args.json,
         quiet: args.quiet,
@@ -70,6 +71,8 @@ async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
     let (sources, target) = operands::split(&args.operands)?;
     let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
     let target: Target = operands::parse(target)?;
+    let new = args.new.clone();
+    let new = blocking(move || new.template()).await?;
     let one = match sources.as_slice() {
         [url] if !args.recursive && !is_pattern(&url.prefix) => Some(url),
         _ => None,
@@ -78,7 +81,7 @@ async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
         let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
         let target = target.named(last_part(&url.prefix)).map_err(Failure::usage)?;
         let requests = args.remote.requests().await?;
-        rewrite(args, crew, &requests, source, None, target, false).await?;
+        rewrite(&new, crew, &requests, source, None, target, false).await?;
         return crew.finish().await;
     }
     let place = target
@@ -90,7 +93,7 @@ async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
             let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
             let target = place.join(last_part(&url.prefix).unwrap_or_default());
             let target = target.map_err(Failure::usage)?;
-            rewrite(args, crew, &requests, source, None, target, true).await?;
+            rewrite(&new, crew, &requests, source, None, target, true).await?;
             continue;
         }
         let how = Walking {
@@ -115,7 +118,7 @@ async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
                     let bucket = url.bucket.clone();
                     let source = GsUrl { bucket, object };
                     let generation = Some(listed.info.generation);
-                    rewrite(args, crew, &requests, source, generation, target, true).await?;
+                    rewrite(&new, crew, &requests, source, generation, target, true).await?;
                 }
                 (_, Err(error)) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
                 (Err(error), _) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
@@ -131,7 +134,7 @@ fn last_part(name: &str) -> Option<&str> {
 }
 
 async fn rewrite(
-    args: &CpArgs,
+    new: &Template,
     crew: &mut Crew,
     requests: &ReliableRequests,
     source: GsUrl,
@@ -145,11 +148,11 @@ async fn rewrite(
             generation,
             ..ObjectRef::new(source.bucket, source.object)
         },
-        destination: args.new.destination(&target)?,
+        destination: new.destination(&target),
         max_bytes: None,
         token: None,
     };
-    let skips = of_many && args.new.is_no_clobber();
+    let skips = of_many && new.is_no_clobber();
     let requests = requests.clone();
     let work = async move {
         match requests.copy(rewrite).await {

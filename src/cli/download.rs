@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::blocking::blocking;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
 use super::exit::{Failure, failed};
@@ -87,13 +88,13 @@ impl Download {
         &self,
         request: Args,
         bar: &ProgressBar,
-        open: impl FnOnce() -> Result<Destination, Failure>,
+        open: impl FnOnce() -> Result<Destination, Failure> + Send + 'static,
     ) -> Result<Downloaded, Failure> {
         if let Some((object, spans)) = self.spans(&request).await? {
             let whole = spans.first().map_or(0, |first| first.start)..spans.last().map_or(0, |last| last.end);
             bar.set_length(whole.end - whole.start);
             let request = pinned(request, object.generation);
-            match open()? {
+            match blocking(open).await? {
                 Destination::File(temporary) => {
                     let came = self.slices(&request, spans, bar, &temporary).await?;
                     if came.len == object.size {
@@ -115,7 +116,7 @@ impl Download {
         if let Some(len) = start.len {
             bar.set_length(len);
         }
-        let came = match open()? {
+        let came = match blocking(open).await? {
             Destination::Stream(stream) => self.stream(reader, bar, stream).await?,
             Destination::File(temporary) => {
                 let request = match object.generation {

@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
+use super::blocking::blocking;
 use super::conditions::Version;
 use super::connect::Remote;
 use super::crew::{Crew, Jobs, Saying};
@@ -18,9 +19,9 @@ use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrl};
 use super::operands;
 use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stop::signals;
 use super::{get_many, progress, recovered, stderr};
-use gcsd_types::{BucketName, ObjectName, ObjectRef};
+use gcsd_types::{BucketName, EncryptionKey, ObjectName, ObjectRef};
 use gcsd_wire::read_at::{self, Range};
 
 /// Download objects, or a part of one.
@@ -78,6 +79,9 @@ pub(super) struct GetArgs {
     pub(super) version: Version,
     #[command(flatten)]
     key: KeyArgs,
+    /// The key, once it was read.
+    #[arg(skip)]
+    known_key: Option<EncryptionKey>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -104,8 +108,14 @@ pub(super) fn range(text: &str) -> Result<Range, String> {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
+    let stop = signals()?;
+    tokio::pin!(stop);
+    let key = args.key.clone();
+    args.known_key = tokio::select! {
+        key = blocking(move || key.read()) => key?,
+        () = &mut stop => return Err(Failure::interrupted()),
+    };
     let (sources, destination) = operands::split(&args.operands)?;
     let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
     let destination = Path::new(destination);
@@ -169,11 +179,11 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
 
 impl GetArgs {
     /// An object as the wire names it.
-    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> Result<ObjectRef, Failure> {
-        Ok(ObjectRef {
-            key: self.key.read()?,
+    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> ObjectRef {
+        ObjectRef {
+            key: self.known_key.clone(),
             ..self.version.of(bucket, object)
-        })
+        }
     }
 }
 
@@ -186,13 +196,14 @@ async fn get(
     bar: &ProgressBar,
 ) -> Result<Downloaded, Failure> {
     let request = read_at::Args {
-        of: args.object_ref(url.bucket.clone(), url.object.clone())?,
+        of: args.object_ref(url.bucket.clone(), url.object.clone()),
         range: args.range.unwrap_or(Range::From(0)),
         decompress: args.decompress,
     };
     let object = url.object.as_str();
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
-    let open = || Destination::open(destination, name, args.no_clobber);
+    let (path, name, no_clobber) = (destination.to_owned(), name.to_owned(), args.no_clobber);
+    let open = move || Destination::open(&path, &name, no_clobber);
     download.run(request, bar, open).await
 }
 

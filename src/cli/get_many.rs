@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 
+use super::blocking::blocking;
 use super::crew::{Crew, Outcome};
 use super::destination::Destination;
 use super::download::Download;
@@ -167,16 +168,21 @@ async fn add(
         }
     };
     let request = read_at::Args {
-        of: args.object_ref(url.bucket.clone(), object)?,
+        of: args.object_ref(url.bucket.clone(), object),
         range: Range::From(0),
         decompress: args.decompress,
     };
     let (download, bar, no_clobber) = (download.clone(), bar.clone(), args.no_clobber);
     crew.add(place, async move {
-        if no_clobber && file.symlink_metadata().is_ok() {
-            return Outcome::Skipped("the file is there (--no-clobber)");
+        let there = file.clone();
+        let there = blocking(move || Ok(no_clobber && there.symlink_metadata().is_ok()));
+        match there.await {
+            Ok(false) => {}
+            Ok(true) => return Outcome::Skipped("the file is there (--no-clobber)"),
+            Err(failure) => return Outcome::Failed(failure),
         }
-        let open = || prepare(&file, no_clobber);
+        let path = file.clone();
+        let open = move || prepare(&path, no_clobber);
         match download.run(request, &bar, open).await {
             Ok(downloaded) => {
                 let mut line = downloaded.json();
@@ -194,7 +200,7 @@ fn prepare(file: &Path, no_clobber: bool) -> Result<Destination, Failure> {
     if let Some(parent) = file.parent() {
         fs::create_dir_all(parent).map_err(|error| Failure::io(parent.display(), &error))?;
     }
-    Destination::file(file.to_owned(), no_clobber).map(Destination::File)
+    Destination::file(file.to_owned(), no_clobber)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
+use super::blocking::NOT_REGULAR;
 use super::exit::{Failure, failed};
 
 /// Files that wait to be taken.
@@ -97,7 +98,12 @@ impl Finder {
             ),
             (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
             (_, true) => self.directory(path, String::new()),
-            (Some(Some(name)), false) => self.file(path, name, &metadata),
+            (Some(Some(name)), false) if metadata.is_file() => self.tell(path, Local::File { name }),
+            // In a directory it is passed over; here somebody wants it.
+            (Some(Some(_)), false) => self.tell(
+                path,
+                Local::Failed(Failure::usage(format!("{NOT_REGULAR}, and goes alone"))),
+            ),
             (None, false) => self.tell(path, Local::Failed(failed("it has no name"))),
         }
     }
@@ -172,7 +178,7 @@ impl Finder {
         match metadata.is_file() {
             true => self.tell(path, Local::File { name }),
             // A pipe or a device would be waited for.
-            false => self.tell(path, Local::Skipped("it is no regular file")),
+            false => self.tell(path, Local::Skipped(NOT_REGULAR)),
         }
     }
 }
@@ -222,7 +228,7 @@ mod tests {
         let sources = [dir.clone()];
         let (to_dir, no_file, link) = (
             "it is a symbolic link to a directory",
-            "it is no regular file",
+            "it is not a regular file",
             "it is a symbolic link",
         );
         assert_eq!(

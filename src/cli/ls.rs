@@ -11,7 +11,7 @@ use super::connect::Remote;
 use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrlError};
 use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Found, Walk, Walking, nothing};
 use super::{stat, units};
 use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
@@ -79,7 +79,7 @@ impl FromStr for Listed {
 
 /// Runs the command.
 pub(super) async fn run(args: LsArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     tokio::select! {
         listed = list(&args) => listed,
         () = stop => Err(Failure::interrupted()),

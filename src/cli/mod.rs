@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
+mod blocking;
 mod cat;
 mod compose;
 mod conditions;

@@ -8,7 +8,7 @@ use super::conditions::{Conditions, Payer};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
-use gcsd_types::{Destination, Preconditions};
+use gcsd_types::{Destination, EncryptionKey, Preconditions};
 use gcsd_wire::start_upload;
 
 /// The metadata of a new object.
@@ -63,11 +63,41 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl NewObject {
-    /// What StartUpload sends.
-    pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
-        let new = self.destination(url)?;
-        Ok(start_upload::Args {
+/// What all objects that a command makes have in common, with every file read that it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Template {
+    preconditions: Preconditions,
+    user_project: Option<String>,
+    kms_key_name: Option<String>,
+    predefined_acl: Option<String>,
+    metadata: Bytes,
+    key: Option<EncryptionKey>,
+    no_clobber: bool,
+}
+
+impl Template {
+    /// Whether objects that are there stay as they are.
+    pub(super) fn is_no_clobber(&self) -> bool {
+        self.no_clobber
+    }
+
+    /// The object at `url`, for a request that makes it at once.
+    pub(super) fn destination(&self, url: &GsUrl) -> Destination {
+        Destination {
+            preconditions: self.preconditions,
+            user_project: self.user_project.clone(),
+            kms_key_name: self.kms_key_name.clone(),
+            predefined_acl: self.predefined_acl.clone(),
+            metadata: self.metadata.clone(),
+            key: self.key.clone(),
+            ..Destination::new(url.bucket.clone(), url.object.clone())
+        }
+    }
+
+    /// The object at `url`, for a StartUpload.
+    pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> start_upload::Args {
+        let new = self.destination(url);
+        start_upload::Args {
             bucket: new.bucket,
             object: new.object,
             size,
@@ -77,29 +107,36 @@ impl NewObject {
             predefined_acl: new.predefined_acl,
             metadata: new.metadata,
             key: new.key,
-        })
+        }
     }
+}
 
-    /// What a request that makes an object at once sends.
-    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
+impl NewObject {
+    /// Reads what the flags name. The key's file may be a pipe, which can be read once.
+    pub(super) fn template(&self) -> Result<Template, Failure> {
         let mut preconditions = Preconditions::from(&self.conditions);
         if self.no_clobber {
             preconditions.if_generation_match = Some(0);
         }
-        Ok(Destination {
+        Ok(Template {
             preconditions,
             user_project: self.payer.user_project.clone(),
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.resource()?,
             key: self.key.read()?,
-            ..Destination::new(url.bucket.clone(), url.object.clone())
+            no_clobber: self.no_clobber,
         })
     }
 
-    /// Whether objects that are there stay as they are.
-    pub(super) fn is_no_clobber(&self) -> bool {
-        self.no_clobber
+    /// What StartUpload sends.
+    pub(super) fn start_args(&self, url: &GsUrl, size: Option<u64>) -> Result<start_upload::Args, Failure> {
+        Ok(self.template()?.start_args(url, size))
+    }
+
+    /// What a request that makes an object at once sends.
+    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
+        Ok(self.template()?.destination(url))
     }
 
     /// GCS's object resource as JSON; empty where nothing is said.

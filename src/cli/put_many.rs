@@ -1,7 +1,5 @@
 //! `gcsd put` of several files: each becomes an object below a place.
 
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,12 +8,13 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::{blocking, open_regular};
 use super::connect::Daemon;
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::{Exit, Failure};
 use super::gs_url::{GsUrl, Place, Target};
 use super::local_files::{Found, Local, Looking, find};
-use super::new_object::NewObject;
+use super::new_object::{NewObject, Template};
 use super::retries::Retries;
 use super::upload::{Telling, Upload, Uploaded};
 use super::{progress, recovered, stderr};
@@ -88,6 +87,8 @@ impl Several<'_> {
         reports: &watch::Sender<Report>,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
+        let new = self.new.clone();
+        let new = blocking(move || new.template()).await?;
         let daemons = self.daemon.reached().await?;
         let mut found = find(
             self.sources.clone(),
@@ -119,7 +120,7 @@ impl Several<'_> {
                 path,
                 daemons: daemons.from(number),
                 retries: self.retries.clone(),
-                new: self.new.clone(),
+                new: new.clone(),
                 cancelled: cancelled.clone(),
                 reports: reports.clone(),
                 bar: bar.clone(),
@@ -136,7 +137,7 @@ struct One {
     path: PathBuf,
     daemons: Daemons,
     retries: Retries,
-    new: NewObject,
+    new: Template,
     cancelled: CancellationToken,
     reports: watch::Sender<Report>,
     bar: ProgressBar,
@@ -165,10 +166,15 @@ impl One {
 
     async fn upload(&self, url: &GsUrl) -> Result<Uploaded, Failure> {
         let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || FileSource::new(File::open(path)?)).await;
-        let opened = opened.map_err(io::Error::other).flatten();
-        let source = opened.map_err(|error| Failure::io(self.path.display(), &error))?;
-        let object = self.new.start_args(url, Some(source.size()))?;
+        let opened = blocking(move || {
+            let source = open_regular(&path).and_then(FileSource::new);
+            source.map_err(|error| Failure::io(path.display(), &error))
+        });
+        let source = tokio::select! {
+            source = opened => source?,
+            () = self.cancelled.cancelled() => return Err(Failure::interrupted()),
+        };
+        let object = self.new.start_args(url, Some(source.size()));
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = ReliableUpload::start(open, source, self.retries.policy());
         let telling = Telling {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::blocking::open_regular;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::temporary::{PRIVATE, Temporary};
@@ -264,7 +265,7 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
 
 /// The text of the file; `None` where there is none.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs::File::open(path) {
+    let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -9,7 +9,7 @@ use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
 use super::gs_url::BucketUrl;
 use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReliableRequests;
 use gcsd_types::{ObjectName, ObjectRef};
@@ -49,7 +49,7 @@ pub(super) struct RmArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: RmArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let saying = Saying {
         json: args.json,
         quiet: true,

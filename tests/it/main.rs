@@ -14,6 +14,7 @@ mod cli_many;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;
+mod cli_signals;
 mod cli_stripes;
 mod cli_tools;
 mod client_ends;

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use self::faults::Faults;
 use self::read_back::read_back;
 use self::scene::{BUCKET, Scene};
+use super::blocking::{NOT_REGULAR, open_regular};
 use super::exit::{Exit, Failure};
 use super::generated::Generated;
 use super::gs_url::GsUrl;
-use super::stop::Signals;
+use super::stop::signals;
 use super::upload::Metered;
 use super::{progress, recovered, units};
 use devgcs;
@@ -91,7 +92,7 @@ impl DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let (input, size, name) = input(&args)?;
     // Small enough to be typed again.
     let seed = args
@@ -144,10 +145,10 @@ fn input(args: &DemoArgs) -> Result<(Input, u64, String), Failure> {
         return Ok((Input::Generated(generated), args.size, "generated".to_owned()));
     };
     let io = |error: &std::io::Error| Failure::io(path.display(), error);
-    let file = fs::File::open(path).map_err(|error| io(&error))?;
-    if !file.metadata().map_err(|error| io(&error))?.is_file() {
-        return Err(Failure::usage("it is not a regular file").at(path.display()));
-    }
+    let file = open_regular(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Failure::usage(NOT_REGULAR).at(path.display()),
+        _ => io(&error),
+    })?;
     let name = path
         .file_name()
         .unwrap_or_default()

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::command::signal;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_gcsd");
+
 /// A server in a process of its own. Dropped, it is killed.
 pub(crate) struct Process {
     child: Child,
@@ -36,10 +38,23 @@ impl Process {
         started
     }
 
+    /// The same, which SIGHUP reaches, whatever it does to this process.
+    pub(crate) fn serve_hangup(listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=HUP", BINARY, "serve", "--listen", listen]);
+        command.args(arguments);
+        Self::spawn(command, "address=").drained()
+    }
+
     /// Starts a server, which logs its address behind `mark`.
     fn start(arguments: &[&str], mark: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gcsd"))
-            .args(arguments)
+        let mut command = Command::new(BINARY);
+        command.args(arguments);
+        Self::spawn(command, mark)
+    }
+
+    fn spawn(mut command: Command, mark: &str) -> Self {
+        let mut child = command
             .env_clear()
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -84,7 +99,17 @@ impl Process {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        signal(&self.child, "-TERM");
+        self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits until it is gone.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("gone")
     }
 }
