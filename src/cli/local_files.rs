@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::blocking::NOT_REGULAR;
 use super::exit::{Failure, failed};
+use super::temporary::is_partial;
 
 /// Files that wait to be taken.
 const AHEAD: usize = 64;
@@ -136,6 +137,9 @@ impl Finder {
                 continue;
             };
             match entry.file_type() {
+                Ok(is) if is.is_file() && is_partial(&entry.file_name().to_string_lossy()) => {
+                    self.tell(path, Local::Skipped("it is an unfinished file of 'gcsd get'"))?;
+                }
                 Ok(is) if is.is_dir() => self.enter(&mut levels, path, name + "/")?,
                 Ok(is) if is.is_symlink() => self.link(path, name)?,
                 Ok(_) => match entry.metadata() {
@@ -218,7 +222,7 @@ mod tests {
         let outer = tempfile::tempdir().expect("a directory");
         let dir = outer.path().join("dir");
         fs::create_dir_all(dir.join("sub/empty")).expect("directories");
-        for name in ["a", "sub/b"] {
+        for name in ["a", "sub/b", ".a.gcsd-partial"] {
             fs::write(dir.join(name), name).expect("a file");
         }
         symlink("a", dir.join("link")).expect("a link");
@@ -226,14 +230,15 @@ mod tests {
         symlink("nowhere", dir.join("dangling")).expect("a link");
         let _socket = std::os::unix::net::UnixListener::bind(dir.join("socket")).expect("a socket");
         let sources = [dir.clone()];
-        let (to_dir, no_file, link) = (
+        let (to_dir, no_file, link, partial) = (
             "it is a symbolic link to a directory",
             "it is not a regular file",
             "it is a symbolic link",
+            "it is an unfinished file of 'gcsd get'",
         );
         assert_eq!(
             found(&sources, ALL).await,
-            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, no_file]
+            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, no_file, partial]
         );
         let ignoring = Looking {
             ignore_symlinks: true,
@@ -242,7 +247,7 @@ mod tests {
         };
         assert_eq!(
             found(&sources, ignoring).await,
-            ["a", link, link, link, no_file, "sub/b"]
+            ["a", link, link, link, no_file, partial, "sub/b"]
         );
         let flat = Looking {
             recursive: false,
@@ -252,7 +257,7 @@ mod tests {
             found(&[dir.join("a"), dir.clone(), dir.join("none")], flat).await,
             ["a", "io", "usage"]
         );
-        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 6);
+        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 7);
     }
 
     #[tokio::test]
