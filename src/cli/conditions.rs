@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::exit::Failure;
 use super::gs_url::GsUrl;
 use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 
@@ -68,6 +69,11 @@ impl Version {
     /// Whether any will do: such as many objects can have.
     pub(super) fn is_any(&self) -> bool {
         self.generation.is_none() && Preconditions::from(&self.conditions) == Preconditions::default()
+    }
+
+    /// That one object is asked for, and several may be meant.
+    pub(super) fn several() -> Failure {
+        Failure::usage("--generation and preconditions are for one object, and this may be several")
     }
 }
 

@@ -12,7 +12,7 @@ use super::exit::Failure;
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::units;
-use gcsd_client::{Address, Connection, Daemons, Options, ReliableRequests};
+use gcsd_client::{Address, Daemons, Options, ReliableRequests};
 use gcsd_net::{SharedConnector, TcpConnector};
 
 /// Which daemon, and how long to wait for it.
@@ -66,18 +66,9 @@ impl Daemon {
     pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
         let secret = self.secret().await?;
         let daemons = self.with_secret(secret.clone());
-        daemons.keep(self.connection(secret).await?);
+        let mut first = self.with_secret(Some(secret.unwrap_or_default()));
+        daemons.keep(first.connect().await?);
         Ok(daemons)
-    }
-
-    /// A connection to the first of them that can be reached, and that answers a Hello.
-    pub(super) async fn open(&self) -> Result<Connection, Failure> {
-        self.connection(self.secret().await?).await
-    }
-
-    async fn connection(&self, secret: Option<Bytes>) -> Result<Connection, Failure> {
-        let mut daemons = self.with_secret(Some(secret.unwrap_or_default()));
-        Ok(daemons.connect().await?)
     }
 
     async fn secret(&self) -> Result<Option<Bytes>, Failure> {

@@ -7,22 +7,25 @@ use serde_json::json;
 
 use super::blocking::blocking;
 use super::connect::Remote;
+use super::copies::{self, Copies};
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
-use super::gs_url::{BucketUrl, GsUrl, Target};
+use super::gs_url::{GsUrl, Target};
+use super::naming::{Listed, Meaning, Names, Naming};
 use super::new_object::{NewObject, Template};
 use super::operands;
-use super::pattern::is_pattern;
 use super::stop::signals;
-use super::walk::{Walk, Walking};
+use super::walk::Walking;
 use gcsd_client::ReliableRequests;
-use gcsd_types::{ObjectName, ObjectRef, Rewrite};
+use gcsd_types::{ObjectRef, Rewrite};
 use gcsd_wire::Kind;
 
 /// Copy objects within Cloud Storage.
 ///
-/// GCS does it by itself: the bytes do not come by here. A copy has the metadata of its source, unless any is given. What
-/// cannot be copied is told, and the others go on. For files, there are 'gcsd put' and 'gcsd get'.
+/// GCS does it by itself: the bytes do not come by here. A copy has the metadata of its source, unless any is given. An
+/// object that is called exactly so wins over a pattern; a copy is called exactly as it is written. Two sources that would
+/// become one copy, and copies that would be sources again, are refused. Other failures are reported, and the rest
+/// continues. For files, there are 'gcsd put' and 'gcsd get'.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd cp [OPTIONS] <gs://BUCKET/SRC>... <gs://BUCKET/DEST>")]
 #[command(after_help = "\
@@ -30,7 +33,8 @@ Examples:
   gcsd cp gs://my-bucket/a gs://my-bucket/b
   gcsd cp 'gs://my-bucket/logs/*.gz' gs://other-bucket/logs/
   gcsd cp -r gs://my-bucket/site gs://other-bucket/        becomes gs://other-bucket/site/...
-  gcsd cp -r gs://my-bucket/site/ gs://other-bucket/new    becomes gs://other-bucket/new/...")]
+  gcsd cp -r gs://my-bucket/site/ gs://other-bucket/new    becomes gs://other-bucket/new/...
+  gcsd ls gs://my-bucket | gcsd cp --stdin gs://other-bucket/copies/")]
 pub(super) struct CpArgs {
     /// What to copy, and the copy: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'. A copy that ends with '/' is what the names of copies begin with; those of several objects need one.
@@ -45,6 +49,10 @@ pub(super) struct CpArgs {
     /// Do not tell what is skipped.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
@@ -68,72 +76,56 @@ pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
 }
 
 async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
-    let (sources, target) = operands::split(&args.operands)?;
-    let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
+    let (urls, target) = match args.listed.stdin {
+        true => (Vec::new(), operands::destination(&args.operands)?),
+        false => {
+            let (sources, target) = operands::split(&args.operands)?;
+            (operands::parse_all(sources)?, target)
+        }
+    };
     let target: Target = operands::parse(target)?;
+    let names = Names::new(&urls, &args.naming, &args.listed)?;
+    let may_be_one = urls.len() == 1 && !args.recursive;
+    let renames = args.recursive && urls.len() == 1;
+    if !may_be_one {
+        target.below(renames).map_err(Failure::usage)?;
+    }
     let new = args.new.clone();
     let new = blocking(move || new.template()).await?;
-    let one = match sources.as_slice() {
-        [url] if !args.recursive && !is_pattern(&url.prefix) => Some(url),
-        _ => None,
-    };
-    if let Some(url) = one {
-        let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
-        let target = target.named(last_part(&url.prefix)).map_err(Failure::usage)?;
-        let requests = args.remote.requests().await?;
-        rewrite(&new, crew, &requests, source, None, target, false).await?;
-        return crew.finish().await;
-    }
-    let place = target
-        .below(args.recursive && sources.len() == 1)
-        .map_err(Failure::usage)?;
     let requests = args.remote.requests().await?;
-    for url in &sources {
-        if !args.recursive && !is_pattern(&url.prefix) {
-            let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
-            let target = place.join(last_part(&url.prefix).unwrap_or_default());
-            let target = target.map_err(Failure::usage)?;
-            rewrite(&new, crew, &requests, source, None, target, true).await?;
-            continue;
-        }
-        let how = Walking {
-            recursive: args.recursive,
-            ..Walking::new(requests.clone(), &args.new.payer)
-        };
-        let mut walk = Walk::new(how, url);
-        let base = walk.base(place.renames());
-        loop {
-            let listed = match walk.next_object().await {
-                Ok(Some(listed)) => listed,
-                Ok(None) => break,
-                Err(failure) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure));
-                    break;
+    let how = Walking {
+        recursive: args.recursive,
+        ..Walking::new(requests.clone(), &args.new.payer)
+    };
+    let mut sources = Vec::new();
+    for name in names.all().await? {
+        let meaning = name.meaning(&how, args.quiet).await;
+        match meaning {
+            Ok(Meaning::Object { url, generation }) if may_be_one => {
+                let target = target.named(last_part(url.object.as_str()));
+                let target = target.map_err(Failure::usage)?;
+                if url == target && !new.changes_anything() {
+                    return Err(copies::onto_itself().at(&url));
                 }
-            };
-            let from = format!("gs://{}/{}", url.bucket, listed.name);
-            let target = place.join(listed.name.get(base..).unwrap_or_default());
-            match (ObjectName::new(listed.name), target) {
-                (Ok(object), Ok(target)) => {
-                    let bucket = url.bucket.clone();
-                    let source = GsUrl { bucket, object };
-                    let generation = Some(listed.info.generation);
-                    rewrite(&new, crew, &requests, source, generation, target, true).await?;
-                }
-                (_, Err(error)) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
-                (Err(error), _) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
+                rewrite(&new, crew, &requests, url, generation, target, false).await?;
+                return crew.finish().await;
             }
+            Ok(meaning) => sources.push(meaning),
+            Err(failure) => crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await,
         }
     }
-    crew.finish().await
+    let place = target.below(renames).map_err(Failure::usage)?;
+    let copies = Copies::new(sources, place, &how, &new, crew).await?;
+    copies.make(&new, crew, &requests).await
 }
 
 /// What a name ends with, behind its last slash.
-fn last_part(name: &str) -> Option<&str> {
+pub(super) fn last_part(name: &str) -> Option<&str> {
     name.rsplit('/').next().filter(|part| !part.is_empty())
 }
 
-async fn rewrite(
+/// Begins to copy an object.
+pub(super) async fn rewrite(
     new: &Template,
     crew: &mut Crew,
     requests: &ReliableRequests,

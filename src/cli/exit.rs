@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::quoting::shown;
 use super::stderr;
 use gcsd_client::{self, GivenUp, ReadError, StripedError, UploadError};
 use gcsd_wire::{Kind, Layer, Retry, Status};
@@ -203,7 +204,7 @@ impl fmt::Display for Failure {
         }
         f.write_str(&self.what)?;
         if let Some(place) = &self.place {
-            write!(f, ": {place}")?;
+            write!(f, ": {}", shown(place))?;
         }
         if let Some(advice) = &self.advice {
             write!(f, "; {advice}")?;

@@ -1,7 +1,6 @@
 //! `gcsd get`: objects become files, or one a stream.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
@@ -16,11 +15,13 @@ use super::destination::Destination;
 use super::download::{Download, Downloaded};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
+use super::get_many::{self, Meant, Several};
 use super::gs_url::{BucketUrl, GsUrl};
+use super::naming::{Listed, Names, Naming};
 use super::operands;
-use super::pattern::is_pattern;
 use super::stop::signals;
-use super::{get_many, progress, recovered, stderr};
+use super::walk::Walking;
+use super::{progress, recovered, stderr, stdout};
 use gcsd_types::{BucketName, EncryptionKey, ObjectName, ObjectRef};
 use gcsd_wire::read_at::{self, Range};
 
@@ -31,8 +32,10 @@ use gcsd_wire::read_at::{self, Range};
 /// goes on behind the last byte that came, in the same generation of the object.
 ///
 /// Of several objects each becomes a file below a directory, with what its name has behind the last '/' before the
-/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that cannot be
-/// fetched, or whose name leads out of the directory, is told, and the others go on.
+/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that is called
+/// exactly so wins over a pattern. Failures are reported, and the rest continues: an object that cannot be fetched, or
+/// whose name leads out of the directory. Two objects that would become one file are refused, and so is one that would be a
+/// file where others need a directory. Whether a file system takes two names for one that differ in case cannot be known.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd get [OPTIONS] <gs://BUCKET/OBJECT>... <DEST>")]
 #[command(after_help = "\
@@ -44,7 +47,8 @@ Examples:
   gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes
   gcsd get 'gs://my-bucket/logs/2025-*.gz' .
   gcsd get -r gs://my-bucket/site .                  becomes ./site/...
-  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet")]
+  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet
+  gcsd ls gs://my-bucket | gcsd get --stdin .")]
 pub(super) struct GetArgs {
     /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
@@ -73,6 +77,10 @@ pub(super) struct GetArgs {
     /// Show no progress, and nothing of what is skipped or recovered from.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
@@ -116,8 +124,12 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
         key = blocking(move || key.read()) => key?,
         () = &mut stop => return Err(Failure::interrupted()),
     };
-    let (sources, destination) = operands::split(&args.operands)?;
+    let (sources, destination) = match args.listed.stdin {
+        true => (&[][..], operands::destination(&args.operands)?),
+        false => operands::split(&args.operands)?,
+    };
     let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
+    let names = Names::new(&sources, &args.naming, &args.listed)?;
     let destination = Path::new(destination);
     let to_stdout = destination.as_os_str() == "-";
     if to_stdout && args.json {
@@ -125,30 +137,31 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
             "--json and the bytes cannot both go to standard output",
         ));
     }
-    let mut one = match sources.as_slice() {
-        [url] if !args.recursive && !is_pattern(&url.prefix) => {
-            Some(url.object().map_err(|error| Failure::usage(error).at(url))?)
-        }
-        _ => None,
-    };
+    let may_be_one = sources.len() == 1 && !args.recursive;
     let reports = watch::Sender::default();
-    let sized = one.is_some() && !args.decompress;
+    let sized = may_be_one && !sources[0].is_pattern() && !args.decompress;
     let bar = progress::bar(sized.then_some(0), args.quiet || to_stdout);
     let saying = Saying {
         json: args.json,
         quiet: args.quiet,
     };
     let mut crew = Crew::new(&args.jobs, saying);
+    let mut one = None;
     let work = async {
         let download = Download::new(&args.remote, args.connections, &reports).await?;
-        if let (None, [url], false) = (&one, sources.as_slice(), args.recursive || destination.is_dir()) {
-            one = get_many::only(&args, &download, url).await?;
-        }
-        match &one {
-            Some(url) => get(&args, url, destination, &download, &bar).await.map(Some),
-            None => get_many::get(&args, &sources, destination, &download, &bar, &mut crew)
+        let meant = get_many::meanings(&args, names, destination, &download, &mut crew).await?;
+        one = match &meant {
+            Meant::One(url, generation) => Some((url.clone(), *generation)),
+            Meant::Several(_) => None,
+        };
+        match meant {
+            Meant::One(url, generation) => get(&args, &url, generation, destination, &download, &bar)
                 .await
-                .map(|()| None),
+                .map(Some),
+            Meant::Several(meanings) => {
+                let several = Several::open(&args, meanings, sources.len() == 1, destination).await?;
+                several.get(&download, &bar, &mut crew).await.map(|()| None)
+            }
         }
     };
     let done = tokio::select! {
@@ -159,25 +172,37 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     // What was begun is cleared up before this process ends.
     crew.stop().await;
     bar.finish_and_clear();
-    let report = reports.borrow();
+    let report = reports.borrow().clone();
     if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {
         stderr::line(format_args!("gcsd: {line}"));
     }
     let done = done.map_err(|failure| match &one {
-        Some(url) => failure.or_at(url),
+        Some((url, _)) => failure.or_at(url),
         None => failure,
     })?;
-    if let (Some(downloaded), Some(url), true) = (done, &one, args.json) {
+    if let (Some(downloaded), Some((url, _)), true) = (done, &one, args.json) {
         let mut line = downloaded.json();
         line["url"] = url.to_string().into();
         line["gcsd"] = recovered::json(&report);
-        let written = writeln!(std::io::stdout().lock(), "{line}");
-        return written.map_err(|error| Failure::stdout(&error));
+        return stdout::print(format!("{line}\n")).await;
     }
     Ok(())
 }
 
 impl GetArgs {
+    /// How the sources are walked to.
+    pub(super) fn walking(&self, download: &Download) -> Walking {
+        Walking {
+            recursive: self.recursive,
+            ..Walking::new(download.requests.clone(), &self.version.payer)
+        }
+    }
+
+    /// Nothing is said but failures.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// An object as the wire names it.
     pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> ObjectRef {
         ObjectRef {
@@ -191,12 +216,15 @@ impl GetArgs {
 async fn get(
     args: &GetArgs,
     url: &GsUrl,
+    generation: Option<u64>,
     destination: &Path,
     download: &Download,
     bar: &ProgressBar,
 ) -> Result<Downloaded, Failure> {
+    let mut of = args.object_ref(url.bucket.clone(), url.object.clone());
+    of.generation = of.generation.or(generation);
     let request = read_at::Args {
-        of: args.object_ref(url.bucket.clone(), url.object.clone()),
+        of,
         range: args.range.unwrap_or(Range::From(0)),
         decompress: args.decompress,
     };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::pattern::is_pattern;
 use gcsd_types::{BucketName, NameError, ObjectName};
 
 /// An object, as the command line names it.
@@ -20,12 +21,14 @@ pub(super) enum Target {
     Below(BucketName, String),
 }
 
-/// A bucket, and what the names of some of its objects begin with.
+/// A bucket, and the name of an object there, a pattern of names, or what the names of some begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BucketUrl {
     pub(super) bucket: BucketName,
     /// Perhaps nothing.
     pub(super) prefix: String,
+    /// It is taken as it is: nothing in it stands for anything else.
+    pub(super) literal: bool,
 }
 
 /// Text that names no object.
@@ -61,6 +64,17 @@ impl FromStr for GsUrl {
     }
 }
 
+/// Taken as it is.
+impl From<GsUrl> for BucketUrl {
+    fn from(url: GsUrl) -> Self {
+        Self {
+            bucket: url.bucket,
+            prefix: url.object.as_str().to_owned(),
+            literal: true,
+        }
+    }
+}
+
 impl fmt::Display for BucketUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "gs://{}/{}", self.bucket, self.prefix)
@@ -72,8 +86,11 @@ impl FromStr for BucketUrl {
 
     fn from_str(text: &str) -> Result<Self, GsUrlError> {
         let (bucket, prefix) = split(text)?;
-        let prefix = prefix.to_owned();
-        Ok(Self { bucket, prefix })
+        Ok(Self {
+            bucket,
+            prefix: prefix.to_owned(),
+            literal: false,
+        })
     }
 }
 
@@ -104,6 +121,27 @@ impl Target {
 }
 
 impl BucketUrl {
+    /// The same, taken as it is.
+    pub(super) fn literally(self) -> Self {
+        Self {
+            literal: true,
+            ..self
+        }
+    }
+
+    /// Whether it can stand for more than itself.
+    pub(super) fn is_pattern(&self) -> bool {
+        !self.literal && is_pattern(&self.prefix)
+    }
+
+    /// The name and the generation of an object, as `ls --all-versions` shows them: `NAME#GENERATION`.
+    pub(super) fn version(&self) -> Option<(&str, u64)> {
+        let (name, generation) = self.prefix.rsplit_once('#').filter(|_| !self.literal)?;
+        let digits = !generation.is_empty() && generation.bytes().all(|byte| byte.is_ascii_digit());
+        let generation = generation.parse().ok().filter(|_| digits && !name.is_empty())?;
+        Some((name, generation))
+    }
+
     /// The object of this name.
     pub(super) fn object(&self) -> Result<GsUrl, GsUrlError> {
         if self.prefix.is_empty() {
@@ -150,8 +188,21 @@ impl Place {
     pub(super) fn join(&self, name: &str) -> Result<GsUrl, GsUrlError> {
         Ok(GsUrl {
             bucket: self.bucket.clone(),
-            object: ObjectName::new(format!("{}{name}", self.prefix))?,
+            object: ObjectName::new(self.name(Some(name)))?,
         })
+    }
+
+    /// What an object of that name is called there; without a name, what the place itself is called.
+    pub(super) fn name(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{}{name}", self.prefix),
+            None => self.prefix.strip_suffix('/').unwrap_or(&self.prefix).to_owned(),
+        }
+    }
+
+    /// The bucket that it is in.
+    pub(super) fn bucket(&self) -> &BucketName {
+        &self.bucket
     }
 
     /// Whether what lies in a directory lies directly here, without the directory's name.
@@ -184,6 +235,30 @@ mod tests {
         assert_eq!(of("gs://bucket/"), GsUrlError::Object);
         assert_eq!(of("gs:///a"), GsUrlError::Name(NameError::BucketLength));
         assert_eq!(of("gs://bucket/.."), GsUrlError::Name(NameError::ObjectReserved));
+    }
+
+    #[test]
+    fn a_version_ends_with_its_generation() {
+        let version = |text: &str| {
+            let url: BucketUrl = text.parse().expect(text);
+            url.version()
+                .map(|(name, generation)| (name.to_owned(), generation))
+        };
+        assert_eq!(version("gs://bucket/a#b#12"), Some(("a#b".to_owned(), 12)));
+        for none in [
+            "gs://bucket/a",
+            "gs://bucket/a#",
+            "gs://bucket/a#1b",
+            "gs://bucket/#1",
+            "gs://bucket/a#+1",
+        ] {
+            assert_eq!(version(none), None, "{none}");
+        }
+        assert_eq!(version("gs://bucket/a#99999999999999999999"), None, "beyond 2^64");
+        let url: BucketUrl = "gs://bucket/*#1".parse().expect("a URL");
+        assert!(url.is_pattern() && url.version().is_some());
+        let url = url.literally();
+        assert!(!url.is_pattern() && url.version().is_none());
     }
 
     #[test]

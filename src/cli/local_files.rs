@@ -2,6 +2,7 @@
 
 use std::fs::{self, Metadata, ReadDir};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
@@ -58,6 +59,20 @@ pub(super) fn find(sources: Vec<PathBuf>, how: Looking) -> mpsc::Receiver<Found>
     receiver
 }
 
+/// Whether what lies in a directory under this name becomes an object.
+pub(super) fn is_taken(path: &Path, how: Looking) -> bool {
+    let partial = path
+        .file_name()
+        .is_some_and(|name| is_partial(&name.to_string_lossy()));
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => {
+            !how.ignore_symlinks && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        }
+        Ok(metadata) => metadata.is_file() && !partial,
+        Err(_) => false,
+    }
+}
+
 struct Finder {
     how: Looking,
     found: mpsc::Sender<Found>,
@@ -68,6 +83,8 @@ struct Level {
     path: PathBuf,
     entries: ReadDir,
     prefix: String,
+    /// The device and the number that tell it from every other directory.
+    id: (u64, u64),
 }
 
 impl Finder {
@@ -153,11 +170,20 @@ impl Finder {
     }
 
     fn enter(&self, levels: &mut Vec<Level>, path: PathBuf, prefix: String) -> Option<()> {
-        match fs::read_dir(&path) {
-            Ok(entries) => levels.push(Level {
+        let opened = fs::read_dir(&path).and_then(|entries| {
+            let metadata = fs::metadata(&path)?;
+            Ok((entries, (metadata.dev(), metadata.ino())))
+        });
+        match opened {
+            Ok((_, id)) if levels.iter().any(|level| level.id == id) => {
+                let what = "it is a directory that it lies in, by way of a mount";
+                return self.tell(path, Local::Failed(failed(what)));
+            }
+            Ok((entries, id)) => levels.push(Level {
                 path,
                 entries,
                 prefix,
+                id,
             }),
             Err(error) => self.failed(&path, &error)?,
         }
@@ -238,7 +264,7 @@ mod tests {
         );
         assert_eq!(
             found(&sources, ALL).await,
-            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, no_file, partial]
+            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, partial, no_file]
         );
         let ignoring = Looking {
             ignore_symlinks: true,
@@ -247,7 +273,7 @@ mod tests {
         };
         assert_eq!(
             found(&sources, ignoring).await,
-            ["a", link, link, link, no_file, partial, "sub/b"]
+            ["a", link, link, link, partial, no_file, "sub/b"]
         );
         let flat = Looking {
             recursive: false,

@@ -5,12 +5,14 @@ mod cat;
 mod compose;
 mod conditions;
 mod connect;
+mod copies;
 mod cp;
 mod crew;
 mod decode;
 mod demo;
 mod destination;
 mod devgcs;
+mod directory;
 mod download;
 mod encode;
 mod encryption_key;
@@ -21,9 +23,14 @@ mod generated;
 mod get;
 mod get_many;
 mod gs_url;
+mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod merged;
+mod mounted;
+mod name_list;
+mod naming;
 mod new_object;
 mod open_files;
 mod operands;
@@ -32,14 +39,18 @@ mod pipe;
 mod progress;
 mod put;
 mod put_many;
+mod quoting;
+mod reach;
 mod recovered;
 mod resume;
 mod retries;
 mod rm;
+mod same_objects;
 mod secret;
 mod serve;
 mod stat;
 mod stderr;
+mod stdout;
 mod stop;
 mod stripes;
 mod temporary;
@@ -116,7 +127,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Put(args) => put::run(*args).await,
-            Command::Get(args) => get::run(*args).await,
+            Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,

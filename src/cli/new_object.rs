@@ -81,6 +81,14 @@ impl Template {
         self.no_clobber
     }
 
+    /// Whether an object that is copied onto itself becomes another one.
+    pub(super) fn changes_anything(&self) -> bool {
+        !self.metadata.is_empty()
+            || self.kms_key_name.is_some()
+            || self.predefined_acl.is_some()
+            || self.key.is_some()
+    }
+
     /// The object at `url`, for a request that makes it at once.
     pub(super) fn destination(&self, url: &GsUrl) -> Destination {
         Destination {

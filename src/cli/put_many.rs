@@ -13,9 +13,12 @@ use super::connect::Daemon;
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::{Exit, Failure};
 use super::gs_url::{GsUrl, Place, Target};
+use super::held::TWICE;
 use super::local_files::{Found, Local, Looking, find};
+use super::mounted;
 use super::new_object::{NewObject, Template};
 use super::retries::Retries;
+use super::same_objects::{Distinct, distinct};
 use super::upload::{Telling, Upload, Uploaded};
 use super::{progress, recovered, stderr};
 use gcsd_client::{Daemons, FileSource, ReliableUpload, Report, Rereadable as _, ViaDaemon};
@@ -89,15 +92,24 @@ impl Several<'_> {
     ) -> Result<(), Failure> {
         let new = self.new.clone();
         let new = blocking(move || new.template()).await?;
+        let looking = Looking {
+            recursive: self.many.recursive,
+            renames: place.renames(),
+            ignore_symlinks: self.many.ignore_symlinks,
+        };
+        let (sources, into) = (self.sources.clone(), place.clone());
+        let sources = blocking(move || {
+            let distinct = distinct(sources, looking)?;
+            mounted::refuse_into_itself(&distinct.sources, &into)?;
+            Ok(distinct)
+        });
+        let Distinct { sources, twice } = sources.await?;
+        for path in twice {
+            let skipped = Outcome::Skipped(TWICE);
+            crew.tell_file(&path.display().to_string(), skipped).await;
+        }
         let daemons = self.daemon.reached().await?;
-        let mut found = find(
-            self.sources.clone(),
-            Looking {
-                recursive: self.many.recursive,
-                renames: place.renames(),
-                ignore_symlinks: self.many.ignore_symlinks,
-            },
-        );
+        let mut found = find(sources, looking);
         let mut number = 0_usize;
         while let Some(Found { path, is }) = found.recv().await {
             let from = path.display().to_string();
@@ -111,7 +123,7 @@ impl Several<'_> {
             let url = match url {
                 Ok(url) => url,
                 Err(outcome) => {
-                    crew.tell_file(&from, outcome);
+                    crew.tell_file(&from, outcome).await;
                     continue;
                 }
             };

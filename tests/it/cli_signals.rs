@@ -265,3 +265,29 @@ async fn a_second_signal_waits_for_nothing() {
     signal(&child, "-INT");
     wait(child).await.failed(130, "a second signal: ending at once");
 }
+
+/// Who reads the output stands still, and the pipe is full.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_nobody_takes_makes_no_command_immortal() {
+    let daemon = Daemon::start().await;
+    upload(&daemon.devgcs, "big", &pattern(4 << 20)).await;
+    for number in 0..600 {
+        upload(&daemon.devgcs, &format!("many/{number}/{}", "x".repeat(200)), b"").await;
+    }
+    for args in [
+        &["ls", "gs://bucket/**"][..],
+        &["ls", "--json", "gs://bucket/**"],
+        &["stat", "gs://bucket/**"],
+        &["cat", "gs://bucket/big"],
+        &["get", URL, "-"],
+        &["cp", "-r", "--json", "gs://bucket/many", "gs://bucket/copy/"],
+    ] {
+        let mut child = gcsd(Some(daemon.address), args).spawn().expect("the binary runs");
+        let stdout = child.stdout.take();
+        handles_signals(&child).await;
+        signal(&child, "-TERM");
+        let ended = wait(child).await;
+        assert_eq!(ended.code, Some(130), "{args:?}: {}", ended.err);
+        drop(stdout);
+    }
+}
