@@ -39,7 +39,8 @@ use gcsd_wire::start_upload;
 /// a pipe what GCS has not confirmed is held. If the upload fails for good it is cancelled, and the message
 /// says what is in GCS.
 ///
-/// Of several files, what fails is told, and the others go on.
+/// The object is called exactly as it is written. Of several files, failures are reported, and the rest continues; two that
+/// would become one object are refused.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd put [OPTIONS] <SRC>... <gs://BUCKET/OBJECT>")]
 #[command(after_help = "\
