@@ -3,15 +3,20 @@
 //! It holds the upload's token, which is a credential, and what the upload was of: a later run goes on only with the same.
 //! Of an upload in one piece it does not say how far that has come: GCS is asked for that, and the file is read again for its
 //! checksum. Of one in parts it has a token for each that is under way, and what is known of those that are finished.
+//!
+//! A run that is killed while it replaces the file can leave the next state beside it. Where that is whole, the next run
+//! gives it its name; where it is not, the next run removes it.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::blocking::{blocking, open_regular};
 use super::client_errors::in_one_line;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
@@ -124,10 +129,16 @@ pub(super) struct Resume {
 pub(super) struct StateFile {
     path: PathBuf,
     of: Identity,
+    /// There is nothing to go on with any more: what is still being written must not bring the file back.
+    removed: Arc<Mutex<bool>>,
 }
 
 impl StateFile {
     fn write(&self, begun: Begun) -> io::Result<()> {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *removed {
+            return Ok(());
+        }
         let (token, striped) = match begun {
             Begun::Whole(token) => (Some(token.expose().to_owned()), None),
             Begun::Striped(checkpoint) => (None, Some(checkpoint)),
@@ -143,6 +154,12 @@ impl StateFile {
         text.push(b'\n');
         file.file.write_all(&text)?;
         file.rename()
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        *removed = true;
+        remove(&self.path)
     }
 }
 
@@ -173,7 +190,11 @@ impl Resume {
         };
         let path = path.to_owned();
         Ok(Self {
-            file: StateFile { path, of },
+            file: StateFile {
+                path,
+                of,
+                removed: Arc::default(),
+            },
             token: None,
             begun,
         })
@@ -193,12 +214,16 @@ impl Resume {
     pub(super) async fn follow(&mut self, mut reports: watch::Receiver<Report>) -> Failure {
         loop {
             let checkpoint = reports.borrow_and_update().checkpoint.clone();
-            // Not beside the runtime: the file must not come into being after it was removed.
             if let Some(Checkpoint { token, .. }) = checkpoint
                 && self.token.as_ref() != Some(&token)
             {
-                if let Err(error) = self.file.write(Begun::Whole(token.clone())) {
-                    return Failure::io(self.file.path.display(), &error);
+                let (file, begun) = (self.file.clone(), Begun::Whole(token.clone()));
+                let written = blocking(move || {
+                    let written = file.write(begun);
+                    written.map_err(|error| Failure::io(file.path.display(), &error))
+                });
+                if let Err(failure) = written.await {
+                    return failure;
                 }
                 self.token = Some(token);
             }
@@ -211,7 +236,7 @@ impl Resume {
 
     /// Removes the file: there is nothing left to go on with.
     pub(super) fn remove(self) -> Result<(), Failure> {
-        remove(&self.file.path)
+        self.file.remove()
     }
 
     /// Whether a later run can get further than this one, which failed.
@@ -266,9 +291,21 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Gives a state its name that a killed run had written and not yet named, and removes what else such runs left.
+fn take_up(path: &Path) -> io::Result<()> {
+    let mut left = Temporary::abandoned(path).into_iter();
+    let whole = left.find(|temporary| {
+        let mut text = Vec::new();
+        let read = (&temporary.file).take(LONGEST).read_to_end(&mut text);
+        read.is_ok() && serde_json::from_slice::<State>(&text).is_ok()
+    });
+    whole.map_or(Ok(()), Temporary::rename)
+}
+
 /// The text of the file; `None` where there is none.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs::File::open(path) {
+    take_up(path)?;
+    let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -346,6 +383,56 @@ mod tests {
         let resume = Resume::open(&path, identity()).expect("the same");
         assert_eq!(resume.begun(), Some(&Begun::Whole(Token::new("secret"))));
         resume.remove().expect("removed");
+        assert!(!path.exists());
+    }
+
+    /// What a run left that was killed while it wrote `text`: the file, and no lock.
+    fn killed(path: &Path, text: &str) {
+        let mut temporary = Temporary::create(path.to_owned(), PRIVATE).expect("a file");
+        temporary.file.write_all(text.as_bytes()).expect("written");
+        let aside = path.with_file_name("aside");
+        fs::rename(&temporary.path, &aside).expect("renamed");
+        let left = temporary.path.clone();
+        drop(temporary);
+        fs::rename(aside, left).expect("renamed");
+    }
+
+    #[test]
+    fn what_a_killed_run_was_writing_is_taken_up_or_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = state(dir.path());
+        let before = fs::read_to_string(&path).expect("the state");
+        let next = before.replace("secret", "next");
+        let open = || Resume::open(&path, identity()).expect("a state");
+        let alone = || assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
+        let token = |text: &str| Some(Begun::Whole(Token::new(text)));
+        // Half of it is nothing.
+        killed(&path, &next[..next.len() / 2]);
+        assert_eq!(open().begun().cloned(), token("secret"));
+        alone();
+        // All of it is what would have been next.
+        killed(&path, &next);
+        assert_eq!(open().begun().cloned(), token("next"));
+        alone();
+        // Nothing else was there yet.
+        fs::remove_file(&path).expect("removed");
+        killed(&path, &before);
+        assert_eq!(open().begun().cloned(), token("secret"));
+        alone();
+        fs::remove_file(&path).expect("removed");
+        killed(&path, "{");
+        assert_eq!(open().begun(), None);
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn a_state_that_was_removed_does_not_come_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state");
+        let resume = Resume::open(&path, identity()).expect("a new state");
+        let late = resume.keeper();
+        resume.remove().expect("removed");
+        late.write(Begun::Whole(Token::new("late"))).expect("no error");
         assert!(!path.exists());
     }
 
