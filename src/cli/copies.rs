@@ -65,7 +65,7 @@ impl Copies {
                 },
             }
         }
-        if let Some((one, other)) = clash(&named) {
+        if let Some((one, other)) = clash(named.iter()) {
             return Err(same_target(&other.place()).at(one.place()));
         }
         let how = Walking {
@@ -76,12 +76,13 @@ impl Copies {
         let mut copies = Self {
             named: here.map(|named| named.name.clone()).collect(),
             reaches: walks.iter().map(|url| Reach::new(url, how.recursive)).collect(),
-            merged: Merged::new(named.clone(), target(&place)),
+            merged: Merged::new(Vec::new(), target(&place)),
             place,
         };
         for named in &named {
             copies.check(named, new)?;
         }
+        copies.merged = Merged::new(named, target(&copies.place));
         for url in walks {
             let walk = Walk::new(how.clone(), &url);
             let base = walk.base(copies.place.renames());

@@ -24,7 +24,7 @@ const SETTINGS: [&str; 9] = [
 const SERVERS: [&str; 2] = ["serve", "devgcs"];
 
 /// Variables that others have named: whose they are, and what they set.
-const OTHERS: [(&str, &str, &str); 12] = [
+const OTHERS: [(&str, &str, &str); 14] = [
     (
         "`GOOGLE_APPLICATION_CREDENTIALS`",
         "`serve`",
@@ -54,6 +54,16 @@ const OTHERS: [(&str, &str, &str); 12] = [
         "`STORAGE_EMULATOR_HOST`",
         "`serve`",
         "An emulator to serve, without credentials, where `--endpoint` names nothing else",
+    ),
+    (
+        "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`",
+        "`serve`",
+        "The HTTP proxies, where `--proxy` names none ([proxies.md](proxies.md))",
+    ),
+    (
+        "`NO_PROXY`",
+        "`serve`",
+        "Hosts that are reached without a proxy, where `--no-proxy` does not say",
     ),
     (
         "`STATE_DIRECTORY`, `XDG_STATE_HOME`",

@@ -107,12 +107,8 @@ impl<'a> Several<'a> {
             }
         }
         // What has no name to go by is refused by itself.
-        let ones: Vec<_> = named
-            .iter()
-            .filter(|named| !named.target.is_empty())
-            .cloned()
-            .collect();
-        if let Some((one, other)) = clash(&ones) {
+        let ones = named.iter().filter(|named: &&Candidate| !named.target.is_empty());
+        if let Some((one, other)) = clash(ones) {
             return Err(same_target(&other.place()).at(one.place()));
         }
         let may_rename = args.recursive && alone;
@@ -128,7 +124,7 @@ impl<'a> Several<'a> {
 
     /// Fetches them.
     pub(super) async fn get(
-        self,
+        mut self,
         download: &Download,
         bar: &ProgressBar,
         crew: &mut Crew,
@@ -138,7 +134,7 @@ impl<'a> Several<'a> {
             ..self.args.walking(download)
         };
         let target = |rest: Option<&str>| rest.unwrap_or_default().to_owned();
-        let mut merged = Merged::new(self.named.clone(), Box::new(target));
+        let mut merged = Merged::new(std::mem::take(&mut self.named), Box::new(target));
         let mut begins = Vec::new();
         for url in &self.walks {
             let walk = Walk::new(how.clone(), url);

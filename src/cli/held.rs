@@ -113,8 +113,10 @@ impl Held {
 }
 
 /// Of objects that are named one by one, the first two that would become the same.
-pub(super) fn clash(named: &[Candidate]) -> Option<(&Candidate, &Candidate)> {
-    let mut sorted: Vec<_> = named.iter().collect();
+pub(super) fn clash<'a>(
+    named: impl Iterator<Item = &'a Candidate>,
+) -> Option<(&'a Candidate, &'a Candidate)> {
+    let mut sorted: Vec<_> = named.collect();
     sorted.sort_by(|one, other| one.target.cmp(&other.target));
     let mut pairs = sorted.windows(2).filter_map(|pair| match pair {
         [one, other] => Some((*one, *other)),
@@ -218,13 +220,13 @@ mod tests {
             candidate("x/a", "a"),
             candidate("y/b", "b"),
         ];
-        assert_eq!(clash(&named), Some((&named[0], &named[2])));
-        assert_eq!(clash(&named[..2]), None);
+        assert_eq!(clash(named.iter()), Some((&named[0], &named[2])));
+        assert_eq!(clash(named[..2].iter()), None);
         let version = |generation| Candidate {
             generation: Some(generation),
             ..candidate("x", "x")
         };
-        assert!(clash(&[version(1), version(2)]).is_some());
-        assert!(clash(&[version(1), version(1)]).is_none());
+        assert!(clash([version(1), version(2)].iter()).is_some());
+        assert!(clash([version(1), version(1)].iter()).is_none());
     }
 }

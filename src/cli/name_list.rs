@@ -13,7 +13,7 @@ const AHEAD: usize = 64;
 const LONGEST: usize = 4096;
 
 /// How many bytes of names are held where all of a list must be known.
-const HELD: usize = 256 << 20;
+const HELD: usize = 64 << 20;
 
 /// Names as they come.
 pub(super) struct NameList {

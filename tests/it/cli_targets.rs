@@ -9,8 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::command::{Ended, gcsd, run, wait};
-use crate::support::daemon::{BUCKET, Daemon, Options};
+use crate::support::daemon::{BUCKET, Daemon, Options, behind};
 use crate::support::devgcs::upload;
+use crate::support::peer::{Peer, response};
 
 /// A daemon and objects, each of which has its own name for content.
 async fn with(names: &[&str]) -> Daemon {
@@ -339,6 +340,39 @@ async fn what_clashes_is_found_on_whatever_page_it_is() {
     let last = cp.err.lines().last().expect("a line");
     assert_eq!(last, format!("gcsd: failed: {} of 1400 failed", 2 * both));
     assert_eq!(names(&daemon, "other").await.len(), 1400 - 2 * both);
+}
+
+/// A list that is not in order could hide that two objects have one target: it is not believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_out_of_order_is_no_list() {
+    let peer = Peer::listen().await;
+    let daemon = behind(&peer).await;
+    let answering = tokio::spawn(async move {
+        let mut conversation = peer.accept().await;
+        for page in [
+            r#"{"items":[{"name":"b","generation":"1"}],"nextPageToken":"more"}"#,
+            r#"{"items":[{"name":"a","generation":"1"}]}"#,
+        ] {
+            let head = conversation.head().await;
+            assert!(head.starts_with("GET /storage/v1/b/bucket/o?"), "{head}");
+            let json = "Content-Type: application/json\r\n";
+            conversation.send(response("200 OK", json, page)).await;
+        }
+        // What came before is copied, or would be.
+        let head = conversation.head().await;
+        assert!(
+            head.starts_with("POST /storage/v1/b/bucket/o/b/rewriteTo/"),
+            "{head}"
+        );
+        conversation.send(response("404 Not Found", "", "")).await;
+    });
+    let cp = ["cp", "-r", "gs://bucket", "gs://other/"];
+    let cp = run(Some(daemon.address), &cp, b"").await;
+    assert_eq!(cp.code, Some(1), "{}", cp.err);
+    let line = "gcsd: bad_response: GCS's list is not in the order of its names: gs://bucket/\n";
+    assert!(cp.err.contains(line), "{}", cp.err);
+    assert!(cp.err.ends_with("gcsd: failed: 2 of 2 failed\n"), "{}", cp.err);
+    answering.await.expect("no panic");
 }
 
 /// More than a page of a list, so that what is written could still be read.
