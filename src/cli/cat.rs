@@ -1,7 +1,6 @@
 //! `gcsd cat`: objects to standard output.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
@@ -11,17 +10,18 @@ use super::destination::{Destination, Stream};
 use super::download::Download;
 use super::exit::Failure;
 use super::get::range;
-use super::gs_url::BucketUrl;
-use super::pattern::is_pattern;
+use super::gs_url::{BucketUrl, GsUrl};
+use super::naming::{Listed, Meaning, Names, Naming};
+use super::quoting::shown;
 use super::recovered;
-use super::stop::Signals;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::{ReadRequest, Report};
 use gcsd_types::{ByteRange, ObjectName, ObjectRef};
 
 /// Print objects to standard output, one after the other.
 ///
-/// A read that breaks goes on behind the last byte that came. The first object that cannot be read to its end is the
+/// An object that is called exactly so wins over a pattern. A read that breaks goes on behind the last byte that came. The first object that cannot be read to its end is the
 /// last one: nothing comes behind what is missing.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -32,17 +32,25 @@ Examples:
   gcsd cat -r -5 gs://my-bucket/a.txt             the last 5 bytes")]
 pub(super) struct CatArgs {
     /// The objects, or patterns of them.
-    #[arg(value_name = "gs://BUCKET/OBJECT", required = true)]
+    #[arg(
+        value_name = "gs://BUCKET/OBJECT",
+        required_unless_present = "stdin",
+        conflicts_with = "stdin"
+    )]
     urls: Vec<BucketUrl>,
     /// Only these bytes of each: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+    #[arg(long, short, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
     range: Option<ByteRange>,
     /// Print the URL of each object above it.
-    #[arg(long, short, env = "GCSD_DISPLAY_URL", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     display_url: bool,
     /// Say nothing of what is recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     payer: Payer,
     #[command(flatten)]
@@ -51,7 +59,7 @@ pub(super) struct CatArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let reports = watch::Sender::default();
     let bar = ProgressBar::hidden();
     tokio::select! {
@@ -62,16 +70,22 @@ pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
 }
 
 async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Failure> {
+    let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
     let download = Download::new(&args.remote, 1, reports).await?;
-    for url in &args.urls {
-        if !is_pattern(&url.prefix) {
-            one(args, &download, url, &url.prefix, None).await?;
-            continue;
-        }
-        let how = Walking::new(download.requests.clone(), &args.payer);
-        let mut walk = Walk::new(how, url);
-        while let Some(object) = walk.next_object().await? {
-            one(args, &download, url, &object.name, Some(object.info.generation)).await?;
+    let how = Walking::new(download.requests.clone(), &args.payer);
+    while let Some(name) = names.next().await {
+        match name?.meaning(&how, args.quiet).await? {
+            Meaning::Object { url, generation } => one(args, &download, url, generation).await?,
+            Meaning::Walk(url) => {
+                let mut walk = Walk::new(how.clone(), &url);
+                while let Some(listed) = walk.next_object().await? {
+                    let object = ObjectName::new(listed.name);
+                    let object = object.map_err(|error| Failure::usage(error).at(&url))?;
+                    let bucket = url.bucket.clone();
+                    let generation = Some(listed.info.generation);
+                    one(args, &download, GsUrl { bucket, object }, generation).await?;
+                }
+            }
         }
     }
     Ok(())
@@ -80,26 +94,22 @@ async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Fa
 async fn one(
     args: &CatArgs,
     download: &Download,
-    url: &BucketUrl,
-    name: &str,
+    url: GsUrl,
     generation: Option<u64>,
 ) -> Result<(), Failure> {
-    let place = format!("gs://{}/{name}", url.bucket);
-    let object = ObjectName::new(name).map_err(|error| Failure::usage(error).at(&place))?;
+    let place = url.to_string();
     let object = ObjectRef {
         generation,
         user_project: args.payer.user_project.clone(),
-        ..ObjectRef::new(url.bucket.clone(), object)
+        ..ObjectRef::new(url.bucket, url.object)
     };
     let request = ReadRequest::new(object).with_range(args.range.unwrap_or_default());
-    let head = args
-        .display_url
-        .then(|| format!("==> {} <==\n", gcsd_client::one_line(&place)));
-    let open = || {
+    let head = args.display_url.then(|| format!("==> {} <==\n", shown(&place)));
+    let open = move || {
         let written = head.map_or(Ok(()), |head| {
             std::io::Write::write_all(&mut Stream::Stdout, head.as_bytes())
         });
-        written.map_err(|error| Failure::io("standard output", &error))?;
+        written.map_err(|error| Failure::stdout(&error))?;
         Ok(Destination::Stream(Stream::Stdout))
     };
     let printed = download.run(request, &ProgressBar::hidden(), open).await;

@@ -1,25 +1,27 @@
 //! `gcsd compose`: one object of several, without their bytes coming by here.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
+use super::blocking::blocking;
 use super::connect::Remote;
 use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrl};
+use super::naming::{Meaning, Name, Naming};
 use super::new_object::NewObject;
 use super::operands;
-use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::stdout;
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_types::{ComposeSource, ObjectName};
 
 /// Make one object of up to 32, in their order.
 ///
 /// GCS does it by itself: the bytes do not come by here. The objects that it is made of stay, and lie in the same
-/// bucket. Objects of a pattern are taken in the order of their names, in the generations that are listed.
+/// bucket. The new object may be one of them, and then replaces it: this is how bytes are appended. Objects of a pattern are
+/// taken in the order of their names, in the generations that are listed; an object that is called exactly so wins over a
+/// pattern. The new object is called exactly as it is written.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd compose [OPTIONS] <gs://BUCKET/SRC>... <gs://BUCKET/OBJECT>")]
 #[command(after_help = "\
@@ -31,8 +33,10 @@ pub(super) struct ComposeArgs {
     #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// Print the new object's JSON resource.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    naming: Naming,
     #[command(flatten)]
     remote: Remote,
     #[command(flatten)]
@@ -41,7 +45,7 @@ pub(super) struct ComposeArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: ComposeArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     tokio::select! {
         composed = compose(&args) => composed,
         () = stop => Err(Failure::interrupted()),
@@ -53,19 +57,26 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
     let urls: Vec<BucketUrl> = operands::parse_all(sources)?;
     let target: GsUrl = operands::parse(target)?;
     let requests = args.remote.requests().await?;
-    let destination = args.new.destination(&target)?;
+    let new = args.new.clone();
+    let destination = blocking(move || new.template()).await?.destination(&target);
+    let how = Walking::new(requests.clone(), &args.new.payer);
     let mut sources = Vec::new();
     for url in &urls {
         if url.bucket != target.bucket {
             return Err(Failure::usage("objects are composed within one bucket").at(url));
         }
-        if !is_pattern(&url.prefix) {
-            let object =
-                ObjectName::new(url.prefix.clone()).map_err(|error| Failure::usage(error).at(url))?;
-            add(&mut sources, ComposeSource::new(object))?;
-            continue;
-        }
-        let mut walk = Walk::new(Walking::new(requests.clone(), &args.new.payer), url);
+        let name = Name::from(args.naming.taken(url.clone()));
+        let mut walk = match name.meaning(&how, false).await? {
+            Meaning::Object { url, generation } => {
+                let source = ComposeSource {
+                    generation,
+                    ..ComposeSource::new(url.object)
+                };
+                add(&mut sources, source)?;
+                continue;
+            }
+            Meaning::Walk(url) => Walk::new(how.clone(), &url),
+        };
         while let Some(listed) = walk.next_object().await? {
             let object = ObjectName::new(listed.name).map_err(|error| Failure::usage(error).at(url))?;
             let source = ComposeSource {
@@ -79,8 +90,7 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
     let composed = composed.map_err(|error| Failure::from(error).at(&target))?;
     if args.json {
         let resource = String::from_utf8_lossy(&composed.json);
-        let written = writeln!(std::io::stdout().lock(), "{}", resource.trim_end());
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return stdout::print(format!("{}\n", resource.trim_end())).await;
     }
     Ok(())
 }

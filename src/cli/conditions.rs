@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::exit::Failure;
 use super::gs_url::GsUrl;
 use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 
@@ -10,16 +11,16 @@ use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 #[command(next_help_heading = "Preconditions")]
 pub(super) struct Conditions {
     /// Only if this is the live generation; 0: only if there is no such object.
-    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_generation_match: Option<u64>,
     /// Only if this is not the live generation.
-    #[arg(long, value_name = "N", env = "GCSD_IF_GENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_generation_not_match: Option<u64>,
     /// Only if the metadata has this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_metageneration_match: Option<u64>,
     /// Only if the metadata has not this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_metageneration_not_match: Option<u64>,
 }
 
@@ -38,7 +39,7 @@ impl From<&Conditions> for Preconditions {
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Payer {
     /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     pub(super) user_project: Option<String>,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Payer {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Version {
     /// This generation instead of the live one.
-    #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
+    #[arg(long, value_name = "N")]
     generation: Option<u64>,
     #[command(flatten)]
     pub(super) payer: Payer,
@@ -68,6 +69,11 @@ impl Version {
     /// Whether any will do: such as many objects can have.
     pub(super) fn is_any(&self) -> bool {
         self.generation.is_none() && Preconditions::from(&self.conditions) == Preconditions::default()
+    }
+
+    /// That one object is asked for, and several may be meant.
+    pub(super) fn several() -> Failure {
+        Failure::usage("--generation and preconditions are for one object, and this may be several")
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 
+use super::blocking::blocking;
 use super::exit::Failure;
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::units;
-use gcsd_client::{Address, Connection, Daemons, Options, ReliableRequests};
+use gcsd_client::{Address, Daemons, Options, ReliableRequests};
 use gcsd_net::{SharedConnector, TcpConnector};
 
 /// Which daemon, and how long to wait for it.
@@ -57,23 +58,24 @@ impl Remote {
 
 impl Daemon {
     /// The daemons of the list.
-    pub(super) fn daemons(&self) -> Result<Daemons, Failure> {
-        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
-        Ok(self.with_secret(secret))
+    pub(super) async fn daemons(&self) -> Result<Daemons, Failure> {
+        Ok(self.with_secret(self.secret().await?))
     }
 
     /// The daemons of the list, of which one could be reached and answered a Hello.
     pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
-        let daemons = self.daemons()?;
-        daemons.release(self.open().await?);
+        let secret = self.secret().await?;
+        let daemons = self.with_secret(secret.clone());
+        let mut first = self.with_secret(Some(secret.unwrap_or_default()));
+        daemons.release(first.connect().await?);
         Ok(daemons)
     }
 
-    /// A connection to the first of them that can be reached, and that answers a Hello.
-    pub(super) async fn open(&self) -> Result<Connection, Failure> {
-        let secret = self.auth_file.as_deref().map(read_secret).transpose()?;
-        let mut daemons = self.with_secret(Some(secret.unwrap_or_default()));
-        Ok(daemons.connect().await?)
+    async fn secret(&self) -> Result<Option<Bytes>, Failure> {
+        match self.auth_file.clone() {
+            Some(file) => blocking(move || read_secret(&file).map(Some)).await,
+            None => Ok(None),
+        }
     }
 
     fn with_secret(&self, secret: Option<Bytes>) -> Daemons {

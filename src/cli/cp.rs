@@ -3,26 +3,29 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::json;
 
+use super::blocking::blocking;
 use super::connect::Remote;
+use super::copies::{self, Copies};
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
-use super::gs_url::{BucketUrl, GsUrl, Target};
-use super::new_object::NewObject;
+use super::gs_url::{GsUrl, Target};
+use super::naming::{Listed, Meaning, Names, Naming};
+use super::new_object::{NewObject, Template};
 use super::operands;
-use super::pattern::is_pattern;
-use super::stop::Signals;
-use super::walk::{Walk, Walking};
+use super::stop::signals;
+use super::walk::Walking;
 use gcsd_client::ReliableRequests;
-use gcsd_types::{ObjectName, ObjectRef, Rewrite};
+use gcsd_types::{ObjectRef, Rewrite};
 use gcsd_wire::Kind;
 
 /// Copy objects within Cloud Storage.
 ///
-/// GCS does it by itself: the bytes do not come by here. A copy has the metadata of its source, unless any is given. What
-/// cannot be copied is told, and the others go on. For files, there are 'gcsd put' and 'gcsd get'.
+/// GCS does it by itself: the bytes do not come by here. A copy has the metadata of its source, unless any is given. An
+/// object that is called exactly so wins over a pattern; a copy is called exactly as it is written. Two sources that would
+/// become one copy, and copies that would be sources again, are refused. Other failures are reported, and the rest
+/// continues. For files, there are 'gcsd put' and 'gcsd get'.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd cp [OPTIONS] <gs://BUCKET/SRC>... <gs://BUCKET/DEST>")]
 #[command(after_help = "\
@@ -30,21 +33,26 @@ Examples:
   gcsd cp gs://my-bucket/a gs://my-bucket/b
   gcsd cp 'gs://my-bucket/logs/*.gz' gs://other-bucket/logs/
   gcsd cp -r gs://my-bucket/site gs://other-bucket/        becomes gs://other-bucket/site/...
-  gcsd cp -r gs://my-bucket/site/ gs://other-bucket/new    becomes gs://other-bucket/new/...")]
+  gcsd cp -r gs://my-bucket/site/ gs://other-bucket/new    becomes gs://other-bucket/new/...
+  gcsd ls gs://my-bucket | gcsd cp --stdin gs://other-bucket/copies/")]
 pub(super) struct CpArgs {
     /// What to copy, and the copy: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'. A copy that ends with '/' is what the names of copies begin with; those of several objects need one.
     #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Do not tell what is skipped.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
@@ -55,7 +63,7 @@ pub(super) struct CpArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let saying = Saying {
         json: args.json,
         quiet: args.quiet,
@@ -68,71 +76,57 @@ pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
 }
 
 async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
-    let (sources, target) = operands::split(&args.operands)?;
-    let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
-    let target: Target = operands::parse(target)?;
-    let one = match sources.as_slice() {
-        [url] if !args.recursive && !is_pattern(&url.prefix) => Some(url),
-        _ => None,
+    let (urls, target) = match args.listed.stdin {
+        true => (Vec::new(), operands::destination(&args.operands)?),
+        false => {
+            let (sources, target) = operands::split(&args.operands)?;
+            (operands::parse_all(sources)?, target)
+        }
     };
-    if let Some(url) = one {
-        let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
-        let target = target.named(last_part(&url.prefix)).map_err(Failure::usage)?;
-        let requests = args.remote.requests().await?;
-        rewrite(args, crew, &requests, source, None, target, false).await?;
-        return crew.finish().await;
+    let target: Target = operands::parse(target)?;
+    let names = Names::new(&urls, &args.naming, &args.listed)?;
+    let may_be_one = urls.len() == 1 && !args.recursive;
+    let renames = args.recursive && urls.len() == 1;
+    if !may_be_one {
+        target.below(renames).map_err(Failure::usage)?;
     }
-    let place = target
-        .below(args.recursive && sources.len() == 1)
-        .map_err(Failure::usage)?;
+    let new = args.new.clone();
+    let new = blocking(move || new.template()).await?;
     let requests = args.remote.requests().await?;
-    for url in &sources {
-        if !args.recursive && !is_pattern(&url.prefix) {
-            let source = url.object().map_err(|error| Failure::usage(error).at(url))?;
-            let target = place.join(last_part(&url.prefix).unwrap_or_default());
-            let target = target.map_err(Failure::usage)?;
-            rewrite(args, crew, &requests, source, None, target, true).await?;
-            continue;
-        }
-        let how = Walking {
-            recursive: args.recursive,
-            ..Walking::new(requests.clone(), &args.new.payer)
-        };
-        let mut walk = Walk::new(how, url);
-        let base = walk.base(place.renames());
-        loop {
-            let listed = match walk.next_object().await {
-                Ok(Some(listed)) => listed,
-                Ok(None) => break,
-                Err(failure) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure));
-                    break;
+    let how = Walking {
+        recursive: args.recursive,
+        ..Walking::new(requests.clone(), &args.new.payer)
+    };
+    let mut sources = Vec::new();
+    for name in names.all().await? {
+        let meaning = name.meaning(&how, args.quiet).await;
+        match meaning {
+            Ok(Meaning::Object { url, generation }) if may_be_one => {
+                let target = target.named(last_part(url.object.as_str()));
+                let target = target.map_err(Failure::usage)?;
+                if url == target && !new.changes_anything() {
+                    return Err(copies::onto_itself().at(&url));
                 }
-            };
-            let from = format!("gs://{}/{}", url.bucket, listed.name);
-            let target = place.join(listed.name.get(base..).unwrap_or_default());
-            match (ObjectName::new(listed.name), target) {
-                (Ok(object), Ok(target)) => {
-                    let bucket = url.bucket.clone();
-                    let source = GsUrl { bucket, object };
-                    let generation = Some(listed.info.generation);
-                    rewrite(args, crew, &requests, source, generation, target, true).await?;
-                }
-                (_, Err(error)) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
-                (Err(error), _) => crew.tell(&from, Outcome::Failed(Failure::usage(error))),
+                rewrite(&new, crew, &requests, url, generation, target, false).await?;
+                return crew.finish().await;
             }
+            Ok(meaning) => sources.push(meaning),
+            Err(failure) => crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await,
         }
     }
-    crew.finish().await
+    let place = target.below(renames).map_err(Failure::usage)?;
+    let copies = Copies::new(sources, place, &how, &new, crew).await?;
+    copies.make(&new, crew, &requests).await
 }
 
 /// What a name ends with, behind its last slash.
-fn last_part(name: &str) -> Option<&str> {
+pub(super) fn last_part(name: &str) -> Option<&str> {
     name.rsplit('/').next().filter(|part| !part.is_empty())
 }
 
-async fn rewrite(
-    args: &CpArgs,
+/// Begins to copy an object.
+pub(super) async fn rewrite(
+    new: &Template,
     crew: &mut Crew,
     requests: &ReliableRequests,
     source: GsUrl,
@@ -146,11 +140,11 @@ async fn rewrite(
             generation,
             ..ObjectRef::new(source.bucket, source.object)
         },
-        destination: args.new.destination(&target)?,
+        destination: new.destination(&target),
         max_bytes: None,
         token: None,
     };
-    let skips = of_many && args.new.is_no_clobber();
+    let skips = of_many && new.is_no_clobber();
     let requests = requests.clone();
     let work = async move {
         match requests.copy(rewrite).await {

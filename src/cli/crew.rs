@@ -1,20 +1,22 @@
 //! Work on many objects: so much of it at once, each failure told, the others go on.
 
 use std::future::Future;
-use std::io::Write as _;
 
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::exit::{Exit, Failure, failed};
+use super::quoting::shown;
+use super::stderr;
+use super::stdout::Output;
 
 /// How many objects at once.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Many objects")]
 pub(super) struct Jobs {
     /// How many objects are worked on at once.
-    #[arg(long, short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256), env = "GCSD_JOBS")]
+    #[arg(long, short, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 }
 
@@ -51,12 +53,45 @@ pub(super) struct Crew {
     jobs: usize,
     saying: Saying,
     working: JoinSet<(String, Outcome)>,
-    total: u64,
+    tally: Tally,
+    /// What is said where the work was done.
+    done: Option<&'static str>,
+    output: Output,
+    /// Standard output takes no more.
+    closed: Option<Failure>,
+}
+
+/// How often something was tried and failed, where the others go on.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) total: u64,
     failures: u64,
     /// How the failures ended, while they all ended alike.
     exit: Option<Exit>,
-    /// Standard output takes no more.
-    closed: Option<Failure>,
+}
+
+impl Tally {
+    /// Counts a failure.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.failures += 1;
+        let exit = failure.exit();
+        self.exit = match self.exit {
+            Some(other) if other != exit => Some(Exit::Failed),
+            _ => Some(exit),
+        };
+    }
+
+    /// The failure of all, each of which has been told.
+    pub(super) fn sum(&self) -> Result<(), Failure> {
+        match (self.exit, self.total) {
+            (None, _) => Ok(()),
+            (Some(exit), 1) => Err(Failure::said(exit)),
+            (Some(exit), total) => {
+                let what = format!("{} of {total} failed", self.failures);
+                Err(Failure::new(exit, "failed", what))
+            }
+        }
+    }
 }
 
 impl Crew {
@@ -65,9 +100,9 @@ impl Crew {
             jobs: jobs.jobs.into(),
             saying,
             working: JoinSet::new(),
-            total: 0,
-            failures: 0,
-            exit: None,
+            tally: Tally::default(),
+            done: None,
+            output: Output::default(),
             closed: None,
         }
     }
@@ -87,44 +122,47 @@ impl Crew {
         Ok(())
     }
 
+    /// Says `done` of each object that the work was done on, unless it says it in JSON, or nothing.
+    pub(super) fn saying(mut self, done: &'static str) -> Self {
+        self.done = Some(done).filter(|_| !self.saying.json && !self.saying.quiet);
+        self
+    }
+
     /// Tells what became of an object that needed no work.
-    pub(super) fn tell(&mut self, place: &str, outcome: Outcome) {
-        self.tell_as("url", place, outcome);
+    pub(super) async fn tell(&mut self, place: &str, outcome: Outcome) {
+        self.tell_as("url", place, outcome).await;
     }
 
     /// Tells what became of a file that made no object.
-    pub(super) fn tell_file(&mut self, place: &str, outcome: Outcome) {
-        self.tell_as("file", place, outcome);
+    pub(super) async fn tell_file(&mut self, place: &str, outcome: Outcome) {
+        self.tell_as("file", place, outcome).await;
     }
 
-    fn tell_as(&mut self, key: &str, place: &str, outcome: Outcome) {
-        self.total += 1;
+    async fn tell_as(&mut self, key: &str, place: &str, outcome: Outcome) {
+        self.tally.total += 1;
         let mut line = match outcome {
-            Outcome::Done(line) => line,
+            Outcome::Done(line) => {
+                if let Some(done) = self.done {
+                    stderr::line(format_args!("gcsd: {done}: {}", shown(place)));
+                }
+                line
+            }
             Outcome::Skipped(why) => {
                 if !self.saying.quiet {
-                    let place = gcsd_client::one_line(place);
-                    eprintln!("gcsd: skipped: {why}: {place}");
+                    stderr::line(format_args!("gcsd: skipped: {why}: {}", shown(place)));
                 }
                 json!({ "skipped": why })
             }
             Outcome::Failed(failure) => {
-                self.failures += 1;
-                let exit = failure.exit();
-                self.exit = match self.exit {
-                    Some(other) if other != exit => Some(Exit::Failed),
-                    _ => Some(exit),
-                };
-                let failure = failure.or_at(gcsd_client::one_line(place));
+                let failure = failure.or_at(place);
+                self.tally.failed(&failure);
                 failure.report();
                 json!({ "error": failure.json() })
             }
         };
         if self.saying.json && self.closed.is_none() {
             line[key] = place.into();
-            if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-                self.closed = Some(Failure::io("standard output", &error));
-            }
+            self.closed = self.output.line(&line.to_string()).await.err();
         }
     }
 
@@ -134,15 +172,8 @@ impl Crew {
             self.one().await;
         }
         self.closed.take().map_or(Ok(()), Err)?;
-        match (self.exit, self.total) {
-            (None, _) => Ok(()),
-            // It has been said.
-            (Some(exit), 1) => Err(Failure::said(exit)),
-            (Some(exit), total) => {
-                let what = format!("{} of {total} failed", self.failures);
-                Err(Failure::new(exit, "failed", what))
-            }
-        }
+        self.output.finish().await?;
+        self.tally.sum()
     }
 
     /// Stops what is under way where it stands, and waits until it has.
@@ -157,8 +188,8 @@ impl Crew {
 
     async fn one(&mut self) {
         match self.working.join_next().await {
-            Some(Ok((place, outcome))) => self.tell(&place, outcome),
-            Some(Err(lost)) => self.tell("an object", Outcome::Failed(failed(lost))),
+            Some(Ok((place, outcome))) => self.tell(&place, outcome).await,
+            Some(Err(lost)) => self.tell("an object", Outcome::Failed(failed(lost))).await,
             None => {}
         }
     }
@@ -192,26 +223,26 @@ mod tests {
             crew.add("x".to_owned(), work).await.expect("somebody listens");
         }
         crew.finish().await.expect("all went well");
-        assert_eq!((crew.total, MOST.load(Ordering::SeqCst)), (50, 3));
+        assert_eq!((crew.tally.total, MOST.load(Ordering::SeqCst)), (50, 3));
     }
 
     #[tokio::test]
     async fn failures_are_summed_up() {
         let not_found = || Outcome::Failed(Failure::new(Exit::NotFound, "not_found", "no"));
         let mut alike = crew(1);
-        alike.tell("a", not_found());
+        alike.tell("a", not_found()).await;
         assert_eq!(
             alike.finish().await.expect_err("it failed").exit(),
             Exit::NotFound
         );
-        alike.tell("b", Outcome::Skipped("it is there"));
-        alike.tell("c", not_found());
+        alike.tell("b", Outcome::Skipped("it is there")).await;
+        alike.tell("c", not_found()).await;
         let failure = alike.finish().await.expect_err("it failed");
         assert_eq!(
             (failure.exit(), failure.to_string()),
             (Exit::NotFound, "failed: 2 of 3 failed".into())
         );
-        alike.tell("d", Outcome::Failed(Failure::usage("no")));
+        alike.tell("d", Outcome::Failed(Failure::usage("no"))).await;
         assert_eq!(alike.finish().await.expect_err("it failed").exit(), Exit::Failed);
     }
 }

@@ -40,17 +40,17 @@ Examples:
   gcsd encode start-upload gs://my-bucket/hello | gcsd decode --requests --json")]
 pub(super) struct DecodeArgs {
     /// The frames are requests, not replies.
-    #[arg(long, env = "GCSD_REQUESTS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     requests: bool,
     /// Print a JSON object for each frame.
-    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Show upload tokens.
-    #[arg(long, env = "GCSD_SHOW_TOKEN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     show_token: bool,
     /// Write the bodies that are an object's bytes (ReadAt, WriteAt, PutObject ...) or a list's JSON to this
     /// file.
-    #[arg(long, value_name = "FILE", env = "GCSD_BODY")]
+    #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
 }
 
@@ -182,7 +182,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
                 fields.text(words)
             };
             let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
-            written.map_err(|error| Failure::io("standard output", &error))?;
+            written.map_err(|error| Failure::stdout(&error))?;
             frames += 1;
         }
     }

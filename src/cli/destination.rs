@@ -39,12 +39,13 @@ impl Destination {
         Self::at(path, no_clobber)
     }
 
-    /// Opens the file `path`, which is no directory and no device.
-    pub(super) fn file(path: PathBuf, no_clobber: bool) -> Result<Temporary, Failure> {
-        let place = path.display().to_string();
-        match Self::at(path, no_clobber)? {
-            Self::File(temporary) => Ok(temporary),
-            Self::Stream(_) => Err(Failure::usage("it is there, and is no file").at(place)),
+    /// Opens the file `path`, where nothing else is: a named pipe would be waited for.
+    pub(super) fn file(path: PathBuf, no_clobber: bool) -> Result<Self, Failure> {
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+                Err(Failure::usage("it is there, and is not a regular file").at(path.display()))
+            }
+            _ => Self::at(path, no_clobber),
         }
     }
 
@@ -83,11 +84,15 @@ impl Destination {
 }
 
 impl Stream {
-    /// Where the bytes end up, for people.
-    pub(super) fn place(&self) -> String {
-        match self {
-            Self::Stdout => "standard output".to_owned(),
-            Self::Device(_, path) => path.display().to_string(),
+    /// What it is when writing fails.
+    pub(super) fn failing(&self) -> impl Fn(&io::Error) -> Failure + use<> {
+        let device = match self {
+            Self::Stdout => None,
+            Self::Device(_, path) => Some(path.clone()),
+        };
+        move |error| match &device {
+            None => Failure::stdout(error),
+            Some(path) => Failure::io(path.display(), error),
         }
     }
 }
@@ -160,7 +165,9 @@ mod tests {
         // What appears meanwhile is left alone, too.
         fs::remove_file(&target).expect("it is there");
         for there in [false, true] {
-            let yielding = Destination::file(target.clone(), true).expect("a destination");
+            let Ok(Destination::File(yielding)) = Destination::file(target.clone(), true) else {
+                panic!("no file");
+            };
             if there {
                 fs::write(&target, "theirs").expect("a file");
             }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::exit::{Failure, failed};
-use super::open_files;
 use super::stop::Signals;
+use super::{environment, open_files};
 use devgcs::faults::Plan;
 use devgcs::{Server, StartError, Storage, Tls};
 
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_DEVGCS_DIR", value_name = "DIR", conflicts_with = "discard")]
     dir: Option<PathBuf>,
     /// Keep only sizes and checksums, for benchmarks.
-    #[arg(long, env = "GCSD_DEVGCS_DISCARD", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "GCSD_DEVGCS_DISCARD", value_parser = environment::truth)]
     discard: bool,
     /// Create this bucket; may be given several times.
     #[arg(

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::blocking::blocking;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
 use super::exit::{Failure, failed};
@@ -85,13 +86,13 @@ impl Download {
         &self,
         request: ReadRequest,
         bar: &ProgressBar,
-        open: impl FnOnce() -> Result<Destination, Failure>,
+        open: impl FnOnce() -> Result<Destination, Failure> + Send + 'static,
     ) -> Result<Downloaded, Failure> {
         if let Some((object, spans)) = self.spans(&request).await? {
             let whole = spans.first().map_or(0, |first| first.start)..spans.last().map_or(0, |last| last.end);
             bar.set_length(whole.end - whole.start);
             let request = pinned(request, object.generation);
-            match open()? {
+            match blocking(open).await? {
                 Destination::File(temporary) => {
                     let came = self.slices(&request, spans, bar, &temporary).await?;
                     if came.len == object.size {
@@ -113,7 +114,7 @@ impl Download {
         if let Some(len) = start.len {
             bar.set_length(len);
         }
-        let came = match open()? {
+        let came = match blocking(open).await? {
             Destination::Stream(stream) => self.stream(reader, bar, stream).await?,
             Destination::File(temporary) => {
                 let request = match object.generation {
@@ -161,11 +162,14 @@ impl Download {
         bar: &ProgressBar,
         stream: Stream,
     ) -> Result<Came, Failure> {
-        let place = stream.place();
+        let failed = stream.failing();
         let writing = Writing::begin(stream);
         copy(&mut reader, writing, bar)
             .await
-            .map_err(|error| error.at_place(&place))
+            .map_err(|error| match error {
+                SliceError::Read(error) => (&error).into(),
+                SliceError::Write(error) => failed(&error),
+            })
     }
 
     /// Fetches ranges that follow each other, all at once.
@@ -253,13 +257,9 @@ enum SliceError {
 
 impl SliceError {
     fn at(self, temporary: &Temporary) -> Failure {
-        self.at_place(&temporary.target.display().to_string())
-    }
-
-    fn at_place(self, place: &str) -> Failure {
         match self {
             Self::Read(error) => (&error).into(),
-            Self::Write(error) => Failure::io(place, &error),
+            Self::Write(error) => at(temporary, &error),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct EncodeArgs {
 #[command(next_help_heading = "The head")]
 struct HeadArgs {
     /// The request's number, which its reply carries [default: the opcode's number].
-    #[arg(long, value_name = "N", env = "GCSD_SEQUENCE")]
+    #[arg(long, value_name = "N")]
     sequence: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ struct HeadArgs {
 #[command(next_help_heading = "The head")]
 struct UploadArgs {
     /// The connection's id for the upload, chosen by you; not 0.
-    #[arg(long, value_name = "ID", default_value_t = 1, env = "GCSD_UPLOAD")]
+    #[arg(long, value_name = "ID", default_value_t = 1)]
     upload: u32,
     #[command(flatten)]
     head: HeadArgs,
@@ -84,13 +84,13 @@ enum RequestArgs {
         #[arg(long, value_name = "FILE", env = "GCSD_AUTH_FILE")]
         auth_file: Option<PathBuf>,
         /// The lowest version that the client speaks.
-        #[arg(long, value_name = "N", default_value_t = VERSION, env = "GCSD_MIN_VERSION")]
+        #[arg(long, value_name = "N", default_value_t = VERSION)]
         min_version: u8,
         /// The highest version that the client speaks.
-        #[arg(long, value_name = "N", default_value_t = VERSION, env = "GCSD_MAX_VERSION")]
+        #[arg(long, value_name = "N", default_value_t = VERSION)]
         max_version: u8,
         /// Features that the client would use, as a number.
-        #[arg(long, value_name = "BITS", default_value_t = 0, env = "GCSD_FEATURES")]
+        #[arg(long, value_name = "BITS", default_value_t = 0)]
         features: u32,
         #[command(flatten)]
         head: HeadArgs,
@@ -98,7 +98,7 @@ enum RequestArgs {
     /// Is anybody there?
     Ping {
         /// Text that comes back.
-        #[arg(long, value_name = "TEXT", default_value = "", env = "GCSD_ECHO")]
+        #[arg(long, value_name = "TEXT", default_value = "")]
         echo: String,
         #[command(flatten)]
         head: HeadArgs,
@@ -109,7 +109,7 @@ enum RequestArgs {
         #[arg(value_name = "gs://BUCKET/OBJECT")]
         url: GsUrl,
         /// Its size, where known: GCS finishes the upload as soon as it has that many bytes.
-        #[arg(long, value_name = "SIZE", value_parser = units::size, env = "GCSD_SIZE")]
+        #[arg(long, value_name = "SIZE", value_parser = units::size)]
         size: Option<u64>,
         #[command(flatten)]
         new: Box<NewObject>,
@@ -119,16 +119,16 @@ enum RequestArgs {
     /// A range of an upload's bytes.
     WriteAt {
         /// The object's byte that the first one is.
-        #[arg(long, value_name = "OFFSET", default_value = "0", value_parser = units::size, env = "GCSD_OFFSET")]
+        #[arg(long, value_name = "OFFSET", default_value = "0", value_parser = units::size)]
         offset: u64,
         /// This range is the object's last: its total is offset plus length.
-        #[arg(long, conflicts_with = "total", env = "GCSD_LAST", value_parser = clap::builder::FalseyValueParser::new())]
+        #[arg(long, conflicts_with = "total")]
         last: bool,
         /// This range is the object's last, and the object has so many bytes.
-        #[arg(long, value_name = "SIZE", value_parser = units::size, env = "GCSD_TOTAL")]
+        #[arg(long, value_name = "SIZE", value_parser = units::size)]
         total: Option<u64>,
         /// The whole object's CRC32C, in base64 or eight hexadecimal digits; with --last or --total.
-        #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_OBJECT_CRC32C")]
+        #[arg(long, value_name = "CRC32C", value_parser = crc32c)]
         object_crc32c: Option<Crc32c>,
         #[command(flatten)]
         body: BodyArgs,
@@ -143,10 +143,10 @@ enum RequestArgs {
     /// Make the object of what is committed.
     FinishUpload {
         /// The object's size.
-        #[arg(long, value_name = "SIZE", value_parser = units::size, env = "GCSD_TOTAL")]
+        #[arg(long, value_name = "SIZE", value_parser = units::size)]
         total: u64,
         /// The whole object's CRC32C, in base64 or eight hexadecimal digits.
-        #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_OBJECT_CRC32C")]
+        #[arg(long, value_name = "CRC32C", value_parser = crc32c)]
         object_crc32c: Option<Crc32c>,
         #[command(flatten)]
         upload: UploadArgs,
@@ -304,7 +304,7 @@ fn write(
         args_len,
         body_len: body.len(),
     };
-    let stdout = |error: io::Error| Failure::io("standard output", &error);
+    let stdout = |error: io::Error| Failure::stdout(&error);
     let mut front = Vec::with_capacity(HEAD_LEN + args.len());
     front.extend_from_slice(&head.encode());
     front.extend_from_slice(&args);

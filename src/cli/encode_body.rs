@@ -21,16 +21,16 @@ const MAX_PIPE: u64 = 256 << 20;
 #[command(next_help_heading = "The body")]
 pub(super) struct BodyArgs {
     /// A file with the bytes, or '-' for standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "text", env = "GCSD_BODY")]
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
     body: Option<PathBuf>,
     /// The bytes, as text.
-    #[arg(long, value_name = "TEXT", env = "GCSD_TEXT")]
+    #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// How many bytes of --body are sent [default: all].
-    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body", env = "GCSD_LEN")]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body")]
     len: Option<u64>,
     /// Send the bytes in pieces, as they come: how many there are need not be known before their end.
-    #[arg(long, conflicts_with = "len", env = "GCSD_STREAMED", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, conflicts_with = "len")]
     pub(super) streamed: bool,
 }
 
@@ -73,9 +73,7 @@ impl Body {
     pub(super) fn write(self, out: &mut impl Write) -> Result<(), Failure> {
         match self {
             Self::None => Ok(()),
-            Self::Memory(bytes) => out
-                .write_all(&bytes)
-                .map_err(|error| Failure::io("standard output", &error)),
+            Self::Memory(bytes) => out.write_all(&bytes).map_err(|error| Failure::stdout(&error)),
             Self::Stream(mut reader, len, path) => copy(&mut reader, len, &path, out),
             Self::Pieces(mut reader, path) => copy_pieces(&mut reader, &path, out),
         }
@@ -137,7 +135,7 @@ fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> R
             Err(error) => return Err(Failure::io(path.display(), &error)),
         };
         out.write_all(&buffer[..count])
-            .map_err(|error| Failure::io("standard output", &error))?;
+            .map_err(|error| Failure::stdout(&error))?;
         left -= count as u64;
     }
     Ok(())
@@ -145,7 +143,7 @@ fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> R
 
 /// Writes all there is in pieces. If it cannot be read to its end, the body is taken back.
 fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
-    let stdout = |error: io::Error| Failure::io("standard output", &error);
+    let stdout = |error: io::Error| Failure::stdout(&error);
     let mut buffer = vec![0; 256 * 1024];
     let mut checksum = Crc32c::default();
     loop {

@@ -1,7 +1,6 @@
 //! `gcsd encode`: the requests on buckets.
 
 use clap::Subcommand;
-use clap::builder::FalseyValueParser;
 
 use super::HeadArgs;
 use gcsd_types::{BucketName, BucketQuery, BucketRef, Preconditions};
@@ -15,19 +14,19 @@ pub(super) enum BucketRequest {
         #[arg(value_name = "PROJECT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         project: String,
         /// Only names that begin with this.
-        #[arg(long, value_name = "TEXT", env = "GCSD_PREFIX")]
+        #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
         /// The next_page_token of the page before.
-        #[arg(long, value_name = "TOKEN", env = "GCSD_PAGE_TOKEN")]
+        #[arg(long, value_name = "TOKEN")]
         page_token: Option<String>,
         /// Buckets on the page, at most [default: GCS's, 1000].
-        #[arg(long, value_name = "N", env = "GCSD_MAX_RESULTS")]
+        #[arg(long, value_name = "N")]
         max_results: Option<u32>,
         /// Only buckets that are softly deleted.
-        #[arg(long, env = "GCSD_SOFT_DELETED", value_parser = FalseyValueParser::new())]
+        #[arg(long)]
         soft_deleted: bool,
         /// Those that can be reached, if some cannot.
-        #[arg(long, env = "GCSD_RETURN_PARTIAL_SUCCESS", value_parser = FalseyValueParser::new())]
+        #[arg(long)]
         return_partial_success: bool,
         #[command(flatten)]
         shown: Shown,
@@ -40,16 +39,16 @@ pub(super) enum BucketRequest {
         #[arg(value_name = "gs://BUCKET", value_parser = bucket)]
         bucket: BucketName,
         /// Only if the metadata has this version.
-        #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_MATCH")]
+        #[arg(long, value_name = "N")]
         if_metageneration_match: Option<u64>,
         /// Only if the metadata has not this version.
-        #[arg(long, value_name = "N", env = "GCSD_IF_METAGENERATION_NOT_MATCH")]
+        #[arg(long, value_name = "N")]
         if_metageneration_not_match: Option<u64>,
         /// A bucket that is softly deleted; with --generation.
-        #[arg(long, requires = "generation", env = "GCSD_SOFT_DELETED", value_parser = FalseyValueParser::new())]
+        #[arg(long, requires = "generation")]
         soft_deleted: bool,
         /// This generation of it.
-        #[arg(long, value_name = "N", env = "GCSD_GENERATION")]
+        #[arg(long, value_name = "N")]
         generation: Option<u64>,
         #[command(flatten)]
         shown: Shown,
@@ -62,13 +61,13 @@ pub(super) enum BucketRequest {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Shown {
     /// With ACLs.
-    #[arg(long, env = "GCSD_FULL", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     full: bool,
     /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     user_project: Option<String>,
     /// The parts of GCS's JSON that are wanted, such as 'name,labels' [default: all].
-    #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+    #[arg(long, value_name = "FIELDS")]
     fields: Option<String>,
 }
 

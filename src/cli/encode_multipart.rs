@@ -28,10 +28,10 @@ pub(super) enum MultipartRequest {
         #[command(flatten)]
         of: MultipartArgs,
         /// The part's number, from 1 to 10,000.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)), env = "GCSD_PART_NUMBER")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)))]
         part_number: u32,
         /// The part's CRC32C, in base64 or eight hexadecimal digits.
-        #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_PART_CRC32C")]
+        #[arg(long, value_name = "CRC32C", value_parser = crc32c)]
         part_crc32c: Option<Crc32c>,
         #[command(flatten)]
         body: BodyArgs,
@@ -43,16 +43,10 @@ pub(super) enum MultipartRequest {
         #[command(flatten)]
         of: MultipartArgs,
         /// Begin behind the part of this number: the next_after of the page before.
-        #[arg(long, value_name = "N", default_value_t = 0, env = "GCSD_AFTER")]
+        #[arg(long, value_name = "N", default_value_t = 0)]
         after: u32,
         /// Parts on the page, at most [default: 500].
-        #[arg(
-            long,
-            value_name = "N",
-            default_value_t = 0,
-            hide_default_value = true,
-            env = "GCSD_MAX_PARTS"
-        )]
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         max_parts: u32,
         #[command(flatten)]
         head: HeadArgs,
@@ -83,10 +77,10 @@ pub(super) struct MultipartArgs {
     #[arg(value_name = "gs://BUCKET/OBJECT")]
     url: GsUrl,
     /// The multipart_id that the reply to start-multipart gave.
-    #[arg(long, value_name = "ID", env = "GCSD_MULTIPART_ID")]
+    #[arg(long, value_name = "ID")]
     multipart_id: String,
     /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     user_project: Option<String>,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum ObjectRequest {
         #[arg(value_name = "gs://BUCKET/OBJECT")]
         url: GsUrl,
         /// Its CRC32C, in base64 or eight hexadecimal digits.
-        #[arg(long, value_name = "CRC32C", value_parser = crc32c, env = "GCSD_OBJECT_CRC32C")]
+        #[arg(long, value_name = "CRC32C", value_parser = crc32c)]
         object_crc32c: Option<Crc32c>,
         #[command(flatten)]
         body: BodyArgs,
@@ -42,10 +42,10 @@ pub(super) enum ObjectRequest {
         #[command(flatten)]
         object: ObjectArgs,
         /// FIRST-LAST (both included), FIRST-, or -COUNT for the last bytes [default: all].
-        #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+        #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
         range: Option<Range>,
         /// Let GCS decompress what is stored compressed.
-        #[arg(long, env = "GCSD_DECOMPRESS", value_parser = clap::builder::FalseyValueParser::new())]
+        #[arg(long)]
         decompress: bool,
         #[command(flatten)]
         key: KeyArgs,
@@ -57,7 +57,7 @@ pub(super) enum ObjectRequest {
         #[command(flatten)]
         object: ObjectArgs,
         /// The parts of GCS's JSON that are wanted, such as 'name,metadata/owner' [default: all].
-        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        #[arg(long, value_name = "FIELDS")]
         fields: Option<String>,
         #[command(flatten)]
         key: KeyArgs,
@@ -87,12 +87,7 @@ pub(super) enum ObjectRequest {
         #[arg(value_name = "gs://BUCKET/SOURCE", required = true, num_args = 1..=ComposeSource::MAX)]
         sources: Vec<GsUrl>,
         /// The sources' generations, in the same order [default: the live ones].
-        #[arg(
-            long,
-            value_name = "N,...",
-            value_delimiter = ',',
-            env = "GCSD_SOURCE_GENERATIONS"
-        )]
+        #[arg(long, value_name = "N,...", value_delimiter = ',')]
         source_generations: Vec<u64>,
         #[command(flatten)]
         new: Box<NewObject>,
@@ -108,10 +103,10 @@ pub(super) enum ObjectRequest {
         #[arg(value_name = "gs://BUCKET/OBJECT")]
         url: GsUrl,
         /// How many bytes the step copies, at most: whole MiB [default: GCS's choice].
-        #[arg(long, value_name = "SIZE", value_parser = units::size, env = "GCSD_MAX_BYTES")]
+        #[arg(long, value_name = "SIZE", value_parser = units::size)]
         max_bytes: Option<u64>,
         /// The rewrite_token of the step before.
-        #[arg(long, value_name = "TOKEN", env = "GCSD_REWRITE_TOKEN")]
+        #[arg(long, value_name = "TOKEN")]
         rewrite_token: Option<String>,
         #[command(flatten)]
         from: SourceConditions,
@@ -128,10 +123,10 @@ pub(super) enum ObjectRequest {
         #[arg(value_name = "JSON")]
         patch: String,
         /// One of GCS's predefined ACLs, such as 'publicRead'.
-        #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
+        #[arg(long, value_name = "ACL")]
         predefined_acl: Option<String>,
         /// The parts of GCS's JSON that are wanted [default: all].
-        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        #[arg(long, value_name = "FIELDS")]
         fields: Option<String>,
         #[command(flatten)]
         head: HeadArgs,
@@ -149,10 +144,10 @@ pub(super) enum ObjectRequest {
         #[command(flatten)]
         to: Conditions,
         /// The project that pays, for buckets where the requester does.
-        #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+        #[arg(long, value_name = "PROJECT")]
         user_project: Option<String>,
         /// The parts of GCS's JSON that are wanted [default: all].
-        #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+        #[arg(long, value_name = "FIELDS")]
         fields: Option<String>,
         #[command(flatten)]
         head: HeadArgs,
@@ -164,22 +159,22 @@ pub(super) enum ObjectRequest {
 #[command(next_help_heading = "The source")]
 pub(super) struct SourceConditions {
     /// This generation instead of the live one; not of a move.
-    #[arg(long, value_name = "N", env = "GCSD_SOURCE_GENERATION")]
+    #[arg(long, value_name = "N")]
     source_generation: Option<u64>,
     /// Only if this is the source's live generation.
-    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_GENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_source_generation_match: Option<u64>,
     /// Only if this is not the source's live generation.
-    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_GENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_source_generation_not_match: Option<u64>,
     /// Only if the source's metadata has this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_METAGENERATION_MATCH")]
+    #[arg(long, value_name = "N")]
     if_source_metageneration_match: Option<u64>,
     /// Only if the source's metadata has not this version.
-    #[arg(long, value_name = "N", env = "GCSD_IF_SOURCE_METAGENERATION_NOT_MATCH")]
+    #[arg(long, value_name = "N")]
     if_source_metageneration_not_match: Option<u64>,
     /// A file with the key that the source is encrypted with and that GCS does not keep.
-    #[arg(long, value_name = "FILE", env = "GCSD_SOURCE_ENCRYPTION_KEY_FILE")]
+    #[arg(long, value_name = "FILE")]
     source_encryption_key_file: Option<PathBuf>,
 }
 
@@ -208,43 +203,43 @@ pub(super) struct QueryArgs {
     #[arg(value_name = "gs://BUCKET[/PREFIX]")]
     url: BucketUrl,
     /// Show names that go on with this as one prefix.
-    #[arg(long, value_name = "TEXT", env = "GCSD_DELIMITER")]
+    #[arg(long, value_name = "TEXT")]
     delimiter: Option<String>,
     /// The first name.
-    #[arg(long, value_name = "NAME", env = "GCSD_START_OFFSET")]
+    #[arg(long, value_name = "NAME")]
     start_offset: Option<String>,
     /// The name before which the list ends.
-    #[arg(long, value_name = "NAME", env = "GCSD_END_OFFSET")]
+    #[arg(long, value_name = "NAME")]
     end_offset: Option<String>,
     /// Only names that match this pattern, such as '**/*.txt'.
-    #[arg(long, value_name = "GLOB", env = "GCSD_MATCH_GLOB")]
+    #[arg(long, value_name = "GLOB")]
     match_glob: Option<String>,
     /// The next_page_token of the page before.
-    #[arg(long, value_name = "TOKEN", env = "GCSD_PAGE_TOKEN")]
+    #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
     /// Objects and prefixes on the page, at most [default: GCS's, 1000].
-    #[arg(long, value_name = "N", env = "GCSD_MAX_RESULTS")]
+    #[arg(long, value_name = "N")]
     max_results: Option<u32>,
     /// Versions that are not live, too.
-    #[arg(long, env = "GCSD_VERSIONS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     versions: bool,
     /// Only objects that are softly deleted.
-    #[arg(long, env = "GCSD_SOFT_DELETED", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     soft_deleted: bool,
     /// Objects whose names end where a prefix does, as objects, too.
-    #[arg(long, env = "GCSD_INCLUDE_TRAILING_DELIMITER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     include_trailing_delimiter: bool,
     /// Empty folders as prefixes, too.
-    #[arg(long, env = "GCSD_INCLUDE_FOLDERS_AS_PREFIXES", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     include_folders_as_prefixes: bool,
     /// With ACLs.
-    #[arg(long, env = "GCSD_FULL", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     full: bool,
     /// The project that pays, for buckets where the requester does.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_USER_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     user_project: Option<String>,
     /// The parts of GCS's JSON that are wanted, such as 'items(name,size)' [default: all].
-    #[arg(long, value_name = "FIELDS", env = "GCSD_FIELDS")]
+    #[arg(long, value_name = "FIELDS")]
     fields: Option<String>,
 }
 

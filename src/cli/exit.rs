@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::quoting::shown;
+use super::stderr;
 use gcsd_wire::{Kind, Retry, Status};
 
 /// The exit codes, which `gcsd --help` explains ([`EXIT_CODES`]).
@@ -21,6 +23,7 @@ pub(super) enum Exit {
     Differs = 6,
     NotPermitted = 7,
     Interrupted = 130,
+    ReaderGone = 141,
 }
 
 /// What the help says of them.
@@ -34,7 +37,8 @@ Exit codes:
   5    the daemon or GCS cannot be reached or cannot now: trying again can help
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
-  130  interrupted";
+  130  interrupted
+  141  whoever read the output is gone";
 
 /// A command that did not succeed: one line on stderr, and an exit code.
 ///
@@ -69,12 +73,18 @@ impl Failure {
         Self::new(Exit::Usage, "usage", what)
     }
 
-    /// A file, or standard input or output, failed. A reader of our output that went away is not a failure.
+    /// A file, or standard input, failed.
     pub(super) fn io(place: impl fmt::Display, error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::said(Exit::Ok);
-        }
         Self::new(Exit::Failed, "io", error).at(place)
+    }
+
+    /// Standard output failed. Where its reader is gone, the command ends without a word and with the exit code that
+    /// SIGPIPE would lead to: neither a failure to tell anybody about, nor a success.
+    pub(super) fn stdout(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::said(Exit::ReaderGone);
+        }
+        Self::io("standard output", error)
     }
 
     /// What there is to say has been said.
@@ -155,10 +165,18 @@ impl Failure {
     /// Tells the user, and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
         if !self.silent {
-            // Where standard error is gone, nobody is left to be told.
-            let _gone = writeln!(io::stderr(), "gcsd: {self}");
+            stderr::line(format_args!("gcsd: {self}"));
         }
         ExitCode::from(self.exit as u8)
+    }
+}
+
+/// Prints clap's answer to a command line, a help text or what is wrong, and returns the exit code.
+pub(super) fn answered(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(gone) if !error.use_stderr() => Failure::stdout(&gone).report(),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),
     }
 }
 
@@ -171,7 +189,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.what)?;
         if let Some(place) = &self.place {
-            write!(f, ": {place}")?;
+            write!(f, ": {}", shown(place))?;
         }
         if let Some(advice) = &self.advice {
             write!(f, "; {advice}")?;

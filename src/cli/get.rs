@@ -1,14 +1,13 @@
 //! `gcsd get`: objects become files, or one a stream.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
+use super::blocking::blocking;
 use super::conditions::Version;
 use super::connect::Remote;
 use super::crew::{Crew, Jobs, Saying};
@@ -16,13 +15,15 @@ use super::destination::Destination;
 use super::download::{Download, Downloaded};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
+use super::get_many::{self, Meant, Several};
 use super::gs_url::{BucketUrl, GsUrl};
+use super::naming::{Listed, Names, Naming};
 use super::operands;
-use super::pattern::is_pattern;
-use super::stop::Signals;
-use super::{get_many, progress, recovered};
+use super::stop::signals;
+use super::walk::Walking;
+use super::{progress, recovered, stderr, stdout};
 use gcsd_client::ReadRequest;
-use gcsd_types::{BucketName, ByteRange, ObjectName, ObjectRef};
+use gcsd_types::{BucketName, ByteRange, EncryptionKey, ObjectName, ObjectRef};
 
 /// Download objects, or a part of one.
 ///
@@ -31,8 +32,10 @@ use gcsd_types::{BucketName, ByteRange, ObjectName, ObjectRef};
 /// goes on behind the last byte that came, in the same generation of the object.
 ///
 /// Of several objects each becomes a file below a directory, with what its name has behind the last '/' before the
-/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that cannot be
-/// fetched, or whose name leads out of the directory, is told, and the others go on.
+/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that is called
+/// exactly so wins over a pattern. Failures are reported, and the rest continues: an object that cannot be fetched, or
+/// whose name leads out of the directory. Two objects that would become one file are refused, and so is one that would be a
+/// file where others need a directory. Whether a file system takes two names for one that differ in case cannot be known.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd get [OPTIONS] <gs://BUCKET/OBJECT>... <DEST>")]
 #[command(after_help = "\
@@ -44,41 +47,49 @@ Examples:
   gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes
   gcsd get 'gs://my-bucket/logs/2025-*.gz' .
   gcsd get -r gs://my-bucket/site .                  becomes ./site/...
-  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet")]
+  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet
+  gcsd ls gs://my-bucket | gcsd get --stdin .")]
 pub(super) struct GetArgs {
     /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
     #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     /// What lies below the sources, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     pub(super) recursive: bool,
     /// Leave files alone that are there.
-    #[arg(long, short, env = "GCSD_NO_CLOBBER", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     pub(super) no_clobber: bool,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true, env = "GCSD_RANGE")]
+    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
     pub(super) range: Option<ByteRange>,
     /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
     /// GCS keeps a checksum of, and a read that breaks cannot go on.
-    #[arg(long, env = "GCSD_DECOMPRESS", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     pub(super) decompress: bool,
     /// Read a file over so many connections at once, at least 1 MiB over each.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), env = "GCSD_CONNECTIONS")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     connections: u64,
     /// Print a line of JSON for each object; of one, in it as "gcsd", what was recovered from; of several, its "error"
     /// where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Show no progress, and nothing of what is skipped or recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
     pub(super) version: Version,
     #[command(flatten)]
     key: KeyArgs,
+    /// The key, once it was read.
+    #[arg(skip)]
+    known_key: Option<EncryptionKey>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -105,10 +116,20 @@ pub(super) fn range(text: &str) -> Result<ByteRange, String> {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
-    let (sources, destination) = operands::split(&args.operands)?;
+pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
+    let stop = signals()?;
+    tokio::pin!(stop);
+    let key = args.key.clone();
+    args.known_key = tokio::select! {
+        key = blocking(move || key.read()) => key?,
+        () = &mut stop => return Err(Failure::interrupted()),
+    };
+    let (sources, destination) = match args.listed.stdin {
+        true => (&[][..], operands::destination(&args.operands)?),
+        false => operands::split(&args.operands)?,
+    };
     let sources: Vec<BucketUrl> = operands::parse_all(sources)?;
+    let names = Names::new(&sources, &args.naming, &args.listed)?;
     let destination = Path::new(destination);
     let to_stdout = destination.as_os_str() == "-";
     if to_stdout && args.json {
@@ -116,30 +137,31 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
             "--json and the bytes cannot both go to standard output",
         ));
     }
-    let mut one = match sources.as_slice() {
-        [url] if !args.recursive && !is_pattern(&url.prefix) => {
-            Some(url.object().map_err(|error| Failure::usage(error).at(url))?)
-        }
-        _ => None,
-    };
+    let may_be_one = sources.len() == 1 && !args.recursive;
     let reports = watch::Sender::default();
-    let sized = one.is_some() && !args.decompress;
+    let sized = may_be_one && !sources[0].is_pattern() && !args.decompress;
     let bar = progress::bar(sized.then_some(0), args.quiet || to_stdout);
     let saying = Saying {
         json: args.json,
         quiet: args.quiet,
     };
     let mut crew = Crew::new(&args.jobs, saying);
+    let mut one = None;
     let work = async {
         let download = Download::new(&args.remote, args.connections, &reports).await?;
-        if let (None, [url], false) = (&one, sources.as_slice(), args.recursive || destination.is_dir()) {
-            one = get_many::only(&args, &download, url).await?;
-        }
-        match &one {
-            Some(url) => get(&args, url, destination, &download, &bar).await.map(Some),
-            None => get_many::get(&args, &sources, destination, &download, &bar, &mut crew)
+        let meant = get_many::meanings(&args, names, destination, &download, &mut crew).await?;
+        one = match &meant {
+            Meant::One(url, generation) => Some((url.clone(), *generation)),
+            Meant::Several(_) => None,
+        };
+        match meant {
+            Meant::One(url, generation) => get(&args, &url, generation, destination, &download, &bar)
                 .await
-                .map(|()| None),
+                .map(Some),
+            Meant::Several(meanings) => {
+                let several = Several::open(&args, meanings, sources.len() == 1, destination).await?;
+                several.get(&download, &bar, &mut crew).await.map(|()| None)
+            }
         }
     };
     let done = tokio::select! {
@@ -150,31 +172,43 @@ pub(super) async fn run(args: GetArgs) -> Result<(), Failure> {
     // What was begun is cleared up before this process ends.
     crew.stop().await;
     bar.finish_and_clear();
-    let report = reports.borrow();
+    let report = reports.borrow().clone();
     if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {
-        eprintln!("gcsd: {line}");
+        stderr::line(format_args!("gcsd: {line}"));
     }
     let done = done.map_err(|failure| match &one {
-        Some(url) => failure.or_at(url),
+        Some((url, _)) => failure.or_at(url),
         None => failure,
     })?;
-    if let (Some(downloaded), Some(url), true) = (done, &one, args.json) {
+    if let (Some(downloaded), Some((url, _)), true) = (done, &one, args.json) {
         let mut line = downloaded.json();
         line["url"] = url.to_string().into();
         line["gcsd"] = recovered::json(&report);
-        let written = writeln!(std::io::stdout().lock(), "{line}");
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return stdout::print(format!("{line}\n")).await;
     }
     Ok(())
 }
 
 impl GetArgs {
+    /// How the sources are walked to.
+    pub(super) fn walking(&self, download: &Download) -> Walking {
+        Walking {
+            recursive: self.recursive,
+            ..Walking::new(download.requests.clone(), &self.version.payer)
+        }
+    }
+
+    /// Nothing is said but failures.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// An object as the wire names it.
-    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> Result<ObjectRef, Failure> {
-        Ok(ObjectRef {
-            key: self.key.read()?,
+    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> ObjectRef {
+        ObjectRef {
+            key: self.known_key.clone(),
             ..self.version.of(bucket, object)
-        })
+        }
     }
 }
 
@@ -182,16 +216,20 @@ impl GetArgs {
 async fn get(
     args: &GetArgs,
     url: &GsUrl,
+    generation: Option<u64>,
     destination: &Path,
     download: &Download,
     bar: &ProgressBar,
 ) -> Result<Downloaded, Failure> {
-    let request = ReadRequest::new(args.object_ref(url.bucket.clone(), url.object.clone())?)
+    let mut object = args.object_ref(url.bucket.clone(), url.object.clone());
+    object.generation = object.generation.or(generation);
+    let request = ReadRequest::new(object)
         .with_range(args.range.unwrap_or_default())
         .with_decompress(args.decompress);
     let object = url.object.as_str();
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
-    let open = || Destination::open(destination, name, args.no_clobber);
+    let (path, name, no_clobber) = (destination.to_owned(), name.to_owned(), args.no_clobber);
+    let open = move || Destination::open(&path, &name, no_clobber);
     download.run(request, bar, open).await
 }
 

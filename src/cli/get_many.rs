@@ -1,36 +1,70 @@
 //! `gcsd get` of several objects: each becomes a file below a directory.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
+use super::blocking::blocking;
+use super::cp::last_part;
 use super::crew::{Crew, Outcome};
-use super::destination::Destination;
+use super::directory::Directory;
 use super::download::Download;
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
 use super::get::GetArgs;
 use super::gs_url::{BucketUrl, GsUrl};
+use super::held::{Held, TWICE, Verdict, clash, ends_with_slash, same_target};
+use super::merged::{Candidate, Merged, Next, page};
+use super::mounted;
+use super::naming::{Meaning, Names};
+use super::quoting::shown;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReadRequest;
 use gcsd_types::ObjectName;
 
-/// The directory that the files go to.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-    /// It takes the place of the directory that is fetched, rather than to be what that lies in.
-    renames: bool,
+/// What the sources are.
+pub(super) enum Meant {
+    /// One object, or a version of it.
+    One(GsUrl, Option<u64>),
+    Several(Vec<Meaning>),
+}
+
+/// Finds out what the sources are. What is wrong with one of several is told.
+pub(super) async fn meanings(
+    args: &GetArgs,
+    names: Names,
+    destination: &Path,
+    download: &Download,
+    crew: &mut Crew,
+) -> Result<Meant, Failure> {
+    let how = args.walking(download);
+    let may_be_one = names.is_one() && !args.recursive;
+    let mut meanings = Vec::new();
+    for name in names.all().await? {
+        match name.meaning(&how, args.is_quiet()).await {
+            Ok(Meaning::Object { url, generation }) if may_be_one => return Ok(Meant::One(url, generation)),
+            Ok(Meaning::Walk(url)) if may_be_one && !is_directory(destination).await? => {
+                return Ok(match only(&how, &url).await? {
+                    Some(object) => Meant::One(object, None),
+                    None => Meant::Several(vec![Meaning::Walk(url)]),
+                });
+            }
+            Ok(meaning) => meanings.push(meaning),
+            Err(failure) if may_be_one => return Err(failure),
+            Err(failure) => crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await,
+        }
+    }
+    Ok(Meant::Several(meanings))
+}
+
+async fn is_directory(path: &Path) -> Result<bool, Failure> {
+    let path = path.to_owned();
+    blocking(move || Ok(path.is_dir())).await
 }
 
 /// The object that a pattern stands for, if that is one.
-pub(super) async fn only(
-    args: &GetArgs,
-    download: &Download,
-    url: &BucketUrl,
-) -> Result<Option<GsUrl>, Failure> {
-    let mut walk = Walk::new(Walking::new(download.requests.clone(), &args.version.payer), url);
+async fn only(how: &Walking, url: &BucketUrl) -> Result<Option<GsUrl>, Failure> {
+    let mut walk = Walk::new(how.clone(), url);
     let (Some(listed), None) = (walk.next_object().await?, walk.next_object().await?) else {
         return Ok(None);
     };
@@ -39,159 +73,212 @@ pub(super) async fn only(
     Ok(Some(GsUrl { bucket, object }))
 }
 
-/// Fetches what the sources stand for.
-pub(super) async fn get(
-    args: &GetArgs,
-    sources: &[BucketUrl],
-    destination: &Path,
-    download: &Download,
-    bar: &ProgressBar,
-    crew: &mut Crew,
-) -> Result<(), Failure> {
-    if args.range.is_some() || !args.version.is_any() {
-        let what = "--range, --generation and preconditions are for one object, and this may be several";
-        return Err(Failure::usage(what));
-    }
-    let directory = Directory::open(args, sources, destination)?;
-    for url in sources {
-        let how = Walking {
-            recursive: args.recursive,
-            ..Walking::new(download.requests.clone(), &args.version.payer)
-        };
-        let mut walk = Walk::new(how, url);
-        let base = walk.base(directory.renames);
-        loop {
-            match walk.next_object().await {
-                Ok(Some(listed)) => {
-                    let file = local(listed.name.get(base..).unwrap_or_default());
-                    add(args, download, bar, crew, url, listed.name, &directory, file).await?;
-                }
-                Ok(None) => break,
-                Err(failure) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure));
-                    break;
-                }
-            }
-        }
-    }
-    crew.finish().await
+/// Several objects, and the directory that they go to.
+pub(super) struct Several<'a> {
+    args: &'a GetArgs,
+    named: Vec<Candidate>,
+    walks: Vec<BucketUrl>,
+    directory: Arc<Directory>,
 }
 
-impl Directory {
-    fn open(args: &GetArgs, sources: &[BucketUrl], destination: &Path) -> Result<Self, Failure> {
-        let path = destination.to_owned();
-        if path.as_os_str() == "-" {
-            let what = "several objects cannot be told apart on standard output; 'gcsd cat' prints them";
+impl<'a> Several<'a> {
+    /// Makes sure that there is a directory, and that no two of the objects that are named become one file.
+    pub(super) async fn open(
+        args: &'a GetArgs,
+        meanings: Vec<Meaning>,
+        alone: bool,
+        destination: &Path,
+    ) -> Result<Self, Failure> {
+        if args.range.is_some() || !args.version.is_any() {
+            let what = "--range, --generation and preconditions are for one object, and this may be several";
             return Err(Failure::usage(what));
         }
-        let at = |error: &io::Error| Failure::io(path.display(), error);
-        let renames = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => false,
-            Ok(_) => return Err(Failure::usage("several objects need a directory").at(path.display())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let named = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-                let renames = args.recursive && sources.len() == 1;
-                if !named && !renames {
-                    let what = "several objects need a directory, and there is none";
-                    return Err(Failure::usage(what).at(path.display()));
-                }
-                fs::create_dir_all(&path).map_err(|error| at(&error))?;
-                renames
+        let (mut named, mut walks) = (Vec::new(), Vec::new());
+        for meaning in meanings {
+            match meaning {
+                Meaning::Walk(url) => walks.push(url),
+                Meaning::Object { url, generation } => named.push(Candidate {
+                    target: last_part(url.object.as_str()).unwrap_or_default().to_owned(),
+                    bucket: url.bucket,
+                    name: url.object.as_str().to_owned(),
+                    generation,
+                    listed: false,
+                }),
             }
-            Err(error) => return Err(at(&error)),
-        };
-        Ok(Self { path, renames })
+        }
+        // What has no name to go by is refused by itself.
+        let ones = named.iter().filter(|named: &&Candidate| !named.target.is_empty());
+        if let Some((one, other)) = clash(ones) {
+            return Err(same_target(&other.place()).at(one.place()));
+        }
+        let may_rename = args.recursive && alone;
+        let path = destination.to_owned();
+        let directory = blocking(move || Directory::open(path, may_rename)).await?;
+        Ok(Self {
+            args,
+            named,
+            walks,
+            directory: Arc::new(directory),
+        })
     }
+
+    /// Fetches them.
+    pub(super) async fn get(
+        mut self,
+        download: &Download,
+        bar: &ProgressBar,
+        crew: &mut Crew,
+    ) -> Result<(), Failure> {
+        let how = Walking {
+            page: page(self.walks.len()),
+            ..self.args.walking(download)
+        };
+        let target = |rest: Option<&str>| rest.unwrap_or_default().to_owned();
+        let mut merged = Merged::new(std::mem::take(&mut self.named), Box::new(target));
+        let mut begins = Vec::new();
+        for url in &self.walks {
+            let walk = Walk::new(how.clone(), url);
+            let base = walk.base(self.directory.renames);
+            let begin = url.prefix.get(base..).filter(|_| !url.is_pattern());
+            begins.push((url.clone(), begin.unwrap_or_default().to_owned()));
+            merged.add(walk, url.clone(), base);
+        }
+        let (to, recursive) = (self.directory.path.clone(), self.args.recursive);
+        blocking(move || mounted::refuse_from_itself(&begins, recursive, &to)).await?;
+        let mut held = Held::new(true);
+        loop {
+            let next = merged.next().await;
+            let ended = next.is_none();
+            let verdicts = match next {
+                Some(Next::Object(candidate)) => match local(&candidate) {
+                    Local::File => held.next(candidate),
+                    Local::Marker => {
+                        let outcome = Outcome::Skipped("it only marks a directory");
+                        crew.tell(&candidate.place(), outcome).await;
+                        continue;
+                    }
+                    Local::Refused(failure) => {
+                        crew.tell(&candidate.place(), Outcome::Failed(failure)).await;
+                        continue;
+                    }
+                },
+                Some(Next::Failed(url, failure)) => {
+                    crew.tell(&url.to_string(), Outcome::Failed(failure)).await;
+                    continue;
+                }
+                None => held.end(),
+            };
+            for verdict in verdicts {
+                let (candidate, outcome) = match verdict {
+                    Verdict::Go(candidate) => {
+                        self.begin(candidate, download, bar, crew).await?;
+                        continue;
+                    }
+                    Verdict::Twice(candidate) => (candidate, Outcome::Skipped(TWICE)),
+                    Verdict::Same(candidate, other) => (candidate, Outcome::Failed(same_target(&other))),
+                    Verdict::Directory(candidate, other) => {
+                        (candidate, Outcome::Failed(directory_of(&other)))
+                    }
+                };
+                crew.tell(&candidate.place(), outcome).await;
+            }
+            if ended {
+                return crew.finish().await;
+            }
+        }
+    }
+
+    /// Begins to fetch an object.
+    async fn begin(
+        &self,
+        candidate: Candidate,
+        download: &Download,
+        bar: &ProgressBar,
+        crew: &mut Crew,
+    ) -> Result<(), Failure> {
+        let place = candidate.place();
+        let object = match ObjectName::new(candidate.name) {
+            Ok(object) => object,
+            Err(error) => {
+                crew.tell(&place, Outcome::Failed(failed(error))).await;
+                return Ok(());
+            }
+        };
+        // What was listed is fetched as it is by then.
+        let generation = candidate.generation.filter(|_| !candidate.listed);
+        let mut object = self.args.object_ref(candidate.bucket, object);
+        object.generation = object.generation.or(generation);
+        let request = ReadRequest::new(object).with_decompress(self.args.decompress);
+        let (download, bar, no_clobber) = (download.clone(), bar.clone(), self.args.no_clobber);
+        let directory = self.directory.clone();
+        let target = candidate.target;
+        let from = place.clone();
+        crew.add(place, async move {
+            let file = directory.path.join(&target);
+            let there = file.clone();
+            let there = blocking(move || Ok(no_clobber && there.symlink_metadata().is_ok()));
+            match there.await {
+                Ok(false) => {}
+                Ok(true) => return Outcome::Skipped("the file is there (--no-clobber)"),
+                Err(failure) => return Outcome::Failed(failure),
+            }
+            let open = move || directory.file(&target, &from, no_clobber);
+            match download.run(request, &bar, open).await {
+                Ok(downloaded) => {
+                    let mut line = downloaded.json();
+                    line["file"] = file.to_string_lossy().into_owned().into();
+                    Outcome::Done(line)
+                }
+                Err(failure) => Outcome::Failed(failure),
+            }
+        })
+        .await
+    }
+}
+
+/// That an object would be a file where the directory of `other` is.
+fn directory_of(other: &str) -> Failure {
+    let what = format!("it would be a file where {} needs a directory", shown(other));
+    Failure::new(Exit::Failed, "same_target", what)
 }
 
 /// The place of an object below the directory.
-#[derive(Debug, PartialEq, Eq)]
 enum Local {
-    File(PathBuf),
+    /// What its target says.
+    File,
     /// Its name ends with a slash: it has no place, and needs none.
     Marker,
     /// It cannot have one.
-    Refused(&'static str),
+    Refused(Failure),
 }
 
-/// Where the object goes whose name goes on like this.
-fn local(name: &str) -> Local {
-    if name.is_empty() || name.ends_with('/') {
-        return Local::Marker;
+/// Where an object goes.
+fn local(candidate: &Candidate) -> Local {
+    let target = candidate.target.as_str();
+    if candidate.name.ends_with('/') {
+        return match candidate.listed {
+            true => Local::Marker,
+            false => Local::Refused(ends_with_slash()),
+        };
     }
-    let mut path = PathBuf::new();
-    for part in name.split('/') {
-        match part {
-            "" => return Local::Refused("its name has an empty part, which no file can have"),
-            "." | ".." => return Local::Refused("its name leads out of the directory, or in a circle"),
-            part if part.contains('\0') => {
-                return Local::Refused("its name has a NUL, which no file can have");
-            }
-            part => path.push(part),
-        }
+    if target.is_empty() {
+        let what = "its name is that of the directory: without --recursive, it becomes a file";
+        return Local::Refused(failed(what));
     }
-    Local::File(path)
+    match refused(target) {
+        Some(why) => Local::Refused(failed(why)),
+        None => Local::File,
+    }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what one object needs of what all share"
-)]
-async fn add(
-    args: &GetArgs,
-    download: &Download,
-    bar: &ProgressBar,
-    crew: &mut Crew,
-    url: &BucketUrl,
-    name: String,
-    directory: &Directory,
-    file: Local,
-) -> Result<(), Failure> {
-    let place = format!("gs://{}/{name}", url.bucket);
-    let file = match file {
-        Local::File(file) => directory.path.join(file),
-        Local::Marker => {
-            crew.tell(&place, Outcome::Skipped("it only marks a directory"));
-            return Ok(());
-        }
-        Local::Refused(why) => {
-            crew.tell(&place, Outcome::Failed(failed(why)));
-            return Ok(());
-        }
-    };
-    let object = match ObjectName::new(name) {
-        Ok(object) => object,
-        Err(error) => {
-            crew.tell(&place, Outcome::Failed(failed(error)));
-            return Ok(());
-        }
-    };
-    let request =
-        ReadRequest::new(args.object_ref(url.bucket.clone(), object)?).with_decompress(args.decompress);
-    let (download, bar, no_clobber) = (download.clone(), bar.clone(), args.no_clobber);
-    crew.add(place, async move {
-        if no_clobber && file.symlink_metadata().is_ok() {
-            return Outcome::Skipped("the file is there (--no-clobber)");
-        }
-        let open = || prepare(&file, no_clobber);
-        match download.run(request, &bar, open).await {
-            Ok(downloaded) => {
-                let mut line = downloaded.json();
-                line["file"] = file.to_string_lossy().into_owned().into();
-                Outcome::Done(line)
-            }
-            Err(failure) => Outcome::Failed(failure),
-        }
+/// Why no file can be called so.
+fn refused(target: &str) -> Option<&'static str> {
+    target.split('/').find_map(|part| match part {
+        "" => Some("its name has an empty part, which no file can have"),
+        "." | ".." => Some("its name leads out of the directory, or in a circle"),
+        part if part.contains('\0') => Some("its name has a NUL, which no file can have"),
+        _ => None,
     })
-    .await
-}
-
-/// Makes room for `file`.
-fn prepare(file: &Path, no_clobber: bool) -> Result<Destination, Failure> {
-    if let Some(parent) = file.parent() {
-        fs::create_dir_all(parent).map_err(|error| Failure::io(parent.display(), &error))?;
-    }
-    Destination::file(file.to_owned(), no_clobber).map(Destination::File)
 }
 
 #[cfg(test)]
@@ -200,15 +287,12 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_directory() {
-        assert_eq!(local("a/b"), Local::File("a/b".into()));
-        assert_eq!(local("..a/.b/c.."), Local::File("..a/.b/c..".into()));
-        for marker in ["", "/", "a/", "../"] {
-            assert_eq!(local(marker), Local::Marker, "{marker}");
-        }
+        assert_eq!(refused("a/b"), None);
+        assert_eq!(refused("..a/.b/c.."), None);
         for bad in [
             "..", "../a", "a/..", "a/../b", "/a", "//a", "a//b", "./a", ".", "a\0b",
         ] {
-            assert!(matches!(local(bad), Local::Refused(_)), "{bad:?}");
+            assert!(refused(bad).is_some(), "{bad:?}");
         }
     }
 }

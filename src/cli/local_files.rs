@@ -2,11 +2,14 @@
 
 use std::fs::{self, Metadata, ReadDir};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
+use super::blocking::NOT_REGULAR;
 use super::exit::{Failure, failed};
+use super::temporary::is_partial;
 
 /// Files that wait to be taken.
 const AHEAD: usize = 64;
@@ -56,6 +59,20 @@ pub(super) fn find(sources: Vec<PathBuf>, how: Looking) -> mpsc::Receiver<Found>
     receiver
 }
 
+/// Whether what lies in a directory under this name becomes an object.
+pub(super) fn is_taken(path: &Path, how: Looking) -> bool {
+    let partial = path
+        .file_name()
+        .is_some_and(|name| is_partial(&name.to_string_lossy()));
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => {
+            !how.ignore_symlinks && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        }
+        Ok(metadata) => metadata.is_file() && !partial,
+        Err(_) => false,
+    }
+}
+
 struct Finder {
     how: Looking,
     found: mpsc::Sender<Found>,
@@ -66,6 +83,8 @@ struct Level {
     path: PathBuf,
     entries: ReadDir,
     prefix: String,
+    /// The device and the number that tell it from every other directory.
+    id: (u64, u64),
 }
 
 impl Finder {
@@ -97,7 +116,12 @@ impl Finder {
             ),
             (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
             (_, true) => self.directory(path, String::new()),
-            (Some(Some(name)), false) => self.file(path, name, &metadata),
+            (Some(Some(name)), false) if metadata.is_file() => self.tell(path, Local::File { name }),
+            // In a directory it is passed over; here somebody wants it.
+            (Some(Some(_)), false) => self.tell(
+                path,
+                Local::Failed(Failure::usage(format!("{NOT_REGULAR}, and goes alone"))),
+            ),
             (None, false) => self.tell(path, Local::Failed(failed("it has no name"))),
         }
     }
@@ -130,6 +154,9 @@ impl Finder {
                 continue;
             };
             match entry.file_type() {
+                Ok(is) if is.is_file() && is_partial(&entry.file_name().to_string_lossy()) => {
+                    self.tell(path, Local::Skipped("it is an unfinished file of 'gcsd get'"))?;
+                }
                 Ok(is) if is.is_dir() => self.enter(&mut levels, path, name + "/")?,
                 Ok(is) if is.is_symlink() => self.link(path, name)?,
                 Ok(_) => match entry.metadata() {
@@ -143,11 +170,20 @@ impl Finder {
     }
 
     fn enter(&self, levels: &mut Vec<Level>, path: PathBuf, prefix: String) -> Option<()> {
-        match fs::read_dir(&path) {
-            Ok(entries) => levels.push(Level {
+        let opened = fs::read_dir(&path).and_then(|entries| {
+            let metadata = fs::metadata(&path)?;
+            Ok((entries, (metadata.dev(), metadata.ino())))
+        });
+        match opened {
+            Ok((_, id)) if levels.iter().any(|level| level.id == id) => {
+                let what = "it is a directory that it lies in, by way of a mount";
+                return self.tell(path, Local::Failed(failed(what)));
+            }
+            Ok((entries, id)) => levels.push(Level {
                 path,
                 entries,
                 prefix,
+                id,
             }),
             Err(error) => self.failed(&path, &error)?,
         }
@@ -172,7 +208,7 @@ impl Finder {
         match metadata.is_file() {
             true => self.tell(path, Local::File { name }),
             // A pipe or a device would be waited for.
-            false => self.tell(path, Local::Skipped("it is no regular file")),
+            false => self.tell(path, Local::Skipped(NOT_REGULAR)),
         }
     }
 }
@@ -212,7 +248,7 @@ mod tests {
         let outer = tempfile::tempdir().expect("a directory");
         let dir = outer.path().join("dir");
         fs::create_dir_all(dir.join("sub/empty")).expect("directories");
-        for name in ["a", "sub/b"] {
+        for name in ["a", "sub/b", ".a.gcsd-partial"] {
             fs::write(dir.join(name), name).expect("a file");
         }
         symlink("a", dir.join("link")).expect("a link");
@@ -220,14 +256,15 @@ mod tests {
         symlink("nowhere", dir.join("dangling")).expect("a link");
         let _socket = std::os::unix::net::UnixListener::bind(dir.join("socket")).expect("a socket");
         let sources = [dir.clone()];
-        let (to_dir, no_file, link) = (
+        let (to_dir, no_file, link, partial) = (
             "it is a symbolic link to a directory",
-            "it is no regular file",
+            "it is not a regular file",
             "it is a symbolic link",
+            "it is an unfinished file of 'gcsd get'",
         );
         assert_eq!(
             found(&sources, ALL).await,
-            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, no_file]
+            ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, partial, no_file]
         );
         let ignoring = Looking {
             ignore_symlinks: true,
@@ -236,7 +273,7 @@ mod tests {
         };
         assert_eq!(
             found(&sources, ignoring).await,
-            ["a", link, link, link, no_file, "sub/b"]
+            ["a", link, link, link, partial, no_file, "sub/b"]
         );
         let flat = Looking {
             recursive: false,
@@ -246,7 +283,7 @@ mod tests {
             found(&[dir.join("a"), dir.clone(), dir.join("none")], flat).await,
             ["a", "io", "usage"]
         );
-        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 6);
+        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 7);
     }
 
     #[tokio::test]

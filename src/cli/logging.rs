@@ -25,6 +25,7 @@ pub(super) struct Args {
         global = true,
         env = "GCSD_LOG_LEVEL",
         value_name = "LEVEL",
+        value_parser = filter,
         help_heading = "Logging"
     )]
     log_level: Option<String>,
@@ -38,6 +39,12 @@ pub(super) struct Args {
         help_heading = "Logging"
     )]
     log_format: Format,
+}
+
+/// Checks a filter.
+fn filter(text: &str) -> Result<String, String> {
+    let parsed = EnvFilter::try_new(text);
+    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 impl Args {
@@ -55,6 +62,8 @@ impl Args {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            // It would be told by eprintln!, which panics where standard error is gone.
+            .log_internal_errors(false)
             .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             Format::Text => log.init(),

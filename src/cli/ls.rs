@@ -1,18 +1,20 @@
 //! `gcsd ls`: what is in a bucket.
 
-use std::io::{self, Write};
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 
 use super::conditions::Payer;
 use super::connect::Remote;
+use super::crew::Tally;
 use super::exit::Failure;
 use super::gs_url::BucketUrl;
-use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::naming::{Meaning, Name, Naming};
+use super::quoting::quoted;
+use super::stdout::Output;
+use super::stop::signals;
 use super::walk::{Found, Walk, Walking, nothing};
 use super::{stat, units};
 use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
@@ -21,8 +23,11 @@ use gcsd_types::{BucketQuery, UrlError};
 /// List objects.
 ///
 /// A URL that ends with '/', or that names what others begin with up to a '/', shows what lies below it. In patterns, '*',
-/// '?' and '[a-z]' stay between two '/', '**' does not; quote them, or the shell may take them. An object whose own name
-/// has such a character is written with '[*]' for it.
+/// '?' and '[a-z]' stay between two '/', '**' does not; quote them, or the shell may take them. An object or a prefix that
+/// is called exactly so wins over a pattern. A URL that cannot be listed is reported; the others are listed.
+///
+/// Into a pipe, each line is a URL as the other commands take it (--stdin), and nothing else. On a terminal, names are
+/// quoted where a shell would need it, and directories have headings.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,23 +42,25 @@ pub(super) struct LsArgs {
     #[arg(value_name = "gs://BUCKET[/PATTERN]", required = true)]
     urls: Vec<Listed>,
     /// With sizes and times, and a sum.
-    #[arg(long, short, env = "GCSD_LONG", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     long: bool,
     /// With all that GCS says of each.
-    #[arg(long, short = 'L', env = "GCSD_FULL", value_parser = FalseyValueParser::new())]
+    #[arg(long, short = 'L')]
     full: bool,
     /// What lies below, too, by directory.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Versions that are not live, too, each with '#' and its generation.
-    #[arg(long, short, env = "GCSD_ALL_VERSIONS", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     all_versions: bool,
     /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource.
-    #[arg(long, short, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     json: bool,
     /// The project whose buckets to list.
-    #[arg(long, value_name = "PROJECT", env = "GCSD_PROJECT")]
+    #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
+    #[command(flatten)]
+    naming: Naming,
     #[command(flatten)]
     payer: Payer,
     #[command(flatten)]
@@ -80,7 +87,7 @@ impl FromStr for Listed {
 
 /// Runs the command.
 pub(super) async fn run(args: LsArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     tokio::select! {
         listed = list(&args) => listed,
         () = stop => Err(Failure::interrupted()),
@@ -90,50 +97,98 @@ pub(super) async fn run(args: LsArgs) -> Result<(), Failure> {
 async fn list(args: &LsArgs) -> Result<(), Failure> {
     let how = Walking {
         recursive: args.recursive,
+        levels: true,
         versions: args.all_versions,
         full: args.full || args.json,
         ..Walking::new(args.remote.requests().await?, &args.payer)
     };
-    let spread = |listed: &Listed| matches!(listed, Listed::Objects(url) if is_pattern(&url.prefix));
+    let terminal = std::io::stdout().is_terminal();
+    let spread = |listed: &Listed| matches!(listed, Listed::Objects(url) if url.is_pattern());
     let headed = args.recursive || args.urls.len() > 1 || args.urls.iter().any(spread);
     let mut printer = Printer {
         args,
-        headed,
+        terminal,
+        headed: headed && terminal,
         dir: None,
         objects: 0,
         bytes: 0,
         begun: false,
+        out: Output::default(),
+        closed: false,
     };
+    let mut tally = Tally::default();
     for listed in &args.urls {
-        let url = match listed {
-            Listed::Objects(url) => url,
-            Listed::Buckets => {
-                buckets(args, how.requests.clone()).await?;
-                continue;
-            }
+        tally.total += 1;
+        let (place, done) = match listed {
+            Listed::Objects(url) => (url.to_string(), objects(args, &how, url, &mut printer).await),
+            Listed::Buckets => (
+                "gs://".to_owned(),
+                buckets(args, how.requests.clone(), &mut printer).await,
+            ),
         };
-        let mut walk = Walk::new(how.clone(), url);
-        let mut shown = false;
-        while let Some(found) = walk.next().await? {
-            match found {
-                Found::Object(object) => {
-                    let dir = args.recursive.then(|| directory(&object.name).to_owned());
-                    printer.object(url, dir.as_deref(), &object)?;
-                    shown = true;
+        match done {
+            Ok(()) => {}
+            Err(failure) if printer.closed => return Err(failure),
+            Err(failure) => {
+                let failure = failure.or_at(&place);
+                tally.failed(&failure);
+                failure.report();
+                if args.json {
+                    let line = json!({"url": place, "error": failure.json()});
+                    printer.print(&line.to_string()).await?;
                 }
-                Found::Prefix(prefix) => shown |= level(&how, url, &prefix, &mut printer).await?,
             }
-        }
-        // An empty bucket is there all the same.
-        if !shown && !url.prefix.is_empty() {
-            return Err(nothing(url));
         }
     }
-    printer.sum()
+    printer.sum().await?;
+    printer.out.finish().await?;
+    tally.sum()
+}
+
+/// Lists what a URL stands for.
+async fn objects(
+    args: &LsArgs,
+    how: &Walking,
+    url: &BucketUrl,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let name = Name::from(args.naming.taken(url.clone()));
+    let (url, generation) = match name.meaning(how, false).await? {
+        Meaning::Walk(url) => (url, None),
+        Meaning::Object { url, generation } => (url.into(), generation),
+    };
+    let how = Walking {
+        versions: how.versions || generation.is_some(),
+        ..how.clone()
+    };
+    let mut walk = Walk::new(how.clone(), &url);
+    let mut shown = false;
+    while let Some(found) = walk.next().await? {
+        match found {
+            Found::Object(object) if generation.is_some_and(|wanted| wanted != object.info.generation) => {}
+            Found::Object(object) => {
+                let dir = args.recursive.then(|| directory(&object.name).to_owned());
+                let versioned = args.all_versions || generation.is_some();
+                printer.object(&url, dir.as_deref(), &object, versioned).await?;
+                shown = true;
+            }
+            Found::Prefix(_) if generation.is_some() => {}
+            Found::Prefix(prefix) => shown |= level(&how, &url, &prefix, printer).await?,
+        }
+    }
+    // An empty bucket is there all the same.
+    if !shown && !url.prefix.is_empty() {
+        return Err(nothing(&url));
+    }
+    Ok(())
 }
 
 /// Lists the buckets of the project.
-async fn buckets(args: &LsArgs, requests: ReliableRequests) -> Result<(), Failure> {
+async fn buckets(
+    args: &LsArgs,
+    requests: ReliableRequests,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
     let project = args
         .project
         .clone()
@@ -147,10 +202,11 @@ async fn buckets(args: &LsArgs, requests: ReliableRequests) -> Result<(), Failur
         for bucket in buckets {
             let name = bucket.get("name").and_then(Value::as_str).unwrap_or_default();
             let place = format!("gs://{name}/");
-            match args.json {
-                true => print(&json!({"url": place, "type": "bucket", "metadata": bucket}).to_string())?,
-                false => print(&one_line(&place))?,
-            }
+            let line = match args.json {
+                true => json!({"url": place, "type": "bucket", "metadata": bucket}).to_string(),
+                false => printer.name(&place),
+            };
+            printer.print(&line).await?;
         }
     }
     Ok(())
@@ -167,8 +223,11 @@ async fn level(
     let mut shown = false;
     while let Some(found) = level.next().await? {
         match found {
-            Found::Object(object) => printer.object(url, Some(prefix), &object)?,
-            Found::Prefix(below) => printer.prefix(url, prefix, &below)?,
+            Found::Object(object) => {
+                let versioned = printer.args.all_versions;
+                printer.object(url, Some(prefix), &object, versioned).await?;
+            }
+            Found::Prefix(below) => printer.prefix(url, prefix, &below).await?,
         }
         shown = true;
     }
@@ -183,6 +242,8 @@ fn directory(name: &str) -> &str {
 /// Prints what is found, as it is found.
 struct Printer<'a> {
     args: &'a LsArgs,
+    /// People read it, not programs.
+    terminal: bool,
     /// Directories are named above what they hold.
     headed: bool,
     /// The directory that was named last.
@@ -190,45 +251,59 @@ struct Printer<'a> {
     objects: u64,
     bytes: u64,
     begun: bool,
+    out: Output,
+    /// Nobody takes any more.
+    closed: bool,
 }
 
 impl Printer<'_> {
-    fn object(&mut self, url: &BucketUrl, dir: Option<&str>, object: &ListedObject) -> Result<(), Failure> {
+    async fn object(
+        &mut self,
+        url: &BucketUrl,
+        dir: Option<&str>,
+        object: &ListedObject,
+        versioned: bool,
+    ) -> Result<(), Failure> {
         self.objects += 1;
         self.bytes = self.bytes.saturating_add(object.info.size);
         let mut place = format!("gs://{}/{}", url.bucket, object.name);
-        if self.args.all_versions {
+        if versioned {
             place = format!("{place}#{}", object.info.generation);
         }
         if self.args.json {
             let metadata = &object.resource;
-            return print(&json!({"url": place, "type": "cloud_object", "metadata": metadata}).to_string());
+            let line = json!({"url": place, "type": "cloud_object", "metadata": metadata});
+            return self.print(&line.to_string()).await;
         }
-        self.head(url, dir)?;
+        self.head(url, dir).await?;
+        let place = self.name(&place);
         if self.args.full {
-            return print(stat::show(&place, &object.info, &object.resource).trim_end());
+            let shown = stat::show(&place, &object.info, &object.resource);
+            return self.print(shown.trim_end()).await;
         }
-        let place = one_line(&place);
         if !self.args.long {
-            return print(&place);
+            return self.print(&place).await;
         }
         let time = object.resource.get("timeCreated").and_then(Value::as_str);
         let time = one_line(&seconds(time.unwrap_or_default()));
-        print(&format!("{:>10}  {time:<20}  {place}", object.info.size))
+        self.print(&format!("{:>10}  {time:<20}  {place}", object.info.size))
+            .await
     }
 
-    fn prefix(&mut self, url: &BucketUrl, dir: &str, prefix: &str) -> Result<(), Failure> {
+    async fn prefix(&mut self, url: &BucketUrl, dir: &str, prefix: &str) -> Result<(), Failure> {
         let place = format!("gs://{}/{prefix}", url.bucket);
         if self.args.json {
-            return print(&json!({"url": place, "type": "prefix"}).to_string());
+            let line = json!({"url": place, "type": "prefix"});
+            return self.print(&line.to_string()).await;
         }
-        self.head(url, Some(dir))?;
+        self.head(url, Some(dir)).await?;
         let indent = if self.args.long { 34 } else { 0 };
-        print(&format!("{:indent$}{}", "", one_line(&place)))
+        let place = self.name(&place);
+        self.print(&format!("{:indent$}{place}", "")).await
     }
 
     /// Names the directory that the next lines are in, where it is another one.
-    fn head(&mut self, url: &BucketUrl, dir: Option<&str>) -> Result<(), Failure> {
+    async fn head(&mut self, url: &BucketUrl, dir: Option<&str>) -> Result<(), Failure> {
         let between = if self.begun { "\n" } else { "" };
         self.begun = true;
         let place = dir.map(|dir| format!("gs://{}/{dir}", url.bucket));
@@ -236,17 +311,32 @@ impl Printer<'_> {
             return Ok(());
         }
         self.dir = place;
-        let place = one_line(self.dir.as_deref().unwrap_or_default());
-        print(&format!("{between}{place}:"))
+        let place = self.name(self.dir.as_deref().unwrap_or_default());
+        self.print(&format!("{between}{place}:")).await
     }
 
-    fn sum(&self) -> Result<(), Failure> {
+    async fn sum(&mut self) -> Result<(), Failure> {
         if !self.args.long || self.args.json {
             return Ok(());
         }
         let (objects, bytes) = (self.objects, self.bytes);
         let size = units::show_size(bytes);
-        print(&format!("TOTAL: {objects} objects, {bytes} bytes ({size})"))
+        self.print(&format!("TOTAL: {objects} objects, {bytes} bytes ({size})"))
+            .await
+    }
+
+    /// A URL for whoever reads it.
+    fn name(&self, url: &str) -> String {
+        match self.terminal {
+            true => quoted(url).into_owned(),
+            false => url.to_owned(),
+        }
+    }
+
+    async fn print(&mut self, line: &str) -> Result<(), Failure> {
+        let printed = self.out.line(line).await;
+        self.closed |= printed.is_err();
+        printed
     }
 }
 
@@ -256,11 +346,6 @@ fn seconds(time: &str) -> String {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => time.to_owned(),
     }
-}
-
-fn print(line: &str) -> Result<(), Failure> {
-    let written = writeln!(io::stdout().lock(), "{line}");
-    written.map_err(|error| Failure::io("standard output", &error))
 }
 
 #[cfg(test)]

@@ -1,28 +1,37 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
+mod blocking;
 mod cat;
 mod client_errors;
 mod compose;
 mod conditions;
 mod connect;
+mod copies;
 mod cp;
 mod crew;
 mod decode;
 mod demo;
 mod destination;
 mod devgcs;
+mod directory;
 mod download;
 mod encode;
 mod encryption_key;
+mod environment;
 mod exit;
 mod fields;
 mod generated;
 mod get;
 mod get_many;
 mod gs_url;
+mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod merged;
+mod mounted;
+mod name_list;
+mod naming;
 mod new_object;
 mod open_files;
 mod operands;
@@ -32,13 +41,18 @@ mod progress;
 mod proxies;
 mod put;
 mod put_many;
+mod quoting;
+mod reach;
 mod recovered;
 mod resume;
 mod retries;
 mod rm;
+mod same_objects;
 mod secret;
 mod serve;
 mod stat;
+mod stderr;
+mod stdout;
 mod stop;
 mod stripes;
 mod temporary;
@@ -48,15 +62,16 @@ mod upload_failure;
 mod walk;
 mod writing;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use exit::{EXIT_CODES, failed};
 
 /// What `gcsd --help` shows below the commands.
-const ENVIRONMENT: &str = "Every flag can be set by an environment variable, which its help names: \
-GCSD_CONNECT for --connect. What stands on the command line wins.";
+const ENVIRONMENT: &str = "Settings, such as where the daemon is, can come from the environment variables that the help \
+names; what a command does comes from its command line only. A flag wins over its variable.";
 
 /// From a socket into Google Cloud Storage, with nothing in between.
 ///
@@ -100,6 +115,20 @@ impl Cli {
         }
     }
 
+    /// Reads the command line and the environment. Where they are wrong, or ask for help, the answer has been printed, and
+    /// the exit code comes back.
+    pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        let mut command = environment::settle(Self::command());
+        let matches = command.try_get_matches_from_mut(&words);
+        let parsed = matches.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
+        parsed.map_err(|error| {
+            command.build();
+            let error = environment::explain(error, &command, &words);
+            exit::answered(&error)
+        })
+    }
+
     /// Does what the command line asks for.
     pub async fn run(self) -> ExitCode {
         let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));
@@ -110,7 +139,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Put(args) => put::run(*args).await,
-            Command::Get(args) => get::run(*args).await,
+            Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,
@@ -130,8 +159,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::exit::Exit;
     use super::*;
 
@@ -148,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_has_its_environment_variable_and_a_help() {
+    fn every_flag_has_a_help() {
         walk(&Cli::command(), "gcsd", &mut |path, command| {
             assert!(command.get_about().is_some(), "{path} says nothing of itself");
             for arg in command.get_arguments() {
@@ -157,10 +184,6 @@ mod tests {
                     continue;
                 }
                 assert!(arg.get_help().is_some(), "{path} --{long} says nothing of itself");
-                let env = arg.get_env().unwrap_or_default().to_string_lossy().into_owned();
-                let name = long.replace('-', "_").to_uppercase();
-                let expected = [format!("GCSD_{name}"), format!("GCSD_DEVGCS_{name}")];
-                assert!(expected.contains(&env), "{path} --{long}: {env:?}");
             }
         });
     }
@@ -177,6 +200,7 @@ mod tests {
             Exit::Differs,
             Exit::NotPermitted,
             Exit::Interrupted,
+            Exit::ReaderGone,
         ] {
             let line = format!("\n  {} ", exit as u8);
             assert!(EXIT_CODES.contains(&line), "{exit:?}");

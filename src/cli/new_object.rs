@@ -8,46 +8,46 @@ use super::conditions::{Conditions, Payer};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
-use gcsd_types::{Destination, Preconditions};
+use gcsd_types::{Destination, EncryptionKey, Preconditions};
 
 /// The metadata of a new object.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "The new object")]
 pub(super) struct NewObject {
     /// Its content type, such as 'text/plain' [default: GCS's, application/octet-stream].
-    #[arg(long, value_name = "TYPE", env = "GCSD_CONTENT_TYPE")]
+    #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// Its content encoding, such as 'gzip'.
-    #[arg(long, value_name = "ENCODING", env = "GCSD_CONTENT_ENCODING")]
+    #[arg(long, value_name = "ENCODING")]
     content_encoding: Option<String>,
     /// Its content disposition, such as 'attachment; filename="a.txt"'.
-    #[arg(long, value_name = "TEXT", env = "GCSD_CONTENT_DISPOSITION")]
+    #[arg(long, value_name = "TEXT")]
     content_disposition: Option<String>,
     /// Its content language, such as 'en'.
-    #[arg(long, value_name = "LANGUAGE", env = "GCSD_CONTENT_LANGUAGE")]
+    #[arg(long, value_name = "LANGUAGE")]
     content_language: Option<String>,
     /// How it may be cached, such as 'no-cache' or 'public,max-age=3600'.
-    #[arg(long, value_name = "TEXT", env = "GCSD_CACHE_CONTROL")]
+    #[arg(long, value_name = "TEXT")]
     cache_control: Option<String>,
     /// Metadata of your own; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = pair, env = "GCSD_CUSTOM_METADATA")]
+    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = pair)]
     custom_metadata: Vec<(String, String)>,
     /// Its storage class, such as 'NEARLINE' [default: the bucket's].
-    #[arg(long, value_name = "CLASS", env = "GCSD_STORAGE_CLASS")]
+    #[arg(long, value_name = "CLASS")]
     storage_class: Option<String>,
     /// Anything else of GCS's object resource, as a JSON object.
-    #[arg(long, value_name = "JSON", env = "GCSD_OBJECT_JSON")]
+    #[arg(long, value_name = "JSON")]
     object_json: Option<String>,
     /// The Cloud KMS key that encrypts it.
-    #[arg(long, value_name = "KEY", env = "GCSD_KMS_KEY_NAME")]
+    #[arg(long, value_name = "KEY")]
     kms_key_name: Option<String>,
     /// One of GCS's predefined ACLs, such as 'publicRead'.
-    #[arg(long, value_name = "ACL", env = "GCSD_PREDEFINED_ACL")]
+    #[arg(long, value_name = "ACL")]
     predefined_acl: Option<String>,
     #[command(flatten)]
     pub(super) payer: Payer,
     /// Only if there is no such object yet: the same as --if-generation-match 0.
-    #[arg(long, short = 'n', conflicts_with = "if_generation_match", env = "GCSD_NO_CLOBBER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short = 'n', conflicts_with = "if_generation_match")]
     no_clobber: bool,
     #[command(flatten)]
     key: KeyArgs,
@@ -62,38 +62,83 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl NewObject {
-    /// What an upload of `size` bytes, where that is known, is to become.
-    pub(super) fn to_upload(
-        &self,
-        url: &GsUrl,
-        size: Option<u64>,
-    ) -> Result<gcsd_client::NewObject, Failure> {
-        let mut object = gcsd_client::NewObject::from(self.destination(url)?);
-        object.size = size;
-        Ok(object)
+/// What all objects that a command makes have in common, with every file read that it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Template {
+    preconditions: Preconditions,
+    user_project: Option<String>,
+    kms_key_name: Option<String>,
+    predefined_acl: Option<String>,
+    metadata: Bytes,
+    key: Option<EncryptionKey>,
+    no_clobber: bool,
+}
+
+impl Template {
+    /// Whether objects that are there stay as they are.
+    pub(super) fn is_no_clobber(&self) -> bool {
+        self.no_clobber
     }
 
-    /// What a request that makes an object at once sends.
-    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
+    /// Whether an object that is copied onto itself becomes another one.
+    pub(super) fn changes_anything(&self) -> bool {
+        !self.metadata.is_empty()
+            || self.kms_key_name.is_some()
+            || self.predefined_acl.is_some()
+            || self.key.is_some()
+    }
+
+    /// The object at `url`, for a request that makes it at once.
+    pub(super) fn destination(&self, url: &GsUrl) -> Destination {
+        Destination {
+            preconditions: self.preconditions,
+            user_project: self.user_project.clone(),
+            kms_key_name: self.kms_key_name.clone(),
+            predefined_acl: self.predefined_acl.clone(),
+            metadata: self.metadata.clone(),
+            key: self.key.clone(),
+            ..Destination::new(url.bucket.clone(), url.object.clone())
+        }
+    }
+
+    /// The object at `url`, for an upload of `size` bytes, where that is known.
+    pub(super) fn to_upload(&self, url: &GsUrl, size: Option<u64>) -> gcsd_client::NewObject {
+        let mut object = gcsd_client::NewObject::from(self.destination(url));
+        object.size = size;
+        object
+    }
+}
+
+impl NewObject {
+    /// Reads what the flags name. The key's file may be a pipe, which can be read once.
+    pub(super) fn template(&self) -> Result<Template, Failure> {
         let mut preconditions = Preconditions::from(&self.conditions);
         if self.no_clobber {
             preconditions.if_generation_match = Some(0);
         }
-        Ok(Destination {
+        Ok(Template {
             preconditions,
             user_project: self.payer.user_project.clone(),
             kms_key_name: self.kms_key_name.clone(),
             predefined_acl: self.predefined_acl.clone(),
             metadata: self.resource()?,
             key: self.key.read()?,
-            ..Destination::new(url.bucket.clone(), url.object.clone())
+            no_clobber: self.no_clobber,
         })
     }
 
-    /// Whether objects that are there stay as they are.
-    pub(super) fn is_no_clobber(&self) -> bool {
-        self.no_clobber
+    /// What an upload of `size` bytes, where that is known, is to become.
+    pub(super) fn to_upload(
+        &self,
+        url: &GsUrl,
+        size: Option<u64>,
+    ) -> Result<gcsd_client::NewObject, Failure> {
+        Ok(self.template()?.to_upload(url, size))
+    }
+
+    /// What a request that makes an object at once sends.
+    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
+        Ok(self.template()?.destination(url))
     }
 
     /// GCS's object resource as JSON; empty where nothing is said.

@@ -8,6 +8,16 @@ use std::str::FromStr;
 
 use super::exit::Failure;
 
+/// The destination, where the sources come from a list.
+pub(super) fn destination<T>(operands: &[T]) -> Result<&T, Failure> {
+    match operands {
+        [destination] => Ok(destination),
+        _ => Err(Failure::usage(
+            "with --stdin, there is a destination and nothing else",
+        )),
+    }
+}
+
 /// The sources, and the destination.
 pub(super) fn split<T>(operands: &[T]) -> Result<(&[T], &T), Failure> {
     match operands {
@@ -22,12 +32,19 @@ where
     T: FromStr,
     T::Err: Display,
 {
-    let text = operand.to_string_lossy();
-    let parsed = match operand.to_str() {
-        Some(text) => text.parse().map_err(Failure::usage),
-        None => Err(Failure::usage("it is not UTF-8")),
-    };
-    parsed.map_err(|failure| failure.at(gcsd_client::one_line(&text)))
+    match operand.to_str() {
+        Some(text) => read(text),
+        None => Err(Failure::usage("it is not UTF-8").at(operand.to_string_lossy())),
+    }
+}
+
+/// Reads the text of an operand.
+pub(super) fn read<T>(text: &str) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| Failure::usage(error).at(text))
 }
 
 /// Reads operands.

@@ -62,6 +62,11 @@ impl Pattern {
         Self(steps)
     }
 
+    /// A pattern of nothing but `name`.
+    pub(super) fn exactly(name: &str) -> Self {
+        Self(name.chars().map(Step::Exactly).collect())
+    }
+
     /// Whether `name` matches, all of it. It takes as many steps as name times pattern are long, at most.
     pub(super) fn matches(&self, name: &str) -> bool {
         // Up to which step everything so far can have matched.
@@ -157,6 +162,7 @@ mod tests {
                 assert!(!pattern_of.matches(name), "{pattern} {name}");
             }
         }
+        assert!(Pattern::exactly("a[*]").matches("a[*]") && !Pattern::exactly("a*").matches("ab"));
         let long = Pattern::new(&"*a".repeat(500));
         assert!(!long.matches(&"a".repeat(499)));
         assert!(long.matches(&"a".repeat(1024)));

@@ -19,10 +19,10 @@ const PIECE: usize = 256 * 1024;
 #[command(next_help_heading = "A pipe")]
 pub(super) struct Chunks {
     /// The most bytes of one request: a multiple of 256 KiB.
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = chunk, env = "GCSD_CHUNK")]
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = chunk)]
     chunk: u64,
     /// The most bytes that are held for sending them again; whoever writes to the pipe then waits.
-    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = units::size, env = "GCSD_MAX_HELD")]
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = units::size)]
     max_held: u64,
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
+use super::blocking::blocking;
 use super::connect::Daemon;
 use super::crew::Saying;
 use super::exit::{Failure, failed};
@@ -19,12 +20,12 @@ use super::pipe::{Chunks, Pipe};
 use super::put_many::{ManyArgs, Several};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
-use super::stop::Signals;
+use super::stop::signals;
 use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
-use super::{progress, recovered, units};
+use super::{progress, recovered, stderr, units};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
+    Aborted, Checkpoint, DaemonRoute, Daemons, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
     StripedUpload, ViaDaemon,
 };
 
@@ -36,7 +37,8 @@ use gcsd_client::{
 /// a pipe what GCS has not confirmed is held. If the upload fails for good it is cancelled, and the message
 /// says what is in GCS.
 ///
-/// Of several files, what fails is told, and the others go on.
+/// The object is called exactly as it is written. Of several files, failures are reported, and the rest continues; two that
+/// would become one object are refused.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "gcsd put [OPTIONS] <SRC>... <gs://BUCKET/OBJECT>")]
 #[command(after_help = "\
@@ -58,18 +60,18 @@ pub(super) struct PutArgs {
     #[arg(skip)]
     source: PathBuf,
     /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from; of several, a line for each.
-    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Show no progress, and nothing of what is recovered from.
-    #[arg(long, short, env = "GCSD_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short)]
     quiet: bool,
     /// Keep here what a later run needs to go on, however this one ends: killed, interrupted or failed. The same command
     /// again goes on; the file is gone once the object is there. It holds a token that can write the object: keep it to
     /// yourself.
-    #[arg(long, value_name = "STATE", env = "GCSD_RESUME_FILE")]
+    #[arg(long, value_name = "STATE")]
     resume_file: Option<PathBuf>,
     /// Upload nothing: throw away what the run before left of this upload, and the file with it.
-    #[arg(long, requires = "resume_file", env = "GCSD_ABORT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, requires = "resume_file")]
     abort: bool,
     #[command(flatten)]
     stripes: Stripes,
@@ -115,7 +117,7 @@ enum Source {
 
 /// Runs the command.
 pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let (sources, target) = operands::split(&args.operands)?;
     let target: Target = operands::parse(target)?;
     match sources {
@@ -125,16 +127,19 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     let name = args.source.file_name().and_then(OsStr::to_str);
     let name = name.filter(|_| args.source.as_os_str() != "-");
     let url = target.named(name).map_err(Failure::usage)?;
+    tokio::pin!(stop);
     if args.abort {
-        return abort(&args, &url).await;
+        return tokio::select! {
+            aborted = abort(&args, &url) => aborted,
+            () = stop => Err(Failure::interrupted().at(&url)),
+        };
     }
-    let source = open(&args).await?;
-    let size = match &source {
-        Source::File(file) => Some(file.size()),
-        Source::Pipe(_) => None,
+    let prepared = tokio::select! {
+        prepared = prepare(&args, &url) => prepared?,
+        () = &mut stop => return Err(Failure::interrupted().at(&url)),
     };
-    let bar = progress::bar(size, args.quiet);
-    let (upload, resume) = begin(&args, &url, source, size, &bar)?;
+    let bar = progress::bar(prepared.size, args.quiet);
+    let (upload, resume) = begin(&args, prepared, &bar)?;
     let telling = Telling {
         url: &url,
         bar: &bar,
@@ -152,24 +157,17 @@ fn no_resume() -> Failure {
 }
 
 /// Opens the source.
-async fn open(args: &PutArgs) -> Result<Source, Failure> {
-    let failed = |error: &std::io::Error| Failure::io(args.source.display(), error);
-    let pipe = |pipe: std::io::Result<Pipe>| pipe.map(Source::Pipe).map_err(|error| failed(&error));
+fn open(args: &PutArgs) -> Result<Source, Failure> {
+    let failed = |error: std::io::Error| Failure::io(args.source.display(), &error);
     if args.source.as_os_str() == "-" {
         if args.resume_file.is_some() {
             return Err(no_resume());
         }
-        return pipe(Pipe::read(std::io::stdin()));
+        return Pipe::read(std::io::stdin()).map(Source::Pipe).map_err(failed);
     }
-    let path = args.source.clone();
     // To open a named pipe waits for somebody who writes to it.
-    let opened = tokio::task::spawn_blocking(move || {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        Ok((file, metadata))
-    });
-    let opened = opened.await.map_err(std::io::Error::other).flatten();
-    let (file, metadata) = opened.map_err(|error| failed(&error))?;
+    let file = File::open(&args.source).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(
             Failure::usage("it is a directory, and an object is made of a file").at(args.source.display()),
@@ -179,34 +177,63 @@ async fn open(args: &PutArgs) -> Result<Source, Failure> {
         if args.resume_file.is_some() {
             return Err(no_resume().at(args.source.display()));
         }
-        return pipe(Pipe::read(file));
+        return Pipe::read(file).map(Source::Pipe).map_err(failed);
     }
-    let file = FileSource::new(file).map_err(|error| failed(&error))?;
-    Ok(Source::File(file))
+    FileSource::new(file).map(Source::File).map_err(failed)
+}
+
+/// What an upload begins with.
+struct Prepared {
+    source: Source,
+    size: Option<u64>,
+    object: gcsd_client::NewObject,
+    daemons: Daemons,
+    resume: Option<Resume>,
+}
+
+/// Opens and reads what the command line names.
+async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
+    let daemons = args.daemon.daemons().await?;
+    let (args, url) = (args.clone(), url.clone());
+    blocking(move || {
+        let source = open(&args)?;
+        let size = match &source {
+            Source::File(file) => Some(file.size()),
+            Source::Pipe(_) => None,
+        };
+        let object = args.new.to_upload(&url, size)?;
+        let resume = match (&args.resume_file, &source) {
+            (Some(path), Source::File(file)) => {
+                let of = Identity::new(file, &url, &object);
+                Some(Resume::open(path, of)?)
+            }
+            _ => None,
+        };
+        Ok(Prepared {
+            source,
+            size,
+            object,
+            daemons,
+            resume,
+        })
+    })
+    .await
 }
 
 /// Starts the upload, or goes on with it.
-fn begin(
-    args: &PutArgs,
-    url: &GsUrl,
-    source: Source,
-    size: Option<u64>,
-    bar: &ProgressBar,
-) -> Result<(Upload, Option<Resume>), Failure> {
+fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Upload, Option<Resume>), Failure> {
+    let Prepared {
+        source,
+        size,
+        object,
+        daemons,
+        resume,
+    } = prepared;
     let retries = args.retries.policy();
     let cut = args.stripes.options(size, retries.clone())?;
-    let object = args.new.to_upload(url, size)?;
-    let resume = match (&args.resume_file, &source) {
-        (Some(path), Source::File(file)) => {
-            let of = Identity::new(file, url, &object);
-            Some(Resume::open(path, of)?)
-        }
-        _ => None,
-    };
-    let daemons = args.daemon.daemons()?;
     let begun = resume.as_ref().and_then(Resume::begun).cloned();
     if begun.is_some() && !args.quiet {
-        bar.suspend(|| eprintln!("gcsd: going on with the upload of an earlier run"));
+        bar.suspend(|| stderr::line("gcsd: going on with the upload of an earlier run"));
     }
     let bar = bar.clone();
     let upload = match (source, begun, cut) {
@@ -256,10 +283,15 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let Some(path) = &args.resume_file else {
         return Err(Failure::usage("--abort needs --resume-file"));
     };
-    let object = args.new.to_upload(url, None)?;
-    let daemons = args.daemon.daemons()?;
+    let daemons = args.daemon.daemons().await?;
     let retries = args.retries.policy();
-    let aborted = match resume::begun_before(path, url)? {
+    let (new, at, of) = (args.new.clone(), path.clone(), url.clone());
+    let (object, begun) = blocking(move || {
+        let object = new.to_upload(&of, None)?;
+        Ok((object, resume::begun_before(&at, &of)?))
+    })
+    .await?;
+    let aborted = match begun {
         Begun::Whole(token) => {
             let open = ViaDaemon::through(daemons, object);
             ReliableUpload::discard(open, token, retries).await.into()
@@ -282,7 +314,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
         (None, None) => {
             resume::remove(path)?;
             if !args.quiet {
-                eprintln!("gcsd: {end}: {url}");
+                stderr::line(format_args!("gcsd: {end}: {url}"));
             }
             Ok(())
         }
@@ -293,19 +325,22 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
     if !args.quiet {
         if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
             let size = units::show_size(uploaded.object.size);
-            eprintln!("{url}: {size}, generation {}", uploaded.object.generation);
+            stderr::line(format_args!(
+                "{url}: {size}, generation {}",
+                uploaded.object.generation
+            ));
         }
         if let Some(line) = recovered::line(&uploaded.report) {
-            eprintln!("gcsd: {line}");
+            stderr::line(format_args!("gcsd: {line}"));
         }
     }
     if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
-        eprintln!("gcsd: {line}");
+        stderr::line(format_args!("gcsd: {line}"));
     }
     if args.json {
         let mut out = std::io::stdout().lock();
         let written = writeln!(out, "{:#}", json(uploaded));
-        return written.map_err(|error| Failure::io("standard output", &error));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     Ok(())
 }

@@ -1,36 +1,37 @@
 //! `gcsd put` of several files: each becomes an object below a place.
 
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::{blocking, open_regular};
 use super::connect::Daemon;
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::{Exit, Failure};
 use super::gs_url::{GsUrl, Place, Target};
+use super::held::TWICE;
 use super::local_files::{Found, Local, Looking, find};
-use super::new_object::NewObject;
+use super::mounted;
+use super::new_object::{NewObject, Template};
 use super::retries::Retries;
+use super::same_objects::{Distinct, distinct};
 use super::upload::{Telling, Upload, Uploaded};
-use super::{progress, recovered};
+use super::{progress, recovered, stderr};
 use gcsd_client::{Daemons, FileSource, ReliableUpload, ReplaySource as _, Report, ViaDaemon};
 
 /// How several files are taken.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ManyArgs {
     /// What lies in directories, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     pub(super) recursive: bool,
     /// Skip symbolic links in directories, rather than take them for the files that they lead to. Those that lead to
     /// directories are always skipped.
-    #[arg(long, env = "GCSD_IGNORE_SYMLINKS", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     ignore_symlinks: bool,
     #[command(flatten)]
     jobs: Jobs,
@@ -76,7 +77,7 @@ impl Several<'_> {
         crew.stopped().await;
         bar.finish_and_clear();
         if let (false, Some(line)) = (self.saying.quiet, recovered::line(&reports.borrow())) {
-            eprintln!("gcsd: {line}");
+            stderr::line(format_args!("gcsd: {line}"));
         }
         done
     }
@@ -89,15 +90,26 @@ impl Several<'_> {
         reports: &watch::Sender<Report>,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
+        let new = self.new.clone();
+        let new = blocking(move || new.template()).await?;
+        let looking = Looking {
+            recursive: self.many.recursive,
+            renames: place.renames(),
+            ignore_symlinks: self.many.ignore_symlinks,
+        };
+        let (sources, into) = (self.sources.clone(), place.clone());
+        let sources = blocking(move || {
+            let distinct = distinct(sources, looking)?;
+            mounted::refuse_into_itself(&distinct.sources, &into)?;
+            Ok(distinct)
+        });
+        let Distinct { sources, twice } = sources.await?;
+        for path in twice {
+            let skipped = Outcome::Skipped(TWICE);
+            crew.tell_file(&path.display().to_string(), skipped).await;
+        }
         let daemons = self.daemon.reached().await?;
-        let mut found = find(
-            self.sources.clone(),
-            Looking {
-                recursive: self.many.recursive,
-                renames: place.renames(),
-                ignore_symlinks: self.many.ignore_symlinks,
-            },
-        );
+        let mut found = find(sources, looking);
         let mut number = 0_usize;
         while let Some(Found { path, is }) = found.recv().await {
             let from = path.display().to_string();
@@ -111,7 +123,7 @@ impl Several<'_> {
             let url = match url {
                 Ok(url) => url,
                 Err(outcome) => {
-                    crew.tell_file(&from, outcome);
+                    crew.tell_file(&from, outcome).await;
                     continue;
                 }
             };
@@ -120,7 +132,7 @@ impl Several<'_> {
                 path,
                 daemons: daemons.starting_at(number),
                 retries: self.retries.clone(),
-                new: self.new.clone(),
+                new: new.clone(),
                 cancelled: cancelled.clone(),
                 reports: reports.clone(),
                 bar: bar.clone(),
@@ -137,7 +149,7 @@ struct One {
     path: PathBuf,
     daemons: Daemons,
     retries: Retries,
-    new: NewObject,
+    new: Template,
     cancelled: CancellationToken,
     reports: watch::Sender<Report>,
     bar: ProgressBar,
@@ -166,10 +178,15 @@ impl One {
 
     async fn upload(&self, url: &GsUrl) -> Result<Uploaded, Failure> {
         let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || FileSource::new(File::open(path)?)).await;
-        let opened = opened.map_err(io::Error::other).flatten();
-        let source = opened.map_err(|error| Failure::io(self.path.display(), &error))?;
-        let object = self.new.to_upload(url, Some(source.size()))?;
+        let opened = blocking(move || {
+            let source = open_regular(&path).and_then(FileSource::new);
+            source.map_err(|error| Failure::io(path.display(), &error))
+        });
+        let source = tokio::select! {
+            source = opened => source?,
+            () = self.cancelled.cancelled() => return Err(Failure::interrupted()),
+        };
+        let object = self.new.to_upload(url, Some(source.size()));
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = ReliableUpload::start(open, source, self.retries.policy());
         let telling = Telling {

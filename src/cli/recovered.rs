@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::client_errors::UNREACHABLE;
 use super::exit::Failure;
 use super::retries::Patience;
+use super::stderr;
 use gcsd_client::Report;
 
 /// Says what failed and is tried again, once for each kind of failure until something works again. It never ends by
@@ -36,7 +37,7 @@ pub(super) async fn tell<T>(
                 None if failure.name() == UNREACHABLE => line.also(patience.outlook()),
                 _ => line.advise(patience.outlook()),
             };
-            bar.suspend(|| eprintln!("gcsd: {line}"));
+            bar.suspend(|| stderr::line(format_args!("gcsd: {line}")));
         }
         told = seen;
     }

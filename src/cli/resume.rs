@@ -3,15 +3,20 @@
 //! It holds the upload's token, which is a credential, and what the upload was of: a later run goes on only with the same.
 //! Of an upload in one piece it does not say how far that has come: GCS is asked for that, and the file is read again for its
 //! checksum. Of one in parts it has a token for each that is under way, and what is known of those that are finished.
+//!
+//! A run that is killed while it replaces the file can leave the next state beside it. Where that is whole, the next run
+//! gives it its name; where it is not, the next run removes it.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::blocking::{blocking, open_regular};
 use super::client_errors::in_one_line;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
@@ -124,10 +129,16 @@ pub(super) struct Resume {
 pub(super) struct StateFile {
     path: PathBuf,
     of: Identity,
+    /// There is nothing to go on with any more: what is still being written must not bring the file back.
+    removed: Arc<Mutex<bool>>,
 }
 
 impl StateFile {
     fn write(&self, begun: Begun) -> io::Result<()> {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *removed {
+            return Ok(());
+        }
         let (token, striped) = match begun {
             Begun::Whole(token) => (Some(token.expose().to_owned()), None),
             Begun::Striped(checkpoint) => (None, Some(checkpoint)),
@@ -143,6 +154,12 @@ impl StateFile {
         text.push(b'\n');
         file.file.write_all(&text)?;
         file.rename()
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        *removed = true;
+        remove(&self.path)
     }
 }
 
@@ -173,7 +190,11 @@ impl Resume {
         };
         let path = path.to_owned();
         Ok(Self {
-            file: StateFile { path, of },
+            file: StateFile {
+                path,
+                of,
+                removed: Arc::default(),
+            },
             token: None,
             begun,
         })
@@ -193,12 +214,16 @@ impl Resume {
     pub(super) async fn follow(&mut self, mut reports: watch::Receiver<Report>) -> Failure {
         loop {
             let checkpoint = reports.borrow_and_update().checkpoint.clone();
-            // Not beside the runtime: the file must not come into being after it was removed.
             if let Some(Checkpoint { token, .. }) = checkpoint
                 && self.token.as_ref() != Some(&token)
             {
-                if let Err(error) = self.file.write(Begun::Whole(token.clone())) {
-                    return Failure::io(self.file.path.display(), &error);
+                let (file, begun) = (self.file.clone(), Begun::Whole(token.clone()));
+                let written = blocking(move || {
+                    let written = file.write(begun);
+                    written.map_err(|error| Failure::io(file.path.display(), &error))
+                });
+                if let Err(failure) = written.await {
+                    return failure;
                 }
                 self.token = Some(token);
             }
@@ -211,7 +236,7 @@ impl Resume {
 
     /// Removes the file: there is nothing left to go on with.
     pub(super) fn remove(self) -> Result<(), Failure> {
-        remove(&self.file.path)
+        self.file.remove()
     }
 
     /// Whether a later run can get further than this one, which failed.
@@ -266,9 +291,21 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Gives a state its name that a killed run had written and not yet named, and removes what else such runs left.
+fn take_up(path: &Path) -> io::Result<()> {
+    let mut left = Temporary::abandoned(path).into_iter();
+    let whole = left.find(|temporary| {
+        let mut text = Vec::new();
+        let read = (&temporary.file).take(LONGEST).read_to_end(&mut text);
+        read.is_ok() && serde_json::from_slice::<State>(&text).is_ok()
+    });
+    whole.map_or(Ok(()), Temporary::rename)
+}
+
 /// The text of the file; `None` where there is none.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs::File::open(path) {
+    take_up(path)?;
+    let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -311,96 +348,5 @@ fn check(text: &[u8], differs: impl Fn(&Identity) -> Option<String>) -> Result<B
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    fn identity() -> Identity {
-        Identity {
-            destination: "gs://b/o".into(),
-            size: 3,
-            modified: (1, 2),
-            object: Value::Null,
-        }
-    }
-
-    fn state(dir: &Path) -> PathBuf {
-        let path = dir.join("state");
-        let resume = Resume::open(&path, identity()).expect("a new state");
-        assert_eq!(resume.begun(), None);
-        assert!(!path.exists(), "nothing has begun");
-        let token = Token::new("secret");
-        resume.file.write(Begun::Whole(token)).expect("written");
-        assert_eq!(resume.begun(), None, "it was this run that began");
-        path
-    }
-
-    #[test]
-    fn a_state_is_private_and_is_read_back() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = state(dir.path());
-        let mode = fs::metadata(&path).expect("the file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
-        let resume = Resume::open(&path, identity()).expect("the same");
-        assert_eq!(resume.begun(), Some(&Begun::Whole(Token::new("secret"))));
-        resume.remove().expect("removed");
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_state_of_something_else_is_refused_and_stays() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = state(dir.path());
-        let refused = |of: Identity, what: &str| {
-            let failure = Resume::open(&path, of).err().expect("refused").to_string();
-            assert!(
-                failure.starts_with("resume_refused: ") && failure.contains(what),
-                "{failure}"
-            );
-            assert!(!failure.contains("secret"), "{failure}");
-            assert!(path.exists());
-        };
-        let of = identity;
-        refused(
-            Identity { size: 4, ..of() },
-            "had 3 bytes when the upload began, and has 4",
-        );
-        refused(
-            Identity {
-                modified: (1, 3),
-                ..of()
-            },
-            "was written to",
-        );
-        refused(
-            Identity {
-                destination: "gs://b/p".into(),
-                ..of()
-            },
-            "an upload to gs://b/o",
-        );
-        refused(
-            Identity {
-                object: Value::Bool(true),
-                ..of()
-            },
-            "other flags",
-        );
-        let text = fs::read_to_string(&path).expect("text");
-        for damaged in [
-            &text[..text.len() / 2],
-            "secret",
-            "{}",
-            &text.replace("_upload\": 1", "_upload\": 2"),
-        ] {
-            fs::write(&path, damaged).expect("written");
-            refused(of(), "");
-        }
-        fs::write(&path, "").expect("written");
-        assert!(Resume::open(&path, of()).is_ok(), "as mktemp makes it");
-        assert!(Resume::open(&dir.path().join("no/such"), of()).is_err());
-        assert!(Resume::open(dir.path(), of()).is_err());
-    }
-}
+#[path = "resume_tests.rs"]
+mod tests;

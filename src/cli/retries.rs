@@ -40,7 +40,7 @@ pub(super) struct Retries {
     #[command(flatten)]
     pub(super) patience: Patience,
     /// How often an upload may begin again from its first byte, where nothing else helps.
-    #[arg(long, value_name = "N", default_value_t = 3, env = "GCSD_MAX_RESTARTS")]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     max_restarts: u32,
 }
 

@@ -1,7 +1,6 @@
-//! `gcsd rm`: objects are gone.
+//! `gcsd rm`: delete objects.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::json;
 
 use super::conditions::Version;
@@ -9,36 +8,49 @@ use super::connect::Remote;
 use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
 use super::gs_url::BucketUrl;
-use super::pattern::is_pattern;
-use super::stop::Signals;
+use super::naming::{Listed, Meaning, Names, Naming};
+use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReliableRequests;
 use gcsd_types::{ObjectName, ObjectRef};
 
 /// Delete objects.
 ///
-/// In patterns, '*', '?' and '[a-z]' stay between two '/', '**' does not. What cannot be deleted is told, and the others
-/// go on. A bucket itself is never deleted.
+/// In patterns, '*', '?' and '[a-z]' stay between two '/', '**' does not; an object that is called exactly so wins over a
+/// pattern. Each object that is deleted is named on standard error. Failures are reported, and the rest continues. A bucket
+/// itself is never deleted.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   gcsd rm gs://my-bucket/old.tar
   gcsd rm 'gs://my-bucket/logs/2024-*.gz'
   gcsd rm -r gs://my-bucket/tmp
+  gcsd ls 'gs://my-bucket/logs/**' | grep '\\.tmp$' | gcsd rm --stdin
   gcsd rm gs://my-bucket/state --if-generation-match 1712345678901234")]
 pub(super) struct RmArgs {
     /// The objects, or patterns of them; with --recursive, what their names begin with up to a '/'.
-    #[arg(value_name = "gs://BUCKET/OBJECT", required = true)]
+    #[arg(
+        value_name = "gs://BUCKET/OBJECT",
+        required_unless_present = "stdin",
+        conflicts_with = "stdin"
+    )]
     urls: Vec<BucketUrl>,
     /// What lies below the URLs, too.
-    #[arg(long, short, visible_short_alias = 'R', env = "GCSD_RECURSIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Versions that are not live, too.
-    #[arg(long, short, env = "GCSD_ALL_VERSIONS", value_parser = FalseyValueParser::new())]
+    #[arg(long, short)]
     all_versions: bool,
     /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long, env = "GCSD_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     json: bool,
+    /// Do not name what is deleted.
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
     #[command(flatten)]
     version: Version,
     #[command(flatten)]
@@ -49,35 +61,22 @@ pub(super) struct RmArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: RmArgs) -> Result<(), Failure> {
-    let stop = Signals::new()?.first();
+    let stop = signals()?;
     let saying = Saying {
         json: args.json,
-        quiet: true,
+        quiet: args.quiet,
     };
-    let mut crew = Crew::new(&args.jobs, saying);
+    let mut crew = Crew::new(&args.jobs, saying).saying("deleted");
     tokio::select! {
         removed = remove(&args, &mut crew) => removed,
         () = stop => Err(Failure::interrupted()),
     }
 }
 
-impl RmArgs {
-    /// Whether a URL stands for one object by itself, which need not be looked for.
-    fn is_one(&self, url: &BucketUrl) -> bool {
-        !self.recursive && !self.all_versions && !is_pattern(&url.prefix)
-    }
-
-    fn object(&self, url: &BucketUrl, name: &str) -> Result<ObjectRef, Failure> {
-        let name = ObjectName::new(name).map_err(|error| Failure::usage(error).at(url))?;
-        Ok(self.version.of(url.bucket.clone(), name))
-    }
-}
-
 async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
-    let one = args.urls.len() == 1 && args.is_one(&args.urls[0]);
+    let one = args.urls.len() == 1 && !args.recursive && !args.all_versions;
     if !one && !args.version.is_any() {
-        let what = "--generation and preconditions are for one object, and this may be several";
-        return Err(Failure::usage(what));
+        return Err(Version::several());
     }
     if let Some(url) = args
         .urls
@@ -87,22 +86,42 @@ async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
         let what = "it is a bucket, and buckets are not deleted; --recursive deletes what is in it";
         return Err(Failure::usage(what).at(url));
     }
+    let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
     let requests = args.remote.requests().await?;
     let how = Walking {
         recursive: args.recursive,
         versions: args.all_versions,
         ..Walking::new(requests.clone(), &args.version.payer)
     };
-    for url in &args.urls {
-        if args.is_one(url) {
-            delete(crew, &requests, args.object(url, &url.prefix)?).await?;
-            continue;
-        }
-        let mut walk = Walk::new(how.clone(), url);
+    while let Some(name) = names.next().await {
+        let name = match name {
+            Ok(name) => name,
+            Err(failure) => {
+                crew.tell("a name on standard input", Outcome::Failed(failure))
+                    .await;
+                continue;
+            }
+        };
+        let mut walk = match name.meaning(&how, args.quiet).await {
+            Ok(Meaning::Walk(_)) if !args.version.is_any() => return Err(Version::several()),
+            Ok(Meaning::Walk(url)) => Walk::new(how.clone(), &url),
+            Ok(Meaning::Object { url, generation }) => {
+                let mut object = args.version.of(url.bucket, url.object);
+                object.generation = object.generation.or(generation);
+                delete(crew, &requests, object).await?;
+                continue;
+            }
+            Err(failure) => {
+                crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await;
+                continue;
+            }
+        };
         loop {
             match walk.next_object().await {
                 Ok(Some(listed)) => {
-                    let mut object = args.object(url, &listed.name)?;
+                    let object = ObjectName::new(listed.name);
+                    let object = object.map_err(|error| Failure::usage(error).at(&name.url))?;
+                    let mut object = args.version.of(name.url.bucket.clone(), object);
                     if args.all_versions {
                         object.generation = Some(listed.info.generation);
                     }
@@ -110,7 +129,7 @@ async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
                 }
                 Ok(None) => break,
                 Err(failure) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure));
+                    crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await;
                     break;
                 }
             }

@@ -15,7 +15,7 @@ use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
 use super::secret::read_secret;
 use super::stop::Signals;
-use super::{open_files, units};
+use super::{environment, open_files, units};
 use crate::ops::{Context, Fences, Limits, Sealer, Secret};
 use crate::server::{self, Server};
 use devgcs::Storage;
@@ -65,7 +65,7 @@ pub(super) struct Args {
     #[arg(
         long,
         env = "GCSD_ANONYMOUS",
-        value_parser = clap::builder::FalseyValueParser::new(),
+        value_parser = environment::truth,
         conflicts_with = "credentials",
         help_heading = "Cloud Storage"
     )]

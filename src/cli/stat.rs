@@ -1,58 +1,170 @@
-//! `gcsd stat`: what GCS says of an object.
-
-use std::io::Write as _;
+//! `gcsd stat`: what GCS says of objects.
 
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::conditions::ObjectArgs;
-use super::connect::Daemon;
+use super::blocking::blocking;
+use super::conditions::Version;
+use super::connect::Remote;
+use super::crew::Tally;
 use super::encryption_key::KeyArgs;
-use super::exit::Failure;
-use gcsd_types::{ObjectInfo, ObjectRef};
-use gcsd_wire::stat_object;
+use super::exit::{Exit, Failure};
+use super::gs_url::{BucketUrl, GsUrl};
+use super::naming::{Listed, Meaning, Name, Names, Naming};
+use super::quoting::shown;
+use super::stdout::Output;
+use super::stop::signals;
+use super::walk::{Walk, Walking};
+use gcsd_client::ReliableRequests;
+use gcsd_types::{EncryptionKey, ObjectInfo, ObjectName};
 
-/// Show what GCS knows of an object.
+/// Show what GCS knows of objects.
+///
+/// An object that is called exactly so wins over a pattern. Failures are reported, and the rest continues.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   gcsd stat gs://my-bucket/backup.tar
+  gcsd stat 'gs://my-bucket/2025-*.tar'
   gcsd stat --json gs://my-bucket/backup.tar | jq -r .md5Hash
   gcsd stat gs://my-bucket/backup.tar >/dev/null || echo 'it is not there'")]
 pub(super) struct StatArgs {
+    /// The objects, or patterns of them.
+    #[arg(
+        value_name = "gs://BUCKET/OBJECT",
+        required_unless_present = "stdin",
+        conflicts_with = "stdin"
+    )]
+    urls: Vec<BucketUrl>,
     #[command(flatten)]
-    object: ObjectArgs,
+    naming: Naming,
+    #[command(flatten)]
+    listed: Listed,
+    #[command(flatten)]
+    version: Version,
     #[command(flatten)]
     key: KeyArgs,
-    /// Print GCS's JSON resource as it is.
-    #[arg(long, env = "GCSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    /// Print GCS's JSON resource as it is; of several objects, each on a line.
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    remote: Remote,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: StatArgs) -> Result<(), Failure> {
-    let connection = args.daemon.open().await?;
-    let request = stat_object::Args {
-        of: ObjectRef {
-            key: args.key.read()?,
-            ..args.object.object_ref()
-        },
-    };
-    let reply = connection.stat_object(&request).await;
-    let reply = reply.map_err(|error| Failure::from(error).at(&args.object.url))?;
-    let text = if args.json {
-        String::from_utf8_lossy(&reply.json).into_owned() + "\n"
-    } else {
-        let resource = serde_json::from_slice(&reply.json).unwrap_or_default();
-        show(&args.object.url.to_string(), &reply.args.object, &resource)
-    };
-    let written = std::io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(|error| Failure::io("standard output", &error))
+    let stop = signals()?;
+    tokio::select! {
+        shown = stat(&args) => shown,
+        () = stop => Err(Failure::interrupted()),
+    }
 }
 
-/// What people look for, a line each.
+async fn stat(args: &StatArgs) -> Result<(), Failure> {
+    let one = args.urls.len() == 1;
+    if !one && !args.version.is_any() {
+        return Err(Version::several());
+    }
+    let key = args.key.clone();
+    let key = blocking(move || key.read()).await?;
+    let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
+    let requests = args.remote.requests().await?;
+    let how = Walking::new(requests.clone(), &args.version.payer);
+    let mut showing = Showing {
+        args,
+        requests,
+        key,
+        pretty: one,
+        out: Output::default(),
+        closed: false,
+        tally: Tally::default(),
+    };
+    while let Some(name) = names.next().await {
+        let shown = match name {
+            Ok(name) => showing.name(&name, &how).await,
+            Err(failure) => Err(failure),
+        };
+        match shown {
+            Ok(()) => {}
+            Err(failure) if failure.exit() == Exit::Usage && one => return Err(failure),
+            Err(failure) => showing.failed(failure)?,
+        }
+    }
+    showing.out.finish().await?;
+    showing.tally.sum()
+}
+
+/// What shows objects.
+struct Showing<'a> {
+    args: &'a StatArgs,
+    requests: ReliableRequests,
+    key: Option<EncryptionKey>,
+    /// There can be one object only, whose JSON may have several lines.
+    pretty: bool,
+    out: Output,
+    /// Nobody takes any more.
+    closed: bool,
+    tally: Tally,
+}
+
+impl Showing<'_> {
+    /// Shows what a name stands for.
+    async fn name(&mut self, name: &Name, how: &Walking) -> Result<(), Failure> {
+        let mut walk = match name.meaning(how, false).await? {
+            Meaning::Object { url, generation } => return self.object(url, generation).await,
+            Meaning::Walk(_) if !self.args.version.is_any() => return Err(Version::several()),
+            Meaning::Walk(url) => Walk::new(how.clone(), &url),
+        };
+        self.pretty = false;
+        while let Some(listed) = walk.next_object().await? {
+            let object = ObjectName::new(listed.name);
+            let object = object.map_err(|error| Failure::usage(error).at(&name.url))?;
+            let bucket = name.url.bucket.clone();
+            let generation = Some(listed.info.generation);
+            if let Err(failure) = self.object(GsUrl { bucket, object }, generation).await {
+                self.failed(failure)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a failure, unless nobody takes what follows.
+    fn failed(&mut self, failure: Failure) -> Result<(), Failure> {
+        if self.closed {
+            return Err(failure);
+        }
+        self.tally.total += 1;
+        self.tally.failed(&failure);
+        failure.report();
+        Ok(())
+    }
+
+    async fn object(&mut self, url: GsUrl, generation: Option<u64>) -> Result<(), Failure> {
+        let place = url.to_string();
+        let mut object = self.args.version.of(url.bucket, url.object);
+        object.generation = object.generation.or(generation);
+        object.key = self.key.clone();
+        let stored = self.requests.stat(&object).await;
+        let stored = stored.map_err(|error| Failure::from(error).at(&place))?;
+        self.tally.total += 1;
+        let text = match (self.args.json, self.pretty) {
+            (true, true) => String::from_utf8_lossy(&stored.json).into_owned() + "\n",
+            (true, false) => {
+                let resource: Value = serde_json::from_slice(&stored.json).unwrap_or_default();
+                format!("{resource}\n")
+            }
+            (false, _) => {
+                let resource = serde_json::from_slice(&stored.json).unwrap_or_default();
+                show(&shown(&place), &stored.info, &resource)
+            }
+        };
+        let printed = self.out.text(text).await;
+        self.closed |= printed.is_err();
+        printed
+    }
+}
+
+/// What people look for, a line each, below `url` as it is to be shown.
 pub(super) fn show(url: &str, object: &ObjectInfo, resource: &Map<String, Value>) -> String {
     let mut lines = vec![
         ("size", object.size.to_string()),
@@ -81,7 +193,7 @@ pub(super) fn show(url: &str, object: &ObjectInfo, resource: &Map<String, Value>
             lines.push(("metadata", gcsd_client::one_line(&pair)));
         }
     }
-    let mut text = format!("{}\n", gcsd_client::one_line(url));
+    let mut text = format!("{url}\n");
     for (name, value) in lines {
         text += &format!("  {name:<17} {value}\n");
     }

@@ -1,43 +1,95 @@
-//! SIGTERM and SIGINT: the first asks a server to stop, the second ends it at once.
+//! Signals: the first one asks a process to stop, the second one ends it at once.
+//!
+//! SIGINT, SIGTERM and SIGHUP are such signals, unless SIGHUP was ignored from the start, as `nohup` has it. SIGUSR1 and
+//! SIGUSR2, which would kill a process that knows nothing of them, do nothing.
+
+use std::future::Future;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
+use super::stderr;
 
-/// The exit code of a process that is ended by SIGINT, as shells have it.
-const INTERRUPTED: i32 = 130;
+/// How long a command may clear up after a signal. It is there for what blocks for ever, such as a mount whose server is
+/// gone: throwing uploads away has budgets of its own, which are shorter.
+const CLEARING: Duration = Duration::from_secs(60);
 
 /// The signals that stop a server.
 pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    stopped: CancellationToken,
 }
 
 impl Signals {
-    /// Takes over the signals.
+    /// Takes over the signals. Between the first and the second one, a server takes the time it needs.
     pub(super) fn new() -> Result<Self, Failure> {
-        let take =
-            |kind| signal(kind).map_err(|error| failed(format!("the signals cannot be handled: {error}")));
-        Ok(Self {
-            interrupt: take(SignalKind::interrupt())?,
-            terminate: take(SignalKind::terminate())?,
-        })
+        Self::take(std::future::pending())
     }
 
     /// Resolves at the first signal.
-    pub(super) async fn first(mut self) {
-        self.next().await;
-        tokio::spawn(async move {
-            self.next().await;
-            eprintln!("gcsd: a second signal: ending at once");
-            std::process::exit(INTERRUPTED);
-        });
+    pub(super) async fn first(self) {
+        self.stopped.cancelled_owned().await;
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// Takes over the signals. After the first one, the process ends at the second, or when `patience` resolves.
+    fn take(patience: impl Future<Output = ()> + Send + 'static) -> Result<Self, Failure> {
+        let cannot = |error| failed(format!("the signals cannot be handled: {error}"));
+        let mut ends = Vec::new();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            if kind != SignalKind::hangup() || !is_ignored(kind) {
+                ends.push(signal(kind).map_err(cannot)?);
+            }
         }
+        for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+            // Once taken over, a signal stays so, whether anybody listens or not.
+            drop(signal(kind).map_err(cannot)?);
+        }
+        let stopped = CancellationToken::new();
+        let first = stopped.clone();
+        // A task of its own, which nothing that a command waits for can hold up.
+        tokio::spawn(async move {
+            next(&mut ends).await;
+            first.cancel();
+            tokio::select! {
+                () = next(&mut ends) => stderr::line("gcsd: a second signal: ending at once"),
+                () = patience => stderr::line("gcsd: clearing up takes too long: ending without"),
+            }
+            std::process::exit(Exit::Interrupted as i32);
+        });
+        Ok(Self { stopped })
     }
+}
+
+/// Takes over the signals, for a command. The future resolves at the first one; what the command clears up then must not
+/// take for ever.
+pub(super) fn signals() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(Signals::take(async { tokio::time::sleep(CLEARING).await })?.first())
+}
+
+/// Waits for one of these signals.
+async fn next(ends: &mut [Signal]) {
+    std::future::poll_fn(|context| {
+        let came = ends.iter_mut().any(|end| end.poll_recv(context).is_ready());
+        if came {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Whether the process was started with this signal ignored.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = u32::try_from(kind.as_raw_value() - 1).ok();
+    bit.and_then(|bit| ignored?.checked_shr(bit))
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -27,23 +27,18 @@ const LEAST_PART: u64 = 5 << 20;
 pub(super) struct Stripes {
     /// Upload a file in so many parts at once, each over a connection of its own (to all daemons of --connect in turn), and
     /// compose them to the object in the end. A file of less than 16 MiB is not cut.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), env = "GCSD_CONNECTIONS")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     connections: Option<u16>,
     /// How large a part is, at least 5MiB; more parts than connections wait for their turn [default: the file's size by the
     /// number of connections].
-    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "connections", env = "GCSD_PART_SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "connections")]
     part_size: Option<u64>,
     /// What the names of the temporary objects begin with, in the same bucket [default: the object's name].
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        requires = "connections",
-        env = "GCSD_PART_PREFIX"
-    )]
+    #[arg(long, value_name = "PREFIX", requires = "connections")]
     part_prefix: Option<String>,
     /// How the parts become the object: temporary objects that are composed, or a multipart upload of the XML API, which has no
     /// temporary objects and knows no preconditions.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = How::Compose, env = "GCSD_VIA")]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = How::Compose)]
     via: How,
 }
 

@@ -38,10 +38,14 @@ pub(super) struct Walking {
     pub(super) user_project: Option<String>,
     /// Go into prefixes, rather than find them.
     pub(super) recursive: bool,
+    /// Names that others begin with, up to a '/', are named as well as objects.
+    pub(super) levels: bool,
     /// Find versions that are not live, too.
     pub(super) versions: bool,
     /// Ask for everything that GCS says of an object.
     pub(super) full: bool,
+    /// How many entries are held of each list, at most; GCS's own limit (1,000) where absent.
+    pub(super) page: Option<u32>,
 }
 
 impl Walking {
@@ -51,10 +55,22 @@ impl Walking {
             requests,
             user_project: payer.user_project.clone(),
             recursive: false,
+            levels: false,
             versions: false,
             full: false,
+            page: None,
         }
     }
+
+    /// Whether a name stands for what lies below it, too.
+    pub(super) fn descends(&self) -> bool {
+        self.recursive || self.levels
+    }
+}
+
+/// The fields of an object that a walk asks for.
+pub(super) fn fields() -> Option<String> {
+    Some(FIELDS.to_owned())
 }
 
 /// A walk under way.
@@ -111,10 +127,10 @@ impl Walk {
             base: 0,
             found: false,
         };
-        let start = literal(text);
         if text.is_empty() {
             walk.enter(String::new());
-        } else if text.contains("**") {
+        } else if url.is_pattern() && text.contains("**") {
+            let start = literal(text);
             walk.base = start.rfind('/').map_or(0, |slash| slash + 1);
             let wanted = Wanted::Whole(Pattern::new(text));
             walk.list(start.to_owned(), wanted, None);
@@ -146,7 +162,7 @@ impl Walk {
         let text = self.url.prefix.as_str();
         match text.strip_suffix('/').unwrap_or(text) {
             "" => 0,
-            whole if without_last && !is_pattern(whole) => whole.len() + 1,
+            whole if without_last && !self.is_pattern(whole) => whole.len() + 1,
             _ => self.base,
         }
     }
@@ -244,19 +260,29 @@ impl Walk {
     /// Lists what may match from part `number` on, below `dir`. Parts that stand for themselves need no list, except the
     /// last. Returns how long the name of the directory is that is listed.
     fn part(&mut self, mut dir: String, mut number: usize) -> usize {
-        while number + 1 < self.parts.len() && !is_pattern(&self.parts[number]) {
+        while number + 1 < self.parts.len() && !self.is_pattern(&self.parts[number]) {
             dir = dir + &self.parts[number] + "/";
             number += 1;
         }
         let part = self.parts[number].clone();
-        let prefix = dir.clone() + literal(&part);
-        // What is called exactly so ends before the character behind the slash.
-        let end = (!is_pattern(&part)).then(|| prefix.clone() + "0");
         let len = dir.len();
-        let pattern = Pattern::new(&part);
+        let (prefix, end, pattern) = match self.is_pattern(&part) {
+            true => (dir.clone() + literal(&part), None, Pattern::new(&part)),
+            false => {
+                let prefix = dir.clone() + &part;
+                // What is called exactly so ends before the character behind the slash.
+                let end = prefix.clone() + "0";
+                (prefix, Some(end), Pattern::exactly(&part))
+            }
+        };
         let wanted = Wanted::Part { number, dir, pattern };
         self.list(prefix, wanted, end);
         len
+    }
+
+    /// Whether a part of the URL stands for more than itself.
+    fn is_pattern(&self, part: &str) -> bool {
+        !self.url.literal && is_pattern(part)
     }
 
     fn list(&mut self, prefix: String, wanted: Wanted, end_offset: Option<String>) {
@@ -267,6 +293,7 @@ impl Walk {
             end_offset,
             versions: self.how.versions,
             user_project: self.how.user_project.clone(),
+            max_results: self.how.page,
             fields: (!self.how.full).then(|| FIELDS.to_owned()),
             ..ObjectQuery::new(self.url.bucket.clone())
         };

@@ -185,5 +185,60 @@ async fn a_killed_get_leaves_the_temporary_file_only() {
         upload(&again.devgcs, "object", &whole).await;
         run(Some(again.address), &args, b"").await.quiet();
         assert!(fs::read(&target).expect("the file") == whole);
+        assert_eq!(names(dir.path()), ["target"], "the next run removes it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gets_of_one_file_leave_each_other_alone() {
+    let daemon =
+        failing("stall-always-after-1024K on read call 0; stall-always-after-1024K on read call 2").await;
+    let whole = pattern(8 << 20);
+    upload(&daemon.devgcs, "object", &whole).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let target = dir.path().join("target");
+    let args = ["get", URL, target.to_str().expect("UTF-8")];
+    for end in ["-INT", "-KILL"] {
+        let first = gcsd(Some(daemon.address), &args)
+            .spawn()
+            .expect("the binary runs");
+        let begun = || {
+            names(dir.path())
+                .iter()
+                .any(|name| name.ends_with(".gcsd-partial"))
+        };
+        assert!(daemon.devgcs.wait_for(PATIENCE, |_| begun()).await);
+        run(Some(daemon.address), &args, b"").await.quiet();
+        assert!(fs::read(&target).expect("the file") == whole);
+        assert_eq!(names(dir.path()).len(), 2, "the first one's file is still there");
+        signal(&first, end);
+        wait(first).await;
+    }
+    assert_eq!(names(dir.path()).len(), 2, "what was killed");
+    run(Some(daemon.address), &args, b"").await.quiet();
+    assert_eq!(names(dir.path()), ["target"]);
+}
+
+/// Objects that are called as the files are that others are written to.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_object_takes_the_name_of_an_unfinished_file() {
+    let daemon = failing("off").await;
+    for name in ["x", ".x.gcsd-partial", ".x.1.gcsd-partial"] {
+        upload(&daemon.devgcs, name, name.as_bytes()).await;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().to_str().expect("UTF-8");
+    let get = run(Some(daemon.address), &["get", "-r", "gs://bucket", path], b"").await;
+    assert_eq!(get.code, Some(1), "{}", get.err);
+    assert!(get.err.ends_with("gcsd: failed: 2 of 3 failed\n"), "{}", get.err);
+    assert_eq!(names(dir.path()), ["x"]);
+    // Under another name it is a file as any.
+    let other = dir.path().join("other");
+    let args = [
+        "get",
+        "gs://bucket/.x.gcsd-partial",
+        other.to_str().expect("UTF-8"),
+    ];
+    run(Some(daemon.address), &args, b"").await.quiet();
+    assert_eq!(fs::read(&other).expect("the file"), b".x.gcsd-partial");
 }

@@ -49,6 +49,22 @@ async fn ls(to: SocketAddr, args: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// What a command prints on a terminal, without the bucket. `command` is what a shell reads.
+fn on_a_terminal(to: SocketAddr, command: &str) -> Vec<String> {
+    let command = format!("{} {command}", env!("CARGO_BIN_EXE_gcsd"));
+    let output = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env("GCSD_CONNECT", to.to_string())
+        .env("SHELL", "/bin/sh")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("script runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines()
+        .map(|line| line.replace("gs://bucket/", ""))
+        .collect()
+}
+
 /// The names that are left.
 async fn left(daemon: &Daemon) -> Vec<String> {
     ls(daemon.address, &["gs://bucket/**"]).await
@@ -81,9 +97,16 @@ async fn ls_shows_levels_patterns_and_all() {
         ["dir/a.txt", "dir/b.gz"]
     );
     assert_eq!(ls(to, &["gs://bucket/x[?][[]y"]).await, ["x?[y"]);
-    // What a pattern finds that goes on is shown below its name, as are several URLs.
+    // Into a pipe there are names and nothing else.
+    let levels = ["dir-1", "dir/", "dir/a.txt", "dir/b.gz", "dir/sub/", "dir2/sub/"];
+    assert_eq!(ls(to, &["gs://bucket/dir*"]).await, levels);
     assert_eq!(
-        ls(to, &["gs://bucket/dir*"]).await,
+        ls(to, &["-r", "gs://bucket/dir*/s*"]).await,
+        ["dir/sub/c.txt", "dir2/sub/d.txt"]
+    );
+    // On a terminal, what a pattern finds that goes on is shown below its name, as are several URLs.
+    assert_eq!(
+        on_a_terminal(to, "ls 'gs://bucket/dir*'"),
         [
             "dir-1",
             "",
@@ -98,7 +121,7 @@ async fn ls_shows_levels_patterns_and_all() {
         ]
     );
     assert_eq!(
-        ls(to, &["-r", "gs://bucket/dir*/s*"]).await,
+        on_a_terminal(to, "ls -r 'gs://bucket/dir*/s*'"),
         ["dir/sub/:", "dir/sub/c.txt", "", "dir2/sub/:", "dir2/sub/d.txt"]
     );
     for missing in [
@@ -174,7 +197,7 @@ async fn many_pages_are_listed_and_failures_recovered_from() {
     }
     assert_eq!(left(&daemon).await, names);
     assert!(daemon.devgcs.inspect().count(CallKind::ListObjects) >= 3);
-    let rm = ["rm", "-r", "gs://bucket/o", "--jobs", "64"];
+    let rm = ["rm", "-qr", "gs://bucket/o", "--jobs", "64"];
     run(Some(daemon.address), &rm, b"").await.quiet();
     run(Some(daemon.address), &["ls", "gs://bucket/o"], b"")
         .await
@@ -255,9 +278,9 @@ async fn rm_deletes_what_it_is_told_and_nothing_else() {
     assert_eq!(lines[2]["error"]["name"], "not_found");
     assert_eq!(left(&daemon).await, &NAMES[1..]);
     // A pattern does not go into directories, a prefix ends at its slash.
-    run(to, &["rm", "gs://bucket/dir*"], b"").await.quiet();
+    run(to, &["rm", "-q", "gs://bucket/dir*"], b"").await.quiet();
     assert_eq!(left(&daemon).await.len(), 7);
-    run(to, &["rm", "-r", "gs://bucket/dir"], b"").await.quiet();
+    run(to, &["rm", "-qr", "gs://bucket/dir"], b"").await.quiet();
     assert_eq!(left(&daemon).await, ["b.txt", "dir2/sub/d.txt", "x?[y"]);
     for refused in [
         &["rm", "gs://bucket"][..],
@@ -275,12 +298,13 @@ async fn rm_deletes_what_it_is_told_and_nothing_else() {
         .generation;
     let rm = [
         "rm",
+        "-q",
         "gs://bucket/b.txt",
         "--if-generation-match",
         &generation.to_string(),
     ];
     run(to, &rm, b"").await.quiet();
-    run(to, &["rm", "-r", "gs://bucket"], b"").await.quiet();
+    run(to, &["rm", "-qr", "gs://bucket"], b"").await.quiet();
     assert!(left_nothing(&daemon).await);
 }
 
@@ -304,7 +328,7 @@ async fn cp_copies_one_and_many() {
             .lines()
             .map(|line| line.replace("gs://other/", ""))
             .collect();
-        run(to, &["rm", "-r", "gs://other"], b"").await.quiet();
+        run(to, &["rm", "-qr", "gs://other"], b"").await.quiet();
         names
     };
     assert_eq!(copies(&["gs://bucket/dir/a.txt", "gs://other/x"]).await, ["x"]);

@@ -239,12 +239,12 @@ async fn an_interrupted_get_leaves_no_file() {
     wait(child).await.failed(130, "interrupted: ");
     drop(stdout);
 
-    // A reader that goes away is no failure.
+    // A reader that goes away ends it, without a word.
     let mut command = gcsd(Some(daemon.address), &["get", &url, "-"]);
     let mut child = command.spawn().expect("the binary runs");
     drop(child.stdout.take());
     let ended = wait(child).await;
-    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!((ended.code, ended.err.as_str()), (Some(141), ""));
     assert!(!pipe.exists());
 }
 

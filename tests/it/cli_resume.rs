@@ -132,6 +132,33 @@ async fn a_killed_client_goes_on_where_it_was() {
     assert_eq!(sent, (SIZE - (8 << 20)) as u64, "only the rest is sent");
 }
 
+/// Killed in the moment in which the state has its bytes, and not yet its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_without_its_name_is_gone_on_with() {
+    let scene = Scene::new(SIZE, STALL).await;
+    kill(scene.held_up().await);
+    let unnamed = scene.dir.path().join(".state.gcsd-partial");
+    fs::rename(scene.state(), &unnamed).expect("renamed");
+    let put = scene.put(&[]).await;
+    scene.done(&put);
+    assert_eq!(put.err, AGAIN);
+    assert!(!unnamed.exists());
+}
+
+/// A half-written state holds a token, and is of no use.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_state_is_removed() {
+    let scene = Scene::new(SIZE, STALL).await;
+    kill(scene.held_up().await);
+    let unnamed = scene.dir.path().join(".state.gcsd-partial");
+    let state = fs::read(scene.state()).expect("the state");
+    fs::write(&unnamed, &state[..state.len() - 9]).expect("written");
+    let put = scene.put(&[]).await;
+    scene.done(&put);
+    assert_eq!(put.err, AGAIN);
+    assert!(!unnamed.exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_daemon_is_waited_for() {
     let mut scene = Scene::new(SIZE, STALL).await;

@@ -1,14 +1,24 @@
 //! Behaviour over real sockets, and the wire against its specification, in one binary.
 
+#![expect(
+    clippy::disallowed_macros,
+    reason = "the test harness shows what a test prints to standard error, if that fails"
+)]
+
 mod addresses;
 mod buckets;
+mod cli_ends;
+mod cli_environment;
 mod cli_get;
 mod cli_list;
 mod cli_many;
+mod cli_names;
 mod cli_objects;
 mod cli_put;
 mod cli_resume;
+mod cli_signals;
 mod cli_stripes;
+mod cli_targets;
 mod cli_tools;
 mod client_ends;
 mod client_facade;

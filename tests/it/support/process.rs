@@ -2,12 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
 use super::command::signal;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_gcsd");
 
 /// A server in a process of its own. Dropped, it is killed.
 pub(crate) struct Process {
@@ -35,10 +37,35 @@ impl Process {
         Self::start(&arguments, variables, "address=")
     }
 
+    /// The same, of whose log nobody reads any more once it listens.
+    pub(crate) fn serve_unread(listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--listen", listen]).args(arguments);
+        let (started, log) = Self::spawn(command, &[], "address=");
+        drop(log);
+        started
+    }
+
+    /// The same, which SIGHUP reaches, whatever it does to this process.
+    pub(crate) fn serve_hangup(listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=HUP", BINARY, "serve", "--listen", listen]);
+        command.args(arguments);
+        let (started, log) = Self::spawn(command, &[], "address=");
+        started.keeping(log)
+    }
+
     /// Starts a server, which logs its address behind `mark`.
     fn start(arguments: &[&str], variables: &[(&str, &str)], mark: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gcsd"))
-            .args(arguments)
+        let mut command = Command::new(BINARY);
+        command.args(arguments);
+        let (started, log) = Self::spawn(command, variables, mark);
+        started.keeping(log)
+    }
+
+    /// The server, and what it logs from then on.
+    fn spawn(mut command: Command, variables: &[(&str, &str)], mark: &str) -> (Self, BufReader<ChildStderr>) {
+        let mut child = command
             .env_clear()
             .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
@@ -60,16 +87,23 @@ impl Process {
                 break rest[..end].parse().expect("an address");
             }
         };
-        // What it still logs must not fill the pipe.
-        let kept = Arc::new(Mutex::new(seen));
-        let keep = kept.clone();
+        let started = Self {
+            child,
+            address,
+            log: Arc::new(Mutex::new(seen)),
+        };
+        (started, log)
+    }
+
+    /// Reads what it still logs, which must not fill the pipe.
+    fn keeping(self, log: BufReader<ChildStderr>) -> Self {
+        let keep = self.log.clone();
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 *keep.lock().expect("no panic under the lock") += &format!("{line}\n");
             }
         });
-        let log = kept;
-        Self { child, address, log }
+        self
     }
 
     /// What it has logged so far.
@@ -89,7 +123,17 @@ impl Process {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        signal(&self.child, "-TERM");
+        self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits until it is gone.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("gone")
     }
 }
