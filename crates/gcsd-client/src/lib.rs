@@ -1,4 +1,18 @@
-//! The client library: a connection to a daemon, and what is built on it.
+//! Google Cloud Storage through a gcsd daemon: uploads, reads and requests on objects that recover.
+//!
+//! [`Client`] is where a program starts:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = gcsd_client::Client::connect("127.0.0.1:4743").await?;
+//! let object = client.object("gs://my-bucket/greeting.txt")?;
+//! object.upload().bytes("hello, world").await?;
+//! assert_eq!(object.read().bytes().await?, "hello, world");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The pieces below it
 //!
 //! [`Connection`] speaks the wire and recovers from nothing: each request becomes one reply or one
 //! [`Error`], and the error says what to do next ([`Error::retry`]). [`ReliableWriter`] and
