@@ -227,8 +227,9 @@ impl Stage {
         let open = |session: &SessionRecord| session.phase == SessionPhase::Open;
         let sessions = devgcs.inspect().sessions.into_iter().filter(open);
         (verdict.known, verdict.unknown) = sessions.partition(|session| session.requests > 0);
-        // One whose answer was lost on its way, GCS keeps for a week, and nobody can end it.
-        if verdict.unknown.len() > self.starts.unanswered() {
+        // One whose answer was lost on its way, GCS keeps for a week, and nobody can end it. What is dropped leaves its
+        // session behind, also one that it had not yet named.
+        if !ended.was_dropped() && verdict.unknown.len() > self.starts.unanswered() {
             let unknown = &verdict.unknown;
             wrong(format!(
                 "sessions are left open whose starts were answered: {unknown:?}"
@@ -282,6 +283,11 @@ impl Ended {
             aborted: Some(aborted),
             report,
         }
+    }
+
+    /// Whether it was dropped, and neither completed nor aborted.
+    fn was_dropped(&self) -> bool {
+        matches!(self.result, Err(UploadError::Stopped)) && self.aborted.is_none()
     }
 
     /// By a drop.
