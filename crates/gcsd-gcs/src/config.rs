@@ -26,7 +26,7 @@ pub struct Config {
     /// The proxies to GCS; `None` for those of the environment ([`Proxies::from_env`]).
     ///
     /// Access tokens always use the proxies of the environment: Google's library knows no others. So with credentials, other
-    /// proxies are refused ([`ConfigError::TokenProxies`]). In the environment, `NO_PROXY` should except the metadata server
+    /// proxies are refused ([`ConfigError::TokenProxies`](super::ConfigError::TokenProxies)). In the environment, `NO_PROXY` should except the metadata server
     /// ([`Proxies::except_local`]).
     pub proxies: Option<Proxies>,
     /// The longest time for resolving the name, TCP, a proxy and TLS together.

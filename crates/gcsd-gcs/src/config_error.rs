@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use super::proxies::ProxyError;
 use super::universe::UniverseMismatch;
 
-/// Why no [`Gcs`](super::Gcs) could be made of a [`Config`].
+/// Why no [`Gcs`](super::Gcs) could be made of a [`Config`](super::Config).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
