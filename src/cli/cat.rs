@@ -65,7 +65,7 @@ pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
     tokio::select! {
         printed = print(&args, &reports) => printed,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::tell(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::batch::{Batch, Outcome};
 use super::cp::{last_part, rewrite};
-use super::crew::{Crew, Outcome};
 use super::exit::Failure;
 use super::gs_url::{BucketUrl, GsUrl, Place};
 use super::held::{Held, TWICE, Verdict, clash, ends_with_slash, same_target};
@@ -44,7 +44,7 @@ impl Copies {
         place: Place,
         how: &Walking,
         new: &Template,
-        crew: &mut Crew,
+        batch: &mut Batch,
     ) -> Result<Self, Failure> {
         let (mut named, mut walks) = (Vec::new(), Vec::new());
         for source in sources {
@@ -59,7 +59,8 @@ impl Copies {
                         listed: false,
                     }),
                     None => {
-                        crew.tell(&url.to_string(), Outcome::Failed(ends_with_slash()))
+                        batch
+                            .report(&url.to_string(), Outcome::Failed(ends_with_slash()))
                             .await
                     }
                 },
@@ -132,7 +133,7 @@ impl Copies {
     pub(super) async fn make(
         mut self,
         new: &Template,
-        crew: &mut Crew,
+        batch: &mut Batch,
         requests: &ReliableRequests,
     ) -> Result<(), Failure> {
         let mut held = Held::new(false);
@@ -142,7 +143,7 @@ impl Copies {
             let verdicts = match next {
                 Some(Next::Object(candidate)) => held.next(candidate),
                 Some(Next::Failed(url, failure)) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure)).await;
+                    batch.report(&url.to_string(), Outcome::Failed(failure)).await;
                     continue;
                 }
                 None => held.end(),
@@ -152,18 +153,18 @@ impl Copies {
                     // Targets are objects here: none is in the way of what lies below it.
                     Verdict::Go(candidate) | Verdict::Directory(candidate, _) => candidate,
                     Verdict::Twice(candidate) => {
-                        crew.tell(&candidate.place(), Outcome::Skipped(TWICE)).await;
+                        batch.report(&candidate.place(), Outcome::Skipped(TWICE)).await;
                         continue;
                     }
                     Verdict::Same(candidate, other) => {
                         let outcome = Outcome::Failed(same_target(&other));
-                        crew.tell(&candidate.place(), outcome).await;
+                        batch.report(&candidate.place(), outcome).await;
                         continue;
                     }
                 };
                 if let Err(overlap) = self.check(&candidate, new) {
                     // What was begun comes to its end, and nothing is added to what is read.
-                    let _told = crew.finish().await;
+                    let _told = batch.finish().await;
                     return Err(overlap);
                 }
                 let place = candidate.place();
@@ -175,15 +176,15 @@ impl Copies {
                             object: from,
                         };
                         let copy = GsUrl { bucket, object: to };
-                        rewrite(new, crew, requests, source, candidate.generation, copy, true).await?;
+                        rewrite(new, batch, requests, source, candidate.generation, copy, true).await?;
                     }
                     (Err(error), _) | (_, Err(error)) => {
-                        crew.tell(&place, Outcome::Failed(Failure::usage(error))).await;
+                        batch.report(&place, Outcome::Failed(Failure::usage(error))).await;
                     }
                 }
             }
             if ended {
-                return crew.finish().await;
+                return batch.finish().await;
             }
         }
     }

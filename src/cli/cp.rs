@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use clap::Args;
 use serde_json::json;
 
+use super::batch::{Batch, Jobs, Outcome, Reporting};
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::copies::{self, Copies};
-use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
 use super::gs_url::{GsUrl, Target};
 use super::naming::{Listed, Meaning, Names, Naming};
@@ -64,18 +64,18 @@ pub(super) struct CpArgs {
 /// Runs the command.
 pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    let saying = Saying {
+    let reporting = Reporting {
         json: args.json,
         quiet: args.quiet,
     };
-    let mut crew = Crew::new(&args.jobs, saying);
+    let mut batch = Batch::new(&args.jobs, reporting);
     tokio::select! {
-        copied = copy(&args, &mut crew) => copied,
+        copied = copy(&args, &mut batch) => copied,
         () = stop => Err(Failure::interrupted()),
     }
 }
 
-async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
+async fn copy(args: &CpArgs, batch: &mut Batch) -> Result<(), Failure> {
     let (urls, target) = match args.listed.stdin {
         true => (Vec::new(), operands::destination(&args.operands)?),
         false => {
@@ -107,16 +107,20 @@ async fn copy(args: &CpArgs, crew: &mut Crew) -> Result<(), Failure> {
                 if url == target && !new.changes_anything() {
                     return Err(copies::onto_itself().at(&url));
                 }
-                rewrite(&new, crew, &requests, url, generation, target, false).await?;
-                return crew.finish().await;
+                rewrite(&new, batch, &requests, url, generation, target, false).await?;
+                return batch.finish().await;
             }
             Ok(meaning) => sources.push(meaning),
-            Err(failure) => crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await,
+            Err(failure) => {
+                batch
+                    .report(&name.url.to_string(), Outcome::Failed(failure))
+                    .await
+            }
         }
     }
     let place = target.below(renames).map_err(Failure::usage)?;
-    let copies = Copies::new(sources, place, &how, &new, crew).await?;
-    copies.make(&new, crew, &requests).await
+    let copies = Copies::new(sources, place, &how, &new, batch).await?;
+    copies.make(&new, batch, &requests).await
 }
 
 /// What a name ends with, behind its last slash.
@@ -127,7 +131,7 @@ pub(super) fn last_part(name: &str) -> Option<&str> {
 /// Begins to copy an object.
 pub(super) async fn rewrite(
     new: &Template,
-    crew: &mut Crew,
+    batch: &mut Batch,
     requests: &ReliableRequests,
     source: GsUrl,
     generation: Option<u64>,
@@ -163,5 +167,5 @@ pub(super) async fn rewrite(
             Err(given_up) => Outcome::Failed(given_up.into()),
         }
     };
-    crew.add(place, work).await
+    batch.add(place, work).await
 }

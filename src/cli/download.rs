@@ -41,12 +41,12 @@ pub(super) struct Download {
 #[derive(Debug)]
 pub(super) struct Downloaded {
     pub(super) object: ObjectInfo,
-    came: Came,
+    received: Received,
 }
 
 /// How many bytes, and their checksum.
 #[derive(Debug, Clone, Copy, Default)]
-struct Came {
+struct Received {
     len: u64,
     crc32c: Crc32c,
 }
@@ -56,8 +56,8 @@ impl Downloaded {
     pub(super) fn json(&self) -> Value {
         json!({
             "generation": self.object.generation.to_string(),
-            "size": self.came.len.to_string(),
-            "crc32c": self.came.crc32c.to_base64(),
+            "size": self.received.len.to_string(),
+            "crc32c": self.received.crc32c.to_base64(),
         })
     }
 }
@@ -94,17 +94,17 @@ impl Download {
             let request = pinned(request, object.generation);
             match blocking(open).await? {
                 Destination::File(temporary) => {
-                    let came = self.slices(&request, spans, bar, &temporary).await?;
-                    if came.len == object.size {
-                        verify(&object, came.crc32c)?;
+                    let received = self.slices(&request, spans, bar, &temporary).await?;
+                    if received.len == object.size {
+                        verify(&object, received.crc32c)?;
                     }
                     keep(temporary).await?;
-                    return Ok(Downloaded { object, came });
+                    return Ok(Downloaded { object, received });
                 }
                 // A stream takes its bytes in their order.
                 Destination::Stream(stream) => {
-                    let came = self.stream(self.reader(request), bar, stream).await?;
-                    return Ok(Downloaded { object, came });
+                    let received = self.stream(self.reader(request), bar, stream).await?;
+                    return Ok(Downloaded { object, received });
                 }
             }
         }
@@ -114,7 +114,7 @@ impl Download {
         if let Some(len) = start.len {
             bar.set_length(len);
         }
-        let came = match blocking(open).await? {
+        let received = match blocking(open).await? {
             Destination::Stream(stream) => self.stream(reader, bar, stream).await?,
             Destination::File(temporary) => {
                 let request = match object.generation {
@@ -127,15 +127,16 @@ impl Download {
                     file: file.clone(),
                     offset: 0,
                 };
-                let came = self.slice(slice, Some(reader), bar).await;
-                let came = came.map_err(|error| error.at(&temporary))?;
+                let received = self.slice(slice, Some(reader), bar).await;
+                let received = received.map_err(|error| error.at(&temporary))?;
                 // What was read again may be shorter.
-                file.set_len(came.len).map_err(|error| at(&temporary, &error))?;
+                file.set_len(received.len)
+                    .map_err(|error| at(&temporary, &error))?;
                 keep(temporary).await?;
-                came
+                received
             }
         };
-        Ok(Downloaded { object, came })
+        Ok(Downloaded { object, received })
     }
 
     fn reader(&self, request: ReadRequest) -> ReliableReader {
@@ -161,7 +162,7 @@ impl Download {
         mut reader: ReliableReader,
         bar: &ProgressBar,
         stream: Stream,
-    ) -> Result<Came, Failure> {
+    ) -> Result<Received, Failure> {
         let failed = stream.failing();
         let writing = Writing::begin(stream);
         copy(&mut reader, writing, bar)
@@ -179,10 +180,10 @@ impl Download {
         spans: Vec<Span<u64>>,
         bar: &ProgressBar,
         temporary: &Temporary,
-    ) -> Result<Came, Failure> {
+    ) -> Result<Received, Failure> {
         let file = shared(temporary).map_err(|error| at(temporary, &error))?;
         let first = spans.first().map_or(0, |span| span.start);
-        let mut came = vec![Came::default(); spans.len()];
+        let mut received = vec![Received::default(); spans.len()];
         let mut tasks = JoinSet::new();
         for (number, span) in spans.into_iter().enumerate() {
             let mut request = request.clone();
@@ -204,9 +205,9 @@ impl Download {
         }
         while let Some(ended) = tasks.join_next().await {
             let (number, slice) = ended.map_err(failed)?;
-            came[number] = slice.map_err(|error| error.at(temporary))?;
+            received[number] = slice.map_err(|error| error.at(temporary))?;
         }
-        Ok(came.iter().fold(Came::default(), |sum, next| Came {
+        Ok(received.iter().fold(Received::default(), |sum, next| Received {
             len: sum.len + next.len,
             // `None` only for more bytes than a machine of this kind can have.
             crc32c: sum.crc32c.combine(next.crc32c, next.len).unwrap_or_default(),
@@ -219,7 +220,7 @@ impl Download {
         slice: Slice,
         begun: Option<ReliableReader>,
         bar: &ProgressBar,
-    ) -> Result<Came, SliceError> {
+    ) -> Result<Received, SliceError> {
         let mut reader = begun.unwrap_or_else(|| self.reader(slice.request.clone()));
         for again in (0..=READ_AGAIN).rev() {
             let writing = Writing::begin(Region::new(slice.file.clone(), slice.offset));
@@ -237,7 +238,7 @@ impl Download {
             }
         }
         // The last turn has returned.
-        Ok(Came::default())
+        Ok(Received::default())
     }
 }
 
@@ -265,7 +266,11 @@ impl SliceError {
 }
 
 /// Copies to the end.
-async fn copy(reader: &mut ReliableReader, writing: Writing, bar: &ProgressBar) -> Result<Came, SliceError> {
+async fn copy(
+    reader: &mut ReliableReader,
+    writing: Writing,
+    bar: &ProgressBar,
+) -> Result<Received, SliceError> {
     let read = loop {
         match reader.next().await {
             Ok(Some(piece)) => {
@@ -283,7 +288,7 @@ async fn copy(reader: &mut ReliableReader, writing: Writing, bar: &ProgressBar) 
     let written = writing.end().await;
     read.map_err(SliceError::Read)?;
     written.map_err(SliceError::Write)?;
-    Ok(Came {
+    Ok(Received {
         len: reader.received(),
         crc32c: reader.crc32c(),
     })

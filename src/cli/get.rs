@@ -7,10 +7,10 @@ use clap::Args;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
+use super::batch::{Batch, Jobs, Reporting};
 use super::blocking::blocking;
 use super::conditions::Version;
 use super::connect::Remote;
-use super::crew::{Crew, Jobs, Saying};
 use super::destination::Destination;
 use super::download::{Download, Downloaded};
 use super::encryption_key::KeyArgs;
@@ -141,15 +141,15 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let reports = watch::Sender::default();
     let sized = may_be_one && !sources[0].is_pattern() && !args.decompress;
     let bar = progress::bar(sized.then_some(0), args.quiet || to_stdout);
-    let saying = Saying {
+    let reporting = Reporting {
         json: args.json,
         quiet: args.quiet,
     };
-    let mut crew = Crew::new(&args.jobs, saying);
+    let mut batch = Batch::new(&args.jobs, reporting);
     let mut one = None;
     let work = async {
         let download = Download::new(&args.remote, args.connections, &reports).await?;
-        let meant = get_many::meanings(&args, names, destination, &download, &mut crew).await?;
+        let meant = get_many::meanings(&args, names, destination, &download, &mut batch).await?;
         one = match &meant {
             Meant::One(url, generation) => Some((url.clone(), *generation)),
             Meant::Several(_) => None,
@@ -160,17 +160,17 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
                 .map(Some),
             Meant::Several(meanings) => {
                 let several = Several::open(&args, meanings, sources.len() == 1, destination).await?;
-                several.get(&download, &bar, &mut crew).await.map(|()| None)
+                several.get(&download, &bar, &mut batch).await.map(|()| None)
             }
         }
     };
     let done = tokio::select! {
         done = work => done,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::tell(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
     };
     // What was begun is cleared up before this process ends.
-    crew.stop().await;
+    batch.stop().await;
     bar.finish_and_clear();
     let report = reports.borrow().clone();
     if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
+use super::batch::{Batch, Outcome};
 use super::blocking::blocking;
 use super::cp::last_part;
-use super::crew::{Crew, Outcome};
 use super::directory::Directory;
 use super::download::Download;
 use super::exit::{Exit, Failure, failed};
@@ -35,7 +35,7 @@ pub(super) async fn meanings(
     names: Names,
     destination: &Path,
     download: &Download,
-    crew: &mut Crew,
+    batch: &mut Batch,
 ) -> Result<Meant, Failure> {
     let how = args.walking(download);
     let may_be_one = names.is_one() && !args.recursive;
@@ -51,7 +51,11 @@ pub(super) async fn meanings(
             }
             Ok(meaning) => meanings.push(meaning),
             Err(failure) if may_be_one => return Err(failure),
-            Err(failure) => crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await,
+            Err(failure) => {
+                batch
+                    .report(&name.url.to_string(), Outcome::Failed(failure))
+                    .await
+            }
         }
     }
     Ok(Meant::Several(meanings))
@@ -127,7 +131,7 @@ impl<'a> Several<'a> {
         mut self,
         download: &Download,
         bar: &ProgressBar,
-        crew: &mut Crew,
+        batch: &mut Batch,
     ) -> Result<(), Failure> {
         let how = Walking {
             page: page(self.walks.len()),
@@ -154,16 +158,16 @@ impl<'a> Several<'a> {
                     Local::File => held.next(candidate),
                     Local::Marker => {
                         let outcome = Outcome::Skipped("it only marks a directory");
-                        crew.tell(&candidate.place(), outcome).await;
+                        batch.report(&candidate.place(), outcome).await;
                         continue;
                     }
                     Local::Refused(failure) => {
-                        crew.tell(&candidate.place(), Outcome::Failed(failure)).await;
+                        batch.report(&candidate.place(), Outcome::Failed(failure)).await;
                         continue;
                     }
                 },
                 Some(Next::Failed(url, failure)) => {
-                    crew.tell(&url.to_string(), Outcome::Failed(failure)).await;
+                    batch.report(&url.to_string(), Outcome::Failed(failure)).await;
                     continue;
                 }
                 None => held.end(),
@@ -171,7 +175,7 @@ impl<'a> Several<'a> {
             for verdict in verdicts {
                 let (candidate, outcome) = match verdict {
                     Verdict::Go(candidate) => {
-                        self.begin(candidate, download, bar, crew).await?;
+                        self.begin(candidate, download, bar, batch).await?;
                         continue;
                     }
                     Verdict::Twice(candidate) => (candidate, Outcome::Skipped(TWICE)),
@@ -180,10 +184,10 @@ impl<'a> Several<'a> {
                         (candidate, Outcome::Failed(directory_of(&other)))
                     }
                 };
-                crew.tell(&candidate.place(), outcome).await;
+                batch.report(&candidate.place(), outcome).await;
             }
             if ended {
-                return crew.finish().await;
+                return batch.finish().await;
             }
         }
     }
@@ -194,13 +198,13 @@ impl<'a> Several<'a> {
         candidate: Candidate,
         download: &Download,
         bar: &ProgressBar,
-        crew: &mut Crew,
+        batch: &mut Batch,
     ) -> Result<(), Failure> {
         let place = candidate.place();
         let object = match ObjectName::new(candidate.name) {
             Ok(object) => object,
             Err(error) => {
-                crew.tell(&place, Outcome::Failed(failed(error))).await;
+                batch.report(&place, Outcome::Failed(failed(error))).await;
                 return Ok(());
             }
         };
@@ -213,26 +217,27 @@ impl<'a> Several<'a> {
         let directory = self.directory.clone();
         let target = candidate.target;
         let from = place.clone();
-        crew.add(place, async move {
-            let file = directory.path.join(&target);
-            let there = file.clone();
-            let there = blocking(move || Ok(no_clobber && there.symlink_metadata().is_ok()));
-            match there.await {
-                Ok(false) => {}
-                Ok(true) => return Outcome::Skipped("the file is there (--no-clobber)"),
-                Err(failure) => return Outcome::Failed(failure),
-            }
-            let open = move || directory.file(&target, &from, no_clobber);
-            match download.run(request, &bar, open).await {
-                Ok(downloaded) => {
-                    let mut line = downloaded.json();
-                    line["file"] = file.to_string_lossy().into_owned().into();
-                    Outcome::Done(line)
+        batch
+            .add(place, async move {
+                let file = directory.path.join(&target);
+                let there = file.clone();
+                let there = blocking(move || Ok(no_clobber && there.symlink_metadata().is_ok()));
+                match there.await {
+                    Ok(false) => {}
+                    Ok(true) => return Outcome::Skipped("the file is there (--no-clobber)"),
+                    Err(failure) => return Outcome::Failed(failure),
                 }
-                Err(failure) => Outcome::Failed(failure),
-            }
-        })
-        .await
+                let open = move || directory.file(&target, &from, no_clobber);
+                match download.run(request, &bar, open).await {
+                    Ok(downloaded) => {
+                        let mut line = downloaded.json();
+                        line["file"] = file.to_string_lossy().into_owned().into();
+                        Outcome::Done(line)
+                    }
+                    Err(failure) => Outcome::Failed(failure),
+                }
+            })
+            .await
     }
 }
 

@@ -88,14 +88,14 @@ struct Level {
 }
 
 impl Finder {
-    /// Hands over; `None` where nobody takes it any more.
-    fn tell(&self, path: PathBuf, is: Local) -> Option<()> {
+    /// Sends a find; `None` if nobody receives it any more.
+    fn send(&self, path: PathBuf, is: Local) -> Option<()> {
         self.found.blocking_send(Found { path, is }).ok()
     }
 
     fn failed(&self, path: &Path, error: &io::Error) -> Option<()> {
         let failure = Failure::io(path.display(), error);
-        self.tell(path.to_owned(), Local::Failed(failure))
+        self.send(path.to_owned(), Local::Failed(failure))
     }
 
     /// What the command line names. A link to a directory is followed here, and nowhere else.
@@ -107,8 +107,8 @@ impl Finder {
         // '.' and '..' have no name of their own: what lies there is taken as it is.
         let name = path.file_name().map(|name| name.to_str().map(str::to_owned));
         match (name, metadata.is_dir()) {
-            (Some(None), _) => self.tell(path, Local::Failed(failed("its name is not UTF-8"))),
-            (_, true) if !self.how.recursive => self.tell(
+            (Some(None), _) => self.send(path, Local::Failed(failed("its name is not UTF-8"))),
+            (_, true) if !self.how.recursive => self.send(
                 path,
                 Local::Failed(Failure::usage(
                     "it is a directory; --recursive takes what lies in it",
@@ -116,13 +116,13 @@ impl Finder {
             ),
             (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
             (_, true) => self.directory(path, String::new()),
-            (Some(Some(name)), false) if metadata.is_file() => self.tell(path, Local::File { name }),
+            (Some(Some(name)), false) if metadata.is_file() => self.send(path, Local::File { name }),
             // In a directory it is passed over; here somebody wants it.
-            (Some(Some(_)), false) => self.tell(
+            (Some(Some(_)), false) => self.send(
                 path,
                 Local::Failed(Failure::usage(format!("{NOT_REGULAR}, and goes alone"))),
             ),
-            (None, false) => self.tell(path, Local::Failed(failed("it has no name"))),
+            (None, false) => self.send(path, Local::Failed(failed("it has no name"))),
         }
     }
 
@@ -150,12 +150,12 @@ impl Finder {
                 .to_str()
                 .map(|name| format!("{}{name}", level.prefix))
             else {
-                self.tell(path, Local::Failed(failed("its name is not UTF-8")))?;
+                self.send(path, Local::Failed(failed("its name is not UTF-8")))?;
                 continue;
             };
             match entry.file_type() {
                 Ok(is) if is.is_file() && is_partial(&entry.file_name().to_string_lossy()) => {
-                    self.tell(path, Local::Skipped("it is an unfinished file of 'gcsd get'"))?;
+                    self.send(path, Local::Skipped("it is an unfinished file of 'gcsd get'"))?;
                 }
                 Ok(is) if is.is_dir() => self.enter(&mut levels, path, name + "/")?,
                 Ok(is) if is.is_symlink() => self.link(path, name)?,
@@ -177,7 +177,7 @@ impl Finder {
         match opened {
             Ok((_, id)) if levels.iter().any(|level| level.id == id) => {
                 let what = "it is a directory that it lies in, by way of a mount";
-                return self.tell(path, Local::Failed(failed(what)));
+                return self.send(path, Local::Failed(failed(what)));
             }
             Ok((entries, id)) => levels.push(Level {
                 path,
@@ -193,11 +193,11 @@ impl Finder {
     /// A link in a directory. One to a directory could lead in a circle.
     fn link(&self, path: PathBuf, name: String) -> Option<()> {
         if self.how.ignore_symlinks {
-            return self.tell(path, Local::Skipped("it is a symbolic link"));
+            return self.send(path, Local::Skipped("it is a symbolic link"));
         }
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
-                self.tell(path, Local::Skipped("it is a symbolic link to a directory"))
+                self.send(path, Local::Skipped("it is a symbolic link to a directory"))
             }
             Ok(metadata) => self.file(path, name, &metadata),
             Err(error) => self.failed(&path, &error),
@@ -206,9 +206,9 @@ impl Finder {
 
     fn file(&self, path: PathBuf, name: String, metadata: &Metadata) -> Option<()> {
         match metadata.is_file() {
-            true => self.tell(path, Local::File { name }),
+            true => self.send(path, Local::File { name }),
             // A pipe or a device would be waited for.
-            false => self.tell(path, Local::Skipped(NOT_REGULAR)),
+            false => self.send(path, Local::Skipped(NOT_REGULAR)),
         }
     }
 }

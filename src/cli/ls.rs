@@ -6,9 +6,9 @@ use std::str::FromStr;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::batch::Tally;
 use super::conditions::Payer;
 use super::connect::Remote;
-use super::crew::Tally;
 use super::exit::Failure;
 use super::gs_url::BucketUrl;
 use super::naming::{Meaning, Name, Naming};

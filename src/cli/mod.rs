@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Nothing imports it but the binary.
 
+mod batch;
 mod blocking;
 mod cat;
 mod client_errors;
@@ -8,7 +9,6 @@ mod conditions;
 mod connect;
 mod copies;
 mod cp;
-mod crew;
 mod decode;
 mod demo;
 mod destination;

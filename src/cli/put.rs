@@ -9,9 +9,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
+use super::batch::Reporting;
 use super::blocking::blocking;
 use super::connect::Daemon;
-use super::crew::Saying;
 use super::exit::{Failure, failed};
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
@@ -22,7 +22,7 @@ use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::signals;
 use super::stripes::{PartMeter, Stripes, describe_leftovers};
-use super::upload::{Metered, Telling, Upload, Uploaded, cleared_up};
+use super::upload::{Console, Metered, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, stderr, units};
 use gcsd_client::{
     Aborted, Checkpoint, DaemonRoute, Daemons, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
@@ -101,7 +101,7 @@ impl PutArgs {
             retries: &self.retries,
             new: &self.new,
             alone: alone.into_iter().find_map(|(flag, given)| given.then_some(flag)),
-            saying: Saying {
+            reporting: Reporting {
                 json: self.json,
                 quiet: self.quiet,
             },
@@ -140,13 +140,13 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     };
     let bar = progress::bar(prepared.size, args.quiet);
     let (upload, resume) = begin(&args, prepared, &bar)?;
-    let telling = Telling {
+    let console = Console {
         url: &url,
         bar: &bar,
         patience: &args.retries.patience,
         quiet: args.quiet,
     };
-    let uploaded = upload.run(&telling, resume, stop).await?;
+    let uploaded = upload.run(&console, resume, stop).await?;
     bar.finish_and_clear();
     report(&args, &url, &uploaded)
 }
@@ -253,14 +253,14 @@ fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Uploa
             let options = args.stripes.resuming(retries);
             let source = PartMeter::new(source, bar, 0, Some(&checkpoint));
             let route = DaemonRoute::new(daemons);
-            let keep = resume.as_ref().map(Resume::keeper);
+            let keep = resume.as_ref().map(Resume::store);
             let upload = StripedUpload::resume(route, object, source, checkpoint, &options, keep);
             Upload::Striped(upload.map_err(Failure::usage)?)
         }
         (Source::File(source), None, Some(options)) => {
             let source = PartMeter::new(source, bar, options.part_size.unwrap_or(0), None);
             let route = DaemonRoute::new(daemons);
-            let keep = resume.as_ref().map(Resume::keeper);
+            let keep = resume.as_ref().map(Resume::store);
             let upload = StripedUpload::start(route, object, source, &options, keep);
             Upload::Striped(upload.map_err(Failure::usage)?)
         }

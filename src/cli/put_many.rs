@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, Jobs, Outcome, Reporting};
 use super::blocking::{blocking, open_regular};
 use super::connect::Daemon;
-use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::{Exit, Failure};
 use super::gs_url::{GsUrl, Place, Target};
 use super::held::TWICE;
@@ -19,7 +19,7 @@ use super::mounted;
 use super::new_object::{NewObject, Template};
 use super::retries::Retries;
 use super::same_objects::{Distinct, distinct};
-use super::upload::{Telling, Upload, Uploaded};
+use super::upload::{Console, Upload, Uploaded};
 use super::{progress, recovered, stderr};
 use gcsd_client::{Daemons, FileSource, ReliableUpload, ReplaySource as _, Report, ViaDaemon};
 
@@ -47,7 +47,7 @@ pub(super) struct Several<'a> {
     pub(super) new: &'a NewObject,
     /// A flag that is for one file, where it was given.
     pub(super) alone: Option<&'static str>,
-    pub(super) saying: Saying,
+    pub(super) reporting: Reporting,
 }
 
 impl Several<'_> {
@@ -65,18 +65,18 @@ impl Several<'_> {
         let place = self.target.below(renames).map_err(Failure::usage)?;
         let cancelled = CancellationToken::new();
         let reports = watch::Sender::new(Report::default());
-        let bar = progress::bar(None, self.saying.quiet);
-        let mut crew = Crew::new(&self.many.jobs, self.saying);
-        let work = self.work(&place, &mut crew, &cancelled, &reports, &bar);
+        let bar = progress::bar(None, self.reporting.quiet);
+        let mut batch = Batch::new(&self.many.jobs, self.reporting);
+        let work = self.work(&place, &mut batch, &cancelled, &reports, &bar);
         let done = tokio::select! {
             done = work => done,
             () = stop => Err(Failure::interrupted()),
         };
         // Each upload that is under way is thrown away at GCS, too.
         cancelled.cancel();
-        crew.stopped().await;
+        batch.stopped().await;
         bar.finish_and_clear();
-        if let (false, Some(line)) = (self.saying.quiet, recovered::line(&reports.borrow())) {
+        if let (false, Some(line)) = (self.reporting.quiet, recovered::line(&reports.borrow())) {
             stderr::line(format_args!("gcsd: {line}"));
         }
         done
@@ -85,7 +85,7 @@ impl Several<'_> {
     async fn work(
         &self,
         place: &Place,
-        crew: &mut Crew,
+        batch: &mut Batch,
         cancelled: &CancellationToken,
         reports: &watch::Sender<Report>,
         bar: &ProgressBar,
@@ -106,7 +106,7 @@ impl Several<'_> {
         let Distinct { sources, twice } = sources.await?;
         for path in twice {
             let skipped = Outcome::Skipped(TWICE);
-            crew.tell_file(&path.display().to_string(), skipped).await;
+            batch.report_file(&path.display().to_string(), skipped).await;
         }
         let daemons = self.daemon.reached().await?;
         let mut found = find(sources, looking);
@@ -123,7 +123,7 @@ impl Several<'_> {
             let url = match url {
                 Ok(url) => url,
                 Err(outcome) => {
-                    crew.tell_file(&from, outcome).await;
+                    batch.report_file(&from, outcome).await;
                     continue;
                 }
             };
@@ -138,9 +138,9 @@ impl Several<'_> {
                 bar: bar.clone(),
             };
             let place = url.to_string();
-            crew.add(place, async move { one.put(url).await }).await?;
+            batch.add(place, async move { one.put(url).await }).await?;
         }
-        crew.finish().await
+        batch.finish().await
     }
 }
 
@@ -189,14 +189,14 @@ impl One {
         let object = self.new.to_upload(url, Some(source.size()));
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = ReliableUpload::start(open, source, self.retries.policy());
-        let telling = Telling {
+        let console = Console {
             url,
             bar: &ProgressBar::hidden(),
             patience: &self.retries.patience,
             quiet: true,
         };
         Upload::Whole(upload)
-            .run(&telling, None, self.cancelled.cancelled())
+            .run(&console, None, self.cancelled.cancelled())
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! What an upload went through, in words.
+//! The failures that an upload or a read recovered from, in words.
 
 use std::future::pending;
 
@@ -12,36 +12,36 @@ use super::retries::Patience;
 use super::stderr;
 use gcsd_client::Report;
 
-/// Says what failed and is tried again, once for each kind of failure until something works again. It never ends by
+/// Prints what failed and is tried again, once for each kind of failure until there is progress. It never returns by
 /// itself.
-pub(super) async fn tell<T>(
+pub(super) async fn report_failures<T>(
     mut reports: watch::Receiver<Report>,
     bar: &ProgressBar,
     patience: &Patience,
     quiet: bool,
 ) -> T {
-    let mut told = (None, 0, 0);
+    let mut printed = (None, 0, 0);
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update();
         let Some(failure) = &report.last_failure else {
             continue;
         };
         let seen = (Some(failure.name()), report.committed, report.recovered());
-        if seen.2 == told.2 {
+        if seen.2 == printed.2 {
             continue;
         }
-        if !quiet && (seen.0, seen.1) != (told.0, told.1) {
+        if !quiet && (seen.0, seen.1) != (printed.0, printed.1) {
             let line = Failure::from(failure);
             let line = match report.checkpoint {
-                // Perhaps nobody ever listened there.
+                // There may never have been a daemon.
                 None if failure.name() == UNREACHABLE => line.also(patience.outlook()),
                 _ => line.advise(patience.outlook()),
             };
             bar.suspend(|| stderr::line(format_args!("gcsd: {line}")));
         }
-        told = seen;
+        printed = seen;
     }
-    // Whatever it is about has ended, and says how.
+    // The upload or read has ended, and reports how.
     pending().await
 }
 

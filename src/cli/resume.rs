@@ -206,7 +206,7 @@ impl Resume {
     }
 
     /// Where the state of an upload in parts is kept.
-    pub(super) fn keeper(&self) -> StateFile {
+    pub(super) fn store(&self) -> StateFile {
         self.file.clone()
     }
 

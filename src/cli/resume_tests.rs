@@ -79,7 +79,7 @@ fn a_state_that_was_removed_does_not_come_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("state");
     let resume = Resume::open(&path, identity()).expect("a new state");
-    let late = resume.keeper();
+    let late = resume.store();
     resume.remove().expect("removed");
     late.write(Begun::Whole(Token::new("late"))).expect("no error");
     assert!(!path.exists());

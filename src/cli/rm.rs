@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
+use super::batch::{Batch, Jobs, Outcome, Reporting};
 use super::conditions::Version;
 use super::connect::Remote;
-use super::crew::{Crew, Jobs, Outcome, Saying};
 use super::exit::Failure;
 use super::gs_url::BucketUrl;
 use super::naming::{Listed, Meaning, Names, Naming};
@@ -62,18 +62,18 @@ pub(super) struct RmArgs {
 /// Runs the command.
 pub(super) async fn run(args: RmArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    let saying = Saying {
+    let reporting = Reporting {
         json: args.json,
         quiet: args.quiet,
     };
-    let mut crew = Crew::new(&args.jobs, saying).saying("deleted");
+    let mut batch = Batch::new(&args.jobs, reporting).announcing("deleted");
     tokio::select! {
-        removed = remove(&args, &mut crew) => removed,
+        removed = remove(&args, &mut batch) => removed,
         () = stop => Err(Failure::interrupted()),
     }
 }
 
-async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
+async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
     let one = args.urls.len() == 1 && !args.recursive && !args.all_versions;
     if !one && !args.version.is_any() {
         return Err(Version::several());
@@ -97,7 +97,8 @@ async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
         let name = match name {
             Ok(name) => name,
             Err(failure) => {
-                crew.tell("a name on standard input", Outcome::Failed(failure))
+                batch
+                    .report("a name on standard input", Outcome::Failed(failure))
                     .await;
                 continue;
             }
@@ -108,11 +109,13 @@ async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
             Ok(Meaning::Object { url, generation }) => {
                 let mut object = args.version.of(url.bucket, url.object);
                 object.generation = object.generation.or(generation);
-                delete(crew, &requests, object).await?;
+                delete(batch, &requests, object).await?;
                 continue;
             }
             Err(failure) => {
-                crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await;
+                batch
+                    .report(&name.url.to_string(), Outcome::Failed(failure))
+                    .await;
                 continue;
             }
         };
@@ -125,20 +128,22 @@ async fn remove(args: &RmArgs, crew: &mut Crew) -> Result<(), Failure> {
                     if args.all_versions {
                         object.generation = Some(listed.info.generation);
                     }
-                    delete(crew, &requests, object).await?;
+                    delete(batch, &requests, object).await?;
                 }
                 Ok(None) => break,
                 Err(failure) => {
-                    crew.tell(&name.url.to_string(), Outcome::Failed(failure)).await;
+                    batch
+                        .report(&name.url.to_string(), Outcome::Failed(failure))
+                        .await;
                     break;
                 }
             }
         }
     }
-    crew.finish().await
+    batch.finish().await
 }
 
-async fn delete(crew: &mut Crew, requests: &ReliableRequests, of: ObjectRef) -> Result<(), Failure> {
+async fn delete(batch: &mut Batch, requests: &ReliableRequests, of: ObjectRef) -> Result<(), Failure> {
     let version = of.generation.map(|generation| format!("#{generation}"));
     let place = format!("gs://{}/{}{}", of.bucket, of.object, version.unwrap_or_default());
     let requests = requests.clone();
@@ -147,5 +152,5 @@ async fn delete(crew: &mut Crew, requests: &ReliableRequests, of: ObjectRef) -> 
         let deleted = deleted.map(|()| json!({ "deleted": true }));
         deleted.map_err(Failure::from).into()
     };
-    crew.add(place, work).await
+    batch.add(place, work).await
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::batch::Tally;
 use super::blocking::blocking;
 use super::conditions::Version;
 use super::connect::Remote;
-use super::crew::Tally;
 use super::encryption_key::KeyArgs;
 use super::exit::{Exit, Failure};
 use super::gs_url::{BucketUrl, GsUrl};

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
 use super::pipe::Pipe;
-use super::recovered::tell;
+use super::recovered::report_failures;
 use super::resume::Resume;
 use super::retries::Patience;
 use super::stripes::describe_leftovers;
@@ -41,7 +41,7 @@ pub(super) enum Upload {
 }
 
 /// Who is told what, while an upload is under way.
-pub(super) struct Telling<'a> {
+pub(super) struct Console<'a> {
     pub(super) url: &'a GsUrl,
     pub(super) bar: &'a ProgressBar,
     pub(super) patience: &'a Patience,
@@ -53,37 +53,37 @@ impl Upload {
     /// can `resume` it, or thrown away.
     pub(super) async fn run(
         mut self,
-        telling: &Telling<'_>,
+        console: &Console<'_>,
         mut resume: Option<Resume>,
         stop: impl Future<Output = ()>,
     ) -> Result<Uploaded, Failure> {
         let reports = self.reports();
         let (failure, why) = tokio::select! {
-            result = self.finish(telling.bar) => match result {
+            result = self.finish(console.bar) => match result {
                 Ok(Striped { object, leftovers, .. }) => {
                     let report = reports.borrow().clone();
                     // Where something is left, the same command again clears it up.
                     resume.filter(|_| leftovers.is_empty()).map_or(Ok(()), Resume::remove)?;
                     return Ok(Uploaded { object, report, leftovers });
                 }
-                Err((failure, why)) => (failure.or_at(telling.url), why),
+                Err((failure, why)) => (failure.or_at(console.url), why),
             },
-            () = stop => (Failure::interrupted().at(telling.url), None),
+            () = stop => (Failure::interrupted().at(console.url), None),
             failure = follow(resume.as_mut(), reports.clone()) => {
                 // What cannot be kept is of no use to a later run.
                 resume = None;
                 (failure, None)
             }
-            never = tell(reports.clone(), telling.bar, telling.patience, telling.quiet) => never,
+            never = report_failures(reports.clone(), console.bar, console.patience, console.quiet) => never,
         };
-        telling.bar.abandon();
+        console.bar.abandon();
         let striped = matches!(self, Self::Striped(_));
         let started = striped || reports.borrow().checkpoint.is_some();
         if let Some(resume) = &resume
             && started
             && resume.can_continue(&failure, why.as_ref())
         {
-            return Err(resume.explain(failure, why.as_ref()).or_at(telling.url));
+            return Err(resume.explain(failure, why.as_ref()).or_at(console.url));
         }
         let (rest, left) = match started {
             // GCS has said so itself.
@@ -91,7 +91,7 @@ impl Upload {
             false => ("nothing was uploaded".to_owned(), None),
             true => {
                 let aborted = self.abort().await;
-                let left = describe_leftovers(telling.url, &aborted.leftovers);
+                let left = describe_leftovers(console.url, &aborted.leftovers);
                 (cleared_up(aborted.object), left)
             }
         };

@@ -1,4 +1,4 @@
-//! Work on many objects: so much of it at once, each failure told, the others go on.
+//! Work on many objects, with bounded concurrency. Failures are reported, and the rest continues.
 
 use std::future::Future;
 
@@ -20,9 +20,9 @@ pub(super) struct Jobs {
     jobs: u16,
 }
 
-/// What is said, and to whom.
+/// What is reported, and where.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Saying {
+pub(super) struct Reporting {
     /// A line of JSON for each object.
     pub(super) json: bool,
     /// Nothing on standard error but failures.
@@ -32,9 +32,9 @@ pub(super) struct Saying {
 /// What became of one object.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// It is done; this is to be said of it to programs: a JSON object.
+    /// It is done. Programs get this JSON object.
     Done(Value),
-    /// There was nothing to do, and why.
+    /// There was nothing to do, for this reason.
     Skipped(&'static str),
     Failed(Failure),
 }
@@ -48,25 +48,25 @@ impl From<Result<Value, Failure>> for Outcome {
     }
 }
 
-/// Work on objects under way, of which a bounded number is done at once.
-pub(super) struct Crew {
+/// Objects that are being worked on, a bounded number at a time.
+pub(super) struct Batch {
     jobs: usize,
-    saying: Saying,
+    reporting: Reporting,
     working: JoinSet<(String, Outcome)>,
     tally: Tally,
-    /// What is said where the work was done.
+    /// What is printed of each object that is done.
     done: Option<&'static str>,
     output: Output,
     /// Standard output takes no more.
     closed: Option<Failure>,
 }
 
-/// How often something was tried and failed, where the others go on.
+/// How much was tried, and how much failed.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) total: u64,
     failures: u64,
-    /// How the failures ended, while they all ended alike.
+    /// The exit code of the failures, or [`Exit::Failed`] if they differ.
     exit: Option<Exit>,
 }
 
@@ -81,7 +81,7 @@ impl Tally {
         };
     }
 
-    /// The failure of all, each of which has been told.
+    /// The failure of the whole. Each single one has been reported.
     pub(super) fn sum(&self) -> Result<(), Failure> {
         match (self.exit, self.total) {
             (None, _) => Ok(()),
@@ -94,11 +94,11 @@ impl Tally {
     }
 }
 
-impl Crew {
-    pub(super) fn new(jobs: &Jobs, saying: Saying) -> Self {
+impl Batch {
+    pub(super) fn new(jobs: &Jobs, reporting: Reporting) -> Self {
         Self {
             jobs: jobs.jobs.into(),
-            saying,
+            reporting,
             working: JoinSet::new(),
             tally: Tally::default(),
             done: None,
@@ -107,8 +107,8 @@ impl Crew {
         }
     }
 
-    /// Begins `work` on the object at `place`, as soon as not too much else is under way. Fails where nobody is left to be
-    /// told of it.
+    /// Starts `work` on the object at `place`, once fewer than the allowed number are being worked on. Fails if standard
+    /// output is closed.
     pub(super) async fn add(
         &mut self,
         place: String,
@@ -122,23 +122,23 @@ impl Crew {
         Ok(())
     }
 
-    /// Says `done` of each object that the work was done on, unless it says it in JSON, or nothing.
-    pub(super) fn saying(mut self, done: &'static str) -> Self {
-        self.done = Some(done).filter(|_| !self.saying.json && !self.saying.quiet);
+    /// Prints `done` and the place of each object that is done, unless that is told in JSON, or not at all.
+    pub(super) fn announcing(mut self, done: &'static str) -> Self {
+        self.done = Some(done).filter(|_| !self.reporting.json && !self.reporting.quiet);
         self
     }
 
-    /// Tells what became of an object that needed no work.
-    pub(super) async fn tell(&mut self, place: &str, outcome: Outcome) {
-        self.tell_as("url", place, outcome).await;
+    /// Reports the outcome of an object that needed no work.
+    pub(super) async fn report(&mut self, place: &str, outcome: Outcome) {
+        self.report_as("url", place, outcome).await;
     }
 
-    /// Tells what became of a file that made no object.
-    pub(super) async fn tell_file(&mut self, place: &str, outcome: Outcome) {
-        self.tell_as("file", place, outcome).await;
+    /// Reports the outcome of a file that made no object.
+    pub(super) async fn report_file(&mut self, place: &str, outcome: Outcome) {
+        self.report_as("file", place, outcome).await;
     }
 
-    async fn tell_as(&mut self, key: &str, place: &str, outcome: Outcome) {
+    async fn report_as(&mut self, key: &str, place: &str, outcome: Outcome) {
         self.tally.total += 1;
         let mut line = match outcome {
             Outcome::Done(line) => {
@@ -148,7 +148,7 @@ impl Crew {
                 line
             }
             Outcome::Skipped(why) => {
-                if !self.saying.quiet {
+                if !self.reporting.quiet {
                     stderr::line(format_args!("gcsd: skipped: {why}: {}", shown(place)));
                 }
                 json!({ "skipped": why })
@@ -160,13 +160,13 @@ impl Crew {
                 json!({ "error": failure.json() })
             }
         };
-        if self.saying.json && self.closed.is_none() {
+        if self.reporting.json && self.closed.is_none() {
             line[key] = place.into();
             self.closed = self.output.line(&line.to_string()).await.err();
         }
     }
 
-    /// Waits for what is under way, and sums up.
+    /// Waits until everything is done, and sums up.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         while !self.working.is_empty() {
             self.one().await;
@@ -176,20 +176,20 @@ impl Crew {
         self.tally.sum()
     }
 
-    /// Stops what is under way where it stands, and waits until it has.
+    /// Stops all work at once, and waits until it has stopped.
     pub(super) async fn stop(&mut self) {
         self.working.shutdown().await;
     }
 
-    /// Waits until what is under way has stopped by itself; nothing is said of it any more.
+    /// Waits until all work has ended by itself, without reporting it.
     pub(super) async fn stopped(&mut self) {
         while self.working.join_next().await.is_some() {}
     }
 
     async fn one(&mut self) {
         match self.working.join_next().await {
-            Some(Ok((place, outcome))) => self.tell(&place, outcome).await,
-            Some(Err(lost)) => self.tell("an object", Outcome::Failed(failed(lost))).await,
+            Some(Ok((place, outcome))) => self.report(&place, outcome).await,
+            Some(Err(lost)) => self.report("an object", Outcome::Failed(failed(lost))).await,
             None => {}
         }
     }
@@ -199,12 +199,12 @@ impl Crew {
 mod tests {
     use super::*;
 
-    fn crew(jobs: u16) -> Crew {
-        let saying = Saying {
+    fn batch(jobs: u16) -> Batch {
+        let reporting = Reporting {
             json: false,
             quiet: true,
         };
-        Crew::new(&Jobs { jobs }, saying)
+        Batch::new(&Jobs { jobs }, reporting)
     }
 
     #[tokio::test]
@@ -212,7 +212,7 @@ mod tests {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
-        let mut crew = crew(3);
+        let mut batch = batch(3);
         for _ in 0..50 {
             let work = async {
                 MOST.fetch_max(AT_ONCE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -220,29 +220,29 @@ mod tests {
                 AT_ONCE.fetch_sub(1, Ordering::SeqCst);
                 Outcome::Done(json!({}))
             };
-            crew.add("x".to_owned(), work).await.expect("somebody listens");
+            batch.add("x".to_owned(), work).await.expect("somebody listens");
         }
-        crew.finish().await.expect("all went well");
-        assert_eq!((crew.tally.total, MOST.load(Ordering::SeqCst)), (50, 3));
+        batch.finish().await.expect("all went well");
+        assert_eq!((batch.tally.total, MOST.load(Ordering::SeqCst)), (50, 3));
     }
 
     #[tokio::test]
     async fn failures_are_summed_up() {
         let not_found = || Outcome::Failed(Failure::new(Exit::NotFound, "not_found", "no"));
-        let mut alike = crew(1);
-        alike.tell("a", not_found()).await;
+        let mut alike = batch(1);
+        alike.report("a", not_found()).await;
         assert_eq!(
             alike.finish().await.expect_err("it failed").exit(),
             Exit::NotFound
         );
-        alike.tell("b", Outcome::Skipped("it is there")).await;
-        alike.tell("c", not_found()).await;
+        alike.report("b", Outcome::Skipped("it is there")).await;
+        alike.report("c", not_found()).await;
         let failure = alike.finish().await.expect_err("it failed");
         assert_eq!(
             (failure.exit(), failure.to_string()),
             (Exit::NotFound, "failed: 2 of 3 failed".into())
         );
-        alike.tell("d", Outcome::Failed(Failure::usage("no"))).await;
+        alike.report("d", Outcome::Failed(Failure::usage("no"))).await;
         assert_eq!(alike.finish().await.expect_err("it failed").exit(), Exit::Failed);
     }
 }
