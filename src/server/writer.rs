@@ -8,9 +8,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::ops::OutFrame;
+use gcsd_net::Acknowledgements;
 
 /// How many frames wait for the socket. With frames of at most 256 KiB, it bounds what a slow client costs.
 pub(super) const QUEUE: usize = 4;
@@ -35,7 +36,7 @@ pub(super) async fn run(
         }
         while !parts.is_empty() {
             let slices: Vec<IoSlice<'_>> = parts.iter().take(SLICES).map(|part| IoSlice::new(part)).collect();
-            let written = timeout(client_timeout, half.write_vectored(&slices)).await??;
+            let written = write(&mut half, &slices, client_timeout).await?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -43,6 +44,25 @@ pub(super) async fn run(
         }
     }
     timeout(client_timeout, half.shutdown()).await?
+}
+
+/// Writes once. Fails when the client has acknowledged nothing for `client_timeout`.
+async fn write(half: &mut OwnedWriteHalf, slices: &[IoSlice<'_>], client_timeout: Duration) -> io::Result<usize> {
+    let acknowledgements = Acknowledgements::default();
+    let mut deadline = Instant::now() + client_timeout;
+    loop {
+        let look = Instant::now() + client_timeout / Acknowledgements::LOOKS;
+        if let Ok(written) = timeout_at(deadline.min(look), half.write_vectored(slices)).await {
+            return written;
+        }
+        acknowledgements.look(half.as_ref());
+        let now = Instant::now();
+        if acknowledgements.advanced() {
+            deadline = now + client_timeout;
+        } else if now >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
 }
 
 /// Drops the first `len` bytes of `parts`.

@@ -3,6 +3,7 @@
 //! The GCS client and the client library take a [`Connector`], so that whoever composes them can put
 //! another one underneath: the fault injection does.
 
+mod acknowledgements;
 mod connector;
 mod failures;
 mod plain;
@@ -10,7 +11,9 @@ mod race;
 mod socket;
 mod stream;
 mod tcp;
+mod tcp_info;
 
+pub use acknowledgements::Acknowledgements;
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
 pub use failures::ConnectError;
 pub use plain::Plain;
