@@ -129,6 +129,11 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_READ_BUFFER", value_name = "SIZE", default_value = "256KiB", value_parser = read_buffer,
           help_heading = "Limits")]
     read_buffer: usize,
+    /// How much the kernel keeps of what a client sends while Cloud Storage is slower; 0 leaves it to the system, which
+    /// takes megabytes, in the interest of clients that are far away
+    #[arg(long, env = "GCSD_RECEIVE_BUFFER", value_name = "SIZE", default_value = "256KiB", value_parser = receive_buffer,
+          help_heading = "Limits")]
+    receive_buffer: usize,
     /// How much of a refused body is read and thrown away before the connection is closed instead
     #[arg(long, env = "GCSD_DRAIN_CAP", value_name = "SIZE", default_value = "1MiB", value_parser = units::size,
           help_heading = "Limits")]
@@ -174,6 +179,13 @@ fn read_buffer(text: &str) -> Result<usize, String> {
     }
 }
 
+fn receive_buffer(text: &str) -> Result<usize, String> {
+    match units::size(text)? {
+        size @ (0 | 4096..=1_073_741_824) => usize::try_from(size).map_err(|error| error.to_string()),
+        _ => Err("a receive buffer has between 4KiB and 1GiB, or is 0".to_owned()),
+    }
+}
+
 fn positive(text: &str) -> Result<Duration, String> {
     match units::duration(text)? {
         Duration::ZERO => Err("it must be longer than 0".to_owned()),
@@ -209,6 +221,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let config = server::Config {
         max_connections: args.max_connections,
         read_buffer: args.read_buffer,
+        receive_buffer: args.receive_buffer,
         grace: args.grace,
     };
     let gcs = context.gcs.clone();

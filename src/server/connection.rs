@@ -36,7 +36,9 @@ struct Connection {
 /// Serves a connection until it ends.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
-    if let Err(error) = gcsd_net::prepare(&stream) {
+    let receive_buffer = shared.config.receive_buffer;
+    let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
+    if let Err(error) = prepared {
         debug!(%peer, %error, "the connection ended before it was served");
         return;
     }

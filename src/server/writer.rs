@@ -47,7 +47,11 @@ pub(super) async fn run(
 }
 
 /// Writes once. Fails when the client has acknowledged nothing for `client_timeout`.
-async fn write(half: &mut OwnedWriteHalf, slices: &[IoSlice<'_>], client_timeout: Duration) -> io::Result<usize> {
+async fn write(
+    half: &mut OwnedWriteHalf,
+    slices: &[IoSlice<'_>],
+    client_timeout: Duration,
+) -> io::Result<usize> {
     let acknowledgements = Acknowledgements::default();
     let mut deadline = Instant::now() + client_timeout;
     loop {

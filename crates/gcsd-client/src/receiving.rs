@@ -275,9 +275,7 @@ impl<R: AsyncRead + Unpin> Socket<R> {
             let bound = patience.unwrap_or(self.stall);
             let still = self.in_flight.clock.still();
             let pause = match patience {
-                Some(bound) => bound
-                    .saturating_sub(still)
-                    .min(bound / Acknowledgements::LOOKS),
+                Some(bound) => bound.saturating_sub(still).min(bound / Acknowledgements::LOOKS),
                 None => bound,
             };
             tokio::select! {

@@ -159,7 +159,9 @@ impl Exchange {
             source: received,
             sent: link.sent(),
         };
-        let Self { clock, connection, .. } = self;
+        let Self {
+            clock, connection, ..
+        } = self;
         let acknowledged = |cx: &mut Context<'_>| {
             connection.link.acknowledgements.ask();
             // It reads, for nothing else is due; reading answers.

@@ -37,6 +37,17 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     bound_unsent(stream)
 }
 
+/// Has the kernel keep about so many bytes of what the peer sends until they are read; 0 leaves it to the system, which
+/// takes as much as the connection seems to need, up to megabytes.
+///
+/// What is kept counts as acknowledged: whoever passes it on slowly keeps the peer waiting for an answer long after that.
+pub fn bound_unread(stream: &TcpStream, bytes: usize) -> io::Result<()> {
+    match bytes {
+        0 => Ok(()),
+        bytes => SockRef::from(stream).set_recv_buffer_size(bytes),
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn bound_unsent(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)
