@@ -131,7 +131,7 @@ pub(super) struct Args {
     read_buffer: usize,
     /// How much the kernel keeps of what a client sends while Cloud Storage is slower; 0 leaves it to the system, which
     /// takes megabytes, in the interest of clients that are far away
-    #[arg(long, env = "GCSD_RECEIVE_BUFFER", value_name = "SIZE", default_value = "256KiB", value_parser = receive_buffer,
+    #[arg(long, env = "GCSD_RECEIVE_BUFFER", value_name = "SIZE", default_value = "128KiB", value_parser = receive_buffer,
           help_heading = "Limits")]
     receive_buffer: usize,
     /// How much of a refused body is read and thrown away before the connection is closed instead

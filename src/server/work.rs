@@ -17,9 +17,11 @@ use gcsd_wire::{Kind, Retry};
 /// Makes a call that is about no upload.
 pub(super) async fn call(shared: Arc<Shared>, job: Job, call: Call, repeatable: bool) {
     let cut = &shared.shutdown.cut;
+    let is_read = call.is_read();
     let outcome = tokio::select! {
         biased;
         outcome = call.run(&shared.context, &job.replier) => outcome,
+        gone = job.replier.gone(), if is_read => Err(gone.into()),
         () = cut.cancelled() => Err(match repeatable {
             true => refusal::draining(),
             false => refusal::interrupted(),

@@ -5,7 +5,8 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,7 +20,8 @@ pub(super) const QUEUE: usize = 4;
 const SLICES: usize = 16;
 
 /// Writes frames until there are no more senders, then half-closes. Returns early if the client takes
-/// nothing for `client_timeout` or the socket fails: the senders then learn that the client is gone.
+/// nothing for `client_timeout` or the socket fails, even if there is nothing to write: the senders then learn that the
+/// client is gone.
 pub(super) async fn run(
     mut half: OwnedWriteHalf,
     mut frames: mpsc::Receiver<Box<OutFrame>>,
@@ -27,7 +29,15 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let mut batch = Vec::new();
     let mut parts = VecDeque::new();
-    while frames.recv_many(&mut batch, QUEUE).await > 0 {
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = frames.recv_many(&mut batch, QUEUE) => received,
+            error = broken(half.as_ref()) => return Err(error),
+        };
+        if received == 0 {
+            break;
+        }
         for frame in batch.drain(..) {
             parts.push_back(frame.front);
             if !frame.body.is_empty() {
@@ -44,6 +54,17 @@ pub(super) async fn run(
         }
     }
     timeout(client_timeout, half.shutdown()).await?
+}
+
+/// Waits until the connection is reset, or given up by the kernel. What was received before can still be read.
+async fn broken(stream: &TcpStream) -> io::Error {
+    loop {
+        match stream.ready(Interest::ERROR).await {
+            Ok(ready) if ready.is_error() => return io::ErrorKind::ConnectionReset.into(),
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
 }
 
 /// Writes once. Fails when the client has acknowledged nothing for `client_timeout`.
@@ -83,7 +104,7 @@ fn advance(parts: &mut VecDeque<Bytes>, mut len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::*;
 

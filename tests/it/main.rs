@@ -26,6 +26,7 @@ mod client_read;
 mod client_requests;
 mod client_streamed;
 mod conversation;
+mod clients_gone;
 mod devgcs_directory;
 mod devgcs_docs;
 mod devgcs_faults;

@@ -18,14 +18,14 @@ const KEEPALIVE_PROBES: u32 = 4;
 /// How many bytes a socket takes before it has sent them, at most: enough to keep a fast link busy while the task that
 /// writes is woken, and few enough that what a socket took has nearly left. Without it the kernel takes up to 4 MiB,
 /// which a slow uplink drains for minutes.
-const UNSENT: u32 = 128 * 1024;
+const UNSENT: u32 = 64 * 1024;
 
 /// Prepares a connected TCP socket for this protocol and for HTTP:
 ///
 /// * `TCP_NODELAY`: both write whole heads, so Nagle's algorithm only delays.
 /// * Keepalive: a peer that is gone without a word is found after two minutes, where nothing is being sent. What is sent and
 ///   not acknowledged is [`Stream::set_user_timeout`](super::Stream::set_user_timeout)'s.
-/// * `TCP_NOTSENT_LOWAT`, on Linux: the socket takes no more while 128 KiB are unsent. What is sent and on its way is
+/// * `TCP_NOTSENT_LOWAT`, on Linux: the socket takes no more while 64 KiB are unsent. What is sent and on its way is
 ///   the congestion control's, so that throughput is what it was.
 pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;

@@ -78,7 +78,7 @@ impl Scene {
         let config = server::Config {
             max_connections: 64,
             read_buffer: 256 * 1024,
-            receive_buffer: 256 * 1024,
+            receive_buffer: 128 * 1024,
             grace: STOPPING,
         };
         let listener = TcpListener::bind(any).await.map_err(failed)?;

@@ -105,7 +105,7 @@ impl Daemon {
         let config = server::Config {
             max_connections: 1000,
             read_buffer: 256 * 1024,
-            receive_buffer: 256 * 1024,
+            receive_buffer: 128 * 1024,
             grace: options.grace,
         };
         let listener = TcpListener::bind(any).await.expect("a port");
