@@ -97,7 +97,7 @@ async fn a_body_that_was_received_is_finished_unless_it_is_a_part() {
     let gcs = Peer::listen().await;
     let daemon = daemon(&gcs).await;
     // More than the daemon takes while GCS takes nothing, and less than the kernel keeps for it beside.
-    let body = pattern(600_000);
+    let body = pattern(400_000);
     for request in streamed(body.len()) {
         let is_part = matches!(request, Request::UploadPart(_));
         let mut client = with_upload(&daemon, &gcs).await;

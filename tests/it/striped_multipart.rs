@@ -129,8 +129,7 @@ async fn a_part_that_gcs_holds_is_not_sent_again() {
 
 #[tokio::test]
 async fn who_may_not_list_the_parts_sends_them_again() {
-    let daemon =
-        daemon_with("close-connection-after-all on part call 0; return-403 on parts").await;
+    let daemon = daemon_with("close-connection-after-all on part call 0; return-403 on parts").await;
     upload(&daemon, through(&daemon, tcp()), &source()).await;
     assert_eq!(daemon.devgcs.inspect().count(CallKind::UploadPart), 4);
 }

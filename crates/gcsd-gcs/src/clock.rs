@@ -106,3 +106,48 @@ impl Clock {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        stall: Duration::from_secs(80),
+        source: Duration::from_secs(40),
+    };
+
+    /// How many seconds the clock waits while GCS acknowledges more at each of the first `looks` looks.
+    async fn waits(waiting_for: WaitingFor, looks: u32) -> u64 {
+        let begun = Instant::now();
+        let mut clock = Clock::new(LIMITS);
+        let mut left = looks;
+        let activity = Activity {
+            waiting_for,
+            source: 0,
+            sent: 0,
+        };
+        std::future::poll_fn(|cx| {
+            clock.poll(cx, activity, |_| {
+                let more = left > 0;
+                left = left.saturating_sub(1);
+                more
+            })
+        })
+        .await;
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_gcs_acknowledges_is_progress() {
+        assert_eq!(waits(WaitingFor::Gcs, 0).await, 80);
+        // It looks every ten seconds.
+        assert_eq!(waits(WaitingFor::Gcs, 1).await, 10 + 80);
+        assert_eq!(waits(WaitingFor::Gcs, 30).await, 300 + 80);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_else_is_excused_by_it() {
+        assert_eq!(waits(WaitingFor::Source, 30).await, 40);
+        assert_eq!(waits(WaitingFor::Nobody, 30).await, 1);
+    }
+}
