@@ -86,12 +86,6 @@ class Link:
         shown = json.loads(sh("ip", "-n", name, "-s", "-j", "link", "show", "slow"))
         return shown[0]["stats64"]["tx"]["bytes"]
 
-    def retransmitted(self):
-        """Segments that the kernels sent again, at either end."""
-        lines = [sh("ip", "netns", "exec", name, "cat", "/proc/net/snmp") for name in (self.here, self.there)]
-        tables = [re.findall(r"^Tcp: (.*)$", text, re.M) for text in lines]
-        return sum(int(dict(zip(keys.split(), values.split()))["RetransSegs"]) for keys, values in tables)
-
     def remove(self):
         for name in (self.here, self.there):
             sh("ip", "netns", "del", name, check=False)
@@ -127,7 +121,6 @@ class Transfer:
             self.seconds = time.monotonic() - begun
             self.sent = self.link.sent(sender) - before
             self.log = (self.work / "daemon").read_text()
-            self.retransmitted = self.link.retransmitted()
             self.form.verify(self)
         finally:
             for process in self.started:
