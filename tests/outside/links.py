@@ -231,9 +231,9 @@ class Put:
 
 
 class PutMany:
-    """Twenty small files."""
+    """Small files, side by side."""
 
-    up, name, count = True, "put -r", 20
+    up, name, count = True, "put -r", 8
 
     def prepare(self, transfer):
         (transfer.work / "tree").mkdir()

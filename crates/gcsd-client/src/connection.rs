@@ -106,8 +106,7 @@ impl Connection {
             let (address, error) = (address.clone(), error.into());
             Reason::Connect { address, error }.lost(false)
         })?;
-        // The stall clock comes first: it knows whether something is due.
-        stream.set_user_timeout(options.stall.saturating_mul(2));
+        stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
         if let Some(secret) = &options.secret {
             connection.hello(&Self::greeting(secret.clone())).await?;

@@ -17,6 +17,6 @@ pub use acknowledgements::Acknowledgements;
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
 pub use failures::ConnectError;
 pub use plain::Plain;
-pub use socket::{bound_unread, prepare};
+pub use socket::{backstop, bound_unread, prepare};
 pub use stream::{BoxStream, Stream};
 pub use tcp::{TcpConnector, connect_any};

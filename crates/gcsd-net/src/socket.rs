@@ -58,6 +58,13 @@ fn bound_unsent(_stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// The [`set_user_timeout`](super::Stream::set_user_timeout) for a connection whose own clock gives up after `stall`: later
+/// than that clock, which knows whose turn it is, and two minutes at least. The kernel counts from the first loss of an
+/// episode, whatever is acknowledged in between, and on a slow and crowded link such an episode is long.
+pub fn backstop(stall: Duration) -> Duration {
+    stall.saturating_mul(2).max(Duration::from_secs(120))
+}
+
 #[cfg(target_os = "linux")]
 pub(crate) fn set_user_timeout(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_user_timeout(Some(limit))
