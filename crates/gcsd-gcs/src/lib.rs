@@ -60,6 +60,8 @@ mod config;
 mod config_error;
 mod connection;
 mod credentials;
+mod credentials_file;
+mod credentials_text;
 mod delete;
 mod endpoint;
 mod error;
