@@ -9,13 +9,17 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::error::{Call, Error, ErrorKind, one_line};
+use super::auth::Unauthorized;
+use super::error::{Call, Error, ErrorKind, MAX_MESSAGE, one_line};
 use super::exchange::Exchange;
+use super::reason::meaning;
 use super::resource::Object;
 use super::xml::Element;
 
 /// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
+/// How many of an error's reasons are looked at.
+const MAX_REASONS: usize = 8;
 /// How much of an error's body is read: the start says what matters.
 const MAX_ERROR: usize = 64 << 10;
 
@@ -47,6 +51,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What a 401 means.
+    unauthorized: Option<Unauthorized>,
 }
 
 impl Answer {
@@ -64,6 +70,7 @@ impl Answer {
             status: parts.status,
             headers: parts.headers,
             body: Bytes::new(),
+            unauthorized: parts.extensions.get().copied(),
         };
         let (body, whole) = timeout(patience, collect(incoming, exchange, limit))
             .await
@@ -108,7 +115,9 @@ impl Answer {
     /// The error that this answer reports.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
-        let said = ErrorBody::read(&self.headers, &self.body);
+        let mut said = ErrorBody::read(&self.headers, &self.body);
+        let text = said.message.as_deref().unwrap_or_default();
+        let (meaning, named) = meaning(status, &said.reasons, text);
         let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
         let kind = match status {
             404 | 410 if on_session => ErrorKind::SessionLost,
@@ -129,14 +138,35 @@ impl Answer {
                 format!("GCS answered {status}: {reason}")
             }
         };
-        Error::new(kind, message)
+        let unauthorized = self.unauthorized.filter(|_| meaning.status == 401);
+        let hint = meaning.hint.or(unauthorized.map(Unauthorized::hint));
+        let (fresh_token, wait) = match unauthorized {
+            Some(Unauthorized::Again(wait)) => (true, Some(wait)),
+            _ => (false, None),
+        };
+        let reason = match named {
+            Some(named) if named < said.reasons.len() => Some(said.reasons.swap_remove(named)),
+            _ => said.reasons.into_iter().next(),
+        };
+        Error::new(kind, with_hint(&message, hint))
             .sent(true)
             .status(status)
-            .after(retry_after(&self.headers))
+            .meaning(meaning.status)
+            .with_fresh_token(fresh_token)
+            .after(retry_after(&self.headers).max(wait))
             .with_committed(said.uploaded.filter(|_| kind == ErrorKind::Gap))
-            .with_reason(said.reason)
+            .with_reason(reason)
             .with_request_id(self.request_id())
     }
+}
+
+/// `message` and what to do, of which a long message leaves room for the latter.
+pub(super) fn with_hint(message: &str, hint: Option<&str>) -> String {
+    let Some(hint) = hint else {
+        return message.to_owned();
+    };
+    let message = one_line(message, MAX_MESSAGE.saturating_sub(hint.len() + 3));
+    format!("{message} ({hint})")
 }
 
 /// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread and the connection
@@ -209,7 +239,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ErrorBody {
     message: Option<String>,
-    reason: Option<String>,
+    /// GCS's words for it. One that fits better may follow one that says little.
+    reasons: Vec<String>,
     /// What a gap error says is persisted.
     uploaded: Option<u64>,
 }
@@ -225,6 +256,8 @@ struct JsonError {
     message: Option<String>,
     #[serde(default)]
     errors: Vec<JsonDetail>,
+    #[serde(default)]
+    details: Vec<JsonDetail>,
     status: Option<String>,
 }
 
@@ -241,14 +274,14 @@ impl ErrorBody {
             .and_then(|kind| kind.to_str().ok())
             .unwrap_or_default();
         if let Ok(JsonBody { error }) = serde_json::from_str(&text) {
-            let reason = error
-                .errors
-                .into_iter()
-                .find_map(|detail| detail.reason)
-                .or(error.status);
+            let details = error.errors.into_iter().chain(error.details);
             return Self {
-                message: error.message,
-                reason,
+                message: error.message.filter(|message| !message.trim().is_empty()),
+                reasons: details
+                    .filter_map(|detail| detail.reason)
+                    .chain(error.status)
+                    .take(MAX_REASONS)
+                    .collect(),
                 uploaded: None,
             };
         }
@@ -260,7 +293,7 @@ impl ErrorBody {
         {
             return Self {
                 message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
-                reason: Some(code.to_owned()),
+                reasons: vec![code.to_owned()],
                 uploaded: None,
             };
         }
@@ -269,11 +302,18 @@ impl ErrorBody {
         Self {
             uploaded: plain.then(|| gap(&text)).flatten(),
             message: Some(text).filter(|text| !text.is_empty() && !text.starts_with('<')),
-            reason: None,
+            reasons: Vec::new(),
         }
     }
 
     fn is_checksum_mismatch(&self) -> bool {
+        if self
+            .reasons
+            .iter()
+            .any(|reason| matches!(reason.as_str(), "BadDigest" | "CrcMismatch"))
+        {
+            return true;
+        }
         let text = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
         named && (text.contains("match") || text.contains("mismatch"))
@@ -302,6 +342,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers,
             body: Bytes::from_static(body.as_bytes()),
+            unauthorized: None,
         }
     }
 

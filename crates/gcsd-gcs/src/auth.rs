@@ -56,6 +56,20 @@ pub(super) enum Unauthorized {
     Final,
 }
 
+impl Unauthorized {
+    /// What to do, for a person.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Self::Anonymous => "no credentials were sent: name some with --credentials",
+            Self::Again(_) => "the access token was dropped: the next try is made with a fresh one",
+            Self::Final => {
+                "a fresh access token was refused, too: check that the account of the credentials still exists, and this \
+                 machine's clock"
+            }
+        }
+    }
+}
+
 /// Credentials, and what is known of their tokens.
 struct Kept {
     source: CredentialsSource,

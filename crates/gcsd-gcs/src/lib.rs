@@ -80,6 +80,7 @@ mod pool;
 mod proxies;
 mod put_object;
 mod read;
+mod reason;
 mod rename;
 mod request;
 mod resource;
