@@ -147,10 +147,7 @@ fn of_kind(status: Status) -> Option<&'static str> {
         Some(Kind::Unauthenticated) => "name the file with the daemon's secret: --auth-file FILE",
         // The message says what to do: it depends on GCS's reason.
         Some(
-            Kind::Forbidden
-            | Kind::GcsUnauthorized
-            | Kind::CredentialsRefused
-            | Kind::CredentialsUnavailable,
+            Kind::Forbidden | Kind::GcsUnauthorized | Kind::CredentialsRefused | Kind::CredentialsUnavailable,
         ) => return None,
         Some(Kind::Unsupported) => "the daemon is older than this program",
         _ => match status.retry() {

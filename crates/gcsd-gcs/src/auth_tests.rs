@@ -104,7 +104,11 @@ async fn a_refused_token_is_dropped_once_and_a_fresh_one_is_on_trial() {
     assert_eq!(auth.refused(Some(&first)), SOON, "it is another one by now");
     assert_eq!(auth.refused(Some(&bearer("t-2"))), Unauthorized::Final);
     assert_eq!(auth.refused(None), Unauthorized::Final, "a call on a session");
-    assert_eq!(auth.token().await, bearer("t-2"), "not more often than every 30 s");
+    assert_eq!(
+        auth.token().await,
+        bearer("t-2"),
+        "not more often than every 30 s"
+    );
     assert_eq!(tokens.given.load(Relaxed), 2);
     // Once GCS has taken it, its refusal is news again, but for 30 s it is not dropped.
     auth.accepted(Some(&first));
@@ -224,7 +228,11 @@ async fn refused_credentials_are_tried_anew_without_a_restart() {
     assert_eq!(auth.state().made, 1, "the next call makes another try");
     refused().await;
     refused().await;
-    assert_eq!(auth.state().made, 1, "a refusal must not turn into a storm of attempts");
+    assert_eq!(
+        auth.state().made,
+        1,
+        "a refusal must not turn into a storm of attempts"
+    );
     auth.state().not_before = Instant::now();
     refused().await;
     assert_eq!(auth.state().made, 2);

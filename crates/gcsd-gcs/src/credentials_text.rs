@@ -83,8 +83,10 @@ mod tests {
 
     #[test]
     fn a_cause_is_told_once_and_without_what_else_a_server_said() {
-        let body = r#"{"error":"invalid_grant","error_description":"Token has been revoked.","echo":"l3aked"}"#;
-        let answered = std::io::Error::other("HTTP status client error (400 Bad Request) for url (http://h/t?k=l3aked)");
+        let body =
+            r#"{"error":"invalid_grant","error_description":"Token has been revoked.","echo":"l3aked"}"#;
+        let answered =
+            std::io::Error::other("HTTP status client error (400 Bad Request) for url (http://h/t?k=l3aked)");
         let unreachable = std::io::Error::other("Connection refused (os error 111)");
         for (error, expected) in [
             (
@@ -102,10 +104,7 @@ mod tests {
                 ),
                 "Could not connect",
             ),
-            (
-                CredentialsError::from_msg(false, "bad, body=<l3aked"),
-                "bad",
-            ),
+            (CredentialsError::from_msg(false, "bad, body=<l3aked"), "bad"),
         ] {
             assert_eq!(cause(&error), expected, "{error}");
         }
@@ -115,12 +114,21 @@ mod tests {
     fn what_is_missing_and_what_to_do_is_said() {
         let refused = CredentialsError::from_msg(false, "revoked");
         let line = explain(&CredentialsSource::File("key.json".into()), &refused);
-        assert!(line.starts_with("no access token for key.json: revoked; check"), "{line}");
+        assert!(
+            line.starts_with("no access token for key.json: revoked; check"),
+            "{line}"
+        );
         let late = CredentialsError::from_msg(true, "timed out");
         let line = explain(&CredentialsSource::File("key.json".into()), &late);
-        assert!(line.contains("timed out; is the token server reachable"), "{line}");
+        assert!(
+            line.contains("timed out; is the token server reachable"),
+            "{line}"
+        );
         // Without a file.
         let line = explain(&CredentialsSource::Anonymous, &late);
-        assert!(line.contains("the metadata server gives no token (timed out); name a file"), "{line}");
+        assert!(
+            line.contains("the metadata server gives no token (timed out); name a file"),
+            "{line}"
+        );
     }
 }

@@ -518,7 +518,12 @@ mod tests {
             (Call::Write, Recovery::Query),
             (Call::Finish, Recovery::Query),
         ] {
-            let error = || Error::new(ErrorKind::Http, "x").status(401).during(call).sent(true);
+            let error = || {
+                Error::new(ErrorKind::Http, "x")
+                    .status(401)
+                    .during(call)
+                    .sent(true)
+            };
             assert_eq!(error().recovery(), Recovery::Never, "{call:?}");
             let fresh_token = error().with_fresh_token(true);
             assert_eq!(fresh_token.recovery(), fresh, "{call:?}");

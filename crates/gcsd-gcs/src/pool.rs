@@ -91,8 +91,7 @@ impl Pool {
                 state.idle.remove(at)
             };
             let mut connection = idle.connection;
-            let fresh =
-                idle.since.elapsed() < self.idle_timeout && connection.since.elapsed() < MAX_AGE;
+            let fresh = idle.since.elapsed() < self.idle_timeout && connection.since.elapsed() < MAX_AGE;
             if fresh && connection.is_reusable(&mut Context::from_waker(Waker::noop())) {
                 return Some(connection);
             }
@@ -105,7 +104,11 @@ impl Pool {
             return;
         }
         let at = Instant::now();
-        let distrust = if connection.answered == 1 { at + DISTRUST } else { at };
+        let distrust = if connection.answered == 1 {
+            at + DISTRUST
+        } else {
+            at
+        };
         let mut state = self.lock();
         let (closed, kept) = std::mem::take(&mut state.idle)
             .into_iter()

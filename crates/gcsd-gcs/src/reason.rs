@@ -73,7 +73,11 @@ const TABLE: &[Row] = &[
     Row {
         statuses: &[400, 403, 409, 412],
         reasons: &["objectunderactivehold"],
-        messages: &["active temporary hold", "active event-based hold", "under active hold"],
+        messages: &[
+            "active temporary hold",
+            "active event-based hold",
+            "under active hold",
+        ],
         means: 403,
         hint: "the object is held: release its temporary or event-based hold first",
     },
@@ -93,10 +97,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         statuses: &[400, 401, 403],
-        reasons: &[
-            "userprojectmissing",
-            "authenticationrequiredrequesterpays",
-        ],
+        reasons: &["userprojectmissing", "authenticationrequiredrequesterpays"],
         messages: &["requester pays bucket but no user project"],
         means: 0,
         hint: "whoever asks for this bucket's objects pays: name a project of yours with --user-project",

@@ -29,7 +29,11 @@ fn rows_are_written_as_they_are_looked_up() {
             assert_eq!(message.to_ascii_lowercase(), **message);
         }
         assert!(!row.reasons.is_empty(), "{}", row.hint);
-        assert!(row.hint.len() < 256, "it leaves room for what GCS says: {}", row.hint);
+        assert!(
+            row.hint.len() < 256,
+            "it leaves room for what GCS says: {}",
+            row.hint
+        );
     }
 }
 
@@ -79,23 +83,77 @@ fn each_cause_has_its_status_and_its_hint() {
         (400, &["required"], payer, 400, "--user-project"),
         (400, &["UserProjectMissing"], "", 400, "--user-project"),
         (400, &["userProjectInvalid"], "", 400, "look at --user-project"),
-        (403, &["userProjectAccessDenied"], "", 403, "serviceusage.services.use"),
-        (403, &["forbidden", "USER_PROJECT_DENIED"], denied, 403, "serviceusage.services.use"),
+        (
+            403,
+            &["userProjectAccessDenied"],
+            "",
+            403,
+            "serviceusage.services.use",
+        ),
+        (
+            403,
+            &["forbidden", "USER_PROJECT_DENIED"],
+            denied,
+            403,
+            "serviceusage.services.use",
+        ),
         (403, &["accountDisabled"], "", 403, "billing"),
         (403, &["forbidden"], closed, 403, "billing"),
         (403, &["forbidden", "BILLING_DISABLED"], denied, 403, "billing"),
         (403, &["accessNotConfigured"], "", 403, "gcloud services enable"),
-        (403, &["PERMISSION_DENIED", "SERVICE_DISABLED"], denied, 403, "gcloud services enable"),
+        (
+            403,
+            &["PERMISSION_DENIED", "SERVICE_DISABLED"],
+            denied,
+            403,
+            "gcloud services enable",
+        ),
         (403, &["forbidden"], perimeter, 403, "VPC Service Controls"),
-        (403, &["SECURITY_POLICY_VIOLATED"], "", 403, "VPC Service Controls"),
-        (412, &["orgPolicyConstraintFailed"], "", 403, "policy of the organization"),
-        (412, &["conditionNotMet"], policy, 403, "policy of the organization"),
+        (
+            403,
+            &["SECURITY_POLICY_VIOLATED"],
+            "",
+            403,
+            "VPC Service Controls",
+        ),
+        (
+            412,
+            &["orgPolicyConstraintFailed"],
+            "",
+            403,
+            "policy of the organization",
+        ),
+        (
+            412,
+            &["conditionNotMet"],
+            policy,
+            403,
+            "policy of the organization",
+        ),
         (400, &["cloudKmsDisabledKey"], "", 400, "Cloud KMS key"),
         (403, &["forbidden"], kms, 403, "service agent"),
-        (400, &["ResourceIsEncryptedWithCustomerEncryptionKey"], "", 400, "--encryption-key-file"),
-        (403, &["insufficientPermissions"], scopes, 403, "scope cloud-platform"),
+        (
+            400,
+            &["ResourceIsEncryptedWithCustomerEncryptionKey"],
+            "",
+            400,
+            "--encryption-key-file",
+        ),
+        (
+            403,
+            &["insufficientPermissions"],
+            scopes,
+            403,
+            "scope cloud-platform",
+        ),
         (403, &["forbidden"], denied, 403, "needs the permission"),
-        (403, &["AccessDenied"], "Access denied.", 403, "needs the permission"),
+        (
+            403,
+            &["AccessDenied"],
+            "Access denied.",
+            403,
+            "needs the permission",
+        ),
         (403, &[], "", 403, "no reason is given"),
     ] {
         let found = of(status, reasons, message);
@@ -110,7 +168,11 @@ fn each_cause_has_its_status_and_its_hint() {
 #[test]
 fn what_the_table_does_not_know_stays_as_it_is() {
     for (status, reasons, message) in [
-        (412, &["conditionNotMet"][..], "At least one of the pre-conditions you specified did not hold."),
+        (
+            412,
+            &["conditionNotMet"][..],
+            "At least one of the pre-conditions you specified did not hold.",
+        ),
         (404, &["notFound"], "No such object: b/o"),
         (400, &["invalid"], "Invalid argument."),
         (403, &["forbidden"], "Something new."),
@@ -118,7 +180,11 @@ fn what_the_table_does_not_know_stays_as_it_is() {
         (409, &["conflict"], ""),
         // What GCS says of its own trouble is no rate limit.
         (503, &["rateLimitExceeded"], ""),
-        (404, &["notFound"], "You do not have access to the object, or it does not exist"),
+        (
+            404,
+            &["notFound"],
+            "You do not have access to the object, or it does not exist",
+        ),
     ] {
         let found = of(status, reasons, message);
         assert_eq!(found, Meaning { status, hint: None }, "{status} {reasons:?}");
