@@ -3,23 +3,20 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::auth::Unauthorized;
 use super::error::{Call, Error, ErrorKind, MAX_MESSAGE, one_line};
+use super::error_body::ErrorBody;
 use super::exchange::Exchange;
 use super::reason::meaning;
 use super::resource::Object;
-use super::xml::Element;
 
 /// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
-/// How many of an error's reasons are looked at.
-const MAX_REASONS: usize = 8;
 /// How much of an error's body is read: the start says what matters.
 const MAX_ERROR: usize = 64 << 10;
 
@@ -235,104 +232,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(delay.min(DAY))
 }
 
-/// What an error's body says: GCS speaks JSON, XML or plain text, depending on the call.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct ErrorBody {
-    message: Option<String>,
-    /// GCS's words for it. One that fits better may follow one that says little.
-    reasons: Vec<String>,
-    /// What a gap error says is persisted.
-    uploaded: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct JsonBody {
-    error: JsonError,
-}
-
-/// <https://cloud.google.com/storage/docs/json_api/v1/status-codes>
-#[derive(Deserialize)]
-struct JsonError {
-    message: Option<String>,
-    #[serde(default)]
-    errors: Vec<JsonDetail>,
-    #[serde(default)]
-    details: Vec<JsonDetail>,
-    status: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct JsonDetail {
-    reason: Option<String>,
-}
-
-impl ErrorBody {
-    fn read(headers: &HeaderMap, body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let kind = headers
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        if let Ok(JsonBody { error }) = serde_json::from_str(&text) {
-            let details = error.errors.into_iter().chain(error.details);
-            return Self {
-                message: error.message.filter(|message| !message.trim().is_empty()),
-                reasons: details
-                    .filter_map(|detail| detail.reason)
-                    .chain(error.status)
-                    .take(MAX_REASONS)
-                    .collect(),
-                uploaded: None,
-            };
-        }
-        // <https://cloud.google.com/storage/docs/xml-api/reference-status>
-        let document = Element::parse(&text).filter(|root| root.name == "Error");
-        if let Some((error, code)) = document
-            .as_ref()
-            .and_then(|error| Some((error, error.text_of("Code")?)))
-        {
-            return Self {
-                message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
-                reasons: vec![code.to_owned()],
-                uploaded: None,
-            };
-        }
-        let plain = kind.is_empty() || kind.starts_with("text/plain");
-        let text = one_line(&text, 400);
-        Self {
-            uploaded: plain.then(|| gap(&text)).flatten(),
-            message: Some(text).filter(|text| !text.is_empty() && !text.starts_with('<')),
-            reasons: Vec::new(),
-        }
-    }
-
-    fn is_checksum_mismatch(&self) -> bool {
-        if self
-            .reasons
-            .iter()
-            .any(|reason| matches!(reason.as_str(), "BadDigest" | "CrcMismatch"))
-        {
-            return true;
-        }
-        let text = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
-        named && (text.contains("match") || text.contains("mismatch"))
-    }
-}
-
-/// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
-/// ITJsonResumableSessionPutTaskTest).
-fn gap(text: &str) -> Option<u64> {
-    const BEFORE: &str = "exceeds already uploaded size of ";
-    let size = &text[text.find(BEFORE)? + BEFORE.len()..];
-    let digits = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
-    size[..digits].parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::error::Recovery;
     use super::*;
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     fn answer(status: u16, kind: &'static str, body: &'static str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -396,6 +301,44 @@ mod tests {
         );
         let error = answer(502, "text/html", "<html>Bad gateway</html>").error(Call::Read);
         assert_eq!(error.message(), "GCS answered 502: Bad Gateway");
+    }
+
+    #[test]
+    fn the_most_telling_reason_is_named_and_the_hint_follows_the_message() {
+        let json = r#"{"error":{"code":403,"message":"Billing is off.","status":"PERMISSION_DENIED",
+            "errors":[{"message":"m","domain":"global","reason":"forbidden"}],
+            "details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[]},
+                {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"BILLING_DISABLED","domain":"googleapis.com"}]}}"#;
+        let error = answer(403, "application/json", json).error(Call::Start);
+        assert_eq!(error.reason(), Some("BILLING_DISABLED"));
+        assert!(
+            error
+                .message()
+                .starts_with("GCS answered 403: Billing is off. (the project is suspended or"),
+            "{error}"
+        );
+        for (kind, body) in [
+            (
+                "application/xml",
+                "<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>",
+            ),
+            ("text/plain", "Rate Limit Exceeded"),
+            (
+                "application/json",
+                r#"{"error":{"errors":[{"domain":"usageLimits","reason":"rateLimitExceeded"}]}}"#,
+            ),
+        ] {
+            let error = answer(403, kind, body).error(Call::Write).during(Call::Write);
+            assert_eq!(
+                (error.http_status(), error.meant_status()),
+                (Some(403), Some(429)),
+                "{body}"
+            );
+            assert_eq!(error.recovery(), Recovery::Query, "{body}");
+        }
+        let digest = "<Error><Code>BadDigest</Code><Message>It differs.</Message></Error>";
+        let error = answer(400, "application/xml", digest).error(Call::UploadPart);
+        assert_eq!(error.kind(), ErrorKind::ChecksumMismatch);
     }
 
     #[test]

@@ -65,6 +65,7 @@ mod credentials_text;
 mod delete;
 mod endpoint;
 mod error;
+mod error_body;
 mod exchange;
 mod headers;
 mod json;
