@@ -307,7 +307,7 @@ mod tests {
     fn the_most_telling_reason_is_named_and_the_hint_follows_the_message() {
         let json = r#"{"error":{"code":403,"message":"Billing is off.","status":"PERMISSION_DENIED",
             "errors":[{"message":"m","domain":"global","reason":"forbidden"}],
-            "details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[]},
+            "details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[],"reason":{"not":"a word"}},
                 {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"BILLING_DISABLED","domain":"googleapis.com"}]}}"#;
         let error = answer(403, "application/json", json).error(Call::Start);
         assert_eq!(error.reason(), Some("BILLING_DISABLED"));

@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::one_line;
 use super::xml::Element;
@@ -37,7 +38,9 @@ struct JsonError {
 
 #[derive(Deserialize)]
 struct JsonDetail {
-    reason: Option<String>,
+    /// A word; but details are of any type, also of those that come to Google's APIs later.
+    #[serde(default)]
+    reason: Value,
 }
 
 impl ErrorBody {
@@ -52,7 +55,7 @@ impl ErrorBody {
             return Self {
                 message: error.message.filter(|message| !message.trim().is_empty()),
                 reasons: details
-                    .filter_map(|detail| detail.reason)
+                    .filter_map(|detail| Some(detail.reason.as_str()?.to_owned()))
                     .chain(error.status)
                     .take(MAX_REASONS)
                     .collect(),

@@ -217,10 +217,9 @@ const TABLE: &[Row] = &[
             "insufficientpermission",
             "insufficientpermissions",
             "iampermissiondenied",
-            "permissiondenied",
         ],
-        // `forbidden` alone says no more than 403 does.
-        messages: &["does not have", "permission", "access denied", "access to"],
+        // `forbidden` and PERMISSION_DENIED alone say no more than 403 does.
+        messages: &["does not have storage.", "permission '", "permission to", "access denied"],
         means: 0,
         hint: "the account of the credentials needs the permission for this",
     },
