@@ -219,7 +219,12 @@ const TABLE: &[Row] = &[
             "iampermissiondenied",
         ],
         // `forbidden` and PERMISSION_DENIED alone say no more than 403 does.
-        messages: &["does not have storage.", "permission '", "permission to", "access denied"],
+        messages: &[
+            "does not have storage.",
+            "permission '",
+            "permission to",
+            "access denied",
+        ],
         means: 0,
         hint: "the account of the credentials needs the permission for this",
     },

@@ -177,7 +177,11 @@ fn what_the_table_does_not_know_stays_as_it_is() {
         (400, &["invalid"], "Invalid argument."),
         (403, &["forbidden"], "Something new."),
         (403, &["somethingNew"], ""),
-        (403, &["somethingNew", "PERMISSION_DENIED"], "The project does not have what it needs."),
+        (
+            403,
+            &["somethingNew", "PERMISSION_DENIED"],
+            "The project does not have what it needs.",
+        ),
         (409, &["conflict"], ""),
         // What GCS says of its own trouble is no rate limit.
         (503, &["rateLimitExceeded"], ""),
