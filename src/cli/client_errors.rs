@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use super::exit::{Exit, Failure, of_status};
 use gcsd_client::{Error, GivenUp, ReadError, Reason, StripedError, UploadError};
-use gcsd_wire::{Kind, Layer, Retry, Status};
+use gcsd_wire::{Kind, Retry, Status};
 
 /// The name of a connection that could not be made.
 pub(super) const UNREACHABLE: &str = "unreachable";
@@ -145,10 +145,11 @@ fn of_kind(status: Status) -> Option<&'static str> {
         Some(Kind::NotFound) => "look at the names of the bucket and the object",
         Some(Kind::PreconditionFailed) => "the object is not in the state that the command asks for",
         Some(Kind::Unauthenticated) => "name the file with the daemon's secret: --auth-file FILE",
-        Some(Kind::Forbidden) => "the daemon's account needs the permission, see its --credentials",
-        Some(Kind::GcsUnauthorized) => "look at the daemon's --credentials",
+        // The message says what to do: it depends on GCS's reason.
+        Some(
+            Kind::Forbidden | Kind::GcsUnauthorized | Kind::CredentialsRefused | Kind::CredentialsUnavailable,
+        ) => return None,
         Some(Kind::Unsupported) => "the daemon is older than this program",
-        _ if status.layer() == Some(Layer::Credentials) => "look at the daemon's --credentials",
         _ => match status.retry() {
             Some(Retry::Never) | None => return None,
             Some(_) => "try again",
