@@ -103,11 +103,14 @@ impl Budget {
 }
 
 impl Account {
-    /// Takes a part, or all there is if that is less. Waits until it can be had.
+    /// Takes a part, or the whole budget if that is less. Waits until it can be had; nothing can be had at once.
     ///
     /// Cancel safe: dropped, it has taken nothing and lost its place.
     pub async fn take(&self, amount: u64) -> Share {
         let amount = amount.min(self.budget.total);
+        if amount == 0 {
+            return self.share(0);
+        }
         let mut waiting = match self.begin(amount) {
             Ok(share) => return share,
             Err(waiting) => waiting,
@@ -276,6 +279,9 @@ impl Drop for Waiting {
 impl Drop for Share {
     fn drop(&mut self) {
         let amount = self.amount;
+        if amount == 0 {
+            return;
+        }
         self.account.change(|state, id| {
             state.free += amount;
             if let Some(holder) = state.holders.get_mut(&id) {
@@ -297,7 +303,9 @@ impl fmt::Debug for Budget {
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

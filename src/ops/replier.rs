@@ -47,7 +47,9 @@ impl FrameQueue {
 
     async fn send(&self, mut frame: OutFrame) -> Result<(), ClientGone> {
         if !frame.body.is_empty() {
-            let bytes = u32::try_from(frame.body.len()).unwrap_or(u32::MAX).min(Self::BYTES);
+            let bytes = u32::try_from(frame.body.len())
+                .unwrap_or(u32::MAX)
+                .min(Self::BYTES);
             let room = self.bytes.clone().acquire_many_owned(bytes);
             frame.queued = tokio::select! {
                 biased;

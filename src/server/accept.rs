@@ -46,7 +46,10 @@ impl Places {
             Err(_) => {
                 if !self.full.swap(true, Ordering::Relaxed) {
                     let connections = self.max;
-                    warn!(connections, "as many connections as there may be: further ones wait");
+                    warn!(
+                        connections,
+                        "as many connections as there may be: further ones wait"
+                    );
                 }
                 // The semaphore is never closed.
                 self.permits.clone().acquire_owned().await.ok()
@@ -78,7 +81,12 @@ impl Drop for Place {
 
 /// Accepts until the server drains. A place is taken before a connection is accepted, so that surplus
 /// connections wait in the kernel's backlog.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, places: Places, connections: TaskTracker) {
+pub(super) async fn run(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    places: Places,
+    connections: TaskTracker,
+) {
     let drain = shared.shutdown.drain.clone();
     let mut failing = false;
     loop {

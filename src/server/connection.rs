@@ -187,8 +187,7 @@ impl Connection {
             Work::Local(local) => self.answer(job, local, body).await,
             Work::Call(call) => {
                 let calls = self.calls.clone();
-                self.tasks
-                    .spawn(work::call(shared, job, calls, call, repeatable));
+                self.tasks.spawn(work::call(shared, job, calls, call, repeatable));
                 Next::Read(body.into_reader())
             }
             Work::UploadCall(turn, call) => {

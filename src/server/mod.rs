@@ -136,12 +136,7 @@ impl Server {
         let accepting = TaskTracker::new();
         let places = accept::Places::new(self.shared.config.max_connections);
         for listener in self.listeners {
-            let accept = accept::run(
-                listener,
-                self.shared.clone(),
-                places.clone(),
-                connections.clone(),
-            );
+            let accept = accept::run(listener, self.shared.clone(), places.clone(), connections.clone());
             accepting.spawn(accept);
         }
         accepting.close();

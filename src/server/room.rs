@@ -7,6 +7,9 @@ use crate::ops::FrameQueue;
 use gcsd_wire::multipart::MAX_PARTS_LEN;
 use gcsd_wire::{Opcode, RequestHead};
 
+/// Args that cost nothing in a request which needs no call: whoever only asks whether the daemon lives, or says Hello, waits for
+/// nobody.
+const FREE_ARGS: u32 = 4096;
 /// A request's task.
 const TASK: u64 = 16 * 1024;
 /// A connection to GCS, with TLS, and GCS's answer of metadata, which is well below 64 KiB.
@@ -17,14 +20,22 @@ const HTTP_BODY: u64 = 512 * 1024;
 
 /// How many bytes the request with this head can hold at most, if the largest read from a client is `read_buffer`.
 pub(super) fn of(head: &RequestHead, max_args: u32, read_buffer: usize) -> u64 {
+    let opcode = Opcode::from_code(head.opcode);
+    let local = matches!(
+        opcode,
+        None | Some(Opcode::Hello | Opcode::Ping | Opcode::AttachUpload | Opcode::DetachUpload)
+    );
+    if local && (head.args_len <= FREE_ARGS || head.args_len > max_args) {
+        return 0;
+    }
     let args = match head.args_len {
         // Those are not read.
         len if len > max_args => 0,
         // As they came, and as they go to GCS.
         len => 2 * u64::from(len),
     };
-    let beside = match Opcode::from_code(head.opcode) {
-        None | Some(Opcode::Hello | Opcode::Ping | Opcode::AttachUpload | Opcode::DetachUpload) => 0,
+    let beside = match opcode {
+        _ if local => 0,
         Some(Opcode::WriteAt | Opcode::PutObject | Opcode::UploadPart) => {
             let body = if head.streamed() { u64::MAX } else { head.body_len };
             CALL + body.min(read_buffer as u64 + HTTP_BODY)
@@ -36,7 +47,7 @@ pub(super) fn of(head: &RequestHead, max_args: u32, read_buffer: usize) -> u64 {
         Some(Opcode::ListParts) => 4 * CALL,
         // The list as it came, its parts, and the document that they make.
         Some(Opcode::CompleteMultipart) => CALL + 4 * head.body_len.min(MAX_PARTS_LEN),
-        Some(_) => CALL,
+        Some(_) | None => CALL,
     };
     TASK + args + beside
 }
@@ -71,7 +82,8 @@ mod tests {
     #[test]
     fn args_count_twice_unless_they_are_not_read() {
         assert_eq!(room(Opcode::Ping, 0, 65_536, 0), TASK + 2 * 65_536);
-        assert_eq!(room(Opcode::Ping, 0, 65_537, 0), TASK);
+        assert_eq!(room(Opcode::Ping, 0, 65_537, 0), 0);
+        assert_eq!(room(Opcode::Hello, 0, FREE_ARGS, 0), 0);
     }
 
     #[test]

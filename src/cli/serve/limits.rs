@@ -105,7 +105,9 @@ impl LimitArgs {
         };
         let bounds = wanted.within(limit.saturating_sub(open_files::OTHERS), per_call);
         // That there are fewer calls than nobody asked for is no news.
-        if bounds.connections < wanted.connections || (self.max_calls.is_some() && bounds.calls < wanted.calls) {
+        if bounds.connections < wanted.connections
+            || (self.max_calls.is_some() && bounds.calls < wanted.calls)
+        {
             tracing::warn!(
                 limit,
                 needed = open_files::OTHERS + wanted.connections + wanted.calls * per_call,
@@ -146,7 +148,10 @@ impl Bounds {
     fn within(self, files: usize, per_call: usize) -> Self {
         let for_calls = (self.calls.saturating_mul(per_call)).min(files / 2);
         let connections = self.connections.min(files - for_calls).max(1);
-        let calls = self.calls.min((files.saturating_sub(connections)) / per_call).max(1);
+        let calls = self
+            .calls
+            .min((files.saturating_sub(connections)) / per_call)
+            .max(1);
         Self { connections, calls }
     }
 }
@@ -199,7 +204,9 @@ mod tests {
         assert_eq!(within(10_000, 16_384, 961, 3), (481, 160));
         assert_eq!(within(10_000, 100, 960, 1), (860, 100));
         assert_eq!(within(10_000, 100, 0, 2), (1, 1));
-        for (connections, calls, files, per_call) in [(7, 9, 15, 1), (7, 9, 16, 1), (1000, 1, 10, 3), (1, 999, 10, 3)] {
+        for (connections, calls, files, per_call) in
+            [(7, 9, 15, 1), (7, 9, 16, 1), (1000, 1, 10, 3), (1, 999, 10, 3)]
+        {
             let (connections, calls) = within(connections, calls, files, per_call);
             assert!(connections + calls * per_call <= files, "{connections} {calls}");
         }

@@ -15,11 +15,11 @@ use limits::LimitArgs;
 use listen::listeners;
 
 use super::devgcs::not_started;
+use super::environment;
 use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
 use super::secret::read_secret;
 use super::stop::Signals;
-use super::environment;
 use crate::ops::{Context, Fences, Sealer, Secret};
 use crate::server::{self, Server};
 use devgcs::Storage;
