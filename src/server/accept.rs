@@ -1,7 +1,7 @@
 //! The accept loop of a listener.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -19,6 +19,8 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Places {
     permits: Arc<Semaphore>,
     max: usize,
+    /// The connections that are open. A place is taken before there is a connection for it.
+    open: Arc<AtomicUsize>,
     /// It was said that there are none left, and not yet that there are some again.
     full: Arc<AtomicBool>,
 }
@@ -26,6 +28,8 @@ pub(super) struct Places {
 /// The place of a connection.
 struct Place {
     permit: Option<OwnedSemaphorePermit>,
+    /// There is a connection.
+    occupied: bool,
     places: Places,
 }
 
@@ -35,6 +39,7 @@ impl Places {
         Self {
             permits: Arc::new(Semaphore::new(max)),
             max,
+            open: Arc::default(),
             full: Arc::default(),
         }
     }
@@ -44,8 +49,8 @@ impl Places {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => {
-                if !self.full.swap(true, Ordering::Relaxed) {
-                    let connections = self.max;
+                let connections = self.open.load(Ordering::Relaxed);
+                if connections >= self.max && !self.full.swap(true, Ordering::Relaxed) {
                     warn!(
                         connections,
                         "as many connections as there may be: further ones wait"
@@ -57,21 +62,32 @@ impl Places {
         };
         Place {
             permit,
+            occupied: false,
             places: self.clone(),
         }
     }
 
     /// Says once that there are places again: when a tenth is free, so that it is not said of each.
     fn look(&self) {
-        let free = self.permits.available_permits();
+        let free = self.max.saturating_sub(self.open.load(Ordering::Relaxed));
         if free >= (self.max / 10).max(1) && self.full.swap(false, Ordering::Relaxed) {
             info!(free, "there is room for connections again");
         }
     }
 }
 
+impl Place {
+    fn occupy(&mut self) {
+        self.occupied = true;
+        self.places.open.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.occupied {
+            self.places.open.fetch_sub(1, Ordering::Relaxed);
+        }
         drop(self.permit.take());
         if self.places.full.load(Ordering::Relaxed) {
             self.places.look();
@@ -94,7 +110,7 @@ pub(super) async fn run(
             let place = places.take().await;
             (place, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (mut place, accepted) = tokio::select! {
             biased;
             () = drain.cancelled() => return,
             accepted = accepted => accepted,
@@ -102,6 +118,7 @@ pub(super) async fn run(
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
+                place.occupy();
                 debug!(%peer, "connection accepted");
                 let shared = shared.clone();
                 connections.spawn(async move {

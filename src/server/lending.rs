@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::body::{Body, BodySource};
 use super::job::Job;
 use super::reader::Next;
-use super::work::place_in_turn;
+use super::work::{place, place_in_turn};
 use super::{Shared, refusal};
 use crate::ops::write_at::{self, Permitted};
 use crate::ops::{Account, Answer, Failure, Streamed, Transfer, Turn};
@@ -112,8 +112,8 @@ async fn call(
     let run = async {
         // Until there is a place nothing is taken from the client, whose clock does not run either.
         let _place = match &transfer {
-            Transfer::WriteAt(turn, _) => place_in_turn(calls, turn).await,
-            Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(calls.take(1).await),
+            Transfer::WriteAt(turn, _) => place_in_turn(shared, calls, turn).await,
+            Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(place(shared, calls).await),
         };
         transfer.run(&shared.context, body).await
     };

@@ -18,7 +18,7 @@ use gcsd_wire::{Kind, Retry};
 pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Call, repeatable: bool) {
     let cut = &shared.shutdown.cut;
     let call = async {
-        let _place = calls.take(1).await;
+        let _place = place(&shared, &calls).await;
         call.run(&shared.context, &job.replier).await
     };
     let outcome = tokio::select! {
@@ -45,7 +45,7 @@ pub(super) async fn upload_call(
         turn.wait().await;
         let _place = match call {
             UploadCall::Attach(_) | UploadCall::Detach => None,
-            _ => place_in_turn(&calls, &turn).await,
+            _ => place_in_turn(&shared, &calls, &turn).await,
         };
         call.run(&shared.context, &turn).await
     };
@@ -57,12 +57,22 @@ pub(super) async fn upload_call(
     job.finish(outcome, cut.is_cancelled()).await;
 }
 
+/// Waits for the place of a call. What frees places when the daemon stops is no reason to begin further calls: then this
+/// waits for ever, and whoever makes the call has been told to end.
+pub(super) async fn place(shared: &Shared, calls: &Account) -> Share {
+    let place = calls.take(1).await;
+    if shared.shutdown.cut.is_cancelled() {
+        std::future::pending::<()>().await;
+    }
+    place
+}
+
 /// Waits for the place of a call on an upload. There is none if another connection takes the upload over meanwhile: then
 /// the call is refused before it begins.
-pub(super) async fn place_in_turn(calls: &Account, turn: &Turn) -> Option<Share> {
+pub(super) async fn place_in_turn(shared: &Shared, calls: &Account, turn: &Turn) -> Option<Share> {
     tokio::select! {
         biased;
-        place = calls.take(1) => Some(place),
+        place = place(shared, calls) => Some(place),
         () = turn.fenced() => None,
     }
 }
