@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -29,6 +29,8 @@ pub struct Answered<T> {
     pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
+    /// When GCS answered, by its own clock (`Date`), in seconds since 1970.
+    pub date: Option<u64>,
 }
 
 impl<T> Answered<T> {
@@ -38,6 +40,7 @@ impl<T> Answered<T> {
             answer: put(self.answer),
             http_status: self.http_status,
             request_id: self.request_id,
+            date: self.date,
         }
     }
 }
@@ -94,6 +97,7 @@ impl Answer {
             answer,
             http_status: self.status.as_u16(),
             request_id: self.request_id(),
+            date: date(&self.headers),
         }
     }
 
@@ -189,6 +193,13 @@ impl Chunks {
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("x-guploader-uploadid")?.to_str().ok()?;
     Some(one_line(id, 256))
+}
+
+/// When the answer was given: `Date` (RFC 9110, section 6.6.1).
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    u64::try_from(date.as_second()).ok()
 }
 
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3), at most a day.

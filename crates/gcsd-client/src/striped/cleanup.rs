@@ -196,7 +196,7 @@ impl<R: Route> Cleanup<R> {
                 .route
                 .uploads(number, part_object(object, name, len));
             let retries = self.requests.retries.clone();
-            work.push(ReliableUpload::discard(uploads, token, retries));
+            work.push(ReliableUpload::discard_temporary(uploads, token, retries));
         }
         let cancelled = concurrently(work).await;
         cancelled.into_iter().find_map(|aborted| match aborted {
