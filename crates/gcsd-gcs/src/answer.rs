@@ -109,9 +109,12 @@ impl Answer {
             .with_request_id(self.request_id())
     }
 
-    /// The error that this answer reports.
+    /// The error that this answer reports. A success that the call does not have is none of GCS's answers.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
+        if self.status.is_success() {
+            return self.unexpected(format!("{status} is no answer of GCS's to this call"));
+        }
         let said = ErrorBody::read(&self.headers, &self.body);
         let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
         let kind = match status {
@@ -302,6 +305,7 @@ fn gap(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::Recovery;
     use super::*;
     use http::HeaderValue;
 
@@ -364,6 +368,13 @@ mod tests {
             answer(499, "text/plain", "").error(Call::Write).kind(),
             ErrorKind::SessionCancelled
         );
+        for status in [202, 204, 206] {
+            for call in [Call::Put, Call::Write, Call::Delete] {
+                let error = answer(status, "", "").error(call).during(call);
+                assert_eq!(error.kind(), ErrorKind::BadResponse, "{status} {call:?}");
+                assert_eq!(error.recovery(), Recovery::Query, "{status} {call:?}");
+            }
+        }
         let error = answer(502, "text/html", "<html>Bad gateway</html>").error(Call::Read);
         assert_eq!(error.message(), "GCS answered 502: Bad Gateway");
     }
