@@ -80,11 +80,7 @@ impl Sight {
             return Whose::NotMade;
         };
         let ObjectInfo { generation, .. } = object.info;
-        let slack = micros(SLACK);
-        let older = self
-            .began
-            .filter(|_| generation >= LEAST_TIME)
-            .is_some_and(|began| generation.saturating_add(slack) < began);
+        let older = self.began.is_some_and(|began| is_older(generation, began));
         if self.replaces == Some(generation) || older {
             return Whose::NotMade;
         }
@@ -93,6 +89,16 @@ impl Sight {
             false => Whose::Unknown(Seen::Object(object.info)),
         }
     }
+}
+
+/// Whether an object was there before `began`, in microseconds since 1970.
+pub(crate) fn is_older(generation: u64, began: u64) -> bool {
+    generation >= LEAST_TIME && generation.saturating_add(micros(SLACK)) < began
+}
+
+/// This machine's time, in microseconds since 1970.
+pub(crate) fn now() -> u64 {
+    micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The live version of the object at `destination`.
@@ -115,7 +121,11 @@ where
     let found = match stat(object.clone()).await {
         Err(error) if error.is(Kind::Refused) && object.key.is_some() => {
             let key = None;
-            stat(ObjectRef { key, ..object.clone() }).await
+            stat(ObjectRef {
+                key,
+                ..object.clone()
+            })
+            .await
         }
         found => found,
     };
@@ -139,8 +149,7 @@ pub(crate) fn began(expires: u64) -> u64 {
 /// When a session began that GCS or a daemon opened at `theirs`, in seconds since 1970: by that clock or by this
 /// machine's, whichever is earlier.
 pub(crate) fn began_at(theirs: u64) -> u64 {
-    let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    theirs.saturating_mul(1_000_000).min(micros(ours))
+    theirs.saturating_mul(1_000_000).min(now())
 }
 
 fn micros(time: Duration) -> u64 {
@@ -156,7 +165,7 @@ pub enum Seen {
     /// No object.
     Nothing,
     /// It could not be looked at.
-    Unseen(Box<Error>),
+    Unseen(Error),
 }
 
 impl fmt::Display for Seen {
@@ -220,7 +229,10 @@ mod tests {
             (sight(NOW + 1, 4, Some(Crc32c(7))), "unknown"),
         ] {
             assert_eq!(says(sight.clone()), expected, "{sight:?}");
-            let timeless = Sight { began: None, ..sight.clone() };
+            let timeless = Sight {
+                began: None,
+                ..sight.clone()
+            };
             let old = sight.object.is_some() && expected == "not made";
             if old {
                 assert_ne!(says(timeless), "not made", "{sight:?}: no clock tells");

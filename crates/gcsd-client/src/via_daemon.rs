@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
-use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 use super::sight::began;
+use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 use super::{Address, Body, Daemons, Error, NewObject, Options, Sight, StoredObject};
 use gcsd_net::SharedConnector;
 use gcsd_types::ObjectRef;

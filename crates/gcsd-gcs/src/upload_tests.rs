@@ -202,10 +202,18 @@ fn a_finished_upload_stays_finished() {
         ErrorKind::ChecksumMismatch,
     ] {
         let error = Error::new(kind, "x").during(Call::Query).sent(true);
-        assert_eq!(finished_and(&|upload| upload.after_error(&error)), kept, "{kind:?}");
+        assert_eq!(
+            finished_and(&|upload| upload.after_error(&error)),
+            kept,
+            "{kind:?}"
+        );
     }
     for outcome in [CancelOutcome::Cancelled, CancelOutcome::Unknown] {
-        assert_eq!(finished_and(&|upload| upload.after_cancel(&outcome)), kept, "{outcome:?}");
+        assert_eq!(
+            finished_and(&|upload| upload.after_cancel(&outcome)),
+            kept,
+            "{outcome:?}"
+        );
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use devgcs::Server;
 use gcsd_client::{
-    Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy, Sight,
-    Token, UnreliableWriter, ViaDaemon, WriterOptions,
+    Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
+    Sight, Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
 use gcsd_fault::Random;
 use gcsd_gcs::{self, Gcs};

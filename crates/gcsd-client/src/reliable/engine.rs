@@ -17,9 +17,9 @@ use super::checkpoint::Checkpoint;
 use super::current::CurrentUpload;
 use super::error::UploadError;
 use super::options::RetryPolicy;
+use super::plan::View;
 use super::recovery::{Reaction, Recovery, Stage, Step};
 use super::report::Report;
-use super::plan::View;
 use super::retry::{Attempts, Repeatable, Retrier};
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
@@ -287,7 +287,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         });
         let whose = match until(&self.stop, retrier.run(Looking(&mut self.open))).await? {
             Ok(sight) => sight.whose(Some((view.end, crc32c))),
-            Err(given_up) => Whose::Unknown(Seen::Unseen(Box::new(given_up.error().clone()))),
+            Err(given_up) => Whose::Unknown(Seen::Unseen(given_up.error().clone())),
         };
         if let Whose::Ours(object) = &whose {
             let resource = Some(object.json.clone());

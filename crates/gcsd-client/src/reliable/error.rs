@@ -96,7 +96,7 @@ pub enum UploadError {
         #[source]
         error: Error,
         /// What is there.
-        seen: Seen,
+        seen: Box<Seen>,
     },
     /// The bytes are not as many as GCS was told at the start.
     #[error("the upload was started with a size of {declared} bytes, but {size} bytes came")]

@@ -29,7 +29,7 @@ pub enum GivenUp {
         #[source]
         error: Error,
         /// What is there.
-        seen: Seen,
+        seen: Box<Seen>,
     },
 }
 
@@ -44,6 +44,12 @@ impl GivenUp {
     /// Whether it is unknown what became of the request.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. })
+    }
+
+    /// That `error` leaves it unknown, since the look at what is there was given up, too.
+    pub(crate) fn unseen(self, error: Error) -> Self {
+        let seen = Box::new(Seen::Unseen(self.error().clone()));
+        Self::Unknown { error, seen }
     }
 
     /// An answer that makes no sense.

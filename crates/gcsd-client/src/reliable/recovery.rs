@@ -255,7 +255,10 @@ impl Recovery {
         let looks = view.ended && self.may_have_ended();
         if error.retry() == Retry::Never {
             // A first refusal says by itself that nothing was made; that of a repeat does not.
-            if looks && (self.end_unsure || self.sent.is_none() || stage == Stage::Nothing) && is_about_gcs(error) {
+            if looks
+                && (self.end_unsure || self.sent.is_none() || stage == Stage::Nothing)
+                && is_about_gcs(error)
+            {
                 self.looking = true;
                 return Ok(Reaction::Look);
             }
@@ -308,7 +311,7 @@ impl Recovery {
             Whose::NotMade if error.retry() == Retry::Restart => self.restart(error, view).map(Some),
             Whose::NotMade => Err(UploadError::refused(error.clone())),
             Whose::Unknown(seen) => {
-                let error = error.clone();
+                let (error, seen) = (error.clone(), Box::new(seen));
                 Err(UploadError::Unknown { error, seen })
             }
         }

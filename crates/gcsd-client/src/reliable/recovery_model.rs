@@ -280,7 +280,10 @@ impl World {
     /// Whether an honest GCS can lead to `error`, which says that there is no object.
     fn may_end(&self, error: &UploadError) {
         // A pipe that another process began may have been ended by that: it is known only once this one has ended, too.
-        assert!(!self.made || !self.view.ended, "{error}: the object is there: {self:?}");
+        assert!(
+            !self.made || !self.view.ended,
+            "{error}: the object is there: {self:?}"
+        );
         match error {
             UploadError::CannotRestart { released, .. } => assert!(self.lets_go && *released > 0),
             UploadError::TooManyRestarts { restarts, .. } => assert_eq!(*restarts, 1),

@@ -151,6 +151,8 @@ impl<R: Route> Cleanup<R> {
                     generation: found.info.generation,
                 }
             }
+            // Ours may have been made, and replaced by this one.
+            Ok(Some(found)) if found.info.generation != replaces => Aborted::Unknown { error: None },
             Ok(_) if leftovers.is_empty() => Aborted::Cancelled,
             Ok(_) => Aborted::Unknown {
                 error: leftovers.unsure.clone(),

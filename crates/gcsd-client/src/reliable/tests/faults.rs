@@ -34,7 +34,9 @@ pub(super) fn fits(call: Call, fault: Fault) -> bool {
         (Call::Start | Call::Attach | Call::Query | Call::Cancel | Call::Look, Fault::Lost(_, part)) => {
             part == Persisted::All
         }
-        (Call::Start | Call::Attach | Call::Query | Call::Cancel | Call::Look, fault) => matches!(fault, Fault::Unsent(_)),
+        (Call::Start | Call::Attach | Call::Query | Call::Cancel | Call::Look, fault) => {
+            matches!(fault, Fault::Unsent(_))
+        }
         (Call::Finish, Fault::Lost(_, part)) => matches!(part, Persisted::Nothing | Persisted::All),
         (Call::Finish, Fault::Growing(_)) => false,
         _ => true,

@@ -75,7 +75,7 @@ async fn somebody_elses_object_leaves_it_unknown_and_is_not_replaced() {
             let UploadError::Unknown { error: lost, seen } = &error else {
                 panic!("{error:?}");
             };
-            assert_eq!(*seen, Seen::Object(other));
+            assert_eq!(**seen, Seen::Object(other));
             assert!(lost.is(Kind::SessionLost), "{lost}");
             assert!(!error.is_resumable());
             assert_eq!(starts(&sim), 1, "{way:?}: nothing is repeated");
@@ -101,7 +101,7 @@ async fn what_cannot_be_looked_at_is_unknown() {
     let UploadError::Unknown { seen, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(matches!(seen, Seen::Unseen(_)), "{seen}");
+    assert!(matches!(**seen, Seen::Unseen(_)), "{seen}");
     // What fails for a while is tried again.
     let sim = Sim::with([(1, ALL), (2, Fault::Gone), (3, Fault::Unsent(Retry::Reconnect))]);
     let result = within(upload(&sim, &all, Producer::Source)).await;

@@ -251,7 +251,11 @@ impl OpenUpload for Sim {
             return Err(failure(retry));
         }
         let state = self.lock();
-        let made = state.sessions.iter().filter_map(|session| session.object).next_back();
+        let made = state
+            .sessions
+            .iter()
+            .filter_map(|session| session.object)
+            .next_back();
         let mut sight = Sight::nothing();
         sight.object = state.elsewhere.unwrap_or(made).map(|info| StoredObject {
             info,
