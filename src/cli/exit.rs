@@ -22,6 +22,7 @@ pub(super) enum Exit {
     Temporary = 5,
     Differs = 6,
     NotPermitted = 7,
+    Unknown = 8,
     Interrupted = 130,
     ReaderGone = 141,
 }
@@ -37,6 +38,7 @@ Exit codes:
   5    the daemon or GCS cannot be reached or cannot now: trying again can help
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
+  8    it is unknown whether it was done: look before trying again
   130  interrupted
   141  whoever read the output is gone";
 
@@ -157,9 +159,10 @@ impl Failure {
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.
     pub(super) fn made_nothing(&self) -> bool {
-        [Kind::PreconditionFailed, Kind::ChecksumMismatch]
-            .iter()
-            .any(|kind| kind.name() == self.name)
+        self.exit != Exit::Unknown
+            && [Kind::PreconditionFailed, Kind::ChecksumMismatch]
+                .iter()
+                .any(|kind| kind.name() == self.name)
     }
 
     /// Tells the user, and returns the exit code.

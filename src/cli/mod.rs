@@ -199,6 +199,7 @@ mod tests {
             Exit::Temporary,
             Exit::Differs,
             Exit::NotPermitted,
+            Exit::Unknown,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {
