@@ -104,7 +104,7 @@ async fn many_that_were_copied_are_not_called_skipped() {
     // The list is the first call.
     let daemon = failing("close-connection-after-all on any call 1").await;
     put(&daemon, "d/a", b"hello").await;
-    let args = ["cp", "-r", "-n", "gs://bucket/d/", "gs://bucket/e/", "--json"];
+    let args = ["cp", "-r", "-n", "gs://bucket/d/", "gs://bucket/e", "--json"];
     let ended = run(Some(daemon.address), &args, b"").await;
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(ended.text().contains("\"generation\"") && !ended.text().contains("skipped"));

@@ -9,10 +9,12 @@ use gcsd_client::{
     Token, UploadError,
 };
 use gcsd_types::{ComposeSource, Crc32c, EncryptionKey, ObjectInfo, ObjectRef, Rewrite};
-use gcsd_wire::Kind;
+use gcsd_wire::{Kind, Request, Retry, compose_objects, put_object, stat_object};
 use tokio::time::timeout;
 
-use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, behind, destination, object_ref, pattern};
+use crate::support::daemon::{
+    BUCKET, Daemon, Options, PATIENCE, behind, destination, object_ref, pattern, write_at,
+};
 use crate::support::peer::Peer;
 use crate::support::script::{Say, json, not_found, object, play, precondition_failed, resource};
 use crate::support::uploads::{Way, WayWriter, daemons, direct, new_object, retries, tcp, via_daemon};
@@ -489,4 +491,95 @@ async fn a_deletion_is_found_or_unknown_and_deletes_nothing_newer() {
     // A first refusal needs no look.
     let refused = delete(any, &[(DELETE, not_found())]).await;
     assert!(refused.expect_err("there is none").error().is(Kind::NotFound));
+}
+
+#[tokio::test]
+async fn a_success_that_a_call_does_not_have_is_no_answer() {
+    for status in ["202 Accepted", "204 No Content", "206 Partial Content"] {
+        for pinned in [false, true] {
+            let peer = Peer::listen().await;
+            let daemon = behind(&peer).await;
+            let mut client = daemon.connect().await;
+            let mut to = destination("o");
+            to.preconditions = replacing(pinned.then_some(0));
+            let args = put_object::Args {
+                destination: to,
+                object_crc32c: None,
+            };
+            let sequence = client.begin(0, &Request::PutObject(args), 5).await;
+            client.raw(b"hello").await;
+            let script = [("POST /upload/storage", json(status, ""))];
+            let (reply, _) = tokio::join!(client.reply_to(sequence), play(&peer, &script));
+            let class = if pinned { Retry::Same } else { Retry::Query };
+            reply.fails(Kind::BadResponse, class);
+            // The others.
+            let calls = [
+                ("GET /storage", stat_request(), Retry::Same),
+                ("POST /storage", compose_request(), class),
+            ];
+            for (line, request, class) in calls {
+                let mut request = request;
+                if let (Request::ComposeObjects(args), true) = (&mut request, pinned) {
+                    args.destination.preconditions.if_generation_match = Some(0);
+                }
+                let script = [(line, json(status, ""))];
+                let (reply, _) = tokio::join!(client.call(0, request), play(&peer, &script));
+                reply.fails(Kind::BadResponse, class);
+            }
+        }
+        // A range of an upload.
+        let peer = Peer::listen().await;
+        let daemon = behind(&peer).await;
+        let mut client = daemon.connect().await;
+        let location = format!(
+            "Location: http://{}/up?upload_id=x\r\nConnection: close\r\n",
+            peer.address()
+        );
+        let started = Say::This(crate::support::peer::response("200 OK", &location, ""));
+        let begun = [("POST /upload", started)];
+        tokio::join!(client.start(1, "o"), play(&peer, &begun));
+        let sequence = client.begin(1, &write_at(0, Some(5)), 5).await;
+        client.raw(b"hello").await;
+        let script = [("PUT /up?", json(status, ""))];
+        let (reply, _) = tokio::join!(client.reply_to(sequence), play(&peer, &script));
+        reply.fails(Kind::BadResponse, Retry::Query);
+    }
+}
+
+fn stat_request() -> Request {
+    Request::StatObject(stat_object::Args { of: object_ref("o") })
+}
+
+fn compose_request() -> Request {
+    Request::ComposeObjects(compose_objects::Args {
+        destination: destination("o"),
+        sources: vec![ComposeSource::new("source".parse().expect("a name"))],
+    })
+}
+
+#[tokio::test]
+async fn versions_that_are_kept_change_nothing() {
+    let daemon = failing("close-connection-after-all on delete call 0").await;
+    let versioned = crate::support::http::request(
+        daemon.devgcs.address(),
+        "PATCH",
+        "/storage/v1/b/bucket",
+        &[("Content-Type", "application/json")],
+        br#"{"versioning":{"enabled":true}}"#,
+    );
+    assert_eq!(versioned.await.status, 200);
+    let devgcs = &daemon.devgcs;
+    let stored = devgcs.put_object(BUCKET, "o", b"one").await.expect("stored");
+    let mut of = object_ref("o");
+    of.preconditions.if_generation_match = Some(stored.generation);
+    // The live version is gone, and kept as a noncurrent one.
+    assert_eq!(soon(requests(&daemon).delete(&of)).await, Ok(()));
+    assert!(!daemon.has_object("o"));
+    let mut kept = object_ref("o");
+    kept.generation = Some(stored.generation);
+    soon(requests(&daemon).stat(&kept)).await.expect("kept");
+    // That one is deleted for good, beside another that is live.
+    devgcs.put_object(BUCKET, "o", b"two").await.expect("stored");
+    assert_eq!(soon(requests(&daemon).delete(&kept)).await, Ok(()));
+    assert!(daemon.object("o").await == b"two"[..]);
 }

@@ -32,7 +32,7 @@ pub(super) trait Change: Send {
     /// Makes it once.
     fn attempt(&mut self) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 
-    /// Whether GCS makes the change at most once, however often it is asked to (proto-spec.md, "Changes of objects").
+    /// Whether GCS makes the change at most once, however often it is asked to (proto-spec.md, "Errors and recovery").
     fn is_repeatable(&self) -> bool;
 
     /// Looks whether it was made. Each look may fail for `patience`.
