@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use serde_json::Value;
+
 use super::{Error, StoredObject};
 use gcsd_types::{Crc32c, Destination, ObjectInfo, ObjectRef};
 use gcsd_wire::Kind;
@@ -28,6 +31,8 @@ pub struct Sight {
     /// When the upload began, at the earliest, in microseconds since 1970; `None` where no other clock than this machine's
     /// tells. GCS's generations are such times.
     pub began: Option<u64>,
+    /// The object resource that the upload was started with, as JSON; empty for none.
+    pub metadata: Bytes,
 }
 
 /// Whose an object is.
@@ -71,6 +76,7 @@ impl Sight {
             object,
             replaces: destination.preconditions.if_generation_match,
             began,
+            metadata: destination.metadata.clone(),
         })
     }
 
@@ -84,7 +90,8 @@ impl Sight {
         if self.replaces == Some(generation) || older {
             return Whose::NotMade;
         }
-        match wanted.is_some_and(|wanted| is(&object.info, wanted)) {
+        let same = wanted.is_some_and(|wanted| is(&object.info, wanted));
+        match same && has(&object, &self.metadata) {
             true => Whose::Ours(object),
             false => Whose::Unknown(Seen::Object(object.info)),
         }
@@ -144,6 +151,28 @@ pub(crate) fn is(object: &ObjectInfo, (size, crc32c): (u64, Crc32c)) -> bool {
 /// As [`began_at`], of a session that GCS forgets at `expires`, in seconds since 1970.
 pub(crate) fn began(expires: u64) -> u64 {
     began_at(expires.saturating_sub(SESSION_LIFE.as_secs()))
+}
+
+/// Whether an object has the metadata that it was to be made with, as far as GCS shows it as it was sent.
+pub(crate) fn has(object: &StoredObject, metadata: &[u8]) -> bool {
+    const AS_SENT: [&str; 6] = [
+        "contentType",
+        "contentEncoding",
+        "contentLanguage",
+        "contentDisposition",
+        "cacheControl",
+        "storageClass",
+    ];
+    let (Ok(sent), Ok(shown)) = (
+        serde_json::from_slice::<Value>(metadata),
+        serde_json::from_slice::<Value>(&object.json),
+    ) else {
+        return true;
+    };
+    let same = |name: &&str| sent[name].is_null() || sent[name] == shown[name];
+    let custom = sent["metadata"].as_object();
+    let kept = |(name, value): (&String, &Value)| value.is_null() || shown["metadata"][name] == *value;
+    AS_SENT.iter().all(same) && custom.is_none_or(|custom| custom.iter().all(kept))
 }
 
 /// When a session began that GCS or a daemon opened at `theirs`, in seconds since 1970: by that clock or by this
@@ -244,6 +273,32 @@ mod tests {
             assert_eq!(says(kept), "not made", "what is to be replaced is there yet");
         }
         assert!(matches!(mine(NOW + 1).whose(None), Whose::Unknown(_)));
+    }
+
+    #[test]
+    fn what_an_object_was_to_be_tells_it_from_another_one() {
+        let object = |json: &'static str| StoredObject {
+            info: ObjectInfo::default(),
+            json: json.into(),
+        };
+        let shown = object(
+            r#"{"contentType":"a/b","storageClass":"STANDARD","metadata":{"a":"1","b":"2"},"size":"5"}"#,
+        );
+        for (sent, same) in [
+            ("", true),
+            ("{}", true),
+            (r#"{"contentType":"a/b"}"#, true),
+            (r#"{"contentType":"a/c"}"#, false),
+            (r#"{"cacheControl":"no-store"}"#, false),
+            (r#"{"metadata":{"b":"2"}}"#, true),
+            (r#"{"metadata":{"b":"3"}}"#, false),
+            (r#"{"metadata":{"c":"3"}}"#, false),
+            // GCS writes times in its own way.
+            (r#"{"customTime":"2026-11-27T00:00:00Z"}"#, true),
+        ] {
+            assert_eq!(has(&shown, sent.as_bytes()), same, "{sent}");
+            assert!(has(&object(""), sent.as_bytes()), "{sent}: nothing is shown");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::connection::{Connection, Reply};
-use super::super::sight::{is, is_older, place};
+use super::super::sight::{has, is, is_older, place};
 use super::super::{Error, Seen, StoredObject};
 use super::changes::{Change, Done};
 use super::given_up::GivenUp;
@@ -119,7 +119,7 @@ fn of(source: &ComposeSource, destination: &Destination) -> ObjectRef {
 /// Whether the object at `destination` was made of `sources`, by a request that was first sent at `began`.
 ///
 /// That it holds what they hold proves it where its generation is another than the one that was to be replaced. Where
-/// none was named, it must not be older than the request, too.
+/// none was named, it must not be older than the request, too. It has to have the metadata that was asked for.
 async fn made(
     requests: &ReliableRequests,
     destination: &Destination,
@@ -143,6 +143,7 @@ async fn made(
     if comparable
         && let Some(wanted) = content(requests, sources, patience).await?
         && is(&found.info, wanted)
+        && has(&found, &destination.metadata)
     {
         return Ok(Done::Yes(found));
     }
