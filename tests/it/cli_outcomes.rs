@@ -24,7 +24,7 @@ async fn put(daemon: &Daemon, name: &str, bytes: &[u8]) -> u64 {
 /// It may have been done, and says so.
 #[track_caller]
 fn unknown(ended: &Ended) {
-    assert_eq!(ended.code, Some(8), "{}", ended.err);
+    assert_eq!(ended.code, Some(9), "{}", ended.err);
     let told = ended
         .err
         .lines()
