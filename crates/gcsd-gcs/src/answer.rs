@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -30,6 +30,8 @@ pub struct Answered<T> {
     pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
+    /// When GCS answered, by its own clock (`Date`), in seconds since 1970.
+    pub date: Option<u64>,
 }
 
 impl<T> Answered<T> {
@@ -39,6 +41,7 @@ impl<T> Answered<T> {
             answer: put(self.answer),
             http_status: self.http_status,
             request_id: self.request_id,
+            date: self.date,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Answer {
             answer,
             http_status: self.status.as_u16(),
             request_id: self.request_id(),
+            date: date(&self.headers),
         }
     }
 
@@ -109,9 +113,12 @@ impl Answer {
             .with_request_id(self.request_id())
     }
 
-    /// The error that this answer reports.
+    /// The error that this answer reports. A success that the call does not have is none of GCS's answers.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
+        if self.status.is_success() {
+            return self.unexpected(format!("{status} is no answer of GCS's to this call"));
+        }
         let mut said = ErrorBody::read(&self.headers, &self.body);
         let text = said.message.as_deref().unwrap_or_default();
         let (meaning, named) = meaning(status, &said.reasons, text);
@@ -218,6 +225,13 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(one_line(id, 256))
 }
 
+/// When the answer was given: `Date` (RFC 9110, section 6.6.1).
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    u64::try_from(date.as_second()).ok()
+}
+
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3), at most a day.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -299,6 +313,13 @@ mod tests {
             answer(499, "text/plain", "").error(Call::Write).kind(),
             ErrorKind::SessionCancelled
         );
+        for status in [202, 204, 206] {
+            for call in [Call::Put, Call::Write, Call::Delete] {
+                let error = answer(status, "", "").error(call).during(call);
+                assert_eq!(error.kind(), ErrorKind::BadResponse, "{status} {call:?}");
+                assert_eq!(error.recovery(), Recovery::Query, "{status} {call:?}");
+            }
+        }
         let error = answer(502, "text/html", "<html>Bad gateway</html>").error(Call::Read);
         assert_eq!(error.message(), "GCS answered 502: Bad Gateway");
     }

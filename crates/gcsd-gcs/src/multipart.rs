@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 
 use super::answer::{Answer, Answered, with_hint};
 use super::client::Gcs;
@@ -198,7 +198,7 @@ impl Gcs {
                 .await?;
             match answer.status.as_u16() {
                 404 => Ok(answer.saying(AbortOutcome::Unknown)),
-                _ if answer.status.is_success() => Ok(answer.saying(AbortOutcome::Aborted)),
+                200 | 204 => Ok(answer.saying(AbortOutcome::Aborted)),
                 _ => Err(answer.error(call)),
             }
         };
@@ -218,7 +218,7 @@ impl Gcs {
         let answer = self
             .exchange_xml(method, target, headers, user_project, body)
             .await?;
-        match answer.status.is_success() {
+        match answer.status == StatusCode::OK {
             true => Ok(answer),
             false => Err(answer.error(call)),
         }
