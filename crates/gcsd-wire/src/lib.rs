@@ -21,6 +21,7 @@
 pub mod abort_multipart;
 pub mod args;
 pub mod attach_upload;
+pub mod cancel;
 pub mod cancel_upload;
 pub mod check;
 #[cfg(feature = "codec")]
@@ -28,12 +29,17 @@ pub mod codec;
 pub mod complete_multipart;
 pub mod compose_objects;
 pub mod delete_object;
+pub mod describe;
 mod destination;
 pub mod detach_upload;
+pub mod dynamic;
 pub mod error;
+mod field;
 pub mod finish_upload;
 pub mod head;
 pub mod hello;
+pub mod layout;
+pub mod limits;
 pub mod list_buckets;
 pub mod list_objects;
 pub mod list_parts;
@@ -55,6 +61,7 @@ pub mod start_upload;
 pub mod stat_bucket;
 pub mod stat_object;
 pub mod status;
+mod table;
 pub mod upload_part;
 pub mod write_at;
 
