@@ -252,8 +252,8 @@ async fn what_a_secret_protects_needs_hello_first() {
         Request::Hello(gcsd_wire::hello::Args {
             min_version: 1,
             max_version: 3,
-            features: 0,
             secret: secret.into(),
+            ..gcsd_wire::hello::Args::default()
         })
     };
     let wrong = client.call(0, hello("open sesam")).await;

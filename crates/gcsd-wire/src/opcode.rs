@@ -86,6 +86,12 @@ macro_rules! opcodes {
                 match self { $(Self::$opcode => <super::$stem::Reply as WireArgs>::LAYOUTS,)* }
             }
 
+            /// The struct that the args of a reply's frame are, by their length; `None` where there are none.
+            pub fn reply(self, args_len: usize) -> Option<&'static StructLayout> {
+                let fitting = self.replies().iter().filter(|layout| args_len > 0 && layout.size <= args_len);
+                fitting.copied().max_by_key(|layout| layout.size)
+            }
+
             /// Whether the head's `upload` names the upload that the request is about; else it must be 0.
             pub fn has_upload(self) -> bool {
                 self.upload() != UploadUse::None

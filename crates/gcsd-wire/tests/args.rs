@@ -189,9 +189,7 @@ proptest! {
 
 /// The struct that the args of a reply's frame are, if they are any.
 fn struct_of(opcode: Opcode, args: &Bytes) -> Option<&'static StructLayout> {
-    let layouts = opcode.replies().iter().copied();
-    let fitting = layouts.filter(|layout| layout.size <= args.len() && !args.is_empty());
-    fitting.max_by_key(|layout| layout.size)
+    opcode.reply(args.len())
 }
 
 /// What the table says of args is what the code does with them.
