@@ -97,9 +97,10 @@ fn request(opcode: Opcode) -> Command {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
     };
-    let secret = file("auth-file", "GCSD_AUTH_FILE").help("A file with the secret, where secret= names none");
+    let secret =
+        file("auth-file", "GCSD_AUTH_FILE").help("A file with the daemon's secret, where it wants one");
     let key = file("encryption-key-file", "GCSD_ENCRYPTION_KEY_FILE");
-    let key = key.help("A file with the object's encryption key, where key= names none");
+    let key = key.help("A file with the AES-256 key that the object is encrypted with and that GCS does not keep: its 32 bytes, or these in base64");
     let token = Arg::new("token")
         .long("token")
         .env("GCSD_TOKEN")

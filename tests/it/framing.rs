@@ -125,11 +125,11 @@ async fn what_can_be_framed_is_refused_and_skipped() {
     };
     refused(&mut client, upload, 0, Kind::BadArgs).await;
     let none = RequestHead {
-        args_len: 16,
+        args_len: 24,
         ..head(Opcode::FinishUpload as u8)
     };
     client.raw(&none.encode()).await;
-    client.raw(&[0; 16]).await;
+    client.raw(&[0; 24]).await;
     client.reply_to(77).await.fails(Kind::UnknownUpload, Retry::Never);
     let short = RequestHead {
         args_len: 3,

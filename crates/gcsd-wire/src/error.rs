@@ -21,7 +21,7 @@ wire_struct! {
         /// GCS's name for the HTTP request (`X-GUploader-UploadID`), for Google's support.
         request_id: Option<String>;
         /// The versions that the daemon speaks, a byte each; only with `bad_version`.
-        versions: Vec<u8>;
+        versions: Box<[u8]>;
         pad reserved 16;
     }
 }

@@ -327,7 +327,7 @@ counted! {
     Token, String, U16, u16, Token, |text| fit(text), Reader::text;
     Secret, Bytes, U16, u16, Secret, |bytes| short(bytes), |reader: &mut Reader, len, _| reader.bytes(len);
     Json, Bytes, U32, u32, Json, |bytes: &Bytes| &bytes[..], Reader::json;
-    Vec<u8>, Self, U16, u16, Bytes, |bytes| short(bytes), |reader: &mut Reader, len, _| Ok(reader.bytes(len)?.to_vec());
+    Box<[u8]>, Self, U16, u16, Bytes, |bytes| short(bytes), |reader: &mut Reader, len, _| Ok(reader.bytes(len)?.as_ref().into());
 }
 
 /// A bit.

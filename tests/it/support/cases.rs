@@ -41,10 +41,6 @@ impl Head {
 
 /// The args of a frame.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are few, and patterns reach into them"
-)]
 pub(crate) enum Args {
     /// Of a request.
     Request(Request),
@@ -1060,7 +1056,7 @@ fn errors() -> Vec<Case> {
         message: "too many requests".into(),
         reason: Some("rateLimitExceeded".into()),
         request_id: Some("ABPtcPoh0bX7".into()),
-        versions: Vec::new(),
+        versions: Box::default(),
     };
     let no_head = ErrorReply {
         message: "not a gcsd request".into(),
@@ -1068,7 +1064,7 @@ fn errors() -> Vec<Case> {
     };
     let no_version = ErrorReply {
         message: "protocol version 9 is not spoken here, only version 1 is".into(),
-        versions: vec![1],
+        versions: [1].into(),
         ..ErrorReply::default()
     };
     let fenced = ErrorReply {

@@ -143,7 +143,7 @@ prop_compose! {
         request_id in optional_text(),
         versions in vec(any::<u8>(), 0..4),
     ) -> ErrorReply {
-        ErrorReply { committed, retry_after_ms, message, reason, request_id, versions }
+        ErrorReply { committed, retry_after_ms, message, reason, request_id, versions: versions.into() }
     }
 }
 
