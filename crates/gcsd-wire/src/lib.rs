@@ -1,7 +1,8 @@
 //! The wire: gcsd's protocol as bytes, and nothing else. No I/O, no logging, no state.
 //!
-//! `proto-spec.md` is the normative text; each file here is one of its sections. [`opcode`] holds the
-//! table from which the enum, the names, the decoding and the golden tests follow.
+//! `proto-spec.md` is the normative text; each file here is one of its sections. [`opcode`] holds the table of opcodes, and
+//! each opcode's file declares its structs, once: bytes, Rust types, and what [`layout`] says of them follow. From that
+//! follow the [description](describe) and args by the names of their fields ([`dynamic`]).
 //!
 //! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
 //! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
