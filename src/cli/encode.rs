@@ -148,7 +148,8 @@ impl FromArgMatches for EncodeArgs {
 
 /// Runs the command.
 pub(super) fn run(args: EncodeArgs) -> Result<(), Failure> {
-    write(args, &mut io::stdout().lock())
+    let mut out = gcsd_stdio::stdout().map_err(|error| Failure::stdout(&error))?;
+    write(args, &mut out)
 }
 
 /// Writes head, args and body.
