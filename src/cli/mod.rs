@@ -132,9 +132,10 @@ impl Cli {
     /// Does what the command line asks for.
     pub async fn run(self) -> ExitCode {
         let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));
-        if let Err(message) = self.logging.init(server) {
-            return failed(message).report();
-        }
+        let log = match self.logging.init(server) {
+            Ok(log) => log,
+            Err(message) => return failed(message).report(),
+        };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
@@ -150,6 +151,8 @@ impl Cli {
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
         };
+        // What is said last stands behind what was logged.
+        drop(log);
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -1,0 +1,158 @@
+//! Where the log goes: standard error, as text or JSON.
+//!
+//! ```text
+//!   event --form--> Lines --> Queue --its thread--> standard error
+//! ```
+
+mod journal;
+mod json;
+mod lines;
+mod panics;
+mod queue;
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tracing::Dispatch;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use lines::{Lines, Sink};
+use queue::Queue;
+
+/// How long the end of a process waits for a reader of its log.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// The log's settings.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "gcsd::server=debug".
+    /// By default the servers log at info, everything else at warn.
+    #[arg(
+        long,
+        global = true,
+        env = "GCSD_LOG_LEVEL",
+        value_name = "LEVEL",
+        value_parser = filter,
+        help_heading = "Logging"
+    )]
+    log_level: Option<String>,
+    /// The form of the log.
+    #[arg(
+        long,
+        global = true,
+        env = "GCSD_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        help_heading = "Logging"
+    )]
+    log_format: Format,
+}
+
+/// Checks a filter.
+fn filter(text: &str) -> Result<String, String> {
+    let parsed = EnvFilter::try_new(text);
+    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The log while it is kept. Dropped, it waits a moment for what was not written yet.
+pub(super) struct Log(Queue);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(PATIENCE);
+    }
+}
+
+impl Args {
+    /// Starts logging; `server` commands log their connections and what fails unless told otherwise.
+    pub(super) fn init(&self, server: bool) -> Result<Log, String> {
+        let level = if server {
+            LevelFilter::INFO
+        } else {
+            LevelFilter::WARN
+        };
+        let filter = match &self.log_level {
+            Some(text) => EnvFilter::try_new(text).map_err(|error| format!("--log-level {text}: {error}"))?,
+            None => EnvFilter::default().add_directive(level.into()),
+        };
+        let form = Form {
+            format: self.log_format,
+            journal: journal::is_stderr(),
+            colours: std::io::stderr().is_terminal(),
+        };
+        let queue = Queue::start(std::io::stderr(), move |dropped| form.notice(dropped))
+            .map_err(|error| format!("the log's thread could not be started: {error}"))?;
+        let lines = queue.clone();
+        let layer = form.layer(Arc::new(move |line| lines.push(line)));
+        tracing_subscriber::registry()
+            .with(layer.with_filter(filter))
+            .init();
+        panics::log();
+        Ok(Log(queue))
+    }
+}
+
+/// How lines look.
+#[derive(Clone, Copy)]
+struct Form {
+    format: Format,
+    journal: bool,
+    colours: bool,
+}
+
+impl Form {
+    fn layer<S>(self, sink: Sink) -> Box<dyn Layer<S> + Send + Sync>
+    where
+        S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let lines = Lines {
+            journal: self.journal,
+            sink,
+        };
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(lines)
+            // It would be told by eprintln!, which panics where standard error is gone.
+            .log_internal_errors(false)
+            .with_ansi(self.colours);
+        match self.format {
+            Format::Json => layer.event_format(json::Json).boxed(),
+            // The journal has the time.
+            Format::Text if self.journal => layer.without_time().boxed(),
+            Format::Text => layer.boxed(),
+        }
+    }
+
+    /// The line that tells how many were dropped. No filter holds it back.
+    fn notice(self, dropped: u64) -> Vec<u8> {
+        let line = Arc::new(Mutex::new(Vec::new()));
+        let written = line.clone();
+        let sink = move |bytes: &[u8]| held(&written).extend_from_slice(bytes);
+        let layer = self
+            .layer::<Registry>(Arc::new(sink))
+            .with_filter(LevelFilter::WARN);
+        let log = Dispatch::new(tracing_subscriber::registry().with(layer));
+        tracing::dispatcher::with_default(&log, || {
+            tracing::warn!(target: "gcsd::log", dropped, "lines are missing here: they were not taken in time");
+        });
+        std::mem::take(&mut *held(&line))
+    }
+}
+
+fn held(line: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
+}
