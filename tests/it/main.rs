@@ -6,6 +6,8 @@
 )]
 
 mod addresses;
+mod bounds;
+mod bounds_serve;
 mod buckets;
 mod cli_ends;
 mod cli_environment;
@@ -52,6 +54,7 @@ mod gcs_session;
 mod gcs_upload;
 mod gcs_write;
 mod golden;
+mod handshake;
 mod list_objects;
 mod matrix;
 mod mini_client;

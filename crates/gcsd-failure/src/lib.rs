@@ -156,6 +156,7 @@ impl From<Error> for Failure {
 fn kind_of(kind: ErrorKind, http_status: u16) -> Kind {
     match kind {
         ErrorKind::Invalid => Kind::BadArgs,
+        ErrorKind::Exhausted => Kind::Exhausted,
         ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::ProxyRefused => {
             Kind::ConnectFailed
         }
@@ -207,7 +208,7 @@ mod tests {
                 From::Invalid | From::Gap => Layer::Client,
                 From::SourceStalled | From::SourceEnded | From::SourceFailed => Layer::Client,
                 From::SourceAborted | From::SourceMalformed | From::SourceDamaged => Layer::Client,
-                From::SourceTaken => Layer::Daemon,
+                From::SourceTaken | From::Exhausted => Layer::Daemon,
                 From::SessionLost | From::SessionCancelled | From::ChecksumMismatch => Layer::Gcs,
                 From::Http | From::LateError => Layer::Gcs,
                 From::CredentialsRefused | From::CredentialsUnavailable => Layer::Credentials,

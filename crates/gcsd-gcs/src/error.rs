@@ -68,6 +68,8 @@ kinds! {
     Invalid,
     /// The host name has no address.
     Resolve,
+    /// This machine has no more open files, or no memory, for a connection: neither the network nor GCS is at fault.
+    Exhausted,
     /// The server could not be reached: connection refused, or no route.
     Connect,
     /// The connection was not up in the time allowed, TLS included.
@@ -281,6 +283,7 @@ impl Error {
             Kind::Gap => Recovery::Query,
             Kind::Http if !self.0.http_status.is_some_and(is_transient) => Recovery::Never,
             Kind::Http
+            | Kind::Exhausted
             | Kind::Resolve
             | Kind::Connect
             | Kind::ConnectTimeout

@@ -152,6 +152,8 @@ kinds! {
     0x40 Daemon Draining "draining";
     /// The daemon has a defect.
     0x41 Daemon Internal "internal";
+    /// The daemon's machine has no more open files, or no memory, for a connection to GCS.
+    0x42 Daemon Exhausted "exhausted";
 
     /// GCS's host name did not resolve, or no connection to it was possible.
     0x60 Network ConnectFailed "connect_failed";
