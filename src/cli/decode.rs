@@ -63,10 +63,11 @@ pub(super) fn run(args: DecodeArgs) -> Result<(), Failure> {
             Some(BufWriter::new(file))
         }
     };
+    let input = gcsd_stdio::stdin().map_err(|error| Failure::io("standard input", &error))?;
     let mut decoder = Decoder {
-        input: BufReader::with_capacity(KEPT, io::stdin().lock()),
+        input: BufReader::with_capacity(KEPT, input),
         at: 0,
-        out: io::stdout().lock(),
+        out: gcsd_stdio::stdout().map_err(|error| Failure::stdout(&error))?,
         bodies,
         options: args,
         exit: Exit::Ok,

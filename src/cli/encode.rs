@@ -192,7 +192,8 @@ fn crc32c(text: &str) -> Result<Crc32c, String> {
 /// Runs the command.
 pub(super) fn run(args: EncodeArgs) -> Result<(), Failure> {
     let (head, upload, request, body) = parts(args.request)?;
-    write(&mut io::stdout().lock(), &head, upload, &request, body)
+    let mut out = gcsd_stdio::stdout().map_err(|error| Failure::stdout(&error))?;
+    write(&mut out, &head, upload, &request, body)
 }
 
 /// What the command line asks for.

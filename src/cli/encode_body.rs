@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::units;
+use gcsd_client::{FileContent, ReplaySource as _};
 use gcsd_types::Crc32c;
 use gcsd_wire::PieceHead;
 use gcsd_wire::head::STREAMED;
@@ -91,12 +92,17 @@ impl Body {
 /// A file or a pipe, and how many bytes it has, if that can be told.
 fn open_file(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(io::stdin()), None));
+        let input = gcsd_stdio::stdin().map_err(|error| Failure::io("standard input", &error))?;
+        return Ok((Box::new(input), None));
     }
     let failed = |error: io::Error| Failure::io(path.display(), &error);
     let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+    let content = file.try_clone().and_then(FileContent::of).map_err(failed)?;
+    let len = match content {
+        FileContent::Sized(source) => Some(source.size()),
+        FileContent::Stream(_) => None,
+    };
+    Ok((Box::new(file), len))
 }
 
 /// A body from a file or a pipe, and how long it is.

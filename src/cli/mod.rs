@@ -37,6 +37,7 @@ mod open_files;
 mod operands;
 mod pattern;
 mod pipe;
+mod producer;
 mod progress;
 mod proxies;
 mod put;
@@ -202,6 +203,7 @@ mod tests {
             Exit::Temporary,
             Exit::Differs,
             Exit::NotPermitted,
+            Exit::Producer,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

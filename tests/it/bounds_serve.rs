@@ -73,7 +73,7 @@ async fn pipelines_that_nobody_reads_leave_files_to_newcomers() {
         client.call(0, stat("large")).await.ok();
     }
     let log = daemon.log();
-    assert!(!log.contains("open files") || log.contains("raise it"), "{log}");
+    assert!(!log.contains("Too many open files"), "{log}");
     assert!(
         !log.contains("connect_failed") && !log.contains("exhausted"),
         "{log}"
@@ -147,40 +147,4 @@ async fn a_thousand_may_knock_at_once() {
     }
     let mut first = knocking.swap_remove(0);
     first.lives().await;
-}
-
-/// The memory of a process that is not shared with others, in bytes.
-fn resident(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib: u64 = line
-        .and_then(|line| line.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse().ok())
-        .expect("a size");
-    kib << 10
-}
-
-#[tokio::test]
-async fn finished_requests_leave_nothing_behind() {
-    let storage = Daemon::start().await;
-    let state = tempfile::tempdir().expect("a directory");
-    let state = ["--state-dir", state.path().to_str().expect("UTF-8")];
-    let daemon = serve(&storage, 1024, &state);
-    let mut idle = Vec::new();
-    let mut after = Vec::new();
-    for _ in 0..40 {
-        let mut client = connect(&daemon).await;
-        for _ in 0..64 {
-            client.begin(0, &stat("x"), 0).await;
-        }
-        for _ in 0..64 {
-            let frame = client.frame().await.expect("an answer");
-            frame.fails(Kind::NotFound, Retry::Never);
-        }
-        idle.push(client);
-        after.push(resident(&daemon));
-    }
-    // One task takes some 13 KiB, and those of 30 connections 25 MiB.
-    let grown = after[39].saturating_sub(after[9]);
-    assert!(grown < 8 << 20, "{grown} bytes: {after:?}");
 }

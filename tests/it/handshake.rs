@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::support::daemon::{BUCKET, Client, Daemon, Frame, Options, PATIENCE};
 
 /// A time that passes while a test waits for it.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(700);
 /// The pause between two bytes of a client that trickles.
 const PAUSE: Duration = Duration::from_millis(10);
 /// More pauses than `SHORT` has, many times over.
@@ -33,7 +33,7 @@ async fn trickle(client: &mut Client, bytes: &[u8]) -> Option<Frame> {
     for byte in bytes.iter().take(PAUSES) {
         // A connection that the daemon has closed may refuse them.
         let _ = client.stream.write_all(&[*byte]).await;
-        if timeout(PAUSE, client.stream.readable()).await.is_ok() {
+        if timeout(PAUSE, client.stream.peek(&mut [0])).await.is_ok() {
             return client.frame().await;
         }
     }

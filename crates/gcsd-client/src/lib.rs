@@ -73,9 +73,9 @@ pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
-    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
-    Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, BucketPages, Checkpoint, FileContent, FileSource, GivenUp, Jitter, ListedObject, ObjectPage,
+    ObjectPages, OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter,
+    ReplaySource, Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use status_error::{StatusError, one_line};
 pub use stored_object::StoredObject;

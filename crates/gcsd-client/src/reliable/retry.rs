@@ -232,8 +232,10 @@ mod tests {
             panic!("{result:?}");
         };
         assert_eq!(error, unavailable);
-        assert!(tries > 20 && spent <= SECOND * 600, "{tries} {spent:?}");
-        assert!(start.elapsed() <= SECOND * 600);
+        // The clock of the test has steps of 1 ms.
+        let kept = SECOND * 600..SECOND * 601;
+        assert!(tries > 20 && kept.contains(&spent), "{tries} {spent:?}");
+        assert!(kept.contains(&start.elapsed()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,6 +115,15 @@ impl ReliableWriter {
         self.upload.wait().await
     }
 
+    /// Waits until the upload fails, so that a producer with nothing to write learns of it. Pending as long as it does not.
+    /// Cancel safe.
+    pub async fn failed(&mut self) -> UploadError {
+        match self.upload.wait().await {
+            Err(error) => error,
+            Ok(_) => std::future::pending().await,
+        }
+    }
+
     /// Ends the upload. Returns when the task has ended and GCS was told to discard what it holds.
     pub async fn abort(self) -> Aborted {
         self.upload.abort().await
