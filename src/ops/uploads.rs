@@ -154,6 +154,17 @@ impl Uploads {
         })
     }
 
+    /// The uploads that are still open and nobody else's, with what is committed of each: for the log.
+    pub fn unfinished(&self) -> Vec<(Arc<Subject>, u64)> {
+        let open = |entry: &Entry| match &*entry.slot.lock() {
+            bound @ Bound::Upload(upload) if bound.is_open() => {
+                Some((upload.about.clone(), upload.session.committed()))
+            }
+            _ => None,
+        };
+        self.entries.values().filter_map(open).collect()
+    }
+
     /// Forgets the id that has been idle longest, if the table is full.
     fn evict_idle(&mut self) -> Result<(), Failure> {
         if self.entries.len() < self.max {

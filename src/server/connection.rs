@@ -65,7 +65,11 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
     let reader = connection.read(reader).await;
     let Connection {
-        tasks, frames, end, ..
+        tasks,
+        frames,
+        uploads,
+        end,
+        ..
     } = connection;
     drop(frames);
     tasks.close();
@@ -80,6 +84,9 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
         Ok(Err(error)) => End::Unread(error),
         Err(error) => End::Defect(error),
     };
+    for (upload, committed) in uploads.unfinished() {
+        client.left(&upload, committed);
+    }
     client.ended(&end);
 }
 

@@ -147,6 +147,18 @@ impl Client {
         }
     }
 
+    /// The client has gone from an upload that is not finished.
+    pub(super) fn left(&self, upload: &Subject, committed: u64) {
+        let Self { id, peer, .. } = self;
+        info!(
+            target: "gcsd::connection",
+            connection = id, %peer, upload_name = upload.upload_name.as_deref(),
+            bucket = upload.bucket.as_ref().map(|name| name.as_str()),
+            object = upload.object.as_ref().map(|name| name.as_str()),
+            committed, "an upload is left unfinished: its token leads back to it"
+        );
+    }
+
     /// No further request can be found in the client's bytes.
     pub(super) fn lost(&self, failure: &Failure) {
         let Self { id, peer, .. } = self;
@@ -306,4 +318,45 @@ fn http(status: u16) -> Option<u16> {
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcsd_wire::Retry;
+
+    #[test]
+    fn a_failure_is_as_loud_as_it_is_the_daemons_matter() {
+        let level_of = |kind| level(&Failure::new(kind, Retry::Never, "why"));
+        for kind in Kind::ALL {
+            match kind.layer() {
+                Layer::Client => assert_eq!(level_of(*kind), Level::INFO, "{kind:?}"),
+                Layer::Network | Layer::Credentials => assert_eq!(level_of(*kind), Level::WARN, "{kind:?}"),
+                Layer::Daemon | Layer::Gcs => {}
+            }
+        }
+        assert_eq!(level_of(Kind::Internal), Level::ERROR);
+        assert_eq!(level_of(Kind::Draining), Level::INFO);
+        for kind in [
+            Kind::Unavailable,
+            Kind::RateLimited,
+            Kind::GcsUnauthorized,
+            Kind::Regress,
+        ] {
+            assert_eq!(level_of(kind), Level::WARN, "{kind:?}");
+        }
+        for kind in [
+            Kind::NotFound,
+            Kind::PreconditionFailed,
+            Kind::Forbidden,
+            Kind::Refused,
+        ] {
+            assert_eq!(level_of(kind), Level::INFO, "{kind:?}");
+        }
+        let mut lost = Failure::new(Kind::SessionLost, Retry::Restart, "why");
+        for (http_status, expected) in [(410, Level::WARN), (404, Level::WARN), (499, Level::INFO)] {
+            lost.http_status = http_status;
+            assert_eq!(level(&lost), expected, "{http_status}");
+        }
+    }
 }

@@ -58,6 +58,7 @@ mod gcs_write;
 mod golden;
 mod handshake;
 mod list_objects;
+mod logs;
 mod matrix;
 mod mini_client;
 mod multipart;

@@ -156,3 +156,104 @@ impl Form {
 fn held(line: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
     line.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the log says while `act` runs.
+    fn said(format: Format, journal: bool, act: impl FnOnce()) -> String {
+        let form = Form {
+            format,
+            journal,
+            colours: false,
+        };
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let written = log.clone();
+        let layer = form.layer::<Registry>(Arc::new(move |line: &[u8]| {
+            held(&written).extend_from_slice(line)
+        }));
+        let subscriber = Dispatch::new(tracing_subscriber::registry().with(layer));
+        tracing::dispatcher::with_default(&subscriber, act);
+        let said = held(&log).clone();
+        String::from_utf8(said).expect("text")
+    }
+
+    #[test]
+    fn a_key_stands_once_in_json() {
+        let said = said(Format::Json, false, || {
+            let (message, level) = ("theirs", 7_u64);
+            tracing::info!(target: "a", message, level, target = true, ratio = 0.5, "ours\n");
+        });
+        let line: Value = serde_json::from_str(&said).expect("JSON");
+        let keys = [
+            "\"message\":",
+            "\"level\":",
+            "\"target\":",
+            "\"message_2\":",
+            "\"level_2\":",
+            "\"target_2\":",
+        ];
+        for key in keys {
+            assert_eq!(said.matches(key).count(), 1, "{key} {said}");
+        }
+        assert_eq!((&line["level"], &line["level_2"]), (&json!("INFO"), &json!(7)));
+        assert_eq!((&line["target"], &line["target_2"]), (&json!("a"), &json!(true)));
+        assert_eq!(line["ratio"], json!(0.5));
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        for format in [Format::Text, Format::Json] {
+            let said = said(format, false, || {
+                let hostile = "x\r\n2026-01-01T00:00:00Z ERROR injected";
+                tracing::info!(text = hostile, display = %hostile, debug = ?hostile, "{hostile}");
+            });
+            assert_eq!(said.lines().count(), 1, "{said}");
+            assert!(!said.contains('\r') && said.ends_with('\n'), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_journal_has_the_time_and_takes_the_level() {
+        let act = || tracing::warn!(target: "t", number = 5, "words");
+        assert_eq!(said(Format::Text, true, act), "<4> WARN t: words number=5\n");
+        let json = said(Format::Json, true, act);
+        assert!(json.starts_with("<4>{\"timestamp\":"), "{json}");
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_in_the_form_of_the_log() {
+        for (format, mark) in [
+            (Format::Text, "dropped=17\n"),
+            (Format::Json, "\"dropped\":17}\n"),
+        ] {
+            let form = Form {
+                format,
+                journal: false,
+                colours: false,
+            };
+            let notice = String::from_utf8(form.notice(17)).expect("text");
+            assert!(notice.contains("WARN") && notice.ends_with(mark), "{notice}");
+            assert_eq!(notice.lines().count(), 1, "{notice}");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_line() {
+        panics::log();
+        let said = said(Format::Text, false, || {
+            let panicked = std::panic::catch_unwind(|| panic!("two\nlines"));
+            assert!(panicked.is_err());
+        });
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(
+            said.contains("ERROR gcsd::panic") && said.contains("two\\nlines"),
+            "{said}"
+        );
+        assert!(said.contains("src/cli/logging/mod.rs:"), "{said}");
+    }
+}
