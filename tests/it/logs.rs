@@ -5,11 +5,12 @@ use std::fmt;
 use std::io::BufRead as _;
 
 use gcsd_types::{EncryptionKey, ObjectQuery};
-use gcsd_wire::head::MORE;
+use gcsd_wire::head::{MORE, STREAMED};
 use gcsd_wire::{Kind, Opcode, Reply, Request, RequestHead};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -73,6 +74,14 @@ fn failed(log: &str) -> Vec<Map<String, Value>> {
     lines.filter(|line| line["message"] == "request failed").collect()
 }
 
+/// A daemon in front of this Cloud Storage, whose log is JSON.
+fn serve(endpoint: &str, more: &[&str]) -> (Process, TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().to_str().expect("UTF-8");
+    let serve = ["--anonymous", "--endpoint", endpoint, "--state-dir", state];
+    (Process::serve_json(ANY, &[&serve, more].concat()), dir)
+}
+
 async fn connect(daemon: &Process) -> Client {
     Client::over(TcpStream::connect(daemon.address()).await.expect("it listens"))
 }
@@ -95,7 +104,7 @@ async fn stopped(mut daemon: Process) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_takes_holds_nobody_up() {
-    const REQUESTS: u64 = 2000;
+    const REQUESTS: u64 = 1500;
     let (daemon, log) = Process::serve_stalled(ANY, &["--embedded", "--log-format", "json"]);
     let mut client = connect(&daemon).await;
     // More than a pipe and the queue hold.
@@ -143,8 +152,7 @@ async fn a_log_that_nobody_takes_holds_nobody_up() {
 async fn every_opcodes_failure_is_told_once_with_what_it_is_about() {
     let devgcs = devgcs::Server::builder().start().await.expect("devgcs starts");
     let endpoint = devgcs.endpoint();
-    let serve = ["--anonymous", "--endpoint", &endpoint, "--log-level", "trace"];
-    let mut daemon = Process::serve_json(ANY, &serve);
+    let (mut daemon, _dir) = serve(&endpoint, &["--log-level", "trace"]);
     let mut client = connect(&daemon).await;
     let frames = || cases::all().into_iter().flat_map(|case| case.frames);
     let mut refused = HashSet::new();
@@ -158,7 +166,12 @@ async fn every_opcodes_failure_is_told_once_with_what_it_is_about() {
         let sequence = number as u64;
         let head = RequestHead {
             sequence,
-            flags: head.flags & gcsd_wire::head::STREAMED,
+            // The upload whose start fails; an attach has one of its own.
+            upload: match opcode {
+                Opcode::AttachUpload => 2,
+                opcode => u32::from(opcode.has_upload()),
+            },
+            flags: head.flags & STREAMED,
             ..head
         };
         client
@@ -240,10 +253,8 @@ async fn what_gcs_or_the_network_does_wrong_is_a_warning() {
         (devgcs.endpoint(), "unavailable", Some(503)),
         (format!("http://{gone}"), "connect_failed", None),
     ] {
-        let serve = ["--anonymous", "--endpoint", &endpoint, "--log-level", "warn"];
         // Only its own line says where it listens, at INFO: that is asked for by its name.
-        let level = ["--log-level", "warn,gcsd::cli=info"];
-        let mut daemon = Process::serve_json(ANY, &[&serve[..3], &level].concat());
+        let (mut daemon, _dir) = serve(&endpoint, &["--log-level", "warn,gcsd::cli=info"]);
         let mut client = connect(&daemon).await;
         client.call(0, stat("o")).await;
         drop(client);
@@ -281,20 +292,13 @@ async fn an_upload_is_followed_by_its_name_and_no_secret_is_told() {
     let secret = dir.path().join("secret");
     std::fs::write(&secret, "open sesame").expect("a file");
     let secret = secret.to_str().expect("UTF-8");
-    let serve = [
-        "--anonymous",
-        "--endpoint",
-        &endpoint,
-        "--auth-file",
-        secret,
-        "--log-level",
-        "trace",
-    ];
-    let mut daemon = Process::serve_json(ANY, &serve);
+    let (mut daemon, _dir) = serve(&endpoint, &["--auth-file", secret, "--log-level", "trace"]);
     let hello = |secret: &'static str| {
         Request::Hello(gcsd_wire::hello::Args {
             secret: secret.into(),
-            ..gcsd_wire::hello::Args::default()
+            min_version: 1,
+            max_version: 1,
+            features: 0,
         })
     };
     let mut client = connect(&daemon).await;
