@@ -21,6 +21,7 @@ use crate::support::daemon::{
     write_at,
 };
 use crate::support::process::Process;
+use crate::support::waiting::becomes;
 
 const ANY: &str = "127.0.0.1:0";
 
@@ -146,6 +147,42 @@ async fn a_log_that_nobody_takes_holds_nobody_up() {
     }
     stopped(daemon).await;
     drop(lines);
+}
+
+/// The last words of a process that ends are written as whatever it logs: they hold up nothing either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_daemon_whose_log_nobody_takes() {
+    let faults = [
+        "--faults",
+        "hang on 1..",
+        "--connect-timeout",
+        "1h",
+        "--grace",
+        "1h",
+    ];
+    let json = ["--embedded", "--log-format", "json"];
+    let (mut daemon, log) = Process::serve_stalled(ANY, &[&json[..], &faults].concat());
+    let mut client = connect(&daemon).await;
+    // More than a pipe holds.
+    let name = "x".repeat(1000);
+    for _ in 0..100 {
+        client.call(0, stat(&name)).await;
+    }
+    // Of two requests at once, one needs a connection of its own, and gets none.
+    client.begin(0, &stat("one"), 0).await;
+    client.begin(0, &stat("two"), 0).await;
+    client.frame().await.expect("a reply");
+    daemon.signal("-TERM");
+    let address = daemon.address();
+    becomes(|| std::net::TcpStream::connect(address).is_err()).await;
+    daemon.signal("-TERM");
+    let waiting = tokio::task::spawn_blocking(move || daemon.wait());
+    let status = timeout(PATIENCE, waiting)
+        .await
+        .expect("it ends")
+        .expect("no panic");
+    assert_eq!(status.code(), Some(130));
+    drop(log);
 }
 
 #[tokio::test(flavor = "multi_thread")]
