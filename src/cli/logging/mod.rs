@@ -40,8 +40,8 @@ enum Format {
 /// The log's settings.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "gcsd::server=debug".
-    /// By default the servers log at info, everything else at warn.
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "info,gcsd::request=debug",
+    /// which adds a line for each request. By default the servers log at info, everything else at warn. docs/logs.md has more.
     #[arg(
         long,
         global = true,
@@ -51,7 +51,7 @@ pub(super) struct Args {
         help_heading = "Logging"
     )]
     log_level: Option<String>,
-    /// The form of the log.
+    /// The form of the log: lines for people, or a JSON object per line.
     #[arg(
         long,
         global = true,
