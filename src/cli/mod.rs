@@ -204,6 +204,7 @@ mod tests {
             Exit::Differs,
             Exit::NotPermitted,
             Exit::Producer,
+            Exit::Unknown,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

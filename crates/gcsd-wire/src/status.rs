@@ -129,7 +129,7 @@ kinds! {
     0x10 Client Unsettled "unsettled";
     /// The token was not sealed with this daemon's key, or was altered.
     0x11 Client BadToken "bad_token";
-    /// The token's upload is older than GCS keeps a session.
+    /// The token's upload is older than GCS keeps a session. Sent by earlier daemons only.
     0x12 Client TokenExpired "token_expired";
     /// The connection must say Hello with the right secret first.
     0x13 Client Unauthenticated "unauthenticated";
@@ -170,9 +170,9 @@ kinds! {
 
     /// GCS refused the request as malformed (400, and other 4xx without a kind of their own).
     0x80 Gcs Refused "refused";
-    /// GCS did not accept the credentials (401).
+    /// GCS did not accept the access token (401).
     0x81 Gcs GcsUnauthorized "gcs_unauthorized";
-    /// GCS did not permit it (403).
+    /// GCS did not permit it (403): a permission is missing, the object is held, a quota is used up ...
     0x82 Gcs Forbidden "forbidden";
     /// No such bucket, object or generation (404).
     0x83 Gcs NotFound "not_found";
@@ -186,7 +186,7 @@ kinds! {
     0x87 Gcs ChecksumMismatch "checksum_mismatch";
     /// The session is unknown to GCS (404, 410) or was cancelled (499).
     0x88 Gcs SessionLost "session_lost";
-    /// Too many requests (429).
+    /// Too many requests (429, or 403 with such a reason).
     0x89 Gcs RateLimited "rate_limited";
     /// GCS cannot now (408, 5xx).
     0x8a Gcs Unavailable "unavailable";
