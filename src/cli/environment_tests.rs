@@ -85,6 +85,11 @@ const OTHERS: [(&str, &str, &str); 14] = [
         "`serve`",
         "Where systemd is told that the daemon is ready, or stops",
     ),
+    (
+        "`JOURNAL_STREAM`",
+        "all",
+        "Where systemd says that standard error is its journal ([logs.md](logs.md))",
+    ),
     ("`TMPDIR`", "`demo`", "Where its temporary directory is made"),
     (
         "`NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM`",

@@ -290,10 +290,13 @@ fn level(failure: &Failure) -> Level {
     };
     match kind {
         Kind::Internal => Level::ERROR,
-        // GCS does not take the daemon's credentials, cannot now, or has less than it had.
-        Kind::GcsUnauthorized | Kind::RateLimited | Kind::Unavailable | Kind::Incomplete | Kind::Regress => {
-            Level::WARN
-        }
+        // The daemon's machine cannot; GCS does not take its credentials, cannot now, or has less than it had.
+        Kind::Exhausted
+        | Kind::GcsUnauthorized
+        | Kind::RateLimited
+        | Kind::Unavailable
+        | Kind::Incomplete
+        | Kind::Regress => Level::WARN,
         // 499 answers a client that had cancelled the upload.
         Kind::SessionLost if failure.http_status != 499 => Level::WARN,
         _ => match kind.layer() {
@@ -338,6 +341,7 @@ mod tests {
         assert_eq!(level_of(Kind::Internal), Level::ERROR);
         assert_eq!(level_of(Kind::Draining), Level::INFO);
         for kind in [
+            Kind::Exhausted,
             Kind::Unavailable,
             Kind::RateLimited,
             Kind::GcsUnauthorized,

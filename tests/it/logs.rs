@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs::Permissions;
 use std::io::BufRead as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use gcsd_types::{EncryptionKey, ObjectQuery};
 use gcsd_wire::head::{MORE, STREAMED};
@@ -439,6 +441,42 @@ async fn an_upload_is_followed_by_its_name_and_no_secret_is_told() {
         "167, 167",
     ] {
         assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_everybody_can_read_is_warned_of() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let key = "ab".repeat(32);
+    let open = [
+        file("open-key", &key, 0o644),
+        file("open-secret", "sesame", 0o604),
+    ];
+    let closed = [file("key", &key, 0o640), file("secret", "sesame", 0o600)];
+    for (files, warned) in [(&open, true), (&closed, false)] {
+        let mut daemon = Process::serve_json(
+            ANY,
+            &["--embedded", "--token-key", &files[0], "--auth-file", &files[1]],
+        );
+        let log = daemon.whole_log();
+        let lines: Vec<_> = log
+            .lines()
+            .map(strict)
+            .filter(|line| line["level"] == "WARN")
+            .collect();
+        for file in files {
+            assert_eq!(
+                lines.iter().any(|line| line.get("file") == Some(&json!(file))),
+                warned,
+                "{log}"
+            );
+        }
     }
 }
 
