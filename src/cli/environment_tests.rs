@@ -24,7 +24,7 @@ const SETTINGS: [&str; 9] = [
 const SERVERS: [&str; 2] = ["serve", "devgcs"];
 
 /// Variables that others have named: whose they are, and what they set.
-const OTHERS: [(&str, &str, &str); 14] = [
+const OTHERS: [(&str, &str, &str); 15] = [
     (
         "`GOOGLE_APPLICATION_CREDENTIALS`",
         "`serve`",
