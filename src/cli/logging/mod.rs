@@ -41,7 +41,7 @@ enum Format {
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "info,gcsd::request=debug",
-    /// which adds a line for each request. By default the servers log at info, everything else at warn. docs/logs.md has more.
+    /// which adds a line for each request. By default the servers log at info, the demo at error, the others at warn. docs/logs.md has more.
     #[arg(
         long,
         global = true,
@@ -79,13 +79,8 @@ impl Drop for Log {
 }
 
 impl Args {
-    /// Starts logging; `server` commands log their connections and what fails unless told otherwise.
-    pub(super) fn init(&self, server: bool) -> Result<Log, String> {
-        let level = if server {
-            LevelFilter::INFO
-        } else {
-            LevelFilter::WARN
-        };
+    /// Starts logging, at `level` unless told otherwise.
+    pub(super) fn init(&self, level: LevelFilter) -> Result<Log, String> {
         let filter = match &self.log_level {
             Some(text) => EnvFilter::try_new(text).map_err(|error| format!("--log-level {text}: {error}"))?,
             None => EnvFilter::default().add_directive(level.into()),
