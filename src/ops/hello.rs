@@ -53,6 +53,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         idle_timeout_ms: millis(limits.idle_timeout),
         client_timeout_ms: millis(limits.client_timeout),
         gcs_timeout_ms: millis(limits.gcs_timeout),
+        handshake_timeout_ms: 0,
         server: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
     })))
 }

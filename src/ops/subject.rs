@@ -88,6 +88,7 @@ impl Subject {
             },
             Request::Hello(_)
             | Request::Ping(_)
+            | Request::Cancel(_)
             | Request::WriteAt(_)
             | Request::QueryUpload(_)
             | Request::FinishUpload(_)

@@ -186,6 +186,7 @@ fn why(error: PieceError) -> &'static str {
     match error {
         PieceError::Kind(_) => "the body holds a piece of an undefined kind",
         PieceError::Reserved => "the body holds a piece whose reserved bytes are not 0",
+        PieceError::Damaged => "the head of a piece was damaged on the way",
         PieceError::Empty => "the body holds a data piece without bytes",
         PieceError::Len { .. } => "the body holds a piece with a length that its kind cannot have",
     }

@@ -56,8 +56,8 @@ fn hello(secret: &'static str) -> Request {
     Request::Hello(hello::Args {
         min_version: 1,
         max_version: 1,
-        features: 0,
         secret: secret.into(),
+        ..hello::Args::default()
     })
 }
 

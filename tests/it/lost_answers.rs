@@ -504,7 +504,7 @@ async fn a_success_that_a_call_does_not_have_is_no_answer() {
             to.preconditions = replacing(pinned.then_some(0));
             let args = put_object::Args {
                 destination: to,
-                object_crc32c: None,
+                body_crc32c: None,
             };
             let sequence = client.begin(0, &Request::PutObject(args), 5).await;
             client.raw(b"hello").await;

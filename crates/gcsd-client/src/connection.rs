@@ -142,8 +142,8 @@ impl Connection {
         hello::Args {
             min_version: VERSION,
             max_version: VERSION,
-            features: 0,
             secret,
+            ..hello::Args::default()
         }
     }
 

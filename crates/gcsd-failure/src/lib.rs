@@ -148,6 +148,7 @@ impl From<Error> for Failure {
                 message: error.message().to_owned(),
                 reason: error.reason().map(str::to_owned),
                 request_id: error.request_id().map(str::to_owned),
+                versions: Box::default(),
             },
         }
     }

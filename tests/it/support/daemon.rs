@@ -415,7 +415,7 @@ pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
     Request::WriteAt(gcsd_wire::write_at::Args {
         offset,
         total,
-        object_crc32c: None,
+        ..gcsd_wire::write_at::Args::default()
     })
 }
 
@@ -426,7 +426,7 @@ pub(crate) fn put_object(object: &str) -> gcsd_wire::put_object::Args {
             BUCKET.parse().expect("a name"),
             object.parse().expect("a name"),
         ),
-        object_crc32c: None,
+        body_crc32c: None,
     }
 }
 

@@ -82,7 +82,7 @@ impl UploadPart for Connection {
         let args = upload_part::Args {
             of: part.of.clone(),
             part_number: part.number,
-            part_crc32c: Some(crc32c),
+            body_crc32c: Some(crc32c),
         };
         let reply = self.upload_part(&args, body).await?;
         Ok(StoredPart {
