@@ -217,7 +217,7 @@ kinds! {
         "the connection to GCS broke"
         => "as the class says";
     0x63 Network EarlyClose "early_close" [Same Query]
-        "GCS closed the connection before its answer was complete"
+        "GCS closed the connection before its answer was complete, or before anything said that it was"
         => "as the class says";
     0x64 Network GcsStalled "gcs_stalled" [Same Query]
         "GCS took or sent nothing for `gcs_timeout_ms`"
