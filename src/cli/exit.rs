@@ -23,6 +23,7 @@ pub(super) enum Exit {
     Differs = 6,
     NotPermitted = 7,
     Producer = 8,
+    Unknown = 9,
     Interrupted = 130,
     ReaderGone = 141,
 }
@@ -39,6 +40,7 @@ Exit codes:
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
   8    the command of 'gcsd put --from-command' failed
+  9    it is unknown whether it was done: look before trying again
   130  interrupted
   141  whoever read the output is gone";
 
@@ -159,9 +161,10 @@ impl Failure {
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.
     pub(super) fn made_nothing(&self) -> bool {
-        [Kind::PreconditionFailed, Kind::ChecksumMismatch]
-            .iter()
-            .any(|kind| kind.name() == self.name)
+        self.exit != Exit::Unknown
+            && [Kind::PreconditionFailed, Kind::ChecksumMismatch]
+                .iter()
+                .any(|kind| kind.name() == self.name)
     }
 
     /// Tells the user, and returns the exit code.

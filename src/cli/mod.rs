@@ -201,6 +201,7 @@ mod tests {
             Exit::Differs,
             Exit::NotPermitted,
             Exit::Producer,
+            Exit::Unknown,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

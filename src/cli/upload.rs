@@ -102,6 +102,12 @@ impl Upload {
             return Err(resume.explain(failure, why.as_ref()).or_at(console.url));
         }
         let (rest, left) = match started {
+            // What is known has been said; the rest is only to be tidy.
+            _ if failure.exit() == Exit::Unknown && !striped => {
+                let _tidied = self.abort().await;
+                let _left = resume.map(Resume::remove);
+                return Err(failure);
+            }
             // GCS has said so itself.
             _ if failure.made_nothing() && !striped => ("no object was made".to_owned(), None),
             false => ("nothing was uploaded".to_owned(), None),
@@ -187,7 +193,7 @@ pub(super) fn cleared_up(aborted: Aborted) -> String {
             format!("the object was made all the same, as generation {generation}")
         }
         Aborted::Unknown { error: None } => {
-            "GCS knows nothing of the upload any more: 'gcsd stat' tells whether there is an object".to_owned()
+            "the upload is gone, and it is unknown whether the object was made: look with 'gcsd stat'".to_owned()
         }
         Aborted::Unknown { error: Some(error) } if error.is(Kind::Fenced) => {
             "whoever has it now may finish it".to_owned()

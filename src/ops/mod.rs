@@ -6,6 +6,7 @@
 
 mod abort_multipart;
 mod attach_upload;
+mod budget;
 mod cancel_upload;
 mod complete_multipart;
 mod compose_objects;
@@ -39,10 +40,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use budget::{Account, Budget, Share};
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
 pub use fences::Fences;
 pub use gcsd_failure::Failure;
-pub use replier::{OutFrame, Replier};
+pub use replier::{FrameQueue, OutFrame, Replier};
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Turn, Uploads};
 
@@ -62,9 +64,12 @@ pub struct Limits {
     pub max_uploads: u32,
     /// How much of a refused body is read and thrown away, in bytes.
     pub drain_cap: u64,
+    /// How long a new connection may take for its first request, and for its secret if one is required.
+    pub handshake_timeout: Duration,
     /// How long a connection may be silent with nothing in flight; zero means for ever.
     pub idle_timeout: Duration,
-    /// How long a client may send nothing inside a request, or take nothing of its replies.
+    /// How long a client may take for a request's head and args, may send nothing inside a body, or may take nothing
+    /// of its replies.
     pub client_timeout: Duration,
     /// How long GCS may take or send nothing.
     pub gcs_timeout: Duration,

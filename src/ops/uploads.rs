@@ -270,6 +270,14 @@ impl Turn {
         })?
     }
 
+    /// Waits until another connection takes the upload over; for ever, if there is none. Cancel safe.
+    pub async fn fenced(&self) {
+        match self.with(|open| open.claim.clone()) {
+            Ok(Some(claim)) => claim.fenced().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     /// What is known to be committed; `None` if there is no upload.
     pub fn committed(&self) -> Option<u64> {
         self.with(|open| open.session.committed()).ok()

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use super::Shared;
 use super::body::Body;
 use super::in_flight::{InFlight, Permit, SequenceGuard};
 use super::reader::Next;
 use super::refusal;
-use crate::ops::{Answer, Failure, Replier};
+use crate::ops::{Answer, Failure, Replier, Share};
 use gcsd_wire::{Kind, RequestHead};
 
 /// A request in hand.
@@ -22,19 +22,28 @@ pub(super) struct Job {
     started: Instant,
     /// Reserves the request's sequence until it is answered.
     sequence: Option<SequenceGuard>,
+    /// What it may hold of the daemon's memory, until its reply is written.
+    room: Option<Share>,
     /// Counts the request as in flight until it is dropped.
     _permit: Permit,
 }
 
 impl Job {
     /// A request whose head was read just now.
-    pub(super) fn new(peer: SocketAddr, head: RequestHead, replier: Replier, permit: Permit) -> Self {
+    pub(super) fn new(
+        peer: SocketAddr,
+        head: RequestHead,
+        replier: Replier,
+        permit: Permit,
+        room: Share,
+    ) -> Self {
         Self {
             peer,
             head,
             replier,
             started: Instant::now(),
             sequence: None,
+            room: Some(room),
             _permit: permit,
         }
     }
@@ -52,7 +61,8 @@ impl Job {
         self.log(&outcome);
         // Once it has its reply, the client may use the sequence again.
         self.sequence = None;
-        if self.replier.end(&outcome, closing).await.is_err() {
+        let room = self.room.take();
+        if self.replier.end(&outcome, closing, room).await.is_err() {
             debug!(peer = %self.peer, sequence = self.head.sequence, "the client is gone; its reply is dropped");
         }
     }
@@ -103,6 +113,15 @@ impl Job {
                     ms, message, request_id, "request"
                 );
             }
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let opcode = self.replier.opcode_name();
+            error!(peer = %self.peer, sequence = self.head.sequence, opcode, "a request panicked");
         }
     }
 }

@@ -8,14 +8,15 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use super::body::{Body, BodySource};
 use super::job::Job;
 use super::reader::Next;
+use super::work::{place, place_in_turn};
 use super::{Shared, refusal};
 use crate::ops::write_at::{self, Permitted};
-use crate::ops::{Answer, Failure, Streamed, Transfer, Turn};
+use crate::ops::{Account, Answer, Failure, Streamed, Transfer, Turn};
 use gcsd_gcs::{BodyState, Lease, Tally, UploadBody};
 use gcsd_wire::MAX_BODY_LEN;
 use gcsd_wire::write_at::Args;
@@ -25,9 +26,10 @@ use gcsd_wire::write_at::Args;
 pub(super) async fn run(
     shared: Arc<Shared>,
     job: Job,
+    calls: &Account,
     request: Streamed,
     mut body: Body,
-    tasks: &mut JoinSet<()>,
+    tasks: &TaskTracker,
 ) -> Next {
     let transfer = match permit(&shared, request, &mut body).await {
         Ok(transfer) => transfer,
@@ -35,7 +37,7 @@ pub(super) async fn run(
     };
     let (lease, body) = body.lend();
     let (give_back, reader_back) = oneshot::channel();
-    tasks.spawn(send(shared, job, transfer, lease, body, give_back));
+    tasks.spawn(send(shared, job, calls.clone(), transfer, lease, body, give_back));
     // An error means that the task panicked, and the reader is lost with it.
     reader_back.await.unwrap_or(Next::Close(None))
 }
@@ -74,12 +76,13 @@ async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<P
 async fn send(
     shared: Arc<Shared>,
     job: Job,
+    calls: Account,
     transfer: Transfer,
     mut lease: Lease<BodySource>,
     body: UploadBody,
     give_back: oneshot::Sender<Next>,
 ) {
-    let mut call = pin!(call(&shared, transfer, body));
+    let mut call = pin!(call(&shared, &calls, transfer, body));
     let outcome = tokio::select! {
         biased;
         outcome = &mut call => outcome,
@@ -99,11 +102,24 @@ async fn send(
 }
 
 /// Makes the call. The request's turn on its upload ends with it.
-async fn call(shared: &Shared, transfer: Transfer, body: UploadBody) -> Result<Answer, Failure> {
+async fn call(
+    shared: &Shared,
+    calls: &Account,
+    transfer: Transfer,
+    body: UploadBody,
+) -> Result<Answer, Failure> {
     let tally = body.tally();
+    let run = async {
+        // Until there is a place nothing is taken from the client, whose clock does not run either.
+        let _place = match &transfer {
+            Transfer::WriteAt(turn, _) => place_in_turn(shared, calls, turn).await,
+            Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(place(shared, calls).await),
+        };
+        transfer.run(&shared.context, body).await
+    };
     tokio::select! {
         biased;
-        outcome = transfer.run(&shared.context, body) => outcome,
+        outcome = run => outcome,
         () = shared.shutdown.cut.cancelled() => Err(cut(&transfer, &tally)),
     }
 }

@@ -6,6 +6,8 @@
 )]
 
 mod addresses;
+mod bounds;
+mod bounds_serve;
 mod buckets;
 mod cli_ends;
 mod cli_environment;
@@ -15,6 +17,7 @@ mod cli_list;
 mod cli_many;
 mod cli_names;
 mod cli_objects;
+mod cli_outcomes;
 mod cli_put;
 mod cli_resume;
 mod cli_signals;
@@ -47,14 +50,18 @@ mod gcs_broken;
 mod gcs_connect;
 mod gcs_copies;
 mod gcs_devgcs;
+mod gcs_middlebox;
 mod gcs_objects;
 mod gcs_oracle;
 mod gcs_read;
+mod gcs_reasons;
 mod gcs_session;
 mod gcs_upload;
 mod gcs_write;
 mod golden;
+mod handshake;
 mod list_objects;
+mod lost_answers;
 mod matrix;
 mod mini_client;
 mod multipart;

@@ -51,6 +51,7 @@ pub mod reliable;
 mod requests;
 mod sending;
 mod shared_connection;
+mod sight;
 mod status_error;
 mod stored_object;
 pub mod striped;
@@ -77,6 +78,7 @@ pub use reliable::{
     ObjectPages, OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter,
     ReplaySource, Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use sight::{Seen, Sight};
 pub use status_error::{StatusError, one_line};
 pub use stored_object::StoredObject;
 pub use striped::{

@@ -4,6 +4,7 @@
 //! another one underneath: the fault injection does.
 
 mod connector;
+mod exhausted;
 mod failures;
 mod plain;
 mod race;
@@ -12,6 +13,7 @@ mod stream;
 mod tcp;
 
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
+pub use exhausted::is_exhausted;
 pub use failures::ConnectError;
 pub use plain::Plain;
 pub use socket::prepare;

@@ -105,7 +105,7 @@ wire_struct! {
         object: ObjectInfo;
         /// The object's byte that comes first.
         offset: u64;
-        /// How many bytes come; 2^64-1: unknown, since GCS decompresses.
+        /// How many bytes come; 2^64-1: unknown, since GCS decompresses, or does not say.
         len: Option<u64> as NotMax;
     }
 }

@@ -164,7 +164,7 @@ kinds! {
         "the token was not sealed with this daemon's key, or was altered"
         => "asks a daemon that has the key";
     0x12 Client TokenExpired "token_expired" [Restart]
-        "the token's session is older than GCS keeps one"
+        "sent by earlier daemons only, which judged a token by their own clock; today the first call on the session tells (`session_lost`)"
         => "starts anew";
     0x13 Client Unauthenticated "unauthenticated" [Never]
         "no Hello with the right secret; `closing` if the secret was wrong"
@@ -173,7 +173,7 @@ kinds! {
         "the client's stream ended inside the body; always `closing`"
         => "(it is gone) attaches and queries";
     0x15 Client ClientStalled "client_stalled" [Same Query Reconnect]
-        "the client sent nothing for too long inside a request; always `closing`"
+        "the client sent nothing for too long inside a body, or took too long for a head and args; always `closing`"
         => "attaches and queries";
     0x16 Client TooManyUploads "too_many_uploads" [Never]
         "as many uploads are open as the connection may have"
@@ -203,7 +203,10 @@ kinds! {
     0x41 Daemon Internal "internal" [Never Query]
         "the daemon has a defect"
         => "reports it; queries if the class says so";
-    0x42 Daemon Moved "moved" [Reconnect]
+    0x42 Daemon Exhausted "exhausted" [Same]
+        "the daemon's machine has no more open files, or no memory, for a connection to GCS; nothing was sent"
+        => "waits, sends it again; tells the operator";
+    0x43 Daemon Moved "moved" [Reconnect]
         "reserved: no daemon of version 1 sends it"
         => "connects again, elsewhere";
 
@@ -229,12 +232,12 @@ kinds! {
     0x80 Gcs Refused "refused" [Never]
         "400, or a 3xx or 4xx without a kind of its own"
         => "reads the message and the reason";
-    0x81 Gcs GcsUnauthorized "gcs_unauthorized" [Never]
-        "401: GCS does not accept the daemon's credentials"
-        => "tells the operator";
+    0x81 Gcs GcsUnauthorized "gcs_unauthorized" [Never Same Query]
+        "401: GCS does not accept the daemon's access token. The first time the daemon drops it, and the class says to try again; `never` if a fresh one is refused, too, or if it has none"
+        => "as the class says; tells the operator";
     0x82 Gcs Forbidden "forbidden" [Never]
-        "403: not permitted"
-        => "gets permission";
+        "403: not permitted, or the object is held or under retention, a quota is used up, billing is closed ..., as `reason` says; an organization's policy also where GCS answered 412"
+        => "what the message says";
     0x83 Gcs NotFound "not_found" [Never]
         "404: no such bucket, object or generation"
         => "gives up";
@@ -254,7 +257,7 @@ kinds! {
         "GCS does not know the session (404, 410); `never` if somebody cancelled it (499)"
         => "starts anew: see below";
     0x89 Gcs RateLimited "rate_limited" [Same Query]
-        "429"
+        "429, or 403 with the reason `rateLimitExceeded` or `userRateLimitExceeded`"
         => "waits, then as the class says";
     0x8a Gcs Unavailable "unavailable" [Same Query]
         "408 or 5xx, or an error behind a success (CompleteMultipart)"

@@ -37,6 +37,17 @@ impl Process {
         Self::start(&arguments, variables, "address=")
     }
 
+    /// The same, with a limit of open files.
+    pub(crate) fn serve_limited(files: u32, listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/prlimit");
+        command.arg(format!("--nofile={files}:{files}"));
+        command
+            .args([BINARY, "serve", "--listen", listen])
+            .args(arguments);
+        let (started, log) = Self::spawn(command, &[], "address=");
+        started.keeping(log)
+    }
+
     /// The same, of whose log nobody reads any more once it listens.
     pub(crate) fn serve_unread(listen: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
@@ -113,6 +124,11 @@ impl Process {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as kill -9 does, and waits until it is gone.

@@ -51,7 +51,9 @@
 
 mod abort;
 mod backoff;
+mod changes;
 mod checkpoint;
+mod copies;
 mod current;
 mod engine;
 mod error;

@@ -77,6 +77,8 @@ impl ReliableUpload {
             recovery,
             current: token.map(CurrentUpload::detached),
             discarded: Vec::new(),
+            last: None,
+            doubt: None,
             reports,
             stop: stop.clone(),
         };
@@ -115,7 +117,18 @@ impl ReliableUpload {
     /// Cancels an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
         let current = CurrentUpload::detached(token);
-        abort::cancel(open, Some(current), Vec::new(), retries).await
+        // That process may have sent the end, and nobody knows how the object ends.
+        abort::cancel(open, Some(current), Vec::new(), Some(None), retries).await
+    }
+
+    /// The same of an upload whose object nobody looks for.
+    pub(crate) async fn discard_temporary<U: OpenUpload>(
+        open: U,
+        token: Token,
+        retries: RetryPolicy,
+    ) -> Aborted {
+        let current = CurrentUpload::detached(token);
+        abort::cancel(open, Some(current), Vec::new(), None, retries).await
     }
 
     /// Stops at once. What is committed stays at GCS, and the last report has what brings it back.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::super::writer::{Cancelled, Progress};
-use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Token, UnreliableWriter};
+use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Sight, Token, UnreliableWriter};
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
 use gcsd_wire::{Kind, Retry, upload_part};
 
@@ -46,6 +46,11 @@ impl OpenUpload for DaemonPart {
     async fn start(&mut self) -> Result<(Self::Writer, Token), Error> {
         let token = Token::new(NO_TOKEN);
         Ok((self.attach(&token).await?, token))
+    }
+
+    /// A part is no object, and a repeat replaces it.
+    async fn look(&mut self) -> Result<Sight, Error> {
+        Ok(Sight::nothing())
     }
 
     async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
