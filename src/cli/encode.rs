@@ -6,6 +6,8 @@ mod body;
 mod fields;
 #[path = "encode_help.rs"]
 mod help;
+#[path = "encode_values.rs"]
+mod values;
 #[path = "encode_words.rs"]
 mod words;
 

@@ -72,11 +72,13 @@ pub(super) fn fields(opcode: Opcode) -> String {
             FieldKind::Secret | FieldKind::Key => "=@FILE",
             FieldKind::Json => "=JSON|@FILE",
             FieldKind::Text | FieldKind::Token | FieldKind::Rest => "=TEXT",
-            FieldKind::Array(_) => {
-                add(
-                    &format!("{}=NAME[#GENERATION]", name.trim_end_matches('s')),
-                    leaf.field.doc,
-                );
+            FieldKind::Array(of) => {
+                let name = name.trim_end_matches('s');
+                add(&format!("{name}=NAME[#GENERATION]"), leaf.field.doc);
+                for field in gcsd_wire::dynamic::leaves(of).iter().skip(1) {
+                    let about = format!("Of the {name} before it: {}", field.field.doc.trim());
+                    add(&format!("{name}.{}=NUMBER", field.field.name), &about);
+                }
                 continue;
             }
             _ => "=NUMBER",

@@ -1,6 +1,6 @@
 //! AttachUpload: come back to an upload by its token (proto-spec.md, "AttachUpload").
 
-use super::field::{Time, Token};
+use super::field_types::{Time, Token};
 use super::table::wire_struct;
 use gcsd_types::{BucketName, EncryptionKey, ObjectName};
 

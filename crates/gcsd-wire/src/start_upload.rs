@@ -1,7 +1,7 @@
 //! StartUpload: begin an unfinished object (proto-spec.md, "StartUpload").
 
 use super::args::{ArgsError, check_size};
-use super::field::{Time, Token};
+use super::field_types::{Time, Token};
 use super::object::NO_JSON;
 use super::table::wire_struct;
 use gcsd_types::{BucketName, Destination, ObjectName};
