@@ -116,8 +116,8 @@ kinds! {
         "the bytes are no head, the sequence is 0, or the stream ended inside head or args; always `closing`"
         => "connects again; if it happens again, looks for its defect";
     0x02 Client BadVersion "bad_version" [Never Reconnect]
-        "a version that is not spoken here; `closing` if a head says so. The reply lists the versions that are"
-        => "speaks one of those";
+        "a version that is not spoken here; the reply lists those that are. `closing` if a head says so"
+        => "speaks one of them";
     0x03 Client BadFlags "bad_flags" [Never Reconnect]
         "an undefined flag; `closing` if it is one of bits 0 to 7"
         => "goes without the flag";
@@ -127,8 +127,8 @@ kinds! {
     0x05 Client BadArgs "bad_args" [Never]
         "args without the opcode's layout, an impossible value, metadata that is not a JSON object"
         => "corrects the request";
-    0x06 Client ArgsTooLarge "args_too_large" [Never]
-        "args longer than `max_args`"
+    0x06 Client ArgsTooLarge "args_too_large" [Never Reconnect]
+        "args longer than `max_args`; `closing` in a checked frame"
         => "sends less metadata";
     0x07 Client BadName "bad_name" [Never]
         "a bucket or object that GCS cannot have"
@@ -137,12 +137,12 @@ kinds! {
         "a body where the opcode has none, none where one is needed, or one that is too long; pieces that are none (`closing`), or do not add up to `total`: the client's defect, or damage on the way"
         => "corrects the request; as the class says";
     0x09 Client BadAlignment "bad_alignment" [Never]
-        "a range that is not the last does not end on a multiple of 256 KiB, or has fewer bytes than that"
+        "a range that is not the last does not end on a multiple of 256 KiB, or is shorter"
         => "sends whole multiples, or `total`";
     0x0a Client Gap "gap" [Query]
         "the range starts beyond what is committed"
         => "goes on from `committed`";
-    0x0b Client DuplicateSequence "duplicate_sequence" [Reconnect]
+    0x0b Client DuplicateSequence "duplicate_sequence" [Never Reconnect]
         "the sequence is that of a request in flight; always `closing`"
         => "counts up";
     0x0c Client UnknownUpload "unknown_upload" [Never]
@@ -164,7 +164,7 @@ kinds! {
         "the token was not sealed with this daemon's key, or was altered"
         => "asks a daemon that has the key";
     0x12 Client TokenExpired "token_expired" [Restart]
-        "sent by earlier daemons only, which judged a token by their own clock; today the first call on the session tells (`session_lost`)"
+        "the token is of a version that this daemon does not know"
         => "starts anew";
     0x13 Client Unauthenticated "unauthenticated" [Never]
         "no Hello with the right secret; `closing` if the secret was wrong"
@@ -179,16 +179,16 @@ kinds! {
         "as many uploads are open as the connection may have"
         => "finishes, cancels or detaches one";
     0x17 Client Fenced "fenced" [Never]
-        "a later AttachUpload took the upload: section 6"
+        "a later AttachUpload took the upload"
         => "leaves the upload to the other";
     0x18 Client BodyAborted "body_aborted" [Same Query]
         "the client took the body back by an abort piece"
         => "what it had in mind; as the class says";
     0x19 Client BodyDamaged "body_damaged" [Same Restart]
-        "the body has another checksum than `body_crc32c` or its end piece says; no object was made, and GCS may hold damaged bytes of the upload"
-        => "sends it again, or starts anew, as the class says";
+        "the body has another checksum than the client says; no object was made, and GCS may hold damaged bytes of the upload"
+        => "sends it again, or cancels and starts anew, as the class says";
     0x1a Client Damaged "damaged" [Reconnect]
-        "a checked request's checksum is not that of its head and args; always `closing`"
+        "a frame's checksum is not that of its head and args, or is missing; always `closing`"
         => "connects again, attaches and queries";
     0x1b Client Denied "denied" [Never]
         "reserved: no daemon of version 1 sends it"
@@ -203,12 +203,12 @@ kinds! {
     0x41 Daemon Internal "internal" [Never Query]
         "the daemon has a defect"
         => "reports it; queries if the class says so";
-    0x42 Daemon Exhausted "exhausted" [Same]
-        "the daemon's machine has no more open files, or no memory, for a connection to GCS; nothing was sent"
-        => "waits, sends it again; tells the operator";
-    0x43 Daemon Moved "moved" [Reconnect]
+    0x42 Daemon Moved "moved" [Reconnect]
         "reserved: no daemon of version 1 sends it"
         => "connects again, elsewhere";
+    0x43 Daemon Exhausted "exhausted" [Same]
+        "the daemon's machine has no more open files, or no memory, for a connection to GCS; nothing was sent"
+        => "waits, sends it again; tells the operator";
 
     0x60 Network ConnectFailed "connect_failed" [Never Same]
         "GCS's name did not resolve, or no connection was possible; `never` if a proxy does not permit it"
@@ -255,7 +255,7 @@ kinds! {
         => "checks its own bytes, sends them again or starts anew, as the class says";
     0x88 Gcs SessionLost "session_lost" [Never Restart]
         "GCS does not know the session (404, 410); `never` if somebody cancelled it (499)"
-        => "starts anew: see below";
+        => "starts anew, if no object is there: [2.11](#the-recovery-algorithm)";
     0x89 Gcs RateLimited "rate_limited" [Same Query]
         "429, or 403 with the reason `rateLimitExceeded` or `userRateLimitExceeded`"
         => "waits, then as the class says";
