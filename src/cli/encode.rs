@@ -83,7 +83,7 @@ fn request(opcode: Opcode) -> Command {
         .action(ArgAction::Append);
     let command = Command::new(opcode.stem().replace('_', "-"))
         .alias(opcode.name())
-        .about(opcode.about())
+        .about(opcode.about().trim_end_matches('.'))
         .after_help(help::fields(opcode))
         .arg(words.help("Fields by the names below, and URLs of objects"));
     let leaves = leaves(opcode.args());

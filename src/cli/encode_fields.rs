@@ -127,12 +127,11 @@ impl Args {
         Ok(())
     }
 
-    /// The array whose elements the word names: `source` of `sources`.
+    /// The array whose elements the word names: `source`, or `sources`.
     fn array(&self, name: &str) -> Option<usize> {
-        let named = |leaf: &Leaf| {
-            matches!(leaf.field.kind, FieldKind::Array(_)) && leaf.field.name.strip_suffix('s') == Some(name)
-        };
-        self.leaves.iter().position(named)
+        let is_array = |leaf: &Leaf| matches!(leaf.field.kind, FieldKind::Array(_));
+        let named = |leaf: &Leaf| leaf.field.name == name || leaf.field.name.strip_suffix('s') == Some(name);
+        self.leaves.iter().position(|leaf| is_array(leaf) && named(leaf))
     }
 
     /// Takes `source.FIELD=VALUE` for the source before it; `false` where the word is none of that kind.
@@ -209,6 +208,11 @@ impl Args {
         }
         let mut names = short_names(&self.leaves);
         names.extend(super::help::words(opcode).map(str::to_owned));
+        let arrays = self
+            .leaves
+            .iter()
+            .filter(|leaf| self.array(leaf.field.name).is_some());
+        names.extend(arrays.map(|leaf| leaf.field.name.trim_end_matches('s').to_owned()));
         let nearest = names.iter().min_by_key(|known| distance(known, name));
         let failure = Failure::usage(format!("{} has no field '{name}'", opcode.name()));
         let advice = match nearest {

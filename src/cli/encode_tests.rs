@@ -141,7 +141,7 @@ fn a_composition_has_its_sources_in_order() {
         "gs://bucket/to",
         "source=a",
         "source=b#8",
-        "source=c#9#",
+        "sources=c#9#",
     ];
     let Request::ComposeObjects(args) = request(&line) else {
         panic!("no composition")
@@ -282,6 +282,14 @@ fn errors_name_the_right_field() {
         (&["write-at", "offset=x"], "offset"),
         (&["finish-upload"], "total=NUMBER"),
         (&["cancel"], "target=NUMBER"),
+        (
+            &["compose-objects", "gs://bucket/o", "sorce=a"],
+            "did you mean source?",
+        ),
+        (
+            &["compose-objects", "gs://bucket/o", "source.generation=1"],
+            "behind the one",
+        ),
         (&["stat-object"], "gs://BUCKET/OBJECT"),
         (
             &["delete-object", "gs://bucket/o", "fields=x"],
@@ -308,6 +316,7 @@ fn each_opcode_is_a_subcommand_that_lists_its_fields() {
             assert!(help.contains(field), "{name}: {}", leaf.name());
         }
         assert!(help.contains("sequence=NUMBER"), "{name}");
+        assert!(!help.contains("As in"), "{name}: the help refers to other places");
     }
 }
 
