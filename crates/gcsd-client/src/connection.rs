@@ -1,7 +1,7 @@
 //! One connection to a daemon.
 
 use std::fmt;
-
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
