@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use super::exit::{Exit, Failure, of_status};
 use gcsd_client::{Error, GivenUp, ReadError, Reason, StripedError, UploadError};
-use gcsd_wire::{Kind, Layer, Retry, Status};
+use gcsd_wire::{Kind, Retry, Status};
 
 /// The name of a connection that could not be made.
 pub(super) const UNREACHABLE: &str = "unreachable";
@@ -12,6 +12,12 @@ pub(super) const UNREACHABLE: &str = "unreachable";
 /// What to do about it.
 const NO_DAEMON: &str =
     "is a daemon running there? start one with 'gcsd serve', or name another with --connect";
+
+/// The name of an outcome that is not known.
+const UNKNOWN: &str = "unknown_outcome";
+
+/// What to do about it.
+const LOOK: &str = "look with 'gcsd stat' before you try again";
 
 /// What to do about a source that changes.
 const UNTOUCHED: &str = "try again when nobody writes to it";
@@ -63,8 +69,21 @@ impl From<Error> for Failure {
 
 impl From<GivenUp> for Failure {
     fn from(error: GivenUp) -> Self {
-        of_request(error.error(), &error)
+        of_given_up(&error, &error)
     }
+}
+
+/// The failure of a request that is not made again, which `error` is about.
+fn of_given_up(given_up: &GivenUp, error: &(dyn StdError + 'static)) -> Failure {
+    match given_up.is_unknown() {
+        true => unknown(error),
+        false => of_request(given_up.error(), error),
+    }
+}
+
+/// That it is unknown whether something was done, as `error` says.
+fn unknown(error: &(dyn StdError + 'static)) -> Failure {
+    Failure::new(Exit::Unknown, UNKNOWN, in_one_line(UNKNOWN, error)).advise(LOOK)
 }
 
 impl From<&ReadError> for Failure {
@@ -107,6 +126,7 @@ fn of_upload(upload: &UploadError, error: &(dyn StdError + 'static)) -> Failure 
         UploadError::CannotRestart { error: request, .. } => {
             return of_request(request, error).advise("what came through a pipe cannot be read again");
         }
+        UploadError::Unknown { .. } => return unknown(error),
         UploadError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
         UploadError::Unverified { .. } => (Exit::Failed, "unverified", None),
         UploadError::FinishedElsewhere { .. } => (Exit::Failed, "finished_elsewhere", None),
@@ -127,7 +147,7 @@ impl From<&StripedError> for Failure {
     fn from(error: &StripedError) -> Self {
         let (exit, name, advice) = match error {
             StripedError::Part { error: upload, .. } => return of_upload(upload, error),
-            StripedError::Request { error: given_up, .. } => return of_request(given_up.error(), error),
+            StripedError::Request { error: given_up, .. } => return of_given_up(given_up, error),
             StripedError::Mismatch { deleted: true, .. } => (Exit::Differs, "damaged", Some("try again")),
             StripedError::Mismatch { .. } => (Exit::Differs, "damaged", Some("do not use that generation")),
             StripedError::Unverified { .. } => (Exit::Failed, "unverified", None),
@@ -145,10 +165,11 @@ fn of_kind(status: Status) -> Option<&'static str> {
         Some(Kind::NotFound) => "look at the names of the bucket and the object",
         Some(Kind::PreconditionFailed) => "the object is not in the state that the command asks for",
         Some(Kind::Unauthenticated) => "name the file with the daemon's secret: --auth-file FILE",
-        Some(Kind::Forbidden) => "the daemon's account needs the permission, see its --credentials",
-        Some(Kind::GcsUnauthorized) => "look at the daemon's --credentials",
+        // The message says what to do: it depends on GCS's reason.
+        Some(
+            Kind::Forbidden | Kind::GcsUnauthorized | Kind::CredentialsRefused | Kind::CredentialsUnavailable,
+        ) => return None,
         Some(Kind::Unsupported) => "the daemon is older than this program",
-        _ if status.layer() == Some(Layer::Credentials) => "look at the daemon's --credentials",
         _ => match status.retry() {
             Some(Retry::Never) | None => return None,
             Some(_) => "try again",

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::gs_url::GsUrl;
 use gcsd_types::{BucketName, ObjectName, ObjectRef, Preconditions};
 
 /// What must hold of the object.
@@ -74,22 +73,5 @@ impl Version {
     /// That one object is asked for, and several may be meant.
     pub(super) fn several() -> Failure {
         Failure::usage("--generation and preconditions are for one object, and this may be several")
-    }
-}
-
-/// An existing object.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ObjectArgs {
-    /// The object.
-    #[arg(value_name = "gs://BUCKET/OBJECT")]
-    pub(super) url: GsUrl,
-    #[command(flatten)]
-    version: Version,
-}
-
-impl ObjectArgs {
-    /// As the wire names it.
-    pub(super) fn object_ref(&self) -> ObjectRef {
-        self.version.of(self.url.bucket.clone(), self.url.object.clone())
     }
 }

@@ -9,7 +9,7 @@ use super::batch::{Batch, Jobs, Outcome, Reporting};
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::copies::{self, Copies};
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::gs_url::{GsUrl, Target};
 use super::naming::{Listed, Meaning, Names, Naming};
 use super::new_object::{NewObject, Template};
@@ -161,10 +161,17 @@ pub(super) async fn rewrite(
                     "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
                 }))
             }
-            Err(given_up) if skips && given_up.error().is(Kind::PreconditionFailed) => {
+            Err(given_up)
+                if skips && !given_up.is_unknown() && given_up.error().is(Kind::PreconditionFailed) =>
+            {
                 Outcome::Skipped("its copy would replace an object (--no-clobber)")
             }
-            Err(given_up) => Outcome::Failed(given_up.into()),
+            Err(given_up) => Outcome::Failed(match Failure::from(given_up) {
+                failure if of_many && generation.is_some() && failure.exit() == Exit::NotFound => {
+                    failure.advise("it was replaced or deleted after it was listed")
+                }
+                failure => failure,
+            }),
         }
     };
     batch.add(place, work).await

@@ -12,11 +12,11 @@ use super::exit::{Exit, Failure, of_status};
 use super::fields::{Fields, hex, json_or_text};
 use gcsd_types::Crc32c;
 use gcsd_wire::codec::FrameError;
-use gcsd_wire::head::STREAMED;
+use gcsd_wire::head::{CHECKED, STREAMED};
 use gcsd_wire::piece::CHECKSUM_LEN;
 use gcsd_wire::{
-    ErrorReply, HEAD_LEN, HeadError, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyHead, Request,
-    RequestHead, WireArgs as _, check,
+    ArgsError, ErrorReply, HEAD_LEN, HeadError, Opcode, PIECE_HEAD_LEN, PieceHead, Reply, ReplyHead, Request,
+    RequestHead, WireArgs as _, check, page, read_at,
 };
 
 /// The largest args that are decoded, in bytes; longer ones are read past.
@@ -63,10 +63,11 @@ pub(super) fn run(args: DecodeArgs) -> Result<(), Failure> {
             Some(BufWriter::new(file))
         }
     };
+    let input = gcsd_stdio::stdin().map_err(|error| Failure::io("standard input", &error))?;
     let mut decoder = Decoder {
-        input: BufReader::with_capacity(KEPT, io::stdin().lock()),
+        input: BufReader::with_capacity(KEPT, input),
         at: 0,
-        out: io::stdout().lock(),
+        out: gcsd_stdio::stdout().map_err(|error| Failure::stdout(&error))?,
         bodies,
         options: args,
         exit: Exit::Ok,
@@ -168,7 +169,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             }
             let keep = self.is_bulk(head);
             let body = if head.streamed() {
-                self.pieces(start, keep)?
+                self.pieces(start, keep, head.checked())?
             } else {
                 self.body(start, body_len, keep)?
             };
@@ -207,20 +208,23 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
         if head.streamed() {
             fields.add("streamed", true);
         }
-        if head.flags & !STREAMED != 0 {
+        if head.checked() {
+            fields.add("checked", true);
+        }
+        if head.flags & !(STREAMED | CHECKED) != 0 {
             fields.add("flags", head.flags);
         }
         if head.upload != 0 {
             fields.add("upload", head.upload);
         }
-        let decoded = match (opcode, &args) {
-            (Some(opcode), Some(args)) => Some(Request::decode(opcode, args.clone())),
-            _ => None,
-        };
-        match decoded {
-            Some(Ok(request)) => fields.request(&request, self.options.show_token),
-            Some(Err(error)) => undecoded(&mut fields, args, &error.to_string()),
-            None => unknown(&mut fields, args, head.args_len),
+        let show = self.options.show_token;
+        match (opcode, args) {
+            (Some(opcode), Some(args)) => {
+                let decoded = Request::decode(opcode, args.clone());
+                let decoded = decoded.and_then(|_| fields.args(opcode.args(), args.clone(), show));
+                undecoded(&mut fields, &args, decoded);
+            }
+            (_, args) => unknown(&mut fields, args, head.args_len),
         }
         if body.len > 0 || head.streamed() {
             summary(&mut fields, body);
@@ -250,22 +254,25 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
         if self.exit == Exit::Ok {
             self.exit = of_status(head.status);
         }
-        if !head.status.is_ok() {
-            match args.clone().map(ErrorReply::decode) {
-                Some(Ok(error)) => fields.error(head.status, &error),
-                Some(Err(error)) => undecoded(&mut fields, args, &error.to_string()),
-                None => unknown(&mut fields, args, head.args_len),
+        let show = self.options.show_token;
+        match (opcode, args) {
+            (_, Some(args)) if !head.status.is_ok() => {
+                fields.status(head.status);
+                let decoded = ErrorReply::decode(args.clone());
+                let decoded = decoded.and_then(|_| fields.args(ErrorReply::LAYOUTS[0], args.clone(), show));
+                undecoded(&mut fields, &args, decoded);
             }
-        } else {
-            let decoded = match (opcode, &args) {
-                (Some(opcode), Some(args)) => Some(Reply::decode(opcode, args.clone())),
-                _ => None,
-            };
-            match decoded {
-                Some(Ok(reply)) => fields.reply(&reply, self.options.show_token),
-                Some(Err(error)) => undecoded(&mut fields, args, &error.to_string()),
-                None => unknown(&mut fields, args, head.args_len),
+            (Some(opcode), Some(args)) => {
+                let decoded = Reply::decode(opcode, args.clone()).and_then(|reply| {
+                    if let Some(part) = part(&reply) {
+                        fields.add("part", part);
+                    }
+                    let layout = opcode.reply(args.len());
+                    layout.map_or(Ok(()), |layout| fields.args(layout, args.clone(), show))
+                });
+                undecoded(&mut fields, &args, decoded);
             }
+            (_, args) => unknown(&mut fields, args, head.args_len),
         }
         if body.len > 0 {
             let whole = body.kept.len() as u64 == body.len;
@@ -319,7 +326,7 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
     }
 
     /// Reads a body in pieces to its end.
-    fn pieces(&mut self, start: u64, bulk: bool) -> Result<Seen, Failure> {
+    fn pieces(&mut self, start: u64, bulk: bool, checked: bool) -> Result<Seen, Failure> {
         let mut seen = Seen::default();
         loop {
             let at = self.at;
@@ -327,7 +334,11 @@ impl<R: BufRead, W: Write, B: Write> Decoder<R, W, B> {
             if self.fill(&mut head)? < head.len() {
                 return Err(truncated(start, "the body ends without an end piece"));
             }
-            let piece = PieceHead::decode(&head).map_err(|error| {
+            let decode = match checked {
+                true => PieceHead::decode_checked,
+                false => PieceHead::decode,
+            };
+            let piece = decode(&head).map_err(|error| {
                 let place = format!("in the piece at byte {at}: {}", hex(&head));
                 Failure::new(Exit::Failed, "bad_body", error).at(place)
             })?;
@@ -403,10 +414,24 @@ fn summary(fields: &mut Fields, body: &Seen) {
     fields.add("body_crc32c", body.crc32c.to_base64());
 }
 
-fn undecoded(fields: &mut Fields, args: Option<Bytes>, error: &str) {
-    fields.add("bad_args", error);
-    let args = args.unwrap_or_default();
-    fields.add("args", hex(&args[..args.len().min(SHOWN)]));
+/// Which frame of its reply it is, where there are several kinds.
+fn part(reply: &Reply) -> Option<&'static str> {
+    Some(match reply {
+        Reply::ReadAt(read_at::Reply::Start(_)) => "start",
+        Reply::ReadAt(read_at::Reply::End(_))
+        | Reply::ListObjects(page::Reply::End(_))
+        | Reply::ListBuckets(page::Reply::End(_)) => "end",
+        Reply::ReadAt(_) | Reply::ListObjects(_) | Reply::ListBuckets(_) => "piece",
+        _ => return None,
+    })
+}
+
+/// Shows what could not be decoded.
+fn undecoded(fields: &mut Fields, args: &Bytes, decoded: Result<(), ArgsError>) {
+    if let Err(error) = decoded {
+        fields.add("bad_args", error.to_string());
+        fields.add("args", hex(&args[..args.len().min(SHOWN)]));
+    }
 }
 
 fn unknown(fields: &mut Fields, args: Option<Bytes>, len: u32) {

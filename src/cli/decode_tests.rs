@@ -79,7 +79,7 @@ fn a_token_is_shown_only_when_asked_for() {
     let (_, _, out, _) = decode(&input, options());
     assert_eq!(
         out,
-        "reply 9 StartUpload ok token=[hidden] expires=2026-11-29T11:00:00Z\n"
+        "reply 9 StartUpload ok expires=2026-11-29T11:00:00Z token=[hidden]\n"
     );
     let shown = DecodeArgs {
         show_token: true,
@@ -114,7 +114,10 @@ fn any_input_ends_in_frames_or_a_clear_error() {
     let (result, exit, out, _) = decode(&odd, options());
     assert_eq!((result, exit), (Ok(3), Exit::Failed));
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].starts_with("reply 9 0xee unknown bad_args="), "{out}");
+    assert!(
+        lines[0].starts_with("reply 9 0xee unknown code=0x7fff ") && lines[0].contains(" bad_args="),
+        "{out}"
+    );
     assert!(
         lines[1].contains("bad_args=") && lines[1].ends_with("args=7878"),
         "{out}"

@@ -100,14 +100,14 @@ impl Stream {
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout => io::stdout().lock().write(bytes),
+            Self::Stdout => gcsd_stdio::stdout()?.write(bytes),
             Self::Device(file, _) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout => io::stdout().lock().flush(),
+            Self::Stdout => gcsd_stdio::stdout()?.flush(),
             Self::Device(..) => Ok(()),
         }
     }

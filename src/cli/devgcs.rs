@@ -57,7 +57,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
-    open_files::allow(0);
+    open_files::raise();
     let storage = match args.dir {
         Some(dir) => Storage::Directory(dir),
         None if args.discard => Storage::Discard,

@@ -5,46 +5,53 @@ use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::units;
+use gcsd_client::{FileContent, ReplaySource as _};
 use gcsd_types::Crc32c;
-use gcsd_wire::PieceHead;
 use gcsd_wire::head::STREAMED;
+use gcsd_wire::{PIECE_HEAD_LEN, PieceHead};
 
-/// The largest body that is read from a pipe without --len, in bytes: it is held in memory.
+/// The largest body that is read from a pipe without body_len, in bytes: it is held in memory.
 const MAX_PIPE: u64 = 256 << 20;
 
 /// Where the bytes of a request come from.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "The body")]
-pub(super) struct BodyArgs {
-    /// A file with the bytes, or '-' for standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
-    body: Option<PathBuf>,
+#[derive(Debug, Default)]
+pub(super) struct BodyWords {
+    /// A file with the bytes, or `-` for standard input.
+    pub(super) file: Option<PathBuf>,
     /// The bytes, as text.
-    #[arg(long, value_name = "TEXT")]
-    text: Option<String>,
-    /// How many bytes of --body are sent [default: all].
-    #[arg(long, value_name = "SIZE", value_parser = units::size, requires = "body")]
-    len: Option<u64>,
-    /// Send the bytes in pieces, as they come: how many there are need not be known before their end.
-    #[arg(long, conflicts_with = "len")]
+    pub(super) text: Option<String>,
+    /// How many bytes of the file are sent.
+    pub(super) len: Option<u64>,
+    /// Send the bytes in pieces, as they come.
     pub(super) streamed: bool,
+    /// End the pieces by an abort.
+    pub(super) abort: bool,
 }
 
-impl BodyArgs {
+impl BodyWords {
+    /// Refuses words that contradict each other.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let problem = match (&self.file, &self.text, self.len) {
+            (Some(_), Some(_), _) => "body= and text= exclude each other",
+            (None, _, Some(_)) => "body_len= goes with body=@FILE",
+            (_, _, Some(_)) if self.streamed => "body_len= and streamed exclude each other",
+            _ => return Ok(()),
+        };
+        Err(Failure::usage(problem))
+    }
+
     /// The bytes, ready to be read.
-    pub(super) fn open(self) -> Result<Body, Failure> {
-        Ok(match (self.body, self.text) {
-            (Some(path), _) if self.streamed => Body::Pieces(open_file(&path)?.0, path),
+    pub(super) fn open(&self) -> Result<Body, Failure> {
+        Ok(match (&self.file, &self.text) {
+            (Some(path), _) if self.streamed => Body::Pieces(open_file(path)?.0, path.clone(), self.abort),
             (None, text) if self.streamed => {
-                let text = Cursor::new(text.unwrap_or_default());
-                Body::Pieces(Box::new(text), PathBuf::from("--text"))
+                let text = Cursor::new(text.clone().unwrap_or_default());
+                Body::Pieces(Box::new(text), PathBuf::from("text"), self.abort)
             }
-            (Some(path), _) => open(path, self.len)?,
-            (None, Some(text)) => Body::Memory(text.into()),
+            (Some(path), _) => open(path.clone(), self.len)?,
+            (None, Some(text)) => Body::Memory(text.clone().into()),
             (None, None) => Body::None,
         })
     }
@@ -55,8 +62,8 @@ pub(super) enum Body {
     None,
     Memory(Bytes),
     Stream(Box<dyn Read>, u64, PathBuf),
-    /// Up to its end, wherever that is.
-    Pieces(Box<dyn Read>, PathBuf),
+    /// Up to its end, wherever that is; with an abort behind it, or an end.
+    Pieces(Box<dyn Read>, PathBuf, bool),
 }
 
 impl Body {
@@ -69,13 +76,19 @@ impl Body {
         }
     }
 
-    /// Writes the bytes.
-    pub(super) fn write(self, out: &mut impl Write) -> Result<(), Failure> {
+    /// Writes the bytes; of a checked request, the heads of pieces are checked, too.
+    pub(super) fn write(self, out: &mut impl Write, checked: bool) -> Result<(), Failure> {
         match self {
             Self::None => Ok(()),
             Self::Memory(bytes) => out.write_all(&bytes).map_err(|error| Failure::stdout(&error)),
             Self::Stream(mut reader, len, path) => copy(&mut reader, len, &path, out),
-            Self::Pieces(mut reader, path) => copy_pieces(&mut reader, &path, out),
+            Self::Pieces(mut reader, path, abort) => {
+                let encode = match checked {
+                    true => PieceHead::encode_checked,
+                    false => PieceHead::encode,
+                };
+                copy_pieces(&mut reader, &path, out, encode, abort)
+            }
         }
     }
 
@@ -91,12 +104,17 @@ impl Body {
 /// A file or a pipe, and how many bytes it has, if that can be told.
 fn open_file(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(io::stdin()), None));
+        let input = gcsd_stdio::stdin().map_err(|error| Failure::io("standard input", &error))?;
+        return Ok((Box::new(input), None));
     }
     let failed = |error: io::Error| Failure::io(path.display(), &error);
     let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+    let content = file.try_clone().and_then(FileContent::of).map_err(failed)?;
+    let len = match content {
+        FileContent::Sized(source) => Some(source.size()),
+        FileContent::Stream(_) => None,
+    };
+    Ok((Box::new(file), len))
 }
 
 /// A body from a file or a pipe, and how long it is.
@@ -114,7 +132,7 @@ fn open(path: PathBuf, len: Option<u64>) -> Result<Body, Failure> {
             "the length stands before the bytes, and a pipe of more than 256 MiB is not held in memory";
         return Err(Failure::usage(what)
             .at(path.display())
-            .advise("say how long it is with --len SIZE, or send it with --streamed"));
+            .advise("say how long it is with body_len=SIZE, or send it in pieces with streamed"));
     }
     Ok(Body::Memory(bytes.into()))
 }
@@ -142,7 +160,13 @@ fn copy(reader: &mut dyn Read, len: u64, path: &Path, out: &mut impl Write) -> R
 }
 
 /// Writes all there is in pieces. If it cannot be read to its end, the body is taken back.
-fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
+fn copy_pieces(
+    reader: &mut dyn Read,
+    path: &Path,
+    out: &mut impl Write,
+    encode: fn(PieceHead) -> [u8; PIECE_HEAD_LEN],
+    abort: bool,
+) -> Result<(), Failure> {
     let stdout = |error: io::Error| Failure::stdout(&error);
     let mut buffer = vec![0; 256 * 1024];
     let mut checksum = Crc32c::default();
@@ -152,19 +176,22 @@ fn copy_pieces(reader: &mut dyn Read, path: &Path, out: &mut impl Write) -> Resu
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                out.write_all(&PieceHead::Abort.encode()).map_err(stdout)?;
+                out.write_all(&encode(PieceHead::Abort)).map_err(stdout)?;
                 return Err(Failure::io(path.display(), &error));
             }
         };
         let bytes = &buffer[..count];
         checksum = checksum.append(bytes);
         let head = PieceHead::Data(u32::try_from(count).unwrap_or(u32::MAX));
-        out.write_all(&head.encode()).map_err(stdout)?;
+        out.write_all(&encode(head)).map_err(stdout)?;
         out.write_all(bytes).map_err(stdout)?;
         // What comes slowly should not wait for more.
         out.flush().map_err(stdout)?;
     }
+    if abort {
+        return out.write_all(&encode(PieceHead::Abort)).map_err(stdout);
+    }
     let end = PieceHead::End { checksum: true };
-    out.write_all(&end.encode()).map_err(stdout)?;
+    out.write_all(&encode(end)).map_err(stdout)?;
     out.write_all(&checksum.0.to_le_bytes()).map_err(stdout)
 }

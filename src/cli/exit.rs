@@ -22,6 +22,8 @@ pub(super) enum Exit {
     Temporary = 5,
     Differs = 6,
     NotPermitted = 7,
+    Producer = 8,
+    Unknown = 9,
     Interrupted = 130,
     ReaderGone = 141,
 }
@@ -37,6 +39,8 @@ Exit codes:
   5    the daemon or GCS cannot be reached or cannot now: trying again can help
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
+  8    the command of 'gcsd put --from-command' failed
+  9    it is unknown whether it was done: look before trying again
   130  interrupted
   141  whoever read the output is gone";
 
@@ -157,9 +161,10 @@ impl Failure {
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.
     pub(super) fn made_nothing(&self) -> bool {
-        [Kind::PreconditionFailed, Kind::ChecksumMismatch]
-            .iter()
-            .any(|kind| kind.name() == self.name)
+        self.exit != Exit::Unknown
+            && [Kind::PreconditionFailed, Kind::ChecksumMismatch]
+                .iter()
+                .any(|kind| kind.name() == self.name)
     }
 
     /// Tells the user, and returns the exit code.
@@ -173,7 +178,10 @@ impl Failure {
 
 /// Prints clap's answer to a command line, a help text or what is wrong, and returns the exit code.
 pub(super) fn answered(error: &clap::Error) -> ExitCode {
-    let printed = error.print().and_then(|()| io::stdout().flush());
+    let printed = match error.use_stderr() {
+        true => error.print(),
+        false => gcsd_stdio::stdout().and_then(|mut out| error.print().and_then(|()| out.flush())),
+    };
     match printed {
         Err(gone) if !error.use_stderr() => Failure::stdout(&gone).report(),
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),

@@ -37,6 +37,7 @@ mod open_files;
 mod operands;
 mod pattern;
 mod pipe;
+mod producer;
 mod progress;
 mod proxies;
 mod put;
@@ -66,6 +67,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use tracing_subscriber::filter::LevelFilter;
 
 use exit::{EXIT_CODES, failed};
 
@@ -105,6 +108,18 @@ enum Command {
     Decode(decode::DecodeArgs),
 }
 
+impl Command {
+    /// What it logs unless told otherwise.
+    fn log_level(&self) -> LevelFilter {
+        match self {
+            Self::Serve(_) | Self::Devgcs(_) => LevelFilter::INFO,
+            // Its daemon meets what it is there to survive.
+            Self::Demo(_) => LevelFilter::ERROR,
+            _ => LevelFilter::WARN,
+        }
+    }
+}
+
 impl Cli {
     /// Does what must be done while nothing else runs in this process, before a runtime is built; `gcsd serve` may start anew
     /// here, in another environment.
@@ -131,10 +146,10 @@ impl Cli {
 
     /// Does what the command line asks for.
     pub async fn run(self) -> ExitCode {
-        let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));
-        if let Err(message) = self.logging.init(server) {
-            return failed(message).report();
-        }
+        let log = match self.logging.init(self.command.log_level()) {
+            Ok(log) => log,
+            Err(message) => return failed(message).report(),
+        };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
@@ -150,6 +165,8 @@ impl Cli {
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
         };
+        // What is said last stands behind what was logged.
+        drop(log);
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
@@ -199,6 +216,8 @@ mod tests {
             Exit::Temporary,
             Exit::Differs,
             Exit::NotPermitted,
+            Exit::Producer,
+            Exit::Unknown,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

@@ -24,7 +24,9 @@ impl NameList {
     /// Reads standard input, where each name ends with the byte `end`.
     pub(super) fn stdin(end: u8) -> Result<Self, Failure> {
         let failed = |error| Failure::io("standard input", &error);
-        Self::read(io::stdin(), end).map_err(failed)
+        gcsd_stdio::stdin()
+            .and_then(|input| Self::read(input, end))
+            .map_err(failed)
     }
 
     fn read(input: impl io::Read + Send + 'static, end: u8) -> io::Result<Self> {

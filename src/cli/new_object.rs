@@ -136,11 +136,6 @@ impl NewObject {
         Ok(self.template()?.to_upload(url, size))
     }
 
-    /// What a request that makes an object at once sends.
-    pub(super) fn destination(&self, url: &GsUrl) -> Result<Destination, Failure> {
-        Ok(self.template()?.destination(url))
-    }
-
     /// GCS's object resource as JSON; empty where nothing is said.
     fn resource(&self) -> Result<Bytes, Failure> {
         let mut resource = match &self.object_json {

@@ -1,18 +1,16 @@
-//! The limit of open files: often 1,024 where a shell starts a server, whose every upload in flight needs two.
+//! The limit of open files: often 1,024 where a shell starts a server, which needs one for each connection and each call.
 
-/// Raises the limit as far as the system permits, and warns where `connections` at once may reach it.
-pub(super) fn allow(connections: usize) {
-    let needed = u64::try_from(connections)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(2)
-        .saturating_add(64);
+/// Files that are neither connections nor calls: listeners, what the runtime and the log need, files of credentials and
+/// connections for access tokens, and further addresses that a call tries before one answers.
+pub(super) const OTHERS: usize = 64;
+
+/// Raises the limit as far as the system permits, and says how many files may be open.
+pub(super) fn raise() -> Option<usize> {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit >= needed => {}
-        Ok(limit) => tracing::warn!(
-            limit,
-            needed,
-            "fewer files may be open than --max-connections can need: raise the limit (ulimit -n, LimitNOFILE=)"
-        ),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Ok(limit) => Some(usize::try_from(limit).unwrap_or(usize::MAX)),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be found out: it may be too low");
+            None
+        }
     }
 }

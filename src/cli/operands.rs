@@ -26,6 +26,16 @@ pub(super) fn split<T>(operands: &[T]) -> Result<(&[T], &T), Failure> {
     }
 }
 
+/// The destination, which stands first, and a command behind it: its words, and then the destination.
+pub(super) fn split_first<T>(operands: &[T]) -> Result<(&[T], &T), Failure> {
+    match operands {
+        [destination, command @ ..] if !command.is_empty() => Ok((command, destination)),
+        _ => Err(Failure::usage(
+            "--from-command needs an object and a command: gs://BUCKET/OBJECT -- PROGRAM [ARG]...",
+        )),
+    }
+}
+
 /// Reads an operand.
 pub(super) fn parse<T>(operand: &OsString) -> Result<T, Failure>
 where

@@ -69,6 +69,11 @@ impl Pipe {
         Ok(Self { pieces })
     }
 
+    /// Takes nothing more: the reader ends with its next piece.
+    pub(super) fn close(&mut self) {
+        self.pieces.close();
+    }
+
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
         match self.pieces.recv().await {

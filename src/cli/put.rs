@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,7 +15,8 @@ use super::exit::{Failure, failed};
 use super::gs_url::{GsUrl, Target};
 use super::new_object::NewObject;
 use super::operands;
-use super::pipe::{Chunks, Pipe};
+use super::pipe::Chunks;
+use super::producer::Producer;
 use super::put_many::{ManyArgs, Several};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
@@ -25,8 +25,8 @@ use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Console, Metered, Upload, Uploaded, cleared_up};
 use super::{progress, recovered, stderr, units};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, Daemons, FileSource, ReliableUpload, ReliableWriter, ReplaySource as _,
-    StripedUpload, ViaDaemon,
+    Aborted, Checkpoint, DaemonRoute, Daemons, FileContent, FileSource, ReliableUpload, ReliableWriter,
+    ReplaySource as _, StripedUpload, ViaDaemon,
 };
 
 /// Upload a file, or what comes through a pipe, as one object.
@@ -37,10 +37,18 @@ use gcsd_client::{
 /// a pipe what GCS has not confirmed is held. If the upload fails for good it is cancelled, and the message
 /// says what is in GCS.
 ///
+/// The end of a pipe is not the success of who wrote to it: 'dump | gcsd put - ...' makes an object of what a dump wrote
+/// before it died. 'gcsd put --from-command ... -- dump' makes none.
+///
+/// A file that changes meanwhile makes no object. What has no size that can be relied on is read once, to its end, as a pipe
+/// is: devices, files of /proc and /sys, files of mounts that learn a size late. A log that grows goes so, too:
+/// 'gcsd put --from-command ... -- cat log'.
+///
 /// The object is called exactly as it is written. Of several files, failures are reported, and the rest continues; two that
 /// would become one object are refused.
 #[derive(Debug, Clone, Args)]
-#[command(override_usage = "gcsd put [OPTIONS] <SRC>... <gs://BUCKET/OBJECT>")]
+#[command(override_usage = "gcsd put [OPTIONS] <SRC>... <gs://BUCKET/OBJECT>\n       \
+                      gcsd put [OPTIONS] --from-command <gs://BUCKET/OBJECT> -- <PROGRAM> [ARG]...")]
 #[command(after_help = "\
 Examples:
   gcsd put backup.tar gs://my-bucket/2025/backup.tar
@@ -50,15 +58,24 @@ Examples:
   gcsd put *.jpg gs://my-bucket/photos/
   gcsd put -r site gs://my-bucket/                    becomes gs://my-bucket/site/...
   gcsd put -r site gs://my-bucket/new                 becomes gs://my-bucket/new/...
-  tar cz /home | gcsd put - gs://my-bucket/home.tgz
+  gcsd put --from-command gs://my-bucket/mydb.sql -- pg_dump mydb
+  gcsd put --from-command gs://my-bucket/home.tgz -- bash -o pipefail -c 'tar c /home | gzip'
+  gcsd put - gs://my-bucket/notes.txt < notes.txt
   gcsd put config.json gs://my-bucket/config.json --if-generation-match 1712345678901234")]
 pub(super) struct PutArgs {
-    /// What to upload, and what it becomes: the files, or '-' for standard input, and the object. With a '/' at the end of
+    /// What to upload, and what it becomes: the files, or '-' for standard input to its end, and the object. With a '/' at the end of
     /// that, the file's name is added; several files need one.
     #[arg(value_names = ["SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
     #[arg(skip)]
     source: PathBuf,
+    #[arg(skip)]
+    command: Vec<OsString>,
+    /// Upload what a command prints: the object, '--', the program and its arguments. The object appears only if the command
+    /// exits with 0; if it fails, there is none, and the exit code is 8. It is started without a shell, and has the standard
+    /// input and standard error of this command.
+    #[arg(long, conflicts_with_all = ["recursive", "abort"])]
+    from_command: bool,
     /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from; of several, a line for each.
     #[arg(long)]
     json: bool,
@@ -99,6 +116,7 @@ impl PutArgs {
             many: &self.many,
             daemon: &self.daemon,
             retries: &self.retries,
+            chunks: &self.chunks,
             new: &self.new,
             alone: alone.into_iter().find_map(|(flag, given)| given.then_some(flag)),
             reporting: Reporting {
@@ -109,23 +127,39 @@ impl PutArgs {
     }
 }
 
+impl PutArgs {
+    /// Refuses the flags that need a source which can be read again, for `why`.
+    fn reads_once(&self, why: &str) -> Result<(), Failure> {
+        let needs = |flag| Failure::usage(format!("{flag} needs a file that can be read again, and {why}"));
+        match (&self.resume_file, self.stripes.is_asked_for()) {
+            (Some(_), _) => Err(needs("--resume-file")),
+            (None, true) => Err(needs("--connections")),
+            (None, false) => Ok(()),
+        }
+    }
+}
+
 /// Where the bytes come from.
 enum Source {
     File(FileSource),
-    Pipe(Pipe),
+    Once(Producer),
 }
 
 /// Runs the command.
 pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    let (sources, target) = operands::split(&args.operands)?;
+    let (sources, target) = match args.from_command {
+        true => operands::split_first(&args.operands)?,
+        false => operands::split(&args.operands)?,
+    };
     let target: Target = operands::parse(target)?;
     match sources {
+        command if args.from_command => args.command = command.to_vec(),
         [source] if !args.many.recursive => args.source = source.into(),
         several => return args.several(several, &target).put(stop).await,
     }
     let name = args.source.file_name().and_then(OsStr::to_str);
-    let name = name.filter(|_| args.source.as_os_str() != "-");
+    let name = name.filter(|_| args.source.as_os_str() != "-" && !args.from_command);
     let url = target.named(name).map_err(Failure::usage)?;
     tokio::pin!(stop);
     if args.abort {
@@ -151,19 +185,23 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     report(&args, &url, &uploaded)
 }
 
-/// That the source cannot be read again.
-fn no_resume() -> Failure {
-    Failure::usage("--resume-file needs a file: what has come through a pipe cannot be read again")
-}
-
-/// Opens the source.
-fn open(args: &PutArgs) -> Result<Source, Failure> {
+/// Opens the source of what becomes the object at `url`.
+fn open(args: &PutArgs, url: &GsUrl) -> Result<Source, Failure> {
+    if let [program, words @ ..] = &args.command[..] {
+        args.reads_once("what a command prints comes once")?;
+        // What else can be wrong on the command line, before anything is started.
+        args.chunks.options(args.retries.policy())?;
+        args.new.to_upload(url, None)?;
+        return Producer::start(program, words, args.quiet).map(Source::Once);
+    }
     let failed = |error: std::io::Error| Failure::io(args.source.display(), &error);
-    if args.source.as_os_str() == "-" {
-        if args.resume_file.is_some() {
-            return Err(no_resume());
+    let named = args.source.as_os_str() == "-";
+    if named || gcsd_stdio::is_stdin(&args.source) {
+        let input = gcsd_stdio::stdin().map_err(|error| Failure::io("standard input", &error))?;
+        if named {
+            args.reads_once(THROUGH_A_PIPE)?;
+            return Producer::read(input).map(Source::Once).map_err(failed);
         }
-        return Pipe::read(std::io::stdin()).map(Source::Pipe).map_err(failed);
     }
     // To open a named pipe waits for somebody who writes to it.
     let file = File::open(&args.source).map_err(failed)?;
@@ -173,14 +211,22 @@ fn open(args: &PutArgs) -> Result<Source, Failure> {
             Failure::usage("it is a directory, and an object is made of a file").at(args.source.display()),
         );
     }
-    if !metadata.is_file() {
-        if args.resume_file.is_some() {
-            return Err(no_resume().at(args.source.display()));
+    match FileContent::of(file).map_err(failed)? {
+        FileContent::Sized(source) => Ok(Source::File(source)),
+        FileContent::Stream(file) => {
+            let why = match metadata.is_file() {
+                true => "the size of this one is not that of its bytes",
+                false => THROUGH_A_PIPE,
+            };
+            let fits = args.reads_once(why);
+            fits.map_err(|failure| failure.at(args.source.display()))?;
+            Producer::read(file).map(Source::Once).map_err(failed)
         }
-        return Pipe::read(file).map(Source::Pipe).map_err(failed);
     }
-    FileSource::new(file).map(Source::File).map_err(failed)
 }
+
+/// Why a pipe does not fit.
+const THROUGH_A_PIPE: &str = "what comes through a pipe comes once";
 
 /// What an upload begins with.
 struct Prepared {
@@ -196,10 +242,10 @@ async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
     let daemons = args.daemon.daemons().await?;
     let (args, url) = (args.clone(), url.clone());
     blocking(move || {
-        let source = open(&args)?;
+        let source = open(&args, &url)?;
         let size = match &source {
             Source::File(file) => Some(file.size()),
-            Source::Pipe(_) => None,
+            Source::Once(_) => None,
         };
         let object = args.new.to_upload(&url, size)?;
         let resume = match (&args.resume_file, &source) {
@@ -268,11 +314,11 @@ fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Uploa
             let open = ViaDaemon::through(daemons, object);
             Upload::Whole(ReliableUpload::start(open, Metered { source, bar }, retries))
         }
-        (Source::Pipe(pipe), ..) => {
+        (Source::Once(producer), ..) => {
             let open = ViaDaemon::through(daemons, object);
             let options = args.chunks.options(retries)?;
             let writer = ReliableWriter::start(open, &options).map_err(Failure::usage)?;
-            Upload::Piped(writer, pipe)
+            Upload::Piped(writer, producer)
         }
     };
     Ok((upload, resume))
@@ -338,8 +384,7 @@ fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failur
         stderr::line(format_args!("gcsd: {line}"));
     }
     if args.json {
-        let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "{:#}", json(uploaded));
+        let written = gcsd_stdio::print(&format!("{:#}\n", json(uploaded)));
         return written.map_err(|error| Failure::stdout(&error));
     }
     Ok(())

@@ -17,11 +17,15 @@ use super::held::TWICE;
 use super::local_files::{Found, Local, Looking, find};
 use super::mounted;
 use super::new_object::{NewObject, Template};
+use super::pipe::Chunks;
+use super::producer::Producer;
 use super::retries::Retries;
 use super::same_objects::{Distinct, distinct};
 use super::upload::{Console, Upload, Uploaded};
 use super::{progress, recovered, stderr};
-use gcsd_client::{Daemons, FileSource, ReliableUpload, ReplaySource as _, Report, ViaDaemon};
+use gcsd_client::{
+    Daemons, FileContent, ReliableUpload, ReliableWriter, ReplaySource as _, Report, ViaDaemon, WriterOptions,
+};
 
 /// How several files are taken.
 #[derive(Debug, Clone, Args)]
@@ -44,6 +48,7 @@ pub(super) struct Several<'a> {
     pub(super) many: &'a ManyArgs,
     pub(super) daemon: &'a Daemon,
     pub(super) retries: &'a Retries,
+    pub(super) chunks: &'a Chunks,
     pub(super) new: &'a NewObject,
     /// A flag that is for one file, where it was given.
     pub(super) alone: Option<&'static str>,
@@ -90,6 +95,7 @@ impl Several<'_> {
         reports: &watch::Sender<Report>,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
+        let options = self.chunks.options(self.retries.policy())?;
         let new = self.new.clone();
         let new = blocking(move || new.template()).await?;
         let looking = Looking {
@@ -132,6 +138,7 @@ impl Several<'_> {
                 path,
                 daemons: daemons.starting_at(number),
                 retries: self.retries.clone(),
+                options: options.clone(),
                 new: new.clone(),
                 cancelled: cancelled.clone(),
                 reports: reports.clone(),
@@ -149,6 +156,8 @@ struct One {
     path: PathBuf,
     daemons: Daemons,
     retries: Retries,
+    /// Of a file whose size is not that of its bytes.
+    options: WriterOptions,
     new: Template,
     cancelled: CancellationToken,
     reports: watch::Sender<Report>,
@@ -179,24 +188,36 @@ impl One {
     async fn upload(&self, url: &GsUrl) -> Result<Uploaded, Failure> {
         let path = self.path.clone();
         let opened = blocking(move || {
-            let source = open_regular(&path).and_then(FileSource::new);
-            source.map_err(|error| Failure::io(path.display(), &error))
+            let content = open_regular(&path).and_then(FileContent::of);
+            content.map_err(|error| Failure::io(path.display(), &error))
         });
-        let source = tokio::select! {
-            source = opened => source?,
+        let content = tokio::select! {
+            content = opened => content?,
             () = self.cancelled.cancelled() => return Err(Failure::interrupted()),
         };
-        let object = self.new.to_upload(url, Some(source.size()));
+        let size = match &content {
+            FileContent::Sized(source) => Some(source.size()),
+            FileContent::Stream(_) => None,
+        };
+        let object = self.new.to_upload(url, size);
         let open = ViaDaemon::through(self.daemons.clone(), object);
-        let upload = ReliableUpload::start(open, source, self.retries.policy());
+        let upload = match content {
+            FileContent::Sized(source) => {
+                Upload::Whole(ReliableUpload::start(open, source, self.retries.policy()))
+            }
+            FileContent::Stream(file) => {
+                let writer = ReliableWriter::start(open, &self.options).map_err(Failure::usage)?;
+                let producer = Producer::read(file);
+                let producer = producer.map_err(|error| Failure::io(self.path.display(), &error))?;
+                Upload::Piped(writer, producer)
+            }
+        };
         let console = Console {
             url,
             bar: &ProgressBar::hidden(),
             patience: &self.retries.patience,
             quiet: true,
         };
-        Upload::Whole(upload)
-            .run(&console, None, self.cancelled.cancelled())
-            .await
+        upload.run(&console, None, self.cancelled.cancelled()).await
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::batch::{Batch, Jobs, Outcome, Reporting};
 use super::conditions::Version;
 use super::connect::Remote;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::naming::{Listed, Meaning, Names, Naming};
 use super::stop::signals;
@@ -17,8 +17,8 @@ use gcsd_types::{ObjectName, ObjectRef};
 /// Delete objects.
 ///
 /// In patterns, '*', '?' and '[a-z]' stay between two '/', '**' does not; an object that is called exactly so wins over a
-/// pattern. Each object that is deleted is named on standard error. Failures are reported, and the rest continues. A bucket
-/// itself is never deleted.
+/// pattern. Each object that is deleted is named on standard error. What is listed is deleted as it was listed: an object that
+/// was replaced meanwhile stays. Failures are reported, and the rest continues. A bucket itself is never deleted.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -109,7 +109,7 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
             Ok(Meaning::Object { url, generation }) => {
                 let mut object = args.version.of(url.bucket, url.object);
                 object.generation = object.generation.or(generation);
-                delete(batch, &requests, object).await?;
+                delete(batch, &requests, object, false).await?;
                 continue;
             }
             Err(failure) => {
@@ -125,10 +125,12 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
                     let object = ObjectName::new(listed.name);
                     let object = object.map_err(|error| Failure::usage(error).at(&name.url))?;
                     let mut object = args.version.of(name.url.bucket.clone(), object);
-                    if args.all_versions {
-                        object.generation = Some(listed.info.generation);
+                    // What was listed, and nothing that has taken its place since.
+                    match args.all_versions {
+                        true => object.generation = Some(listed.info.generation),
+                        false => object.preconditions.if_generation_match = Some(listed.info.generation),
                     }
-                    delete(batch, &requests, object).await?;
+                    delete(batch, &requests, object, true).await?;
                 }
                 Ok(None) => break,
                 Err(failure) => {
@@ -143,14 +145,25 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
     batch.finish().await
 }
 
-async fn delete(batch: &mut Batch, requests: &ReliableRequests, of: ObjectRef) -> Result<(), Failure> {
+async fn delete(
+    batch: &mut Batch,
+    requests: &ReliableRequests,
+    of: ObjectRef,
+    listed: bool,
+) -> Result<(), Failure> {
     let version = of.generation.map(|generation| format!("#{generation}"));
     let place = format!("gs://{}/{}{}", of.bucket, of.object, version.unwrap_or_default());
     let requests = requests.clone();
     let work = async move {
         let deleted = requests.delete(&of).await;
         let deleted = deleted.map(|()| json!({ "deleted": true }));
-        deleted.map_err(Failure::from).into()
+        let failed = |given_up| match Failure::from(given_up) {
+            failure if listed && failure.exit() == Exit::Precondition => {
+                failure.advise("it was replaced or deleted after it was listed, and nothing else was deleted")
+            }
+            failure => failure,
+        };
+        deleted.map_err(failed).into()
     };
     batch.add(place, work).await
 }

@@ -1,13 +1,15 @@
 //! One upload on the command line: what it says meanwhile, and what it leaves behind.
 
 use std::future::{Future, pending};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
-use super::pipe::Pipe;
+use super::producer::Producer;
 use super::recovered::report_failures;
 use super::resume::Resume;
 use super::retries::Patience;
@@ -19,6 +21,9 @@ use gcsd_client::{
 };
 use gcsd_types::ObjectInfo;
 use gcsd_wire::Kind;
+
+/// How much later than its command a process may hear of a signal that went to both.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// An object that is finished, and has the size and the checksum of what was sent.
 #[derive(Debug)]
@@ -34,8 +39,8 @@ pub(super) struct Uploaded {
 pub(super) enum Upload {
     /// Of what can be read again.
     Whole(ReliableUpload),
-    /// Of a pipe.
-    Piped(ReliableWriter, Pipe),
+    /// Of what can be read once.
+    Piped(ReliableWriter, Producer),
     /// In parts, of what can be read again.
     Striped(StripedUpload),
 }
@@ -57,6 +62,7 @@ impl Upload {
         mut resume: Option<Resume>,
         stop: impl Future<Output = ()>,
     ) -> Result<Uploaded, Failure> {
+        tokio::pin!(stop);
         let reports = self.reports();
         let (failure, why) = tokio::select! {
             result = self.finish(console.bar) => match result {
@@ -68,7 +74,7 @@ impl Upload {
                 }
                 Err((failure, why)) => (failure.or_at(console.url), why),
             },
-            () = stop => (Failure::interrupted().at(console.url), None),
+            () = &mut stop => (Failure::interrupted().at(console.url), None),
             failure = follow(resume.as_mut(), reports.clone()) => {
                 // What cannot be kept is of no use to a later run.
                 resume = None;
@@ -77,6 +83,16 @@ impl Upload {
             never = report_failures(reports.clone(), console.bar, console.patience, console.quiet) => never,
         };
         console.bar.abandon();
+        // The terminal sends Ctrl-C to the command, too, which may have ended before this process heard of it.
+        let (failure, why) = match failure.exit() {
+            Exit::Producer if timeout(ECHO, stop).await.is_ok() => {
+                (Failure::interrupted().at(console.url), None)
+            }
+            _ => (failure, why),
+        };
+        if let Self::Piped(_, producer) = &mut self {
+            producer.stop().await;
+        }
         let striped = matches!(self, Self::Striped(_));
         let started = striped || reports.borrow().checkpoint.is_some();
         if let Some(resume) = &resume
@@ -86,6 +102,12 @@ impl Upload {
             return Err(resume.explain(failure, why.as_ref()).or_at(console.url));
         }
         let (rest, left) = match started {
+            // What is known has been said; the rest is only to be tidy.
+            _ if failure.exit() == Exit::Unknown && !striped => {
+                let _tidied = self.abort().await;
+                let _left = resume.map(Resume::remove);
+                return Err(failure);
+            }
             // GCS has said so itself.
             _ if failure.made_nothing() && !striped => ("no object was made".to_owned(), None),
             false => ("nothing was uploaded".to_owned(), None),
@@ -122,9 +144,11 @@ impl Upload {
                 let striped = upload.wait().await.map_err(UploadFailure::Striped);
                 return striped.map_err(|why| (Failure::from(&why), Some(why)));
             }
-            Self::Piped(writer, pipe) => loop {
-                let piece = pipe.next().await;
-                let piece = piece.map_err(|error| (Failure::io("the input", &error), None))?;
+            Self::Piped(writer, producer) => loop {
+                let piece = tokio::select! {
+                    piece = producer.next() => piece.map_err(|failure| (failure, None))?,
+                    error = writer.failed() => break Err(error),
+                };
                 let Some(piece) = piece else {
                     break writer.wait().await;
                 };
@@ -169,7 +193,7 @@ pub(super) fn cleared_up(aborted: Aborted) -> String {
             format!("the object was made all the same, as generation {generation}")
         }
         Aborted::Unknown { error: None } => {
-            "GCS knows nothing of the upload any more: 'gcsd stat' tells whether there is an object".to_owned()
+            "the upload is gone, and it is unknown whether the object was made: look with 'gcsd stat'".to_owned()
         }
         Aborted::Unknown { error: Some(error) } if error.is(Kind::Fenced) => {
             "whoever has it now may finish it".to_owned()

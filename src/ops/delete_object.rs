@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::{Answer, Context, Failure};
 use gcsd_wire::Reply;
-use gcsd_wire::args::Empty;
+use gcsd_wire::args::Done;
 use gcsd_wire::delete_object::Args;
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let http_status = context.gcs.delete_object(&args.of).await?.http_status;
     Ok(Answer::of_gcs(
-        Reply::DeleteObject(Empty),
+        Reply::DeleteObject(Done),
         http_status,
         Bytes::new(),
     ))

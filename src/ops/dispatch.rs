@@ -11,7 +11,7 @@ use super::{
 };
 use gcsd_gcs::UploadBody;
 use gcsd_types::Part;
-use gcsd_wire::{self as wire, Request};
+use gcsd_wire::{self as wire, Kind, Request, Retry};
 
 /// What a request asks for, with what carrying it out takes.
 #[derive(Debug)]
@@ -121,6 +121,10 @@ impl Work {
         Ok(match request {
             Request::Hello(args) => Self::Local(Local::Hello(args)),
             Request::Ping(args) => Self::Local(Local::Ping(args)),
+            Request::Cancel(_) => {
+                let message = "this daemon does not end requests by Cancel: close the connection instead";
+                return Err(Failure::new(Kind::Unsupported, Retry::Never, message));
+            }
             Request::StartUpload(args) => Self::UploadCall(turn()?, UploadCall::Start(Box::new(args))),
             Request::WriteAt(args) => Self::Streamed(Streamed::WriteAt(turn()?, args)),
             Request::QueryUpload(_) => Self::UploadCall(turn()?, UploadCall::Query),

@@ -115,6 +115,11 @@ impl Claim {
         self.fenced.is_cancelled()
     }
 
+    /// Waits until there is a later claim.
+    pub(super) async fn fenced(&self) {
+        self.fenced.cancelled().await;
+    }
+
     /// Makes a call on the upload, once the calls of earlier claims are gone. A later claim drops this call where it
     /// stands, before its own begins.
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Fenced> {

@@ -6,6 +6,7 @@
 
 mod abort_multipart;
 mod attach_upload;
+mod budget;
 mod cancel_upload;
 mod complete_multipart;
 mod compose_objects;
@@ -30,6 +31,7 @@ mod start_multipart;
 mod start_upload;
 mod stat_bucket;
 mod stat_object;
+mod subject;
 mod token;
 mod upload_part;
 mod uploads;
@@ -39,10 +41,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use budget::{Account, Budget, Share};
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
 pub use fences::Fences;
 pub use gcsd_failure::Failure;
-pub use replier::{OutFrame, Replier};
+pub use replier::{FrameQueue, OutFrame, Replier};
+pub use subject::Subject;
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Turn, Uploads};
 
@@ -62,9 +66,12 @@ pub struct Limits {
     pub max_uploads: u32,
     /// How much of a refused body is read and thrown away, in bytes.
     pub drain_cap: u64,
+    /// How long a new connection may take for its first request, and for its secret if one is required.
+    pub handshake_timeout: Duration,
     /// How long a connection may be silent with nothing in flight; zero means for ever.
     pub idle_timeout: Duration,
-    /// How long a client may send nothing inside a request, or take nothing of its replies.
+    /// How long a client may take for a request's head and args, may send nothing inside a body, or may take nothing
+    /// of its replies.
     pub client_timeout: Duration,
     /// How long GCS may take or send nothing.
     pub gcs_timeout: Duration,
@@ -98,17 +105,21 @@ pub struct Answer {
     pub http_status: u16,
     /// Bulk bytes that the request moved, for the log.
     pub moved: u64,
+    /// The generation of the object that it is about, where GCS told it, for the log.
+    pub generation: Option<u64>,
+    /// The name of the upload that it began, where that is not bound to an id, for the log.
+    pub upload_name: Option<String>,
 }
 
 impl Answer {
     /// An answer for which GCS was not asked.
     fn local(reply: Reply) -> Self {
-        Self {
-            reply,
-            body: Bytes::new(),
-            http_status: 0,
-            moved: 0,
-        }
+        Self::of_gcs(reply, 0, Bytes::new())
+    }
+
+    /// Whether the request made an object.
+    pub fn made(&self) -> bool {
+        subject::made(&self.reply)
     }
 
     /// An answer of GCS that describes an object.
@@ -135,10 +146,12 @@ impl Answer {
     /// An answer of GCS.
     fn of_gcs(reply: Reply, http_status: u16, body: Bytes) -> Self {
         Self {
+            generation: subject::generation(&reply),
             reply,
             body,
             http_status,
             moved: 0,
+            upload_name: None,
         }
     }
 }

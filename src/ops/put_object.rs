@@ -8,9 +8,7 @@ use gcsd_wire::put_object::{Args, Reply as PutReply};
 /// Makes the object, whose bytes `body` takes from the client as GCS takes them from us.
 pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Result<Answer, Failure> {
     let tally = body.tally();
-    let put = context
-        .gcs
-        .put_object(&args.destination, args.object_crc32c, body);
+    let put = context.gcs.put_object(&args.destination, args.body_crc32c, body);
     let answered = put.await?;
     let object = answered.answer;
     let reply = PutReply {

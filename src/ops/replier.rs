@@ -1,11 +1,13 @@
 //! Sending replies: frames go to the connection's one writer, which keeps each of them whole.
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
+use std::sync::Arc;
 
-use super::{Answer, Failure};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{Answer, Failure, Share};
 use gcsd_wire::head::{CHECKED, CLOSING, MORE};
-use gcsd_wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
+use gcsd_wire::{Kind, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
 
 /// A frame of a reply, ready for the socket.
 #[derive(Debug)]
@@ -14,6 +16,51 @@ pub struct OutFrame {
     pub front: Bytes,
     /// The body, as GCS sent it.
     pub body: Bytes,
+    /// The body's room in the queue.
+    pub queued: Option<OwnedSemaphorePermit>,
+    /// What its request held of the daemon's memory: the last frame of a reply gives it back.
+    pub room: Option<Share>,
+}
+
+/// Where the frames of a connection wait for its socket.
+#[derive(Debug, Clone)]
+pub struct FrameQueue {
+    frames: mpsc::Sender<Box<OutFrame>>,
+    /// The bytes of bodies that may wait.
+    bytes: Arc<Semaphore>,
+}
+
+impl FrameQueue {
+    /// How many bytes of bodies wait for a slow client. A frame that is longer waits alone.
+    pub const BYTES: u32 = 512 * 1024;
+
+    /// A queue into this channel.
+    pub fn new(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
+        let bytes = Arc::new(Semaphore::new(Self::BYTES as usize));
+        Self { frames, bytes }
+    }
+
+    /// Waits until nobody takes frames any more. Cancel safe.
+    pub async fn closed(&self) {
+        self.frames.closed().await;
+    }
+
+    async fn send(&self, mut frame: OutFrame) -> Result<(), ClientGone> {
+        if !frame.body.is_empty() {
+            let bytes = u32::try_from(frame.body.len())
+                .unwrap_or(u32::MAX)
+                .min(Self::BYTES);
+            let room = self.bytes.clone().acquire_many_owned(bytes);
+            frame.queued = tokio::select! {
+                biased;
+                room = room => room.ok(),
+                // The queue itself is dropped with the writer, and with it what its frames held.
+                () = self.frames.closed() => return Err(ClientGone),
+            };
+        }
+        // Boxed: tokio's queue allocates 32 slots at once, for every idle connection.
+        self.frames.send(Box::new(frame)).await.map_err(|_| ClientGone)
+    }
 }
 
 /// The client is gone: the connection takes no more replies.
@@ -33,7 +80,7 @@ const MAX_PIECE: usize = 256 * 1024;
 /// Sends the frames of one request's reply.
 #[derive(Debug, Clone)]
 pub struct Replier {
-    frames: mpsc::Sender<Box<OutFrame>>,
+    frames: FrameQueue,
     opcode: u8,
     sequence: u64,
     /// The flags of every frame of the reply.
@@ -42,7 +89,7 @@ pub struct Replier {
 
 impl Replier {
     /// Replies to the request with `head`. Its opcode is echoed, known or not.
-    pub fn to(frames: mpsc::Sender<Box<OutFrame>>, head: &RequestHead) -> Self {
+    pub fn to(frames: FrameQueue, head: &RequestHead) -> Self {
         Self {
             frames,
             opcode: head.opcode,
@@ -52,7 +99,7 @@ impl Replier {
     }
 
     /// Replies to bytes that could not be read as a request.
-    pub fn to_nothing(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
+    pub fn to_nothing(frames: FrameQueue) -> Self {
         Self {
             frames,
             opcode: 0,
@@ -63,7 +110,7 @@ impl Replier {
 
     /// Sends a frame after which more of the same reply follow. Waits while the client is slow.
     pub async fn piece(&self, reply: &Reply, body: Bytes) -> Result<(), ClientGone> {
-        self.send(MORE, Status::OK, 0, reply.to_bytes(), body).await
+        self.send(MORE, Status::OK, 0, reply.to_bytes(), body, None).await
     }
 
     /// Sends bytes in frames that are no larger than a client can hold whole.
@@ -75,18 +122,26 @@ impl Replier {
         Ok(())
     }
 
-    /// Sends the last frame of a reply. `closing` announces that the connection reads no further requests.
-    pub async fn end(&self, outcome: &Result<Answer, Failure>, closing: bool) -> Result<(), ClientGone> {
+    /// Sends the last frame of a reply, with what its request held of the daemon's memory. `closing` announces that the
+    /// connection reads no further requests.
+    pub async fn end(
+        &self,
+        outcome: &Result<Answer, Failure>,
+        closing: bool,
+        room: Option<Share>,
+    ) -> Result<(), ClientGone> {
         let flags = if closing { CLOSING } else { 0 };
         match outcome {
             Ok(answer) => {
                 let args = answer.reply.to_bytes();
-                self.send(flags, Status::OK, answer.http_status, args, answer.body.clone())
+                let body = answer.body.clone();
+                self.send(flags, Status::OK, answer.http_status, args, body, room)
                     .await
             }
             Err(failure) => {
                 let args = failure.reply.to_bytes();
-                self.send(flags, failure.status, failure.http_status, args, Bytes::new())
+                let (status, http_status) = (failure.status, failure.http_status);
+                self.send(flags, status, http_status, args, Bytes::new(), room)
                     .await
             }
         }
@@ -105,6 +160,7 @@ impl Replier {
         http_status: u16,
         args: Bytes,
         body: Bytes,
+        room: Option<Share>,
     ) -> Result<(), ClientGone> {
         let head = ReplyHead {
             opcode: self.opcode,
@@ -116,13 +172,12 @@ impl Replier {
             body_len: body.len() as u64,
         };
         let front = head.front(&args);
-        let frame = OutFrame { front, body };
-        // Boxed: tokio's queue allocates 32 slots at once, for every idle connection.
-        self.frames.send(Box::new(frame)).await.map_err(|_| ClientGone)
-    }
-
-    /// The name of the request's opcode, for the log.
-    pub fn opcode_name(&self) -> &'static str {
-        Opcode::from_code(self.opcode).map_or("unknown", Opcode::name)
+        let frame = OutFrame {
+            front,
+            body,
+            queued: None,
+            room,
+        };
+        self.frames.send(frame).await
     }
 }

@@ -12,7 +12,7 @@ pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Res
     let tally = body.tally();
     let upload = context
         .gcs
-        .upload_part(&args.of, args.part_number, args.part_crc32c, body);
+        .upload_part(&args.of, args.part_number, args.body_crc32c, body);
     let uploaded = upload.await?;
     let reply = PartReply {
         received: tally.received(),

@@ -1,54 +1,136 @@
 //! The accept loop of a listener.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use super::{Shared, connection};
 
 /// How long to wait after the system could not accept a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// One permit for each connection that may be open at once.
-pub(super) fn permits(max_connections: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)))
+/// A place for each connection that may be open at once.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    permits: Arc<Semaphore>,
+    max: usize,
+    /// The connections that are open. A place is taken before there is a connection for it.
+    open: Arc<AtomicUsize>,
+    /// It was said that there are none left, and not yet that there are some again.
+    full: Arc<AtomicBool>,
 }
 
-/// Accepts until the server drains. A permit is acquired before a connection is accepted, so that surplus
+/// The place of a connection.
+struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    /// There is a connection.
+    occupied: bool,
+    places: Places,
+}
+
+impl Places {
+    pub(super) fn new(max_connections: usize) -> Self {
+        let max = max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            permits: Arc::new(Semaphore::new(max)),
+            max,
+            open: Arc::default(),
+            full: Arc::default(),
+        }
+    }
+
+    /// Waits for a place. Cancel safe.
+    async fn take(&self) -> Place {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                let connections = self.open.load(Ordering::Relaxed);
+                if connections >= self.max && !self.full.swap(true, Ordering::Relaxed) {
+                    warn!(
+                        connections,
+                        "as many connections as there may be: further ones wait"
+                    );
+                }
+                // The semaphore is never closed.
+                self.permits.clone().acquire_owned().await.ok()
+            }
+        };
+        Place {
+            permit,
+            occupied: false,
+            places: self.clone(),
+        }
+    }
+
+    /// Says once that there are places again: when a tenth is free, so that it is not said of each.
+    fn look(&self) {
+        let free = self.max.saturating_sub(self.open.load(Ordering::Relaxed));
+        if free >= (self.max / 10).max(1) && self.full.swap(false, Ordering::Relaxed) {
+            info!(free, "there is room for connections again");
+        }
+    }
+}
+
+impl Place {
+    fn occupy(&mut self) {
+        self.occupied = true;
+        self.places.open.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.occupied {
+            self.places.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(self.permit.take());
+        if self.places.full.load(Ordering::Relaxed) {
+            self.places.look();
+        }
+    }
+}
+
+/// Accepts until the server drains. A place is taken before a connection is accepted, so that surplus
 /// connections wait in the kernel's backlog.
 pub(super) async fn run(
     listener: TcpListener,
     shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
+    places: Places,
     connections: TaskTracker,
 ) {
     let drain = shared.shutdown.drain.clone();
+    let mut failing = false;
     loop {
         let accepted = async {
-            // The semaphore is never closed.
-            let permit = permits.clone().acquire_owned().await.ok();
-            (permit, listener.accept().await)
+            let place = places.take().await;
+            (place, listener.accept().await)
         };
-        let (permit, accepted) = tokio::select! {
+        let (mut place, accepted) = tokio::select! {
             biased;
             () = drain.cancelled() => return,
             accepted = accepted => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                debug!(%peer, "connection accepted");
+                failing = false;
+                place.occupy();
                 let shared = shared.clone();
                 connections.spawn(async move {
                     connection::serve(stream, peer, shared).await;
-                    drop(permit);
+                    drop(place);
                 });
             }
             Err(error) => {
-                warn!(%error, "a connection could not be accepted");
+                // Ten times a second for as long as it lasts, and said once.
+                if !failing {
+                    warn!(%error, "connections cannot be accepted");
+                }
+                failing = true;
                 tokio::time::sleep(BACK_OFF).await;
             }
         }

@@ -4,10 +4,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::pieces::Pieces;
-use super::reader::{Next, Reader};
+use super::reader::{Next, Pace, Reader};
 use gcsd_gcs::{Lease, Source, SourceError, UploadBody, lend, lend_all};
 use gcsd_types::Crc32c;
 use gcsd_wire::RequestHead;
@@ -78,11 +78,13 @@ impl Body {
     /// Reads a body of known length whole. It must be short.
     pub(super) async fn collect(&mut self) -> Result<Bytes, SourceError> {
         let mut bytes = BytesMut::new();
+        let mut pace = Pace::new(self.source.reader.client_timeout());
+        let mut deadline = pace.after(0);
         while self.left > 0 {
             let max = usize::try_from(self.left).unwrap_or(usize::MAX);
-            let client_timeout = self.source.reader.client_timeout();
             let chunk = std::future::poll_fn(|cx| self.source.poll_chunk(cx, max));
-            let chunk = timeout(client_timeout, chunk).await.map_err(|_| timed_out())??;
+            let chunk = timeout_at(deadline, chunk).await.map_err(|_| timed_out())??;
+            deadline = pace.after(chunk.len());
             if chunk.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }

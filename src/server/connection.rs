@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tracing::{debug, error, info};
+use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
+use super::lines::{Client, End};
 use super::reader::{Next, ReadError, Reader};
-use super::{Shared, lending, refusal, work, writer};
-use crate::ops::{Failure, Local, OutFrame, Replier, Uploads, Work};
+use super::{Shared, lending, refusal, room, work, writer};
+use crate::ops::{Account, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work};
 use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, RequestFrame};
 
@@ -25,22 +26,26 @@ const LINGER_BYTES: u64 = 1 << 30;
 
 struct Connection {
     shared: Arc<Shared>,
-    peer: SocketAddr,
-    frames: mpsc::Sender<Box<OutFrame>>,
+    client: Arc<Client>,
+    end: End,
+    frames: FrameQueue,
     in_flight: InFlight,
     uploads: Uploads,
-    tasks: JoinSet<()>,
+    /// Keeps nothing of tasks that have ended.
+    tasks: TaskTracker,
+    memory: Account,
+    calls: Account,
     authenticated: bool,
 }
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
+    let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
     let receive_buffer = shared.config.receive_buffer;
     let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
     if let Err(error) = prepared {
-        debug!(%peer, %error, "the connection ended before it was served");
-        return;
+        return client.ended(&End::Broke(error));
     }
     // What is written and lies in the kernel is held to the same limit as what still waits to be written.
     stream.set_user_timeout(limits.client_timeout);
@@ -50,84 +55,92 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let mut connection = Connection {
         authenticated: shared.context.secret.is_none(),
         shared: shared.clone(),
-        peer,
-        frames,
+        client: client.clone(),
+        end: End::Closed,
+        frames: FrameQueue::new(frames),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
-        tasks: JoinSet::new(),
+        tasks: TaskTracker::new(),
+        memory: shared.memory.account(),
+        calls: shared.calls.account(),
     };
-    let reader = Reader::new(
-        read_half,
-        shared.config.read_buffer,
-        limits.max_args,
-        limits.client_timeout,
-    );
+    let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
     let reader = connection.read(reader).await;
     let Connection {
-        mut tasks, frames, ..
+        tasks,
+        frames,
+        uploads,
+        end,
+        ..
     } = connection;
     drop(frames);
-    while let Some(ended) = tasks.join_next().await {
-        report_panic(ended);
-    }
-    match writer.await {
+    tasks.close();
+    tasks.wait().await;
+    let end = match writer.await {
         Ok(Ok(())) => {
             if let Some(mut reader) = reader {
                 let _ = tokio::time::timeout(LINGER, reader.skip(LINGER_BYTES)).await;
             }
+            end
         }
-        Ok(Err(error)) => debug!(%peer, %error, "replies could not be written"),
-        Err(error) => error!(%error, "a connection's writer panicked"),
+        Ok(Err(error)) => End::Unread(error),
+        Err(error) => End::Defect(error),
+    };
+    for (upload, committed) in uploads.unfinished() {
+        client.left(&upload, committed);
     }
-    debug!(%peer, "connection closed");
-}
-
-fn report_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        error!(%error, "a request panicked");
-    }
+    client.ended(&end);
 }
 
 impl Connection {
     /// Reads requests until the connection ends. Returns the reader if input may still arrive.
     async fn read(&mut self, mut reader: Reader) -> Option<Reader> {
         let drain = self.shared.shutdown.drain.clone();
-        let idle_timeout = self.shared.context.limits.idle_timeout;
         loop {
-            while let Some(ended) = self.tasks.try_join_next() {
-                report_panic(ended);
-            }
             let permit = tokio::select! {
                 permit = self.in_flight.acquire() => permit?,
+                // Why, the writer tells.
                 () = self.frames.closed() => return None,
             };
-            let draining = drain.is_cancelled();
+            let drained = async {
+                drain.cancelled().await;
+                self.in_flight.idle().await;
+            };
             let frame = tokio::select! {
                 biased;
                 () = self.frames.closed() => return None,
-                frame = reader.frame() => frame,
-                () = drain.cancelled(), if !draining => {
-                    drop(permit);
-                    continue;
-                }
-                () = self.in_flight.idle(), if draining => return Some(reader),
-                () = idle(&self.in_flight, idle_timeout) => {
-                    debug!(peer = %self.peer, "idle for too long");
-                    return None;
+                frame = self.next(&mut reader) => frame,
+                () = drained => {
+                    self.end = End::Draining;
+                    return Some(reader);
                 }
             };
             let next = match frame {
                 // Boxed: what a request needs would otherwise be part of every idle connection.
-                Ok(Some(frame)) => Box::pin(self.request(frame, permit, reader, draining)).await,
+                Ok(Some((frame, room))) => Box::pin(self.request(frame, room, permit, reader)).await,
                 Ok(None) => return None,
-                Err(error) => self.unreadable(&error, reader),
+                Err(error) => unreadable(error, reader),
             };
             match next {
-                Next::Read(back) => reader = back,
-                Next::Close(back) => return back,
+                Next::Read(back) => {
+                    reader = back;
+                    if self.authenticated {
+                        reader.established();
+                    }
+                }
+                Next::Close(back) => {
+                    self.end = match drain.is_cancelled() {
+                        true => End::Draining,
+                        false => End::Failed,
+                    };
+                    return back;
+                }
+                Next::Gone(end) => {
+                    self.end = end;
+                    return None;
+                }
                 Next::Lost(back, failure) => {
+                    self.end = End::Unframed;
                     self.lost(*failure).await;
                     return Some(back);
                 }
@@ -135,34 +148,46 @@ impl Connection {
         }
     }
 
-    /// What to do when the client's bytes cannot be framed.
-    fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
-        if let ReadError::Broken(error) = error {
-            debug!(peer = %self.peer, %error, "the client's stream broke");
+    /// The next request's head and args, and the memory that it can need; `None` at the end.
+    ///
+    /// The memory is there before the args are read: a connection that waits for it costs what it costs when it is idle, and
+    /// one small buffer.
+    async fn next(&self, reader: &mut Reader) -> Result<Option<(RequestFrame, Share)>, ReadError> {
+        let begun = tokio::select! {
+            biased;
+            begun = reader.begin() => begun?,
+            () = idle(&self.in_flight, self.shared.context.limits.idle_timeout) => return Err(ReadError::Idle),
+        };
+        if !begun {
+            return Ok(None);
         }
-        match refusal::unreadable(error) {
-            Some(failure) => Next::Lost(reader, Box::new(failure)),
-            None => Next::Close(None),
-        }
+        let head = reader.head().await?;
+        let max_args = self.shared.context.limits.max_args;
+        let room = room::of(&head, max_args, self.shared.config.read_buffer);
+        let since = Instant::now();
+        let room = self.memory.take(room).await;
+        reader.excuse(since.elapsed());
+        let frame = reader.frame().await?;
+        Ok(Some((frame, room)))
     }
 
     /// Tells the client why no further request can be found in its bytes.
     async fn lost(&self, failure: Failure) {
-        info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
+        self.client.lost(&failure);
         let replier = Replier::to_nothing(self.frames.clone());
         // A client that is gone needs no reply.
-        let _ = replier.end(&Err(failure), true).await;
+        let _ = replier.end(&Err(failure), true, None).await;
     }
 
     /// Answers a request, or starts the task that does.
-    async fn request(&mut self, frame: RequestFrame, permit: Permit, reader: Reader, draining: bool) -> Next {
+    async fn request(&mut self, frame: RequestFrame, room: Share, permit: Permit, reader: Reader) -> Next {
         let head = frame.head;
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.peer, head, replier, permit);
+        let mut job = Job::new(self.client.clone(), &head, replier, permit, room);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
-        if draining {
+        if self.shared.shutdown.drain.is_cancelled() {
             job.finish(Err(refusal::draining()), true).await;
             return Next::Close(Some(body.into_reader()));
         }
@@ -174,17 +199,22 @@ impl Connection {
         match work {
             Work::Local(local) => self.answer(job, local, body).await,
             Work::Call(call) => {
-                self.tasks.spawn(work::call(shared, job, call, repeatable));
+                let calls = self.calls.clone();
+                self.tasks.spawn(work::call(shared, job, calls, call, repeatable));
                 Next::Read(body.into_reader())
             }
             Work::UploadCall(turn, call) => {
-                self.tasks.spawn(work::upload_call(shared, job, turn, call));
+                let calls = self.calls.clone();
+                self.tasks
+                    .spawn(work::upload_call(shared, job, calls, turn, call));
                 Next::Read(body.into_reader())
             }
             Work::CompleteMultipart(args) => {
-                work::complete_multipart(shared, job, args, body, &mut self.tasks).await
+                work::complete_multipart(shared, job, &self.calls, args, body, &self.tasks).await
             }
-            Work::Streamed(request) => lending::run(shared, job, request, body, &mut self.tasks).await,
+            Work::Streamed(request) => {
+                lending::run(shared, job, &self.calls, request, body, &self.tasks).await
+            }
         }
     }
 
@@ -193,6 +223,7 @@ impl Connection {
         job.reserve_sequence(&self.in_flight)?;
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
+        job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
         let repeatable = request.is_repeatable();
         let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
         Ok((work, repeatable))
@@ -205,11 +236,40 @@ impl Connection {
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
         self.authenticated |= hello && outcome.is_ok();
+        if refused {
+            self.delay().await;
+        }
         job.finish(outcome, refused).await;
         match refused {
             true => Next::Close(Some(body.into_reader())),
             false => Next::Read(body.into_reader()),
         }
+    }
+}
+
+impl Connection {
+    /// Keeps a client waiting that has a wrong secret, so that guessing is slow. As long as it waits it has the place of a
+    /// connection: no more than a quarter of the places are used for it, and what is beyond that is answered at once.
+    async fn delay(&self) {
+        let Ok(_permit) = self.shared.delayed.try_acquire() else {
+            return;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.shared.config.refusal_delay) => {}
+            () = self.shared.shutdown.drain.cancelled() => {}
+        }
+    }
+}
+
+/// What to do when there is no further frame in the client's bytes.
+fn unreadable(error: ReadError, reader: Reader) -> Next {
+    match refusal::unreadable(&error) {
+        Some(failure) => Next::Lost(reader, Box::new(failure)),
+        None => Next::Gone(match error {
+            ReadError::Broken(error) => End::Broke(error),
+            ReadError::Silent => End::Silent,
+            _ => End::Idle,
+        }),
     }
 }
 

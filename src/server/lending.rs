@@ -8,14 +8,15 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use super::body::{Body, BodySource};
 use super::job::Job;
 use super::reader::Next;
+use super::work::{place, place_in_turn};
 use super::{Shared, refusal};
 use crate::ops::write_at::{self, Permitted};
-use crate::ops::{Answer, Failure, Streamed, Transfer, Turn};
+use crate::ops::{Account, Answer, Failure, Streamed, Transfer, Turn};
 use gcsd_gcs::{BodyState, Lease, Tally, UploadBody};
 use gcsd_wire::MAX_BODY_LEN;
 use gcsd_wire::write_at::Args;
@@ -24,29 +25,36 @@ use gcsd_wire::write_at::Args;
 /// answered.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    job: Job,
+    mut job: Job,
+    calls: &Account,
     request: Streamed,
     mut body: Body,
-    tasks: &mut JoinSet<()>,
+    tasks: &TaskTracker,
 ) -> Next {
-    let transfer = match permit(&shared, request, &mut body).await {
+    let transfer = match permit(&shared, &mut job, request, &mut body).await {
         Ok(transfer) => transfer,
         Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
     };
     let (lease, body) = body.lend();
+    job.lent(body.tally());
     let (give_back, reader_back) = oneshot::channel();
-    tasks.spawn(send(shared, job, transfer, lease, body, give_back));
+    tasks.spawn(send(shared, job, calls.clone(), transfer, lease, body, give_back));
     // An error means that the task panicked, and the reader is lost with it.
     reader_back.await.unwrap_or(Next::Close(None))
 }
 
 /// Decides whether the body may be sent, before any of its bytes is.
-async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<Transfer, Failure> {
+async fn permit(
+    shared: &Shared,
+    job: &mut Job,
+    request: Streamed,
+    body: &mut Body,
+) -> Result<Transfer, Failure> {
     match request {
         Streamed::WriteAt(mut turn, args) => {
             let permitted = tokio::select! {
                 biased;
-                permitted = permit_write(&mut turn, &args, body) => permitted?,
+                permitted = permit_write(job, &mut turn, &args, body) => permitted?,
                 () = shared.shutdown.cut.cancelled() => return Err(refusal::cut(&turn)),
             };
             Ok(Transfer::WriteAt(turn, permitted))
@@ -58,8 +66,14 @@ async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<T
 
 /// Waits for the request's turn on its upload, and for the first bytes of a body in pieces: GCS is not bothered with
 /// one that has none.
-async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<Permitted, Failure> {
+async fn permit_write(
+    job: &mut Job,
+    turn: &mut Turn,
+    args: &Args,
+    body: &mut Body,
+) -> Result<Permitted, Failure> {
     turn.wait().await;
+    job.about(turn.about());
     let permitted = write_at::permit(turn, args, body.len())?;
     let end = args.total.unwrap_or(MAX_BODY_LEN);
     body.expect(end.saturating_sub(args.offset), args.total.is_some());
@@ -74,6 +88,7 @@ async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<P
 async fn send(
     shared: Arc<Shared>,
     job: Job,
+    calls: Account,
     transfer: Transfer,
     mut lease: Lease<BodySource>,
     body: UploadBody,
@@ -82,7 +97,7 @@ async fn send(
     // A part is named by its number: its sender repeats it, and has no use for one that comes beside the repeat.
     let is_part = matches!(transfer, Transfer::UploadPart(_));
     let (outcome, give_back) = {
-        let mut call = pin!(call(&shared, transfer, body));
+        let mut call = pin!(call(&shared, &calls, transfer, body));
         tokio::select! {
             biased;
             outcome = &mut call => (outcome, Some(give_back)),
@@ -120,11 +135,24 @@ async fn useless(job: &Job, lease: &Lease<BodySource>, is_part: bool) {
 }
 
 /// Makes the call. The request's turn on its upload ends with it.
-async fn call(shared: &Shared, transfer: Transfer, body: UploadBody) -> Result<Answer, Failure> {
+async fn call(
+    shared: &Shared,
+    calls: &Account,
+    transfer: Transfer,
+    body: UploadBody,
+) -> Result<Answer, Failure> {
     let tally = body.tally();
+    let run = async {
+        // Until there is a place nothing is taken from the client, whose clock does not run either.
+        let _place = match &transfer {
+            Transfer::WriteAt(turn, _) => place_in_turn(shared, calls, turn).await,
+            Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(place(shared, calls).await),
+        };
+        transfer.run(&shared.context, body).await
+    };
     tokio::select! {
         biased;
-        outcome = transfer.run(&shared.context, body) => outcome,
+        outcome = run => outcome,
         () = shared.shutdown.cut.cancelled() => Err(cut(&transfer, &tally)),
     }
 }

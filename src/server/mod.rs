@@ -9,6 +9,10 @@
 //! A connection outlives its requests, and a writer its connection's last reply. Draining ends connections
 //! between two requests; when the grace period is over, what is left is cut and answered `draining`.
 //!
+//! What all connections together may hold is bounded by two budgets ([`crate::ops::Budget`]): `room` says what a request takes
+//! of the memory, which the connection gets before it reads the request's args; the place of a call is taken by the
+//! task that makes it.
+//!
 //! The modules, from the socket inwards: `accept`, `connection` (the loop that reads requests), then `work` for requests
 //! without a streamed body and `lending` for those with one; both end in a `job`, which answers. `body` and `pieces`
 //! know where a body ends, `reader` holds the socket's read half, and `writer` its write half.
@@ -19,9 +23,11 @@ mod connection;
 mod in_flight;
 mod job;
 mod lending;
+mod lines;
 mod pieces;
 mod reader;
 mod refusal;
+mod room;
 mod state;
 mod work;
 mod writer;
@@ -29,16 +35,18 @@ mod writer;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use state::{StateError, load_or_create_token_key, load_token_key};
 
-use crate::ops::Context;
+use crate::ops::{Budget, Context};
 
 /// How long cut connections may take to send their last replies.
 const CUT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +56,10 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Config {
     /// Connections at once; further ones wait in the listener's backlog.
     pub max_connections: usize,
+    /// Calls to GCS at once, on all connections; further ones wait.
+    pub max_calls: usize,
+    /// How many bytes requests may hold at once, on all connections; then the daemon reads no further ones.
+    pub max_memory: u64,
     /// The largest read from a client's socket, in bytes, and so the size of a connection's one buffer.
     pub read_buffer: usize,
     /// How much the kernel may keep of what a client sends and is not read yet, in bytes; 0 for as much as the system
@@ -55,6 +67,8 @@ pub struct Config {
     pub receive_buffer: usize,
     /// How long requests in flight may go on once the daemon stops.
     pub grace: Duration,
+    /// How long a wrong secret waits for its answer.
+    pub refusal_delay: Duration,
 }
 
 /// The two steps of a stop.
@@ -72,6 +86,14 @@ struct Shared {
     context: Context,
     config: Config,
     shutdown: Shutdown,
+    /// What requests hold, in bytes.
+    memory: Budget,
+    /// The calls to GCS.
+    calls: Budget,
+    /// The wrong secrets that may wait for their answers: each holds the place of a connection.
+    delayed: Semaphore,
+    /// How many connections were accepted.
+    accepted: AtomicU64,
 }
 
 /// A server with its listeners bound.
@@ -97,6 +119,10 @@ impl Server {
             context,
             config,
             shutdown: Shutdown::default(),
+            memory: Budget::new(config.max_memory),
+            calls: Budget::new(config.max_calls as u64),
+            delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
+            accepted: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -116,14 +142,9 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
         let accepting = TaskTracker::new();
-        let permits = accept::permits(self.shared.config.max_connections);
+        let places = accept::Places::new(self.shared.config.max_connections);
         for listener in self.listeners {
-            let accept = accept::run(
-                listener,
-                self.shared.clone(),
-                permits.clone(),
-                connections.clone(),
-            );
+            let accept = accept::run(listener, self.shared.clone(), places.clone(), connections.clone());
             accepting.spawn(accept);
         }
         accepting.close();

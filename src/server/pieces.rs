@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::reader::{Next, Reader};
+use super::reader::{Next, Reader, SMALL_READ};
 use super::refusal;
 use gcsd_gcs::SourceError;
 use gcsd_types::Crc32c;
@@ -129,8 +129,10 @@ impl Pieces {
             return Poll::Ready(Ok(Bytes::new()));
         }
         let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(max);
-        // The next head may be read along with the bytes.
-        let chunk = ready!(reader.poll_chunk(cx, wanted, usize::MAX))?;
+        // The next head may be read along with the bytes, and small pieces by the dozen; of what is behind the body, no more
+        // than a connection may send ahead.
+        let ahead = wanted.saturating_add(PIECE_HEAD_LEN).max(SMALL_READ);
+        let chunk = ready!(reader.poll_chunk(cx, wanted, ahead))?;
         if chunk.is_empty() {
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
         }
@@ -184,6 +186,7 @@ fn why(error: PieceError) -> &'static str {
     match error {
         PieceError::Kind(_) => "the body holds a piece of an undefined kind",
         PieceError::Reserved => "the body holds a piece whose reserved bytes are not 0",
+        PieceError::Damaged => "the head of a piece was damaged on the way",
         PieceError::Empty => "the body holds a data piece without bytes",
         PieceError::Len { .. } => "the body holds a piece with a length that its kind cannot have",
     }

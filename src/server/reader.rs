@@ -10,12 +10,45 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::io::ioctl_fionread;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Decoder;
 
-use crate::ops::Failure;
+use super::lines::End;
+use crate::ops::{Failure, Limits};
 use gcsd_wire::codec::FrameError;
-use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame};
+use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame, RequestHead};
+
+/// The largest read outside of bodies: what a connection may have sent beyond the request that is being looked at, and all
+/// that it costs before memory for its next request was found.
+pub(super) const SMALL_READ: usize = 16 * 1024;
+/// How many bytes that the daemon holds or throws away must come within the client's time.
+const PACE: usize = 64 * 1024;
+
+/// The clock of bytes that the daemon holds or throws away: no single byte starts it anew.
+pub(super) struct Pace {
+    limit: Duration,
+    deadline: Instant,
+    passed: usize,
+}
+
+impl Pace {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            deadline: Instant::now() + limit,
+            passed: 0,
+        }
+    }
+
+    /// When the next bytes must have come, after `len` more have.
+    pub(super) fn after(&mut self, len: usize) -> Instant {
+        self.passed += len;
+        if self.passed >= PACE {
+            *self = Self::new(self.limit);
+        }
+        self.deadline
+    }
+}
 
 /// What the connection does after a request, and the reader that the request gives back.
 #[derive(Debug)]
@@ -24,6 +57,8 @@ pub(super) enum Next {
     Read(Reader),
     /// Closes the connection. With a reader, input may still arrive.
     Close(Option<Reader>),
+    /// The client is gone, or has to go, and there is nothing to tell it.
+    Gone(End),
     /// Tells the client why the frame boundary is lost, then closes the connection.
     Lost(Reader, Box<Failure>),
 }
@@ -35,8 +70,12 @@ pub(super) enum ReadError {
     Malformed(FrameError),
     /// The stream ended inside a frame, of which this many bytes were read.
     Truncated(usize),
-    /// The client began a frame and then sent nothing for too long.
+    /// The client began a frame, and too much time passed before it was there.
     Stalled,
+    /// The client said nothing in time after it had connected.
+    Silent,
+    /// The client asked for nothing for too long.
+    Idle,
     /// The socket failed.
     Broken(io::Error),
 }
@@ -50,55 +89,117 @@ pub(super) struct Reader {
     chunk: usize,
     codec: RequestCodec,
     client_timeout: Duration,
+    /// When the frame that has begun must be there.
+    deadline: Option<Instant>,
+    /// When the client must have said what it has to say first.
+    handshake: Option<Instant>,
+    /// The buffer was made for a body.
+    bulk: bool,
     /// The client's stream ended or failed inside a body.
     ended: bool,
 }
 
 impl Reader {
-    pub(super) fn new(half: OwnedReadHalf, chunk: usize, max_args: u32, client_timeout: Duration) -> Self {
+    /// A connection that was accepted just now.
+    pub(super) fn new(half: OwnedReadHalf, chunk: usize, limits: &Limits) -> Self {
         let chunk = chunk.max(HEAD_LEN);
         Self {
             half,
             buffer: BytesMut::new(),
             chunk,
-            codec: RequestCodec { max_args },
-            client_timeout,
+            codec: RequestCodec {
+                max_args: limits.max_args,
+            },
+            client_timeout: limits.client_timeout,
+            deadline: None,
+            handshake: Some(Instant::now() + limits.handshake_timeout),
+            bulk: false,
             ended: false,
         }
     }
 
-    /// The next request's head and args; `None` when the client has half-closed between two frames.
-    ///
-    /// Cancel safe: what was read stays in the buffer.
-    pub(super) async fn frame(&mut self) -> Result<Option<RequestFrame>, ReadError> {
+    /// Waits for the next request to begin. False if the client has half-closed between two requests. Cancel safe.
+    pub(super) async fn begin(&mut self) -> Result<bool, ReadError> {
+        if self.bulk && !self.buffer.is_empty() {
+            // As it is, the little that was read beyond a body keeps a large buffer alive.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        self.bulk = false;
+        while self.buffer.is_empty() {
+            if !self.more().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The head of the request that has begun, which [`frame`](Self::frame) is still to give. Cancel safe.
+    pub(super) async fn head(&mut self) -> Result<RequestHead, ReadError> {
         loop {
-            if let Some(frame) = self
-                .codec
-                .decode(&mut self.buffer)
-                .map_err(ReadError::Malformed)?
-            {
-                return Ok(Some(frame));
+            if let Some(bytes) = self.buffer.first_chunk::<HEAD_LEN>() {
+                return RequestHead::decode(bytes).map_err(|error| ReadError::Malformed(error.into()));
             }
-            if self.buffer.is_empty() {
-                self.buffer = BytesMut::new();
-                self.half.readable().await.map_err(ReadError::Broken)?;
-            } else {
-                let readable = timeout(self.client_timeout, self.half.readable()).await;
-                readable
-                    .map_err(|_| ReadError::Stalled)?
-                    .map_err(ReadError::Broken)?;
-            }
-            if self.fill(usize::MAX).map_err(ReadError::Broken)? == Some(0) {
-                return match self.buffer.len() {
-                    0 => Ok(None),
-                    read => Err(ReadError::Truncated(read)),
-                };
-            }
+            self.more().await?;
         }
     }
 
-    /// Reads `len` bytes and discards them. False if the client left or stalled before the last.
+    /// The head and args of the request that has begun. Cancel safe: what was read stays in the buffer.
+    pub(super) async fn frame(&mut self) -> Result<RequestFrame, ReadError> {
+        loop {
+            let frame = self.codec.decode(&mut self.buffer);
+            if let Some(frame) = frame.map_err(ReadError::Malformed)? {
+                self.deadline = None;
+                return Ok(frame);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Reads more of a frame. False at the stream's end between two frames.
+    ///
+    /// The clock of a frame starts with its first byte, and no further byte starts it anew.
+    async fn more(&mut self) -> Result<bool, ReadError> {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.deadline = None;
+        } else {
+            let limit = self.client_timeout;
+            self.deadline.get_or_insert_with(|| Instant::now() + limit);
+        }
+        let deadline = self.deadline.into_iter().chain(self.handshake).min();
+        let readable = match deadline {
+            Some(deadline) => match timeout_at(deadline, self.half.readable()).await {
+                Ok(readable) => readable,
+                Err(_) if self.buffer.is_empty() => return Err(ReadError::Silent),
+                Err(_) => return Err(ReadError::Stalled),
+            },
+            None => self.half.readable().await,
+        };
+        readable.map_err(ReadError::Broken)?;
+        if self.fill(usize::MAX, SMALL_READ).map_err(ReadError::Broken)? == Some(0) {
+            return match self.buffer.len() {
+                0 => Ok(false),
+                read => Err(ReadError::Truncated(read)),
+            };
+        }
+        Ok(true)
+    }
+
+    /// The daemon itself kept the client waiting for this long: its clocks stood still.
+    pub(super) fn excuse(&mut self, waited: Duration) {
+        for deadline in [&mut self.deadline, &mut self.handshake].into_iter().flatten() {
+            *deadline += waited;
+        }
+    }
+
+    /// The client has said what it had to say first: its connection may be idle from now on.
+    pub(super) fn established(&mut self) {
+        self.handshake = None;
+    }
+
+    /// Reads `len` bytes and discards them. False if the client left or was too slow.
     pub(super) async fn skip(&mut self, mut len: u64) -> bool {
+        let mut pace = Pace::new(self.client_timeout);
         loop {
             let buffered = self.buffer.len().min(usize::try_from(len).unwrap_or(usize::MAX));
             drop(self.buffer.split_to(buffered));
@@ -106,9 +207,11 @@ impl Reader {
             if len == 0 {
                 return true;
             }
-            let readable = timeout(self.client_timeout, self.half.readable()).await;
+            let deadline = self.handshake.into_iter().chain([pace.after(buffered)]).min();
+            let readable = self.half.readable();
+            let readable = timeout_at(deadline.unwrap_or_else(Instant::now), readable).await;
             let filled = match readable {
-                Ok(Ok(())) => self.fill(usize::try_from(len).unwrap_or(usize::MAX)),
+                Ok(Ok(())) => self.fill(usize::try_from(len).unwrap_or(usize::MAX), SMALL_READ),
                 Ok(Err(error)) => Err(error),
                 Err(_) => return false,
             };
@@ -118,15 +221,15 @@ impl Reader {
         }
     }
 
-    /// Reads what there is, up to `max` bytes and a chunk: how many bytes, 0 at the stream's end; `None` if there is
+    /// Reads what there is, up to `max` bytes and a `chunk`: how many bytes, 0 at the stream's end; `None` if there is
     /// nothing yet.
-    fn fill(&mut self, max: usize) -> io::Result<Option<usize>> {
+    fn fill(&mut self, max: usize, chunk: usize) -> io::Result<Option<usize>> {
         // A nearly full buffer would make for small reads, and small reads cost the most.
-        let wanted = max.min(self.chunk / 4).max(1);
+        let wanted = max.min(chunk / 4).max(1);
         if self.buffer.capacity() - self.buffer.len() < wanted {
-            self.buffer.reserve(self.chunk);
+            self.buffer.reserve(chunk);
         }
-        let spare = self.buffer.capacity() - self.buffer.len();
+        let spare = (self.buffer.capacity() - self.buffer.len()).min(chunk);
         match self
             .half
             .try_read_buf(&mut (&mut self.buffer).limit(max.min(spare)))
@@ -144,9 +247,10 @@ impl Reader {
 
     /// As [`fill`](Self::fill), inside a body: waits until there is something.
     fn poll_fill(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
+        self.bulk = true;
         loop {
             let filled = match ready!(self.half.as_ref().poll_read_ready(cx)) {
-                Ok(()) => self.fill(max),
+                Ok(()) => self.fill(max, self.chunk),
                 Err(error) => Err(error),
             };
             if let Some(filled) = filled.transpose() {
@@ -179,7 +283,7 @@ impl Reader {
                 self.buffer.advance(N);
                 return Poll::Ready(Ok(bytes));
             }
-            if ready!(self.poll_fill(cx, usize::MAX))? == 0 {
+            if ready!(self.poll_fill(cx, SMALL_READ))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }

@@ -87,10 +87,10 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
             Some(unframed(Kind::BadHead, message))
         }
         ReadError::Stalled => {
-            let message = "the client sent nothing for too long inside a request's head or args";
+            let message = "a request's head and args were not there in time";
             Some(Failure::new(Kind::ClientStalled, Retry::Reconnect, message))
         }
-        ReadError::Broken(_) => None,
+        ReadError::Silent | ReadError::Idle | ReadError::Broken(_) => None,
     }
 }
 

@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::job::Job;
 use super::reader::Next;
 use super::{Shared, refusal};
-use crate::ops::{Call, Failure, Turn, UploadCall};
+use crate::ops::{Account, Call, Failure, Share, Turn, UploadCall};
 use gcsd_types::Part;
 use gcsd_wire::complete_multipart;
 use gcsd_wire::multipart::{MAX_PARTS_LEN, decode_parts};
 use gcsd_wire::{Kind, Retry};
 
 /// Makes a call that is about no upload.
-pub(super) async fn call(shared: Arc<Shared>, job: Job, call: Call, repeatable: bool) {
+pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Call, repeatable: bool) {
     let cut = &shared.shutdown.cut;
     let is_read = call.is_read();
+    let call = async {
+        let _place = place(&shared, &calls).await;
+        call.run(&shared.context, &job.replier).await
+    };
     let outcome = tokio::select! {
         biased;
-        outcome = call.run(&shared.context, &job.replier) => outcome,
+        outcome = call => outcome,
         gone = job.replier.gone(), if is_read => Err(gone.into()),
         () = cut.cancelled() => Err(match repeatable {
             true => refusal::draining(),
@@ -31,11 +35,29 @@ pub(super) async fn call(shared: Arc<Shared>, job: Job, call: Call, repeatable: 
 }
 
 /// Makes a call on an upload, in its turn, which ends once the reply is queued.
-pub(super) async fn upload_call(shared: Arc<Shared>, job: Job, mut turn: Turn, call: UploadCall) {
+pub(super) async fn upload_call(
+    shared: Arc<Shared>,
+    mut job: Job,
+    calls: Account,
+    mut turn: Turn,
+    call: UploadCall,
+) {
     let cut = &shared.shutdown.cut;
     let in_turn = async {
         turn.wait().await;
-        call.run(&shared.context, &turn).await
+        let binds = matches!(call, UploadCall::Start(_) | UploadCall::Attach(_));
+        if !binds {
+            job.about(turn.about());
+        }
+        let _place = match call {
+            UploadCall::Attach(_) | UploadCall::Detach => None,
+            _ => place_in_turn(&shared, &calls, &turn).await,
+        };
+        let outcome = call.run(&shared.context, &turn).await;
+        if binds && outcome.is_ok() {
+            job.about(turn.about());
+        }
+        outcome
     };
     let outcome = tokio::select! {
         biased;
@@ -45,13 +67,34 @@ pub(super) async fn upload_call(shared: Arc<Shared>, job: Job, mut turn: Turn, c
     job.finish(outcome, cut.is_cancelled()).await;
 }
 
+/// Waits for the place of a call. What frees places when the daemon stops is no reason to begin further calls: then this
+/// waits for ever, and whoever makes the call has been told to end.
+pub(super) async fn place(shared: &Shared, calls: &Account) -> Share {
+    let place = calls.take(1).await;
+    if shared.shutdown.cut.is_cancelled() {
+        std::future::pending::<()>().await;
+    }
+    place
+}
+
+/// Waits for the place of a call on an upload. There is none if another connection takes the upload over meanwhile: then
+/// the call is refused before it begins.
+pub(super) async fn place_in_turn(shared: &Shared, calls: &Account, turn: &Turn) -> Option<Share> {
+    tokio::select! {
+        biased;
+        place = place(shared, calls) => Some(place),
+        () = turn.fenced() => None,
+    }
+}
+
 /// Reads the list of parts that is a CompleteMultipart's body, then makes the call in a task.
 pub(super) async fn complete_multipart(
     shared: Arc<Shared>,
     job: Job,
+    calls: &Account,
     args: Box<complete_multipart::Args>,
     mut body: Body,
-    tasks: &mut JoinSet<()>,
+    tasks: &TaskTracker,
 ) -> Next {
     let parts = tokio::select! {
         biased;
@@ -61,7 +104,7 @@ pub(super) async fn complete_multipart(
     match parts {
         Ok(parts) => {
             let complete = Call::CompleteMultipart(args, parts);
-            tasks.spawn(call(shared, job, complete, false));
+            tasks.spawn(call(shared, job, calls.clone(), complete, false));
             Next::Read(body.into_reader())
         }
         Err(failure) => job.conclude(&shared, Err(failure), Some(body)).await,

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::ops::OutFrame;
 use gcsd_net::Acknowledgements;
 
-/// How many frames wait for the socket. With frames of at most 256 KiB, it bounds what a slow client costs.
+/// How many frames wait for the socket. What they cost while a client is slow is bounded by the bytes of their bodies
+/// ([`FrameQueue::BYTES`](crate::ops::FrameQueue::BYTES)).
 pub(super) const QUEUE: usize = 4;
 /// How many slices go into one write.
 const SLICES: usize = 16;
@@ -29,6 +30,7 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let mut batch = Vec::new();
     let mut parts = VecDeque::new();
+    let mut held = Vec::new();
     loop {
         let received = tokio::select! {
             biased;
@@ -43,6 +45,7 @@ pub(super) async fn run(
             if !frame.body.is_empty() {
                 parts.push_back(frame.body);
             }
+            held.push((frame.queued, frame.room));
         }
         while !parts.is_empty() {
             let slices: Vec<IoSlice<'_>> = parts.iter().take(SLICES).map(|part| IoSlice::new(part)).collect();
@@ -52,6 +55,7 @@ pub(super) async fn run(
             }
             advance(&mut parts, written);
         }
+        held.clear();
     }
     timeout(client_timeout, half.shutdown()).await?
 }
@@ -125,6 +129,8 @@ mod tests {
             let frame = || OutFrame {
                 front: Bytes::from_static(b"head"),
                 body: body.clone(),
+                queued: None,
+                room: None,
             };
             // Ends when the writer does.
             while frames.send(Box::new(frame())).await.is_ok() {}

@@ -29,7 +29,7 @@ class Failure(Exception):
     def __init__(self, status, flags, args):
         committed, present, self.delay_ms, length = struct.unpack_from("<QIIH", args)
         self.retry, self.closing, self.committed = status >> 8 & 15, flags & 2, committed if present & 1 else 0
-        super().__init__("status 0x%04x: %s" % (status, args[24:24 + length].decode()))
+        super().__init__("status 0x%04x: %s" % (status, args[40:40 + length].decode()))
 
 class Connection:
     """One request at a time over one stream."""
@@ -78,7 +78,7 @@ class Connection:
         return list(self.frames(*request))[-1]
 
     def progress(self, *request):
-        return struct.unpack_from("<QQIIQQQI", self.ask(*request)[0])
+        return struct.unpack_from("<QQII16xQQQI", self.ask(*request)[0])
 
 def recover(error, failures):
     """The retry class of what went wrong, after the back-off; raises it again if there is no hope."""
@@ -88,6 +88,9 @@ def recover(error, failures):
     print("trying again after: %s" % error, file=sys.stderr)
     time.sleep(max(getattr(error, "delay_ms", 0) / 1000, random.uniform(0, min(2 ** failures, 32))))
     return retry
+
+def start_args(bucket, name):
+    return struct.pack("<HHHHHHIII40xQ8x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
 
 def put(address, path, bucket, name):
     source, size, checksum = open(path, "rb"), os.path.getsize(path), 0
@@ -100,21 +103,21 @@ def put(address, path, bucket, name):
             if connection is None:
                 connection, bound = Connection(address), False
             if token is None:
-                args = struct.pack("<HHHHHHIIIQ32x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
+                args = start_args(bucket, name)
                 reply = connection.ask(START, 1, args)[0]
-                token, committed, bound, settled = reply[16:16 + struct.unpack_from("<H", reply, 8)[0]], 0, True, True
+                token, committed, bound, settled = reply[32:32 + struct.unpack_from("<H", reply, 8)[0]], 0, True, True
             if not bound:
-                connection.ask(ATTACH, 1, struct.pack("<HHI", len(token), 0, 0) + token)
+                connection.ask(ATTACH, 1, struct.pack("<HHI8x", len(token), 0, 0) + token)
                 bound, settled = True, False
             if not settled:
-                progress, settled = connection.progress(QUERY, 1), True
+                progress, settled = connection.progress(QUERY, 1, bytes(8)), True
             elif committed == size:  # an empty object, or all bytes are there and the last answer was lost
-                progress = connection.progress(FINISH, 1, struct.pack("<QII", size, checksum, 1))
+                progress = connection.progress(FINISH, 1, struct.pack("<QII8x", size, checksum, 1))
             else:
                 source.seek(committed)
                 data = source.read(RANGE)
-                last = (size, checksum, 3) if committed + len(data) == size else (0, 0, 0)
-                progress = connection.progress(WRITE, 1, struct.pack("<QQII", committed, *last), data)
+                last = (size, checksum, 0, 3) if committed + len(data) == size else (0, 0, 0, 0)
+                progress = connection.progress(WRITE, 1, struct.pack("<QQIII12x", committed, *last), data)
             now, received, received_crc, finished, generation, _, stored, stored_crc = progress
             if (received, received_crc) != (len(data), crc32c(data)):
                 raise ValueError("the bytes changed on their way to the daemon")
@@ -135,7 +138,7 @@ def put(address, path, bucket, name):
             token = None if retry == RESTART else token
         except (KeyboardInterrupt, ValueError):
             if connection and bound:  # GCS need not keep what nobody will finish
-                connection.ask(CANCEL, 1)
+                connection.ask(CANCEL, 1, bytes(8))
             raise
 
 def pieces(source):
@@ -148,20 +151,20 @@ def pieces(source):
 
 def pipe(address, bucket, name):
     connection = Connection(address)
-    args = struct.pack("<HHHHHHIIIQ32x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
+    args = start_args(bucket, name)
     connection.ask(START, 1, args)
-    return connection.progress(WRITE, 1, struct.pack("<QQII", 0, 0, 0, 0), b"", pieces(sys.stdin.buffer))[4]
+    return connection.progress(WRITE, 1, struct.pack("<QQIII12x", 0, 0, 0, 0, 0), b"", pieces(sys.stdin.buffer))[4]
 
 def object_ref(bucket, name, generation=0):
-    return struct.pack("<HHHHIIQ32x", len(bucket), len(name), 0, 0, 16 if generation else 0, 0, generation)
+    return struct.pack("<HHHHIIQ40x", len(bucket), len(name), 0, 0, 16 if generation else 0, 0, generation)
 
 def get(address, bucket, name, path):
     target, offset, failures, generation, checksum = open(path, "wb"), 0, 0, 0, 0
     while True:
         try:
-            args = object_ref(bucket, name, generation) + struct.pack("<QQ", offset, 0) + bucket + name
+            args = object_ref(bucket, name, generation) + struct.pack("<QQ8x", offset, 0) + bucket + name
             for args, body in Connection(address).frames(READ, 0, args):
-                if len(args) == 64:  # Start: from now on, this generation
+                if len(args) == 80:  # Start: from now on, this generation
                     generation, _, size, stored_crc, present = struct.unpack_from("<QQQII", args)
                 target.write(body)
                 offset, checksum, failures = offset + len(body), crc32c(body, checksum), 0 if body else failures
@@ -176,10 +179,10 @@ def pages(address, bucket, prefix):
     """Yields how many objects a page has, and GCS's JSON."""
     connection, token = Connection(address), b""
     while True:
-        args = struct.pack("<10HIII", len(bucket), 0, len(prefix), 0, 0, 0, 0, len(token), 0, 0, 0, 0, 0)
+        args = struct.pack("<10HIII8x", len(bucket), 0, len(prefix), 0, 0, 0, 0, len(token), 0, 0, 0, 0, 0)
         *pieces, (end, _) = connection.frames(LIST, 0, args + bucket + prefix + token)
         sent, items, _, token_len = struct.unpack_from("<QIIH", end)
-        json, token = b"".join(body for _, body in pieces), end[24:24 + token_len]
+        json, token = b"".join(body for _, body in pieces), end[32:32 + token_len]
         if len(json) != sent:
             raise ValueError("a page of %d bytes came as %d" % (sent, len(json)))
         yield items, json.decode()

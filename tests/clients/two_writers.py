@@ -14,14 +14,13 @@ import mini
 
 def write_args(offset, data):
     """Of the last range of an object whose bytes are `data`."""
-    return struct.pack("<QQII", offset, len(data), mini.crc32c(data), 3)
+    return struct.pack("<QQIII12x", offset, len(data), mini.crc32c(data), 0, 3)
 
 
 def zombie(connection, data, url):
     bucket, _, name = url.removeprefix("gs://").encode().partition(b"/")
-    args = struct.pack("<HHHHHHIIIQ32x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
-    reply = connection.ask(mini.START, 1, args)[0]
-    print(reply[16:].decode(), flush=True)
+    reply = connection.ask(mini.START, 1, mini.start_args(bucket, name))[0]
+    print(reply[32:].decode(), flush=True)
     args, half = write_args(0, data), len(data) // 2
     head = struct.pack("<4sBBHQIIQ", b"GCS?", 1, mini.WRITE, 0, 2, 1, len(args), len(data))
     connection.socket.sendall(head + args + data[:half])
@@ -32,15 +31,15 @@ def zombie(connection, data, url):
     connection.socket.sendall(data[half:])
     connection.sequence = 2
     try:
-        connection.progress(mini.QUERY, 1)
+        connection.progress(mini.QUERY, 1, bytes(8))
         print("ok", flush=True)
     except mini.Failure as failure:
         print(failure, flush=True)
 
 
 def owner(connection, data, token):
-    connection.ask(mini.ATTACH, 1, struct.pack("<HHI", len(token), 0, 0) + token.encode())
-    committed = connection.progress(mini.QUERY, 1)[0]
+    connection.ask(mini.ATTACH, 1, struct.pack("<HHI8x", len(token), 0, 0) + token.encode())
+    committed = connection.progress(mini.QUERY, 1, bytes(8))[0]
     progress = connection.progress(mini.WRITE, 1, write_args(committed, data), data[committed:])
     _, _, _, finished, generation, _, size, crc = progress
     assert finished and (size, crc) == (len(data), mini.crc32c(data))

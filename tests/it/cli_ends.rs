@@ -31,7 +31,7 @@ async fn a_reader_that_goes_away_ends_a_command_as_sigpipe_does() {
         upload(&daemon.devgcs, &format!("many/{number}/{}", "x".repeat(200)), b"").await;
     }
     let get = ["get", "gs://bucket/big", "-"];
-    let conversation = ["encode", "write-at", "--body", "/dev/zero", "--len", "4MiB"];
+    let conversation = ["encode", "write-at", "body=@/dev/zero", "body_len=4MiB"];
     for args in [
         &get[..],
         &["get", "gs://bucket/big", "-", "--connections", "4"],

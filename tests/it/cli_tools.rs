@@ -35,9 +35,9 @@ async fn a_conversation_is_encoded_sent_and_decoded() {
     let daemon = Daemon::start().await;
     let url = format!("gs://{BUCKET}/hello");
     let conversation = [
-        encode(&["start-upload", &url, "--content-type", "text/plain"]).await,
-        encode(&["write-at", "--text", "Hello, GCS!", "--total", "11"]).await,
-        encode(&["ping", "--echo", "hi"]).await,
+        encode(&["start-upload", &url, r#"metadata={"contentType":"text/plain"}"#]).await,
+        encode(&["write-at", "text=Hello, GCS!", "total=11"]).await,
+        encode(&["ping", "echo=hi"]).await,
     ];
     let replies = netcat(&daemon, &conversation.concat()).await;
     assert_eq!(daemon.object("hello").await, b"Hello, GCS!");
@@ -46,11 +46,12 @@ async fn a_conversation_is_encoded_sent_and_decoded() {
     lines.sort_unstable();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(
-        lines[0].starts_with("reply 16 StartUpload ok http=200 token=[hidden] "),
+        lines[0].starts_with("reply 16 StartUpload ok http=200 expires="),
         "{lines:?}"
     );
     assert!(
-        lines[1].starts_with("reply 17 WriteAt ok http=200 committed=11 finished "),
+        lines[1].starts_with("reply 17 WriteAt ok http=200 committed=11 received=11 ")
+            && lines[1].contains(" finished generation="),
         "{lines:?}"
     );
     assert_eq!(lines[2], "reply 2 Ping ok echo=hi");
@@ -68,7 +69,7 @@ async fn a_conversation_is_encoded_sent_and_decoded() {
 
     let dir = tempfile::tempdir().expect("a directory");
     let body = dir.path().join("body");
-    let replies = netcat(&daemon, &encode(&["read-at", &url, "--range", "7-9"]).await).await;
+    let replies = netcat(&daemon, &encode(&["read-at", &url, "offset=7", "len=3"]).await).await;
     let args = ["decode", "--body", body.to_str().expect("UTF-8")];
     run(None, &args, &replies).await.quiet();
     assert_eq!(fs::read(&body).expect("the bytes"), b"GCS");
@@ -82,24 +83,21 @@ async fn a_conversation_is_encoded_sent_and_decoded() {
 
 #[tokio::test]
 async fn requests_are_decoded_too() {
-    let start = encode(&["start-upload", "gs://bucket/o", "--size", "1KiB", "--no-clobber"]).await;
-    let write = encode(&["write-at", "--text", "12345", "--offset", "5"]).await;
-    let attach = encode(&[
-        "attach-upload",
-        "--token",
-        "sesame",
-        "--sequence",
-        "7",
-        "--upload",
-        "3",
+    let start = encode(&[
+        "start-upload",
+        "gs://bucket/o",
+        "size=1KiB",
+        "if_generation_match=0",
     ])
     .await;
+    let write = encode(&["write-at", "text=12345", "offset=5"]).await;
+    let attach = encode(&["attach-upload", "token=sesame", "sequence=7", "upload=3"]).await;
     let shown = run(None, &["decode", "--requests"], &[start, write, attach].concat())
         .await
         .quiet();
     assert_eq!(
         shown.text(),
-        "request 16 StartUpload upload=1 bucket=bucket object=o size=1024 if_generation_match=0\n\
+        "request 16 StartUpload upload=1 bucket=bucket object=o if_generation_match=0 size=1024\n\
          request 17 WriteAt upload=1 offset=5 body_len=5 body_crc32c=GNEjNQ==\n\
          request 7 AttachUpload upload=3 token=[hidden]\n"
     );
@@ -207,7 +205,7 @@ async fn help_helps() {
 async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
     let daemon = Daemon::start().await;
     let url = format!("gs://{BUCKET}/piped");
-    let args = ["encode", "write-at", "--streamed", "--body", "-"];
+    let args = ["encode", "write-at", "streamed", "body=@-"];
     let piped = run(None, &args, b"from a pipe").await.quiet().out;
     let start = encode(&["start-upload", &url]).await;
     let replies = netcat(&daemon, &[&start[..], &piped].concat()).await;
@@ -216,7 +214,7 @@ async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
     assert!(
         shown
             .text()
-            .contains("WriteAt ok http=200 committed=11 finished "),
+            .contains("WriteAt ok http=200 committed=11 received=11 "),
         "{}",
         shown.text()
     );
@@ -232,11 +230,11 @@ async fn a_pipe_of_unknown_length_is_encoded_and_stored() {
     );
     assert_eq!(fs::read(&body).expect("the bytes"), b"from a pipe");
     for (args, input, status) in [
-        (&["--streamed", "--body", "-"][..], &b"one request"[..], "ok"),
-        (&["--text", "again"][..], b"", "precondition_failed"),
+        (&["streamed", "body=@-"][..], &b"one request"[..], "ok"),
+        (&["text=again"][..], b"", "precondition_failed"),
     ] {
         let target = format!("{url} put");
-        let args = [&["encode", "put-object", &target, "--no-clobber"], args].concat();
+        let args = [&["encode", "put-object", &target, "if_generation_match=0"], args].concat();
         let request = run(None, &args, input).await.quiet().out;
         let shown = run(None, &["decode"], &netcat(&daemon, &request).await).await;
         let expected = format!("PutObject {status} ");

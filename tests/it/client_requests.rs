@@ -128,7 +128,7 @@ async fn a_body_leaves_from_where_it_lies() {
     }
     let writes = stream.0.lock().expect("no panic").clone();
     assert_eq!(writes.len(), 1, "head, args and body are one write");
-    assert_eq!(writes[0][0].1, 32 + 24 + 4);
+    assert_eq!(writes[0][0].1, 32 + 40 + 4);
     assert_eq!(writes[0][1..], expected);
     writing.abort();
 }

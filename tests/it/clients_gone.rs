@@ -50,7 +50,7 @@ fn part() -> Request {
             key: None,
         },
         part_number: 1,
-        part_crc32c: None,
+        body_crc32c: None,
     })
 }
 

@@ -146,7 +146,7 @@ async fn objects_are_put_composed_copied_and_moved_under_keys() {
     };
     let put = Request::PutObject(put_object::Args {
         destination: destination_of("a", Some(key(1))),
-        object_crc32c: Some(Crc32c::of(b"hello ")),
+        body_crc32c: Some(Crc32c::of(b"hello ")),
     });
     let sequence = client.begin(0, &put, 6).await;
     client.raw(b"hello ").await;
@@ -240,7 +240,7 @@ async fn a_multipart_upload_brings_its_key_with_each_part() {
         let part = Request::UploadPart(upload_part::Args {
             of: of(brought),
             part_number: 1,
-            part_crc32c: Some(Crc32c::of(b"hello")),
+            body_crc32c: Some(Crc32c::of(b"hello")),
         });
         let sequence = client.begin(0, &part, 5).await;
         client.raw(b"hello").await;

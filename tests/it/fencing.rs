@@ -26,6 +26,7 @@ fn last(offset: u64, object: &[u8]) -> Request {
         offset,
         total: Some(object.len() as u64),
         object_crc32c: Some(Crc32c::of(object)),
+        body_crc32c: None,
     })
 }
 

@@ -125,11 +125,11 @@ async fn what_can_be_framed_is_refused_and_skipped() {
     };
     refused(&mut client, upload, 0, Kind::BadArgs).await;
     let none = RequestHead {
-        args_len: 16,
+        args_len: 24,
         ..head(Opcode::FinishUpload as u8)
     };
     client.raw(&none.encode()).await;
-    client.raw(&[0; 16]).await;
+    client.raw(&[0; 24]).await;
     client.reply_to(77).await.fails(Kind::UnknownUpload, Retry::Never);
     let short = RequestHead {
         args_len: 3,
@@ -252,13 +252,26 @@ async fn what_a_secret_protects_needs_hello_first() {
         Request::Hello(gcsd_wire::hello::Args {
             min_version: 1,
             max_version: 3,
-            features: 0,
             secret: secret.into(),
+            ..gcsd_wire::hello::Args::default()
         })
     };
     let wrong = client.call(0, hello("open sesam")).await;
     wrong.fails(Kind::Unauthenticated, Retry::Never);
     assert!(wrong.head.closing());
+    client.closed().await;
+    let mut client = daemon.connect().await;
+    let Request::Hello(mut named) = hello("open sesame") else {
+        panic!("it is one")
+    };
+    named.name = Some("of whom".to_owned());
+    let named = client.call(0, Request::Hello(named)).await;
+    assert!(
+        named
+            .fails(Kind::Unauthenticated, Retry::Never)
+            .message
+            .contains("no name")
+    );
     client.closed().await;
     let mut client = daemon.connect().await;
     client.call(0, hello("open sesame")).await.ok();

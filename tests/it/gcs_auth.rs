@@ -177,3 +177,169 @@ async fn a_token_does_not_cross_a_network_in_the_clear() {
     let made = Gcs::new(config, std::sync::Arc::new(gcsd_net::TcpConnector));
     assert!(matches!(made, Err(ConfigError::PlainHttp(_))), "{made:?}");
 }
+
+const UNAUTHORIZED: &str =
+    r#"{"error":{"code":401,"message":"Invalid Credentials","errors":[{"reason":"authError"}]}}"#;
+
+/// Answers each request for a token with a new one: `t1`, `t2` ...
+fn give_new_tokens(tokens: Peer) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        for number in 1.. {
+            let mut server = tokens.accept().await;
+            server.head().await;
+            let token = format!(r#"{{"access_token":"t{number}","expires_in":3600,"token_type":"Bearer"}}"#);
+            let json = "Content-Type: application/json\r\nConnection: close\r\n";
+            server.send(response("200 OK", json, &token)).await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once() {
+    let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let gcs = client(with_credentials(&peer, user_file(&folder, &tokens)));
+    let tokens = give_new_tokens(tokens);
+    let object = object();
+    let unauthorized = || response("401 Unauthorized", "", UNAUTHORIZED);
+    let serve = async {
+        let mut server = peer.accept().await;
+        for (token, taken) in [("t1", true), ("t1", false), ("t2", true), ("t2", true)] {
+            let head = server.head().await;
+            assert!(head.contains(&format!("authorization: Bearer {token}")), "{head}");
+            server.send(if taken { finished() } else { unauthorized() }).await;
+        }
+    };
+    let calls = async {
+        gcs.stat_object(&object).await.expect("answered");
+        let error = gcs.stat_object(&object).await.expect_err("refused");
+        assert_eq!(
+            (error.http_status(), error.recovery()),
+            (Some(401), Recovery::Same)
+        );
+        assert!(
+            error.message().contains("the next try is made with a fresh one"),
+            "{error}"
+        );
+        gcs.stat_object(&object).await.expect("answered");
+        gcs.stat_object(&object).await.expect("answered");
+    };
+    patiently(async { tokio::join!(serve, calls) }).await;
+    tokens.abort();
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_too_ends_it() {
+    let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let gcs = client(with_credentials(&peer, user_file(&folder, &tokens)));
+    let tokens = give_new_tokens(tokens);
+    let (object, session) = (object(), peer.session());
+    let serve = async {
+        let mut server = peer.accept().await;
+        for token in ["t1", "t2", "t2"] {
+            let head = server.head().await;
+            assert!(head.contains(&format!("authorization: Bearer {token}")), "{head}");
+            server.send(response("401 Unauthorized", "", UNAUTHORIZED)).await;
+        }
+        // On a session, the rule is the same.
+        server.head().await;
+        server.send(response("401 Unauthorized", "", UNAUTHORIZED)).await;
+    };
+    let calls = async {
+        let stat = async || gcs.stat_object(&object).await.expect_err("refused");
+        assert_eq!(stat().await.recovery(), Recovery::Same);
+        for _ in 0..2 {
+            let error = stat().await;
+            assert_eq!(error.recovery(), Recovery::Never);
+            assert!(
+                error.message().contains("a fresh access token was refused, too"),
+                "{error}"
+            );
+        }
+        let error = gcs.query(&session).await.expect_err("refused");
+        assert_eq!(error.recovery(), Recovery::Never);
+    };
+    patiently(async { tokio::join!(serve, calls) }).await;
+    tokens.abort();
+}
+
+#[tokio::test]
+async fn behind_a_body_a_refused_token_leaves_a_question() {
+    let (peer, tokens) = (Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let gcs = client(with_credentials(&peer, user_file(&folder, &tokens)));
+    let tokens = give_new_tokens(tokens);
+    let session = peer.session();
+    let range = gcsd_gcs::WriteRange {
+        offset: 0,
+        len: Some(3),
+        total: Some(3),
+        object_crc32c: None,
+    };
+    let serve = async {
+        let mut server = peer.accept().await;
+        server.head().await;
+        server.body(3).await;
+        server.send(response("401 Unauthorized", "", UNAUTHORIZED)).await;
+    };
+    let calls = async {
+        let body = std::collections::VecDeque::from([bytes::Bytes::from_static(b"abc")]);
+        let (_lease, body) = gcsd_gcs::lend(body, 3);
+        let error = gcs.write(&session, range, body).await.expect_err("refused");
+        assert_eq!(
+            (error.http_status(), error.recovery()),
+            (Some(401), Recovery::Query)
+        );
+    };
+    patiently(async { tokio::join!(serve, calls) }).await;
+    tokens.abort();
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_used_without_a_refusal() {
+    let (peer, old, new) = (Peer::listen().await, Peer::listen().await, Peer::listen().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = user_file(&folder, &old);
+    let gcs = client(with_credentials(&peer, file.clone()));
+    let token = |name: &str| {
+        let token = format!(r#"{{"access_token":"{name}","expires_in":3600,"token_type":"Bearer"}}"#);
+        response("200 OK", "Content-Type: application/json\r\n", &token)
+    };
+    let givers = [give_tokens(old, token("old")), {
+        let other = tempfile::tempdir().expect("a folder");
+        let replacement = user_file(&other, &new);
+        patiently(gcs.check_credentials()).await.expect("a token");
+        // As a careful writer does it. The new file is another inode.
+        let near = folder.path().join("new");
+        std::fs::copy(replacement, &near).expect("copied");
+        std::fs::rename(near, file).expect("replaced");
+        give_tokens(new, token("new"))
+    }];
+    let object = object();
+    let serve = async {
+        let mut server = peer.accept().await;
+        loop {
+            let head = server.head().await;
+            server.send(finished()).await;
+            if head.contains("Bearer new") {
+                return;
+            }
+            assert!(head.contains("Bearer old"), "{head}");
+        }
+    };
+    // It is looked at every second: until then, the old one serves.
+    let calls = async {
+        loop {
+            gcs.stat_object(&object).await.expect("answered");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    patiently(async {
+        tokio::select! { () = serve => {}, () = calls => {} }
+    })
+    .await;
+    for giver in givers {
+        giver.abort();
+    }
+}

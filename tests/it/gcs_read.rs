@@ -287,6 +287,66 @@ async fn refusals_and_truncations_are_errors() {
     assert_eq!(read.expect_err("cut").kind(), ErrorKind::EarlyClose);
 }
 
+/// An answer whose end is that of the connection, and nothing else.
+fn unending(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}\r\n{body}")
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_is_no_end_of_an_object() {
+    let all = ByteRange::default();
+    let gzip = "X-Goog-Stored-Content-Encoding: gzip\r\nX-Goog-Stored-Content-Length: 11\r\n\
+                X-Goog-Hash: crc32c=AAAAAA==\r\n";
+    let few = ByteRange::Of { offset: 8, len: 30 };
+    for (range, answer) in [
+        (all, unending("200 OK", gzip, HELLO)),
+        (all, unending("200 OK", gzip, "")),
+        (all, unending("200 OK", "", HELLO)),
+        (
+            all,
+            unending("200 OK", "X-Goog-Hash: crc32c=yZRlqg==\r\n", "hello"),
+        ),
+        (all, unending("200 OK", "Transfer-Encoding: gzip\r\n", HELLO)),
+        (ByteRange::From(6), unending("200 OK", gzip, HELLO)),
+        (few, unending("200 OK", gzip, HELLO)),
+        (
+            ByteRange::From(6),
+            unending("206 Partial Content", "Content-Range: bytes 6-10/11\r\n", "wor"),
+        ),
+    ] {
+        let (read, _) = read_with(&object(), range, true, &answer).await;
+        let error = read.expect_err("it may have been cut");
+        assert_eq!(
+            (error.kind(), error.recovery()),
+            (ErrorKind::EarlyClose, Recovery::Same),
+            "{answer}"
+        );
+    }
+    // A length or a checksum says that all is there.
+    let stored = "X-Goog-Stored-Content-Encoding: identity\r\nX-Goog-Stored-Content-Length: 11\r\n";
+    for (range, answer, text) in [
+        (all, unending("200 OK", stored, HELLO), HELLO),
+        (
+            all,
+            unending("200 OK", "X-Goog-Hash: crc32c=yZRlqg==\r\n", HELLO),
+            HELLO,
+        ),
+        (
+            ByteRange::Of { offset: 2, len: 3 },
+            unending("200 OK", gzip, HELLO),
+            "llo",
+        ),
+        (
+            ByteRange::From(6),
+            unending("206 Partial Content", "Content-Range: bytes 6-10/11\r\n", "world"),
+            "world",
+        ),
+    ] {
+        let (read, _) = read_with(&object(), range, true, &answer).await;
+        assert_eq!(read.expect("whole").2, text, "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_slow_reader_stalls_gcs_and_dropping_the_stream_closes_the_connection() {
     let peer = Peer::listen().await;

@@ -81,7 +81,7 @@ fn decode(like: &Frame, bytes: &mut BytesMut) -> Frame {
         }
     };
     let body_len = match head {
-        Head::Request(head) if head.streamed() => pieces_len(bytes),
+        Head::Request(head) if head.streamed() => pieces_len(bytes, head.checked()),
         _ => usize::try_from(body_len).expect("a short body"),
     };
     let body = bytes.split_to(body_len).freeze();
@@ -89,12 +89,16 @@ fn decode(like: &Frame, bytes: &mut BytesMut) -> Frame {
 }
 
 /// How many bytes the pieces at the front of `bytes` take, up to the one that ends them.
-fn pieces_len(bytes: &[u8]) -> usize {
+fn pieces_len(bytes: &[u8], checked: bool) -> usize {
+    let decode = match checked {
+        true => PieceHead::decode_checked,
+        false => PieceHead::decode,
+    };
     let mut at = 0;
     loop {
         let head = bytes[at..].first_chunk().expect("a piece");
         at += PIECE_HEAD_LEN;
-        match PieceHead::decode(head).expect("a piece") {
+        match decode(head).expect("a piece") {
             PieceHead::Data(len) => at += usize::try_from(len).expect("a short piece"),
             PieceHead::End { checksum } => return at + if checksum { CHECKSUM_LEN } else { 0 },
             PieceHead::Abort => return at,

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use gcsd_client::{Address, Connection, ObjectPages, Options, ReliableRequests};
 use gcsd_net::TcpConnector;
-use gcsd_types::{ObjectQuery, Page};
+use gcsd_types::{Crc32c, ObjectQuery, Page};
 use gcsd_wire::list_objects::Args;
 use gcsd_wire::page::{End, Reply as PageReply};
 use gcsd_wire::{Kind, Reply, Request, Retry};
@@ -32,9 +32,10 @@ async fn page(client: &mut Client, query: ObjectQuery) -> (Page, serde_json::Val
                 assert_eq!(frame.head.http_status, 0);
                 json.extend(frame.body);
             }
-            Reply::ListObjects(PageReply::End(End { sent, page })) => {
+            Reply::ListObjects(PageReply::End(End { sent, crc32c, page })) => {
                 assert!(!frame.head.more() && frame.body.is_empty());
                 assert_eq!((frame.head.http_status, sent), (200, json.len() as u64));
+                assert_eq!(crc32c, Crc32c::of(&json));
                 let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
                 let count = |name: &str| json[name].as_array().map_or(0, Vec::len);
                 assert_eq!(count("items"), usize::try_from(page.items).expect("small"));

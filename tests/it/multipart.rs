@@ -45,11 +45,11 @@ async fn start(client: &mut Client, destination: Destination) -> MultipartRef {
     }
 }
 
-fn part_request(of: &MultipartRef, part_number: u32, part_crc32c: Option<Crc32c>) -> Request {
+fn part_request(of: &MultipartRef, part_number: u32, body_crc32c: Option<Crc32c>) -> Request {
     Request::UploadPart(upload_part::Args {
         of: of.clone(),
         part_number,
-        part_crc32c,
+        body_crc32c,
     })
 }
 
@@ -483,7 +483,7 @@ async fn a_client_makes_an_object_of_parts() {
         let args = upload_part::Args {
             of: of.clone(),
             part_number: number,
-            part_crc32c: None,
+            body_crc32c: None,
         };
         let reader = ReaderBody::new(std::io::Cursor::new(bytes.to_vec()));
         let reply = connection.upload_part(&args, Body::streamed(reader)).await;

@@ -48,7 +48,7 @@ async fn a_deleted_object_is_gone() {
     let frame = client
         .call(0, delete(|of| of.generation = Some(generation)))
         .await;
-    assert_eq!(frame.ok(), Reply::DeleteObject(gcsd_wire::args::Empty));
+    assert_eq!(frame.ok(), Reply::DeleteObject(gcsd_wire::args::Done));
     assert_eq!((frame.head.http_status, frame.body.len()), (204, 0));
     assert!(!daemon.has_object("it"));
     client

@@ -78,7 +78,7 @@ async fn what_the_object_will_be_travels_along() {
     args.destination.predefined_acl = Some("publicRead".into());
     args.destination.user_project = Some("billing".into());
     args.destination.key = Some(EncryptionKey::new([7; 32]));
-    args.object_crc32c = Some(Crc32c::of(b"hello"));
+    args.body_crc32c = Some(Crc32c::of(b"hello"));
     put(&known(&mut client, &args, b"hello").await);
     let resource = daemon.devgcs.object(BUCKET, "a b#c/ü").expect("stored").resource;
     assert_eq!(resource["contentType"], "text/plain");
@@ -121,19 +121,19 @@ async fn a_wrong_object_never_becomes_visible() {
     let body = pattern(300_000);
     let (right, wrong) = (Crc32c::of(&body), Crc32c(7));
     let mut args = put_object("checked");
-    args.object_crc32c = Some(wrong);
+    args.body_crc32c = Some(wrong);
     let reply = known(&mut client, &args, &body).await;
     reply.fails(Kind::ChecksumMismatch, Retry::Restart);
     let reply = pieces(&mut client, &args, &whole(&body, 65_536)).await;
     reply.fails(Kind::ChecksumMismatch, Retry::Restart);
     // What the client says at the end is another thing than what came.
-    args.object_crc32c = None;
+    args.body_crc32c = None;
     let damaged = [data(&body), end(Some(wrong))].concat();
     let reply = pieces(&mut client, &args, &damaged).await;
     reply.fails(Kind::BodyDamaged, Retry::Same);
     assert!(!reply.head.closing());
     assert!(!daemon.has_object("checked"));
-    args.object_crc32c = Some(right);
+    args.body_crc32c = Some(right);
     assert_eq!(
         put(&known(&mut client, &args, &body).await).object.crc32c,
         Some(right)

@@ -6,7 +6,7 @@ use devgcs::Snapshot;
 use gcsd_net::TcpConnector;
 use gcsd_types::Crc32c;
 use gcsd_wire::read_at::{Args, Range, Reply as Read};
-use gcsd_wire::{Kind, Reply, Request, Retry, stat_object};
+use gcsd_wire::{Kind, MAX_BODY_LEN, Reply, Request, Retry, stat_object};
 
 use crate::support::daemon::{Client, Daemon, Options, PATIENCE, object_ref, pattern};
 use crate::support::tap::{Came, Tap};
@@ -85,9 +85,18 @@ async fn ranges_are_what_they_say() {
         (999_993, body[999_993..].to_vec())
     );
     assert_eq!(
-        bytes(&mut client, name, Range::Suffix(u64::MAX)).await,
+        bytes(&mut client, name, Range::Suffix(MAX_BODY_LEN)).await,
         (0, body.clone())
     );
+    let (offset, len) = (MAX_BODY_LEN, 1);
+    for beyond in [
+        Range::Suffix(MAX_BODY_LEN + 1),
+        Range::From(MAX_BODY_LEN + 1),
+        Range::Of { offset, len },
+    ] {
+        let refused = client.call(0, read(name, beyond)).await;
+        refused.fails(Kind::BadArgs, Retry::Never);
+    }
     assert_eq!(bytes(&mut client, "empty", Range::From(0)).await, (0, vec![]));
     let outside = client.call(0, read(name, Range::From(1_000_000))).await;
     assert_eq!(outside.head.http_status, 416);

@@ -397,10 +397,10 @@ async fn a_refused_body_is_skipped_piece_by_piece() {
     for (opcode, args_len, kind) in [
         (0xfe, 0, Kind::Unsupported),
         (Opcode::Ping as u8, 0, Kind::BadFlags),
-        (Opcode::FinishUpload as u8, 16, Kind::BadFlags),
+        (Opcode::FinishUpload as u8, 24, Kind::BadFlags),
         (Opcode::Ping as u8, 65_537, Kind::ArgsTooLarge),
-        (Opcode::WriteAt as u8, 24, Kind::UnknownUpload),
-        (Opcode::WriteAt as u8, 23, Kind::BadArgs),
+        (Opcode::WriteAt as u8, 40, Kind::UnknownUpload),
+        (Opcode::WriteAt as u8, 39, Kind::BadArgs),
     ] {
         for last in [end(None), end(Some(Crc32c(7))), abort()] {
             client.raw(&head(opcode, args_len)).await;

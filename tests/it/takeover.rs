@@ -150,6 +150,7 @@ async fn a_zombie_on_another_daemon_never_makes_a_mixture() {
             offset,
             total: Some(object.len() as u64),
             object_crc32c: Some(Crc32c::of(object)),
+            body_crc32c: None,
         })
     };
     let mut endings = BTreeMap::new();

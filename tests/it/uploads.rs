@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gcsd::server::Stopped;
-use gcsd_wire::args::Empty;
+use gcsd_wire::args::{Done, Empty};
 use gcsd_wire::{Kind, Reply, Request, Retry, cancel_upload::Reply as Cancel};
 
 use crate::support::daemon::{
@@ -84,7 +84,7 @@ async fn an_id_is_bound_once_at_a_time() {
         .fails(Kind::TooManyUploads, Retry::Never);
     assert_eq!(
         client.call(1, Request::DetachUpload(Empty)).await.ok(),
-        Reply::DetachUpload(Empty)
+        Reply::DetachUpload(Done)
     );
     client
         .call(1, query_upload())

@@ -180,7 +180,7 @@ fn the_length_tells_the_frames_of_a_read_apart() {
         .1;
     for len in 0..200 {
         let decoded = decode_like(&like, Bytes::from(vec![0; len]));
-        assert_eq!(decoded.is_ok(), [0, 16, 64].contains(&len), "{len}: {decoded:?}");
+        assert_eq!(decoded.is_ok(), [0, 24, 80].contains(&len), "{len}: {decoded:?}");
     }
 }
 

@@ -206,6 +206,7 @@ async fn a_range_that_cannot_be_is_refused_without_a_call() {
         offset: 0,
         total: Some(5),
         object_crc32c: Some(Crc32c(1)),
+        body_crc32c: None,
     });
     client.begin(1, &lone, 5).await;
     client.raw(b"hello").await;

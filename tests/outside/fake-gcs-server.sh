@@ -29,9 +29,9 @@ wait_for 20 make_bucket "http://127.0.0.1:$http" >/dev/null 2>&1
 several_ranges() {
     payload 2000000 >"$work/whole"
     {
-        "$GCSD" encode start-upload "gs://$BUCKET/ranges" --sequence 1
-        "$GCSD" encode write-at --sequence 2 --body "$work/whole" --len 1048576
-        tail -c +1048577 "$work/whole" | "$GCSD" encode write-at --sequence 3 --offset 1048576 --body - --last
+        "$GCSD" encode start-upload "gs://$BUCKET/ranges" sequence=1
+        "$GCSD" encode write-at sequence=2 body="@$work/whole" body_len=1048576
+        tail -c +1048577 "$work/whole" | "$GCSD" encode write-at sequence=3 offset=1048576 body=@- last
     } | say >"$work/answer"
     cat "$work/answer"
     grep '"committed":1048576,"finished":false' "$work/answer"

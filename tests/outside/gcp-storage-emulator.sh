@@ -16,8 +16,8 @@ resumed() {
     payload 3000001 >"$work/whole"
     {
         "$GCSD" encode start-upload "gs://$BUCKET/resumed"
-        "$GCSD" encode write-at --sequence 90 --body "$work/whole" --len 1048576
-        tail -c +1048577 "$work/whole" | "$GCSD" encode write-at --offset 1048576 --body - --last | head -c 700000
+        "$GCSD" encode write-at sequence=90 body="@$work/whole" body_len=1048576
+        tail -c +1048577 "$work/whole" | "$GCSD" encode write-at offset=1048576 body=@- last | head -c 700000
     } | say >"$work/answer" || true
     cat "$work/answer"
     token=$(field token <"$work/answer")
@@ -32,7 +32,7 @@ resumed() {
     {
         "$GCSD" encode attach-upload --token "$token"
         "$GCSD" encode query-upload
-        tail -c +$((committed + 1)) "$work/whole" | "$GCSD" encode write-at --offset "$committed" --body - --last
+        tail -c +$((committed + 1)) "$work/whole" | "$GCSD" encode write-at offset="$committed" body=@- last
     } | say >"$work/answer"
     cat "$work/answer"
     "$GCSD" get "gs://$BUCKET/resumed" - | cmp - "$work/whole"

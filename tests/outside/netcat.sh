@@ -30,11 +30,11 @@ readme_upload() {
 pipelined() {
     payload 3000001 >"$work/whole"
     {
-        "$GCSD" encode start-upload gs://demo/ranges --sequence 1
-        "$GCSD" encode write-at --sequence 2 --offset 0 --body "$work/whole" --len 1048576
-        dd if="$work/whole" bs=1048576 skip=1 count=1 status=none | "$GCSD" encode write-at --sequence 3 --offset 1048576 --body -
-        tail -c +2097153 "$work/whole" | "$GCSD" encode write-at --sequence 4 --offset 2097152 --body - --last
-        "$GCSD" encode query-upload --sequence 5
+        "$GCSD" encode start-upload gs://demo/ranges sequence=1
+        "$GCSD" encode write-at sequence=2 offset=0 body="@$work/whole" body_len=1048576
+        dd if="$work/whole" bs=1048576 skip=1 count=1 status=none | "$GCSD" encode write-at sequence=3 offset=1048576 body=@-
+        tail -c +2097153 "$work/whole" | "$GCSD" encode write-at sequence=4 offset=2097152 body=@- last
+        "$GCSD" encode query-upload sequence=5
     } | say >"$work/answer"
     cat "$work/answer"
     [ "$(grep -c '"status":"ok"' "$work/answer")" = 5 ]
@@ -50,7 +50,7 @@ resumed() {
     payload 3000001 >"$work/whole"
     {
         "$GCSD" encode start-upload gs://demo/resumed
-        "$GCSD" encode write-at --body "$work/whole" --last | head -c 1500000
+        "$GCSD" encode write-at body="@$work/whole" last | head -c 1500000
     } | say >"$work/answer" || true
     token=$(field token <"$work/answer")
     [ "$(field status <"$work/answer")" = body_truncated ]
@@ -63,7 +63,7 @@ resumed() {
     {
         "$GCSD" encode attach-upload --token "$token"
         "$GCSD" encode query-upload
-        tail -c +$((committed + 1)) "$work/whole" | "$GCSD" encode write-at --offset "$committed" --body - --last
+        tail -c +$((committed + 1)) "$work/whole" | "$GCSD" encode write-at offset="$committed" body=@- last
     } | say >"$work/answer"
     [ "$(field crc32c <"$work/answer")" = "$(crc32c "$work/whole")" ]
     "$GCSD" get gs://demo/resumed - | cmp - "$work/whole"
@@ -75,7 +75,7 @@ nonsense() {
     cat "$work/answer"
     [ "$(field status <"$work/answer")" = bad_head ]
     grep '"sequence":0,.*"closing":true' "$work/answer"
-    "$GCSD" encode ping --echo still-here | say | grep still-here
+    "$GCSD" encode ping echo=still-here | say | grep still-here
 }
 
 daemon serve --embedded || exit 1

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! What GCS has not confirmed is held, to be sent again after a failure: at most 8 MiB here. Whoever writes to the pipe
-//! waits when that is full. Where the pipe breaks, no object is made.
+//! waits when that is full. The end of a pipe is not the success of its producer: a `tar` that died half way has ended it, too.
+//! Whoever starts the producer completes the writer once that has exited with 0, as `gcsd put --from-command` does.
 
 use std::env;
 use std::error::Error;

@@ -152,6 +152,17 @@ impl Error {
         }
     }
 
+    /// The same of a change that GCS makes as often as it is asked to: the class says whether it can have been made.
+    pub(crate) fn may_have_happened_once(&self) -> bool {
+        match self {
+            Self::Status(error) => {
+                error.status.retry() == Some(Retry::Query)
+                    || error.status.retry() == Some(Retry::Never) && error.may_have_happened()
+            }
+            other => other.may_have_happened(),
+        }
+    }
+
     /// The I/O error that comes nearest.
     pub(crate) fn io_kind(&self) -> io::ErrorKind {
         match self {

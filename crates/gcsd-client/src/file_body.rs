@@ -55,7 +55,7 @@ impl FileBody {
         Some(spawn_blocking(move || {
             let mut buffer = buffer;
             buffer.resize(len, 0);
-            file.read_exact_at(&mut buffer, offset)?;
+            fill(&file, &mut buffer, offset)?;
             Ok(buffer.freeze())
         }))
     }
@@ -70,6 +70,24 @@ impl FileBody {
             .and_then(|oldest| oldest.try_into_mut().ok())
             .unwrap_or_else(|| BytesMut::with_capacity(PIECE_LEN))
     }
+}
+
+/// Reads as many bytes as `buffer` has. A file that ends before them is an error that says where.
+fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset.saturating_add(filled as u64)) {
+            Ok(0) => {
+                let (end, wanted) = (offset + filled as u64, offset + buffer.len() as u64);
+                let text = format!("the file ends after {end} bytes, and {wanted} at least were expected");
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl BodySource for FileBody {

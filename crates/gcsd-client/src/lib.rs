@@ -51,6 +51,7 @@ pub mod reliable;
 mod requests;
 mod sending;
 mod shared_connection;
+mod sight;
 mod status_error;
 mod stored_object;
 pub mod striped;
@@ -74,10 +75,11 @@ pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileSource, GivenUp, Jitter, ListedObject, ObjectPage, ObjectPages,
-    OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource,
-    Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, BucketPages, Checkpoint, FileContent, FileSource, GivenUp, Jitter, ListedObject, ObjectPage,
+    ObjectPages, OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter,
+    ReplaySource, Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
+pub use sight::{Seen, Sight};
 pub use status_error::{StatusError, one_line};
 pub use stored_object::StoredObject;
 pub use striped::{

@@ -62,7 +62,7 @@ pub struct ReadStart {
     pub object: ObjectInfo,
     /// The object's byte that comes first.
     pub offset: u64,
-    /// How many bytes are coming; `None` where GCS decompresses and does not say.
+    /// How many bytes are coming; `None` where GCS decompresses, or does not say.
     pub len: Option<u64>,
 }
 

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
+use super::sight::began;
 use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
-use super::{Address, Body, Daemons, Error, NewObject, Options};
+use super::{Address, Body, Daemons, Error, NewObject, Options, Sight, StoredObject};
 use gcsd_net::SharedConnector;
-use gcsd_wire::{attach_upload, finish_upload, progress, write_at};
+use gcsd_types::ObjectRef;
+use gcsd_wire::{attach_upload, finish_upload, progress, stat_object, write_at};
 
 /// Uploads of one object through daemons that share a token key.
 ///
@@ -16,6 +18,8 @@ use gcsd_wire::{attach_upload, finish_upload, progress, write_at};
 pub struct ViaDaemon {
     daemons: Daemons,
     object: NewObject,
+    /// When the first upload of this object began.
+    began: Option<u64>,
 }
 
 impl ViaDaemon {
@@ -31,7 +35,12 @@ impl ViaDaemon {
 
     /// Uploads of `object` through `daemons`.
     pub fn through(daemons: Daemons, object: NewObject) -> Self {
-        Self { daemons, object }
+        let began = None;
+        Self {
+            daemons,
+            object,
+            began,
+        }
     }
 }
 
@@ -48,6 +57,7 @@ impl OpenUpload for ViaDaemon {
         let started = connection
             .start_upload(upload, &self.object.clone().into())
             .await?;
+        self.began.get_or_insert(began(started.args.expires));
         Ok((
             DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
@@ -61,8 +71,20 @@ impl OpenUpload for ViaDaemon {
             token: token.expose().to_owned(),
             key: self.object.destination.key.clone(),
         };
-        connection.attach_upload_with(upload, &args).await?;
+        let attached = connection.attach_upload_with(upload, &args).await?;
+        self.began.get_or_insert(began(attached.args.expires));
         Ok(DaemonWriter::new(connection, upload))
+    }
+
+    async fn look(&mut self) -> Result<Sight, Error> {
+        let connection = self.daemons.connect().await?;
+        let stat = async |of: ObjectRef| {
+            let found = connection.stat_object(&stat_object::Args { of }).await;
+            found.map(StoredObject::from)
+        };
+        let sight = Sight::of(&self.object.destination, self.began, stat).await;
+        self.daemons.release(connection);
+        sight
     }
 }
 
@@ -99,6 +121,7 @@ impl UnreliableWriter for DaemonWriter {
             offset,
             total: last.map(|last| last.total),
             object_crc32c: last.map(|last| last.crc32c),
+            body_crc32c: None,
         };
         let reply = self.connection.write_at(self.upload, &args, body).await;
         self.answered(reply)

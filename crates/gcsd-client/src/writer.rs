@@ -8,7 +8,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use super::{Body, Error};
+use super::{Body, Error, Sight};
 use gcsd_types::{Crc32c, ObjectInfo};
 use gcsd_wire::{cancel_upload, progress};
 
@@ -171,4 +171,8 @@ pub trait OpenUpload: Send + 'static {
 
     /// Comes back to an upload. What is committed of it must be queried before anything is written.
     fn attach(&mut self, token: &Token) -> impl Future<Output = Result<Self::Writer, Error>> + Send;
+
+    /// Looks at what is where the upload makes its object: an answer was lost, and the upload with it. Where nothing can be
+    /// there that a repeat would harm, there is nothing.
+    fn look(&mut self) -> impl Future<Output = Result<Sight, Error>> + Send;
 }

@@ -140,7 +140,7 @@ impl From<Error> for Failure {
         let http_status = error.http_status().unwrap_or(0);
         let retry_after = error.retry_after().map_or(0, |delay| delay.as_millis());
         Self {
-            status: Status::new(kind_of(error.kind(), http_status), retry),
+            status: Status::new(kind_of(error.kind(), error.meant_status().unwrap_or(0)), retry),
             http_status,
             reply: ErrorReply {
                 committed: None,
@@ -148,14 +148,17 @@ impl From<Error> for Failure {
                 message: error.message().to_owned(),
                 reason: error.reason().map(str::to_owned),
                 request_id: error.request_id().map(str::to_owned),
+                versions: Box::default(),
             },
         }
     }
 }
 
-fn kind_of(kind: ErrorKind, http_status: u16) -> Kind {
+/// `meant` is the HTTP status that says what GCS means.
+fn kind_of(kind: ErrorKind, meant: u16) -> Kind {
     match kind {
         ErrorKind::Invalid => Kind::BadArgs,
+        ErrorKind::Exhausted => Kind::Exhausted,
         ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::ProxyRefused => {
             Kind::ConnectFailed
         }
@@ -176,7 +179,7 @@ fn kind_of(kind: ErrorKind, http_status: u16) -> Kind {
         ErrorKind::ChecksumMismatch => Kind::ChecksumMismatch,
         ErrorKind::CredentialsRefused => Kind::CredentialsRefused,
         ErrorKind::CredentialsUnavailable | ErrorKind::CredentialsTimeout => Kind::CredentialsUnavailable,
-        ErrorKind::Http => match http_status {
+        ErrorKind::Http => match meant {
             401 => Kind::GcsUnauthorized,
             403 => Kind::Forbidden,
             404 => Kind::NotFound,
@@ -207,7 +210,7 @@ mod tests {
                 From::Invalid | From::Gap => Layer::Client,
                 From::SourceStalled | From::SourceEnded | From::SourceFailed => Layer::Client,
                 From::SourceAborted | From::SourceMalformed | From::SourceDamaged => Layer::Client,
-                From::SourceTaken => Layer::Daemon,
+                From::SourceTaken | From::Exhausted => Layer::Daemon,
                 From::SessionLost | From::SessionCancelled | From::ChecksumMismatch => Layer::Gcs,
                 From::Http | From::LateError => Layer::Gcs,
                 From::CredentialsRefused | From::CredentialsUnavailable => Layer::Credentials,

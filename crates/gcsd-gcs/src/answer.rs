@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::error::{Call, Error, ErrorKind, one_line};
+use super::auth::Unauthorized;
+use super::error::{Call, Error, ErrorKind, MAX_MESSAGE, one_line};
+use super::error_body::ErrorBody;
 use super::exchange::Exchange;
+use super::reason::meaning;
 use super::resource::Object;
-use super::xml::Element;
 
 /// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
@@ -29,6 +30,8 @@ pub struct Answered<T> {
     pub http_status: u16,
     /// The value of `X-GUploader-UploadID`, for Google's support.
     pub request_id: Option<String>,
+    /// When GCS answered, by its own clock (`Date`), in seconds since 1970.
+    pub date: Option<u64>,
 }
 
 impl<T> Answered<T> {
@@ -38,6 +41,7 @@ impl<T> Answered<T> {
             answer: put(self.answer),
             http_status: self.http_status,
             request_id: self.request_id,
+            date: self.date,
         }
     }
 }
@@ -47,6 +51,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What a 401 means.
+    unauthorized: Option<Unauthorized>,
 }
 
 impl Answer {
@@ -64,6 +70,7 @@ impl Answer {
             status: parts.status,
             headers: parts.headers,
             body: Bytes::new(),
+            unauthorized: parts.extensions.get().copied(),
         };
         let (body, whole) = timeout(patience, collect(incoming, exchange, limit))
             .await
@@ -94,6 +101,7 @@ impl Answer {
             answer,
             http_status: self.status.as_u16(),
             request_id: self.request_id(),
+            date: date(&self.headers),
         }
     }
 
@@ -105,10 +113,15 @@ impl Answer {
             .with_request_id(self.request_id())
     }
 
-    /// The error that this answer reports.
+    /// The error that this answer reports. A success that the call does not have is none of GCS's answers.
     pub(super) fn error(&self, call: Call) -> Error {
         let status = self.status.as_u16();
-        let said = ErrorBody::read(&self.headers, &self.body);
+        if self.status.is_success() {
+            return self.unexpected(format!("{status} is no answer of GCS's to this call"));
+        }
+        let mut said = ErrorBody::read(&self.headers, &self.body);
+        let text = said.message.as_deref().unwrap_or_default();
+        let (meaning, named) = meaning(status, &said.reasons, text);
         let on_session = matches!(call, Call::Write | Call::Query | Call::Finish | Call::Cancel);
         let kind = match status {
             404 | 410 if on_session => ErrorKind::SessionLost,
@@ -129,14 +142,35 @@ impl Answer {
                 format!("GCS answered {status}: {reason}")
             }
         };
-        Error::new(kind, message)
+        let unauthorized = self.unauthorized.filter(|_| meaning.status == 401);
+        let hint = meaning.hint.or(unauthorized.map(Unauthorized::hint));
+        let (fresh_token, wait) = match unauthorized {
+            Some(Unauthorized::Again(wait)) => (true, Some(wait)),
+            _ => (false, None),
+        };
+        let reason = match named {
+            Some(named) if named < said.reasons.len() => Some(said.reasons.swap_remove(named)),
+            _ => said.reasons.into_iter().next(),
+        };
+        Error::new(kind, with_hint(&message, hint))
             .sent(true)
             .status(status)
-            .after(retry_after(&self.headers))
+            .meaning(meaning.status)
+            .with_fresh_token(fresh_token)
+            .after(retry_after(&self.headers).max(wait))
             .with_committed(said.uploaded.filter(|_| kind == ErrorKind::Gap))
-            .with_reason(said.reason)
+            .with_reason(reason)
             .with_request_id(self.request_id())
     }
+}
+
+/// `message` and what to do, of which a long message leaves room for the latter.
+pub(super) fn with_hint(message: &str, hint: Option<&str>) -> String {
+    let Some(hint) = hint else {
+        return message.to_owned();
+    };
+    let message = one_line(message, MAX_MESSAGE.saturating_sub(hint.len() + 3));
+    format!("{message} ({hint})")
 }
 
 /// The first `limit` bytes of a body, and whether that is all of it. If not, the rest stays unread and the connection
@@ -191,6 +225,13 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(one_line(id, 256))
 }
 
+/// When the answer was given: `Date` (RFC 9110, section 6.6.1).
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    u64::try_from(date.as_second()).ok()
+}
+
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3), at most a day.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -205,94 +246,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(delay.min(DAY))
 }
 
-/// What an error's body says: GCS speaks JSON, XML or plain text, depending on the call.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct ErrorBody {
-    message: Option<String>,
-    reason: Option<String>,
-    /// What a gap error says is persisted.
-    uploaded: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct JsonBody {
-    error: JsonError,
-}
-
-/// <https://cloud.google.com/storage/docs/json_api/v1/status-codes>
-#[derive(Deserialize)]
-struct JsonError {
-    message: Option<String>,
-    #[serde(default)]
-    errors: Vec<JsonDetail>,
-    status: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct JsonDetail {
-    reason: Option<String>,
-}
-
-impl ErrorBody {
-    fn read(headers: &HeaderMap, body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let kind = headers
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        if let Ok(JsonBody { error }) = serde_json::from_str(&text) {
-            let reason = error
-                .errors
-                .into_iter()
-                .find_map(|detail| detail.reason)
-                .or(error.status);
-            return Self {
-                message: error.message,
-                reason,
-                uploaded: None,
-            };
-        }
-        // <https://cloud.google.com/storage/docs/xml-api/reference-status>
-        let document = Element::parse(&text).filter(|root| root.name == "Error");
-        if let Some((error, code)) = document
-            .as_ref()
-            .and_then(|error| Some((error, error.text_of("Code")?)))
-        {
-            return Self {
-                message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
-                reason: Some(code.to_owned()),
-                uploaded: None,
-            };
-        }
-        let plain = kind.is_empty() || kind.starts_with("text/plain");
-        let text = one_line(&text, 400);
-        Self {
-            uploaded: plain.then(|| gap(&text)).flatten(),
-            message: Some(text).filter(|text| !text.is_empty() && !text.starts_with('<')),
-            reason: None,
-        }
-    }
-
-    fn is_checksum_mismatch(&self) -> bool {
-        let text = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let named = text.contains("crc32c") || text.contains("md5") || text.contains("checksum");
-        named && (text.contains("match") || text.contains("mismatch"))
-    }
-}
-
-/// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
-/// ITJsonResumableSessionPutTaskTest).
-fn gap(text: &str) -> Option<u64> {
-    const BEFORE: &str = "exceeds already uploaded size of ";
-    let size = &text[text.find(BEFORE)? + BEFORE.len()..];
-    let digits = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
-    size[..digits].parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::error::Recovery;
     use super::*;
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     fn answer(status: u16, kind: &'static str, body: &'static str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -302,6 +261,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers,
             body: Bytes::from_static(body.as_bytes()),
+            unauthorized: None,
         }
     }
 
@@ -353,8 +313,53 @@ mod tests {
             answer(499, "text/plain", "").error(Call::Write).kind(),
             ErrorKind::SessionCancelled
         );
+        for status in [202, 204, 206] {
+            for call in [Call::Put, Call::Write, Call::Delete] {
+                let error = answer(status, "", "").error(call).during(call);
+                assert_eq!(error.kind(), ErrorKind::BadResponse, "{status} {call:?}");
+                assert_eq!(error.recovery(), Recovery::Query, "{status} {call:?}");
+            }
+        }
         let error = answer(502, "text/html", "<html>Bad gateway</html>").error(Call::Read);
         assert_eq!(error.message(), "GCS answered 502: Bad Gateway");
+    }
+
+    #[test]
+    fn the_most_telling_reason_is_named_and_the_hint_follows_the_message() {
+        let json = r#"{"error":{"code":403,"message":"Billing is off.","status":"PERMISSION_DENIED",
+            "errors":[{"message":"m","domain":"global","reason":"forbidden"}],
+            "details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[],"reason":{"not":"a word"}},
+                {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"BILLING_DISABLED","domain":"googleapis.com"}]}}"#;
+        let error = answer(403, "application/json", json).error(Call::Start);
+        assert_eq!(error.reason(), Some("BILLING_DISABLED"));
+        assert!(
+            error
+                .message()
+                .starts_with("GCS answered 403: Billing is off. (the project is suspended or"),
+            "{error}"
+        );
+        for (kind, body) in [
+            (
+                "application/xml",
+                "<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>",
+            ),
+            ("text/plain", "Rate Limit Exceeded"),
+            (
+                "application/json",
+                r#"{"error":{"errors":[{"domain":"usageLimits","reason":"rateLimitExceeded"}]}}"#,
+            ),
+        ] {
+            let error = answer(403, kind, body).error(Call::Write).during(Call::Write);
+            assert_eq!(
+                (error.http_status(), error.meant_status()),
+                (Some(403), Some(429)),
+                "{body}"
+            );
+            assert_eq!(error.recovery(), Recovery::Query, "{body}");
+        }
+        let digest = "<Error><Code>BadDigest</Code><Message>It differs.</Message></Error>";
+        let error = answer(400, "application/xml", digest).error(Call::UploadPart);
+        assert_eq!(error.kind(), ErrorKind::ChecksumMismatch);
     }
 
     #[test]

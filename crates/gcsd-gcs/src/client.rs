@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -126,6 +126,17 @@ impl Gcs {
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         let endpoint = self.endpoint();
         request.headers_mut().insert(HOST, endpoint.authority().clone());
-        self.0.transport.send(endpoint, request).await
+        let token = request.headers().get(AUTHORIZATION).cloned();
+        let (mut response, exchange) = self.0.transport.send(endpoint, request).await?;
+        match response.status().as_u16() {
+            401 => {
+                let refusal = self.0.auth.refused(token.as_ref());
+                response.extensions_mut().insert(refusal);
+            }
+            // Who answers 5xx need not have looked at the token.
+            500.. => {}
+            _ => self.0.auth.accepted(token.as_ref()),
+        }
+        Ok((response, exchange))
     }
 }

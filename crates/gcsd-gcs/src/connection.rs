@@ -7,6 +7,7 @@ use std::task::Context;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::link::{Guard, Link};
@@ -19,6 +20,10 @@ pub(super) struct Connection {
     /// `None` once it has ended: a future must not be polled again.
     driver: Option<http1::Connection<TokioIo<Guard>, RequestBody>>,
     pub(super) link: Arc<Link>,
+    /// When it was made.
+    pub(super) since: Instant,
+    /// How many requests it has carried to the end of their answers.
+    pub(super) answered: u64,
 }
 
 impl Connection {
@@ -33,6 +38,8 @@ impl Connection {
             sender,
             driver: Some(driver),
             link,
+            since: Instant::now(),
+            answered: 0,
         }
     }
 

@@ -34,9 +34,14 @@ impl CredentialsSource {
         }
     }
 
+    /// The file that the credentials come from now.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.file(|name| std::env::var_os(name))
+    }
+
     /// The universe that the credentials' file names, if it is not Google Cloud's own.
     fn universe(&self) -> Result<Option<String>, ConfigError> {
-        match self.file(|name| std::env::var_os(name)) {
+        match self.path() {
             None => Ok(None),
             Some(path) => read(&path).map_err(ConfigError::Credentials),
         }

@@ -68,6 +68,8 @@ kinds! {
     Invalid,
     /// The host name has no address.
     Resolve,
+    /// This machine has no more open files, or no memory, for a connection: neither the network nor GCS is at fault.
+    Exhausted,
     /// The server could not be reached: connection refused, or no route.
     Connect,
     /// The connection was not up in the time allowed, TLS included.
@@ -147,6 +149,10 @@ struct Details {
     request_sent: bool,
     repeatable: bool,
     http_status: Option<u16>,
+    /// What the status means, where GCS's reason says something else.
+    meant_status: Option<u16>,
+    /// The next try is made with another access token.
+    fresh_token: bool,
     retry_after: Option<Duration>,
     committed: Option<u64>,
     message: String,
@@ -163,6 +169,8 @@ impl Error {
             request_sent: false,
             repeatable: false,
             http_status: None,
+            meant_status: None,
+            fresh_token: false,
             retry_after: None,
             committed: None,
             message: one_line(message.as_ref(), MAX_MESSAGE),
@@ -188,6 +196,16 @@ impl Error {
 
     pub(super) fn status(mut self, status: u16) -> Self {
         self.0.http_status = Some(status);
+        self
+    }
+
+    pub(super) fn meaning(mut self, status: u16) -> Self {
+        self.0.meant_status = Some(status);
+        self
+    }
+
+    pub(super) fn with_fresh_token(mut self, fresh: bool) -> Self {
+        self.0.fresh_token = fresh;
         self
     }
 
@@ -231,7 +249,13 @@ impl Error {
         self.0.http_status
     }
 
-    /// How long GCS asked to wait (`Retry-After`).
+    /// The HTTP status that says what GCS means: its [`http_status`](Self::http_status), unless its reason tells
+    /// otherwise. A rate limit is 429, also where GCS answered 403 `rateLimitExceeded`.
+    pub fn meant_status(&self) -> Option<u16> {
+        self.0.meant_status.or(self.0.http_status)
+    }
+
+    /// How long to wait, as GCS asked (`Retry-After`), or until another access token can be had.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -262,7 +286,8 @@ impl Error {
     ///
     /// Starts, queries, stats, reads and lists may be repeated. After a write, a finish or a cancel that GCS may have
     /// seen, only a query tells what happened. A change of objects may be repeated where its preconditions let it happen
-    /// only once, and after 429 (too many requests), which GCS did not begin; otherwise look at the objects first.
+    /// only once, and after 429 (too many requests) or 401 (with a fresh token), which GCS did not begin; otherwise look at
+    /// the objects first.
     pub fn recovery(&self) -> Recovery {
         use ErrorKind as Kind;
         match self.0.kind {
@@ -279,8 +304,9 @@ impl Error {
             }
             Kind::SourceDamaged => Recovery::Same,
             Kind::Gap => Recovery::Query,
-            Kind::Http if !self.0.http_status.is_some_and(is_transient) => Recovery::Never,
+            Kind::Http if !self.is_transient() => Recovery::Never,
             Kind::Http
+            | Kind::Exhausted
             | Kind::Resolve
             | Kind::Connect
             | Kind::ConnectTimeout
@@ -314,7 +340,7 @@ impl Error {
                     | Call::CompleteMultipart
                     | Call::AbortMultipart,
                 ) => {
-                    if self.0.repeatable || self.0.http_status == Some(429) {
+                    if self.0.repeatable || self.was_not_begun() {
                         Recovery::Same
                     } else {
                         Recovery::Query
@@ -325,9 +351,20 @@ impl Error {
     }
 }
 
-/// The statuses that GCS's retry strategy calls transient.
-fn is_transient(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
+impl Error {
+    /// Whether it is one that GCS's retry strategy calls transient, or one that a fresh token can mend.
+    fn is_transient(&self) -> bool {
+        matches!(self.meant_status(), Some(408 | 429 | 500..=599)) || self.0.fresh_token
+    }
+
+    /// Whether GCS refused the request before it did anything. Of a body that was on its way nobody knows.
+    fn was_not_begun(&self) -> bool {
+        match self.meant_status() {
+            Some(429) => true,
+            Some(401) => self.0.call != Some(Call::Put),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -353,7 +390,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {}
 
 /// The longest message, in bytes.
-const MAX_MESSAGE: usize = 512;
+pub(super) const MAX_MESSAGE: usize = 512;
 /// The longest reason, in bytes.
 const MAX_REASON: usize = 128;
 /// What introduces a secret in a text: what follows, up to a delimiter, is left out.
@@ -470,5 +507,41 @@ mod tests {
         assert_eq!(http(503, Call::Compose), Recovery::Query);
         assert_eq!(http(412, Call::Write), Recovery::Never);
         assert_eq!(http(404, Call::Stat), Recovery::Never);
+    }
+
+    #[test]
+    fn a_refused_token_is_worth_another_try_if_there_is_another_token() {
+        for (call, fresh) in [
+            (Call::Stat, Recovery::Same),
+            (Call::Start, Recovery::Same),
+            (Call::Delete, Recovery::Same),
+            (Call::UploadPart, Recovery::Same),
+            (Call::CompleteMultipart, Recovery::Same),
+            (Call::Put, Recovery::Query),
+            (Call::Write, Recovery::Query),
+            (Call::Finish, Recovery::Query),
+        ] {
+            let error = || {
+                Error::new(ErrorKind::Http, "x")
+                    .status(401)
+                    .during(call)
+                    .sent(true)
+            };
+            assert_eq!(error().recovery(), Recovery::Never, "{call:?}");
+            let fresh_token = error().with_fresh_token(true);
+            assert_eq!(fresh_token.recovery(), fresh, "{call:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_decides_before_the_status() {
+        let limited = |call| {
+            let error = Error::new(ErrorKind::Http, "x").status(403).meaning(429);
+            error.during(call).sent(true).recovery()
+        };
+        assert_eq!(limited(Call::Write), Recovery::Query);
+        assert_eq!(limited(Call::Start), Recovery::Same);
+        assert_eq!(limited(Call::Put), Recovery::Same);
+        assert_eq!(limited(Call::Compose), Recovery::Same);
     }
 }

@@ -75,7 +75,8 @@ impl Exchange {
             }
             self.poll_trouble(cx).map(Err)
         })
-        .await?;
+        .await
+        .inspect_err(|error| self.note(error))?;
         match outcome {
             Ok(response) => {
                 unanswered.answered();
@@ -86,7 +87,11 @@ impl Exchange {
             }
             Err(mut refused) => match refused.take_message() {
                 Some(request) => Ok(Sent::Unsent(request)),
-                None => Err(self.failed(&refused.into_error())),
+                None => {
+                    let error = self.failed(&refused.into_error());
+                    self.note(&error);
+                    Err(error)
+                }
             },
         }
     }
@@ -116,6 +121,22 @@ impl Exchange {
             self.poll_trouble(cx).map(Err)
         })
         .await
+        .inspect_err(|error| self.note(error))
+    }
+
+    /// Tells the pool when it is the connection that failed, and not the body's source.
+    fn note(&self, error: &Error) {
+        let broke = matches!(
+            error.kind(),
+            ErrorKind::Reset
+                | ErrorKind::EarlyClose
+                | ErrorKind::GcsStalled
+                | ErrorKind::Tls
+                | ErrorKind::BadResponse
+        );
+        if broke {
+            self.pool.broke(&self.connection);
+        }
     }
 
     /// How long GCS may keep us waiting.
@@ -127,6 +148,7 @@ impl Exchange {
     /// end.
     pub(super) async fn finish(mut self) {
         if std::future::poll_fn(|cx| Poll::Ready(self.connection.is_reusable(cx))).await {
+            self.connection.answered += 1;
             self.pool.put(self.connection);
         }
     }

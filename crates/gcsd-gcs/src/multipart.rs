@@ -4,14 +4,15 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 
-use super::answer::{Answer, Answered};
+use super::answer::{Answer, Answered, with_hint};
 use super::client::Gcs;
 use super::error::{Call, Error, ErrorKind};
 use super::headers::{Hashes, X_GOOG_GENERATION, insert_crc32c, insert_key};
 use super::json::no_fields;
 use super::metadata;
+use super::reason::meaning;
 use super::request::{RequestBody, Target};
 use super::upload_body::UploadBody;
 use super::xml::{Element, put_text};
@@ -197,7 +198,7 @@ impl Gcs {
                 .await?;
             match answer.status.as_u16() {
                 404 => Ok(answer.saying(AbortOutcome::Unknown)),
-                _ if answer.status.is_success() => Ok(answer.saying(AbortOutcome::Aborted)),
+                200 | 204 => Ok(answer.saying(AbortOutcome::Aborted)),
                 _ => Err(answer.error(call)),
             }
         };
@@ -217,7 +218,7 @@ impl Gcs {
         let answer = self
             .exchange_xml(method, target, headers, user_project, body)
             .await?;
-        match answer.status.is_success() {
+        match answer.status == StatusCode::OK {
             true => Ok(answer),
             false => Err(answer.error(call)),
         }
@@ -268,12 +269,21 @@ fn late_error(answer: &Answer, root: &Element) -> Error {
         "MalformedXML",
         "AccessDenied",
     ];
-    let kind = match refused.contains(&code) {
+    let message = root.text_of("Message").unwrap_or(code);
+    // What is refused for good would have been a 403, had GCS known it before it began to answer.
+    let (meaning, named) = meaning(403, &[code.to_owned()], message);
+    let kind = match refused.contains(&code) || (named.is_some() && meaning.status == 403) {
         true => ErrorKind::Http,
         false => ErrorKind::LateError,
     };
-    let message = root.text_of("Message").unwrap_or(code);
-    Error::new(kind, format!("GCS answered 200, and then an error: {message}"))
+    let hint = meaning.hint.filter(|_| named.is_some());
+    let message = format!("GCS answered 200, and then an error: {message}");
+    let error = Error::new(kind, with_hint(&message, hint));
+    let error = match named {
+        Some(_) if kind == ErrorKind::Http => error.meaning(meaning.status),
+        _ => error,
+    };
+    error
         .sent(true)
         .status(answer.status.as_u16())
         .with_reason(Some(code.to_owned()).filter(|code| !code.is_empty()))

@@ -1,4 +1,11 @@
 //! Idle connections, kept for the next request.
+//!
+//! A connection can turn out to be dead only when a request is on it, and then the request is lost. Whoever made it
+//! makes it again, and that must not meet the same end: what lies between here and GCS and broke one kept connection
+//! (a NAT that forgot it, a middlebox that resets each second request) has broken the others that are kept, or will. So
+//! a break on a kept connection empties the pool of its endpoint, and of everything that is older than the break nothing
+//! comes back. If the connection broke at the first request that it was kept for, nothing is kept for a while:
+//! otherwise a query on a new connection would leave that one behind for the write that follows, which would break again.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,6 +17,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
+
+/// How long no connection is kept after one broke at the first request that it was kept for. Longer than a client waits
+/// between two tries.
+const DISTRUST: Duration = Duration::from_secs(60);
+/// How old a connection may be to be kept: a busy one would otherwise never notice that the name has other addresses now.
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// Idle connections, the most recently used last.
 pub(super) struct Pool {
@@ -23,6 +36,28 @@ struct State {
     idle: Vec<Idle>,
     /// Closes connections that were idle for too long, and ends when none is left.
     reaper: Option<AbortHandle>,
+    /// The last break on a kept connection to each endpoint.
+    breaks: Vec<Break>,
+}
+
+struct Break {
+    endpoint: Endpoint,
+    at: Instant,
+    /// Until when no connection is kept.
+    distrust: Instant,
+}
+
+impl State {
+    /// Whether `connection` may serve another request.
+    fn trusts(&self, connection: &Connection) -> bool {
+        let now = Instant::now();
+        let broken = self
+            .breaks
+            .iter()
+            .find(|broken| broken.endpoint == connection.endpoint);
+        connection.since.elapsed() < MAX_AGE
+            && broken.is_none_or(|broken| connection.since > broken.at && now >= broken.distrust)
+    }
 }
 
 struct Idle {
@@ -56,11 +91,52 @@ impl Pool {
                 state.idle.remove(at)
             };
             let mut connection = idle.connection;
-            let fresh = idle.since.elapsed() < self.idle_timeout;
+            let fresh = idle.since.elapsed() < self.idle_timeout && connection.since.elapsed() < MAX_AGE;
             if fresh && connection.is_reusable(&mut Context::from_waker(Waker::noop())) {
                 return Some(connection);
             }
         }
+    }
+
+    /// Notes that `connection` broke with a request on it. If it was a kept one, the others to its endpoint are closed.
+    pub(super) fn broke(&self, connection: &Connection) {
+        if connection.answered == 0 {
+            return;
+        }
+        let at = Instant::now();
+        let distrust = if connection.answered == 1 {
+            at + DISTRUST
+        } else {
+            at
+        };
+        let mut state = self.lock();
+        let (closed, kept) = std::mem::take(&mut state.idle)
+            .into_iter()
+            .partition(|idle| idle.connection.endpoint == connection.endpoint);
+        state.idle = kept;
+        let known = state
+            .breaks
+            .iter_mut()
+            .find(|broken| broken.endpoint == connection.endpoint);
+        match known {
+            Some(broken) => {
+                broken.at = at;
+                broken.distrust = broken.distrust.max(distrust);
+            }
+            None => state.breaks.push(Break {
+                endpoint: connection.endpoint.clone(),
+                at,
+                distrust,
+            }),
+        }
+        drop(state);
+        // Closed outside the lock.
+        drop::<Vec<Idle>>(closed);
+        tracing::debug!(
+            endpoint = %connection.endpoint,
+            requests = connection.answered,
+            "a kept connection broke: no other that is kept is used"
+        );
     }
 
     /// Keeps a connection that has no request in flight.
@@ -69,6 +145,10 @@ impl Pool {
             return;
         }
         let mut state = self.lock();
+        if !state.trusts(&connection) {
+            drop(state);
+            return;
+        }
         let surplus = (state.idle.len() >= self.max_idle).then(|| state.idle.remove(0));
         state.idle.push(Idle {
             connection,
@@ -120,3 +200,7 @@ impl fmt::Debug for Pool {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

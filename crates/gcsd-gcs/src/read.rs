@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE,
+    TRANSFER_ENCODING,
 };
 use http::{Method, Response};
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::headers::{Hashes, X_GOOG_GENERATION, insert_key};
 use super::request::RequestBody;
-use gcsd_types::{ByteRange, ObjectInfo, ObjectRef};
+use gcsd_types::{ByteRange, Crc32c, ObjectInfo, ObjectRef};
 
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
 const X_GOOG_STORED_LENGTH: HeaderName = HeaderName::from_static("x-goog-stored-content-length");
@@ -37,6 +38,9 @@ pub struct ObjectStream {
     missing: Option<u64>,
     /// GCS sends more after the last byte asked for.
     cut_at_end: bool,
+    /// Neither a length nor chunks tell where the body ends: only the connection's end does, which may be an early one. What
+    /// has arrived: how many bytes, and their checksum.
+    open_ended: Option<(u64, Crc32c)>,
 }
 
 impl Gcs {
@@ -105,6 +109,7 @@ impl ObjectStream {
             skip: 0,
             missing: content_len,
             cut_at_end: false,
+            open_ended: (content_len.is_none() && !is_chunked(headers)).then(Default::default),
         };
         if parts.status == 206 {
             stream.partial(headers, range)?;
@@ -212,7 +217,8 @@ impl ObjectStream {
         self.request_id.as_deref()
     }
 
-    /// The next bytes, `None` at the end. An early end is an error.
+    /// The next bytes, `None` at the end. An early end is an error, and so is one of which nothing says that it is the end:
+    /// neither a length, nor the last of the response's chunks, nor the object's checksum.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let next = self.advance().await;
         if !matches!(next, Ok(Some(_))) {
@@ -232,6 +238,10 @@ impl ObjectStream {
             let Some(mut chunk) = exchange.chunk(body).await? else {
                 return self.end().await;
             };
+            if let Some((received, crc32c)) = &mut self.open_ended {
+                *received += chunk.len() as u64;
+                *crc32c = crc32c.append(&chunk);
+            }
             let passed = chunk.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
             self.skip -= passed as u64;
             drop(chunk.split_to(passed));
@@ -258,6 +268,14 @@ impl ObjectStream {
             return Err(
                 Error::new(ErrorKind::EarlyClose, "the answer ended before the range did").sent(true),
             );
+        }
+        if let Some((received, crc32c)) = self.open_ended
+            && self.missing != Some(0)
+            && !(self.info.crc32c == Some(crc32c) && [0, received].contains(&self.info.size))
+        {
+            let problem = "the connection closed, and nothing says that the object ended there: the answer has no length and \
+                           no chunks, and no checksum fits";
+            return Err(Error::new(ErrorKind::EarlyClose, problem).sent(true));
         }
         if let Some((_, exchange)) = self.source.take() {
             exchange.finish().await;
@@ -310,6 +328,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     text(headers, name)?.parse().ok()
+}
+
+/// Whether the last of the body's chunks tells where it ends
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-6.3>).
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
+    let codings = last.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let last = codings.rsplit(',').next().unwrap_or_default();
+    last.trim().eq_ignore_ascii_case("chunked")
 }
 
 /// The object's fields that travel as headers

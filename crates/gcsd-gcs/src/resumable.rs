@@ -142,7 +142,7 @@ impl Gcs {
             let outcome = match answer.status.as_u16() {
                 499 => CancelOutcome::Cancelled,
                 404 | 410 => CancelOutcome::Unknown,
-                200..=299 => match Object::parse(&answer.body) {
+                200 | 201 | 204 => match Object::parse(&answer.body) {
                     Some(object) => CancelOutcome::Finished(object),
                     // Emulators answer so. A server that says more did not understand the request.
                     None if answer.body.is_empty() => CancelOutcome::Cancelled,

@@ -15,7 +15,7 @@ use super::error::{Error, ErrorKind};
 use super::proxies::{Proxies, Proxy};
 use super::tls::handshake_error;
 use super::tunnel::{self, Secured};
-use gcsd_net::{BoxStream, ResolveError, SharedConnector};
+use gcsd_net::{BoxStream, ResolveError, SharedConnector, is_exhausted};
 
 /// Opens the byte streams that HTTP and TLS run on.
 #[derive(Debug)]
@@ -104,6 +104,11 @@ async fn secured(proxy: &Proxy, stream: BoxStream, tls: &TlsConnector) -> Result
 }
 
 fn connect_error(name: &str, error: &io::Error) -> Error {
+    if is_exhausted(error) {
+        let message =
+            format!("no connection to {name} can be opened here, where a limit is reached: {error}");
+        return Error::new(ErrorKind::Exhausted, message);
+    }
     let unresolved = error.get_ref().is_some_and(|inner| inner.is::<ResolveError>());
     let kind = match error.kind() {
         _ if unresolved => ErrorKind::Resolve,

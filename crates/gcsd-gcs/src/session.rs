@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::answer::Answered;
 use super::client::Gcs;
 use super::error::Error;
+use super::resource::Object;
 use super::session_uri::SessionUri;
 use super::upload::{Anomaly, CancelOutcome, Refusal, SessionStatus, Upload, WriteRange};
 use super::upload_body::UploadBody;
@@ -155,8 +156,19 @@ impl Session {
     pub async fn cancel(&self) -> Result<Answered<CancelOutcome>, SessionError> {
         let cancelled = self.gcs.cancel(&self.uri).await;
         let cancelled = cancelled.map_err(|error| self.failed(error))?;
-        self.upload().after_cancel(&cancelled.answer);
-        Ok(cancelled)
+        let mut upload = self.upload();
+        upload.after_cancel(&cancelled.answer);
+        Ok(match upload.object() {
+            // That it was finished is known, whatever became of its session.
+            Some(info) => cancelled.map(|outcome| match outcome {
+                CancelOutcome::Finished(object) => CancelOutcome::Finished(object),
+                _ => CancelOutcome::Finished(Object {
+                    info,
+                    json: Bytes::new(),
+                }),
+            }),
+            None => cancelled,
+        })
     }
 
     /// Takes the outcome of a call into what is known of the upload.

@@ -312,9 +312,9 @@ impl Upload {
     /// Takes GCS's answer to a cancel.
     pub(super) fn after_cancel(&mut self, outcome: &CancelOutcome) {
         match outcome {
-            CancelOutcome::Cancelled => self.phase = Phase::Cancelled,
+            CancelOutcome::Cancelled => self.ended(Phase::Cancelled),
             CancelOutcome::Finished(object) => self.finished(object.info),
-            CancelOutcome::Unknown => self.phase = Phase::Lost,
+            CancelOutcome::Unknown => self.ended(Phase::Lost),
         }
     }
 
@@ -322,11 +322,18 @@ impl Upload {
     pub(super) fn after_error(&mut self, error: &Error) {
         match error.recovery() {
             // GCS does not have the session any more, or it holds bytes that are not the sender's.
-            Recovery::Restart => self.phase = Phase::Lost,
-            _ if error.kind() == ErrorKind::SessionCancelled => self.phase = Phase::Lost,
+            Recovery::Restart => self.ended(Phase::Lost),
+            _ if error.kind() == ErrorKind::SessionCancelled => self.ended(Phase::Lost),
             // A cancel may be repeated, whatever arrived.
             Recovery::Query if error.call() != Some(Call::Cancel) => self.unsettle(),
             Recovery::Query | Recovery::Same | Recovery::Never => {}
+        }
+    }
+
+    /// GCS has no session any more. An object that was made before stands.
+    fn ended(&mut self, phase: Phase) {
+        if !matches!(self.phase, Phase::Finished(_)) {
+            self.phase = phase;
         }
     }
 

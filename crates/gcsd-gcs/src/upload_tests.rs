@@ -188,6 +188,36 @@ fn a_cancel_ends_the_upload_whatever_it_finds() {
 }
 
 #[test]
+fn a_finished_upload_stays_finished() {
+    let finished_and = |then: &dyn Fn(&mut Upload)| {
+        let mut upload = Upload::started();
+        upload.after_finish(5, &finished(5)).expect("as it should be");
+        then(&mut upload);
+        (upload.object(), upload.committed())
+    };
+    let kept = (Some(object(5)), 5);
+    for kind in [
+        ErrorKind::SessionLost,
+        ErrorKind::SessionCancelled,
+        ErrorKind::ChecksumMismatch,
+    ] {
+        let error = Error::new(kind, "x").during(Call::Query).sent(true);
+        assert_eq!(
+            finished_and(&|upload| upload.after_error(&error)),
+            kept,
+            "{kind:?}"
+        );
+    }
+    for outcome in [CancelOutcome::Cancelled, CancelOutcome::Unknown] {
+        assert_eq!(
+            finished_and(&|upload| upload.after_cancel(&outcome)),
+            kept,
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
 fn a_failed_call_settles_nothing_or_unsettles_or_loses_the_upload() {
     let after = |kind, call, sent| {
         let mut upload = Upload::started();

@@ -36,6 +36,12 @@ impl ConnectError {
         io::Error::new(io::ErrorKind::TimedOut, Self { limit, failures })
     }
 
+    /// Whether one of them failed because of this machine.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let errors = self.failures.iter().filter_map(|(_, error)| error.as_ref());
+        errors.into_iter().any(super::is_exhausted)
+    }
+
     /// The addresses that were tried and failed.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.failures.iter().map(|(address, _)| *address)

@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod connector;
+mod exhausted;
 mod failures;
 mod plain;
 mod race;
@@ -15,6 +16,7 @@ mod tcp_info;
 
 pub use acknowledgements::Acknowledgements;
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
+pub use exhausted::is_exhausted;
 pub use failures::ConnectError;
 pub use plain::Plain;
 pub use socket::{backstop, bound_unread, prepare};

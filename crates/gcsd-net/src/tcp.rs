@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use super::connector::{Connecting, Connector, ResolveError};
+use super::exhausted::shortage_behind;
 use super::failures::ConnectError;
 use super::race::{interleave, race};
 use super::socket::prepare;
@@ -43,10 +44,13 @@ impl Connector for TcpConnector {
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let addresses = lookup_host((host, port)).await;
-    Ok(addresses
-        .map_err(|error| ResolveError::io(host, error))?
-        .collect())
+    match lookup_host((host, port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(match shortage_behind(error) {
+            Ok(shortage) => shortage,
+            Err(error) => ResolveError::io(host, error),
+        }),
+    }
 }
 
 /// Connects to whichever of the `addresses` of `host` answers first (RFC 8305): families take turns, the next address is

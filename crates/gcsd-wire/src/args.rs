@@ -1,9 +1,14 @@
 //! How args are laid out: a fixed struct, then the bytes of its variable fields in their order, without
 //! padding (proto-spec.md, "Conventions").
 
-use bytes::{Buf, Bytes, BytesMut};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use std::convert::Infallible;
 
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::MAX_BODY_LEN;
+use crate::field::Plain;
+use crate::layout::{FieldKind, StructLayout, number};
+use crate::table::wire_struct;
 use gcsd_types::NameError;
 
 /// Why args cannot be understood. The connection lives on.
@@ -44,8 +49,32 @@ pub enum ArgsError {
     Name(#[from] NameError),
 }
 
+impl ArgsError {
+    /// A field with a value that cannot be.
+    pub(crate) fn value(field: &'static str, why: &'static str) -> Self {
+        Self::Value { field, why }
+    }
+}
+
+/// Checks a size, a position, or the end of a range: none is beyond 2^63 - 1.
+pub(crate) fn check_size(field: &'static str, value: impl Into<Option<u64>>) -> Result<(), ArgsError> {
+    match value.into() {
+        Some(value) if value > MAX_BODY_LEN => Err(ArgsError::value(field, "is beyond 2^63 - 1")),
+        _ => Ok(()),
+    }
+}
+
+impl From<Infallible> for ArgsError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// A struct that travels as args.
 pub trait WireArgs: Sized {
+    /// What the table says of it: the struct that it is, or those that it can be.
+    const LAYOUTS: &'static [&'static StructLayout];
+
     /// Appends the bytes of the args to `out`.
     ///
     /// Text is cut to what its length field can hold; a well-formed value never is.
@@ -62,36 +91,41 @@ pub trait WireArgs: Sized {
     }
 }
 
-/// Args without content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Empty;
+wire_struct! {
+    /// Args that say nothing.
+    #[derive(Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Empty: "Empty"[8], request {
+        pad reserved 8;
+    }
+}
 
-impl WireArgs for Empty {
-    fn encode(&self, _out: &mut BytesMut) {}
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        Reader::new(bytes).end(Self)
+wire_struct! {
+    /// A reply that says nothing but that the request was carried out.
+    #[derive(Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Done: "Empty"[8], reply {
+        pad reserved 8;
     }
 }
 
 /// Takes args apart, from the front.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     rest: Bytes,
+    /// The fixed parts of an array, which stand before all variable fields.
+    elements: Bytes,
     whole: usize,
 }
 
 impl Reader {
-    pub(super) fn new(bytes: Bytes) -> Self {
+    pub(crate) fn new(bytes: Bytes) -> Self {
         Self {
             whole: bytes.len(),
             rest: bytes,
+            elements: Bytes::new(),
         }
     }
 
-    /// The fixed struct at the front.
-    pub(super) fn fixed<T: FromBytes + KnownLayout + Immutable + Unaligned>(
-        &mut self,
-    ) -> Result<T, ArgsError> {
+    /// The fixed part at the front.
+    pub(crate) fn fixed<T: Plain>(&mut self) -> Result<T, ArgsError> {
         match T::read_from_prefix(&self.rest) {
             Ok((value, _)) => {
                 self.rest.advance(size_of::<T>());
@@ -101,31 +135,72 @@ impl Reader {
         }
     }
 
+    /// Sets apart the elements that `layout` says come next, where it has an array. They are bytes that came: a count alone
+    /// makes no room.
+    pub(crate) fn take_elements(
+        &mut self,
+        layout: &StructLayout,
+        fixed: &[u8],
+        request: bool,
+    ) -> Result<(), ArgsError> {
+        for field in layout.fields {
+            let FieldKind::Array(element) = field.kind else {
+                continue;
+            };
+            let count = usize::try_from(number(field.of(fixed))).unwrap_or(usize::MAX);
+            self.elements = self.bytes(count.saturating_mul(element.size))?;
+            if request {
+                self.elements
+                    .chunks(element.size)
+                    .try_for_each(|fixed| element.check(fixed))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next of those elements.
+    pub(crate) fn element<T: Plain>(&mut self) -> Option<T> {
+        let (value, _) = T::read_from_prefix(&self.elements).ok()?;
+        self.elements.advance(size_of::<T>());
+        Some(value)
+    }
+
     /// The next `len` bytes.
-    pub(super) fn bytes(&mut self, len: usize) -> Result<Bytes, ArgsError> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Result<Bytes, ArgsError> {
         if len > self.rest.len() {
             return Err(self.short(len));
         }
         Ok(self.rest.split_to(len))
     }
 
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.rest)
+    }
+
     /// The next `N` bytes.
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ArgsError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ArgsError> {
         let short = self.short(N);
         self.bytes(N)?.as_ref().try_into().map_err(|_| short)
     }
 
     /// The next `len` bytes, as text.
-    pub(super) fn text(&mut self, len: usize, field: &'static str) -> Result<String, ArgsError> {
+    pub(crate) fn text(&mut self, len: usize, field: &'static str) -> Result<String, ArgsError> {
+        let bytes = self.json(len, field)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The next `len` bytes, which are text.
+    pub(crate) fn json(&mut self, len: usize, field: &'static str) -> Result<Bytes, ArgsError> {
         let bytes = self.bytes(len)?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(text.to_owned()),
+            Ok(_) => Ok(bytes),
             Err(_) => Err(ArgsError::NotUtf8(field)),
         }
     }
 
     /// As [`text`](Self::text), where a length of 0 means that the field is absent.
-    pub(super) fn optional_text(
+    pub(crate) fn optional_text(
         &mut self,
         len: usize,
         field: &'static str,
@@ -134,7 +209,7 @@ impl Reader {
     }
 
     /// `value`, provided that nothing is left over.
-    pub(super) fn end<T>(self, value: T) -> Result<T, ArgsError> {
+    pub(crate) fn end<T>(self, value: T) -> Result<T, ArgsError> {
         match self.rest.len() {
             0 => Ok(value),
             left => Err(ArgsError::TooLong {
@@ -152,45 +227,11 @@ impl Reader {
     }
 }
 
-/// Appends the bytes of a fixed struct.
-pub(super) fn put<T: IntoBytes + Immutable + Unaligned>(out: &mut BytesMut, fixed: &T) {
-    out.extend_from_slice(fixed.as_bytes());
-}
-
 /// The longest prefix of `text` whose length fits a `u16`, on a character's border.
-pub(super) fn fit(text: &str) -> (&str, u16) {
+pub(crate) fn fit(text: &str) -> &[u8] {
     let mut end = text.len().min(usize::from(u16::MAX));
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    (&text[..end], u16::try_from(end).unwrap_or(u16::MAX))
-}
-
-/// As [`fit`], of text that may be absent.
-pub(super) fn fit_optional(text: &Option<String>) -> (&str, u16) {
-    fit(text.as_deref().unwrap_or(""))
-}
-
-/// `value`, provided that no bit outside `known` is set.
-pub(super) fn known_bits(value: u32, known: u32, field: &'static str) -> Result<u32, ArgsError> {
-    if value & !known == 0 {
-        Ok(value)
-    } else {
-        Err(ArgsError::Reserved(field))
-    }
-}
-
-/// `value` where `bit` is set in `present`.
-pub(super) fn optional<T>(present: u32, bit: u32, value: T) -> Option<T> {
-    (present & bit != 0).then_some(value)
-}
-
-/// `bit` where there is a value, else 0.
-pub(super) fn bit<T>(value: Option<T>, bit: u32) -> u32 {
-    if value.is_some() { bit } else { 0 }
-}
-
-/// `bit` where `set`, else 0.
-pub(super) fn flag(set: bool, bit: u32) -> u32 {
-    if set { bit } else { 0 }
+    &text.as_bytes()[..end]
 }

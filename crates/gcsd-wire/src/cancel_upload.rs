@@ -1,17 +1,14 @@
 //! CancelUpload: throw away what is committed (proto-spec.md, "CancelUpload").
 
-use bytes::{Bytes, BytesMut};
-use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use super::field_types::choice;
+use super::table::{wire_args_as, wire_struct};
 
-use super::args::{ArgsError, Reader, WireArgs, put};
-
-/// CancelUpload has no args.
+/// The request says nothing more than its head.
 pub type Args = super::args::Empty;
 
 /// How the upload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
+pub enum CancelUploadReply {
     /// GCS cancelled it (499): there is no object of it, and there will be none.
     Cancelled,
     /// It was finished before: the object stands.
@@ -23,48 +20,54 @@ pub enum Reply {
     Unknown,
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct Raw {
-    outcome: U32,
-    reserved: U32,
-    generation: U64,
-}
-const _: () = assert!(size_of::<Raw>() == 16);
-
-impl WireArgs for Reply {
-    fn encode(&self, out: &mut BytesMut) {
-        let (outcome, generation) = match *self {
-            Self::Cancelled => (1, 0),
-            Self::Finished { generation } => (2, generation),
-            Self::Unknown => (3, 0),
-        };
-        put(
-            out,
-            &Raw {
-                outcome: U32::new(outcome),
-                reserved: U32::ZERO,
-                generation: generation.into(),
-            },
-        );
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: Raw = reader.fixed()?;
-        let reply = match raw.outcome.get() {
-            1 => Self::Cancelled,
-            2 => Self::Finished {
-                generation: raw.generation.get(),
-            },
-            3 => Self::Unknown,
-            _ => {
-                return Err(ArgsError::Value {
-                    field: "outcome",
-                    why: "is none of 1, 2 and 3",
-                });
-            }
-        };
-        reader.end(reply)
+choice! {
+    /// How the upload ended.
+    pub enum Outcome {
+        /// By the cancel.
+        Cancelled = 1 "cancelled",
+        /// It was finished before.
+        Finished = 2 "finished",
+        /// GCS does not know.
+        Unknown = 3 "unknown",
     }
 }
+
+wire_struct! {
+    /// How the upload ended.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Fields: "CancelUpload.reply"[24], reply {
+        /// 1 cancelled: there is no object of this upload, and there will be none. 2 finished before: the object stands.
+        /// 3 unknown: GCS does not know the session (any more); it was cancelled, was finished, or is too old.
+        outcome: Outcome;
+        pad reserved 4;
+        /// With outcome 2, the object's generation, or 0 if GCS did not say; else 0.
+        generation: u64;
+        pad reserved2 8;
+    }
+}
+
+impl From<&CancelUploadReply> for Fields {
+    fn from(reply: &CancelUploadReply) -> Self {
+        let (outcome, generation) = match *reply {
+            CancelUploadReply::Cancelled => (Outcome::Cancelled, 0),
+            CancelUploadReply::Finished { generation } => (Outcome::Finished, generation),
+            CancelUploadReply::Unknown => (Outcome::Unknown, 0),
+        };
+        Self { outcome, generation }
+    }
+}
+
+impl From<Fields> for CancelUploadReply {
+    fn from(Fields { outcome, generation }: Fields) -> Self {
+        match outcome {
+            Outcome::Cancelled => Self::Cancelled,
+            Outcome::Finished => Self::Finished { generation },
+            Outcome::Unknown => Self::Unknown,
+        }
+    }
+}
+
+wire_args_as!(CancelUploadReply, Fields, false);
+
+/// The args of the reply.
+pub type Reply = CancelUploadReply;

@@ -1,7 +1,6 @@
 //! DetachUpload: forget an upload on this connection; GCS keeps it (proto-spec.md, "DetachUpload").
 
-/// DetachUpload has no args.
+/// The request says nothing more than its head.
 pub type Args = super::args::Empty;
-
-/// The reply has no args.
-pub type Reply = super::args::Empty;
+/// The upload is forgotten.
+pub type Reply = super::args::Done;

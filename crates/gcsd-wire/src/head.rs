@@ -1,9 +1,8 @@
 //! The head of every frame: 32 bytes, little-endian (proto-spec.md, "Framing").
 
-use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
+use super::field::Struct;
 use super::status::Status;
+use super::table::wire_struct;
 use super::{MAX_BODY_LEN, VERSION};
 
 /// The size of a head in bytes, in both directions.
@@ -49,34 +48,57 @@ pub enum HeadError {
     StreamedLen(u64),
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawRequestHead {
-    magic: [u8; 4],
-    version: u8,
-    opcode: u8,
-    flags: U16,
-    sequence: U64,
-    upload: U32,
-    args_len: U32,
-    body_len: U64,
+wire_struct! {
+    /// The head of a request.
+    #[derive(Clone, Copy)]
+    pub(crate) struct RequestFields: "RequestHead"[32], part {
+        /// `47 43 53 3f`: `GCS?`.
+        magic: [u8; 4];
+        /// 1.
+        version: u8;
+        /// What the request asks for. It may be one that the daemon does not know.
+        opcode: u8;
+        /// See the request flags.
+        flags: u16;
+        /// Any number but 0, unique among the connection's requests in flight.
+        sequence: u64;
+        /// The upload id where the opcode has one, else 0.
+        upload: u32;
+        /// At most `max_args` (64 KiB by default).
+        args_len: u32;
+        /// At most 2^63-1; 0 where the opcode has no body, and with `streamed`.
+        body_len: u64;
+    }
 }
-const _: () = assert!(size_of::<RawRequestHead>() == HEAD_LEN);
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawReplyHead {
-    magic: [u8; 4],
-    version: u8,
-    opcode: u8,
-    flags: U16,
-    sequence: U64,
-    status: U16,
-    http_status: U16,
-    args_len: U32,
-    body_len: U64,
+wire_struct! {
+    /// The head of a frame of a reply.
+    #[derive(Clone, Copy)]
+    pub(crate) struct ReplyFields: "ReplyHead"[32], part {
+        /// `47 43 53 21`: `GCS!`.
+        magic: [u8; 4];
+        /// 1.
+        version: u8;
+        /// The request's, known or not; 0 where there was no readable head.
+        opcode: u8;
+        /// See the reply flags.
+        flags: u16;
+        /// The request's; 0 where there was no readable head.
+        sequence: u64;
+        /// How the request ended; 0 is `ok`.
+        status: u16;
+        /// The HTTP status of GCS's answer, in the last frame of a reply; 0 in frames with `more`, and where GCS was
+        /// not asked or did not answer.
+        http_status: u16;
+        /// Bytes of args.
+        args_len: u32;
+        /// Bytes of body.
+        body_len: u64;
+    }
 }
-const _: () = assert!(size_of::<RawReplyHead>() == HEAD_LEN);
+
+type RawRequest = <RequestFields as Struct>::Raw;
+type RawReply = <ReplyFields as Struct>::Raw;
 
 /// The head of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +120,7 @@ pub struct RequestHead {
 impl RequestHead {
     /// Reads a head. Only what breaks the framing is an error here.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
-        let raw: RawRequestHead = zerocopy::transmute!(*bytes);
+        let raw: RawRequest = zerocopy::transmute!(*bytes);
         check(
             raw.magic,
             REQUEST_MAGIC,
@@ -135,16 +157,17 @@ impl RequestHead {
 
     /// The 32 bytes of the head.
     pub fn encode(&self) -> [u8; HEAD_LEN] {
-        zerocopy::transmute!(RawRequestHead {
+        let fields = RequestFields {
             magic: REQUEST_MAGIC,
             version: VERSION,
             opcode: self.opcode,
-            flags: self.flags.into(),
-            sequence: self.sequence.into(),
-            upload: self.upload.into(),
-            args_len: self.args_len.into(),
-            body_len: self.body_len.into(),
-        })
+            flags: self.flags,
+            sequence: self.sequence,
+            upload: self.upload,
+            args_len: self.args_len,
+            body_len: self.body_len,
+        };
+        zerocopy::transmute!(fields.pack())
     }
 }
 
@@ -170,7 +193,7 @@ pub struct ReplyHead {
 impl ReplyHead {
     /// Reads a head. Unknown flags are ignored: a reply's framing never depends on them.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, HeadError> {
-        let raw: RawReplyHead = zerocopy::transmute!(*bytes);
+        let raw: RawReply = zerocopy::transmute!(*bytes);
         check(
             raw.magic,
             REPLY_MAGIC,
@@ -191,17 +214,18 @@ impl ReplyHead {
 
     /// The 32 bytes of the head.
     pub fn encode(&self) -> [u8; HEAD_LEN] {
-        zerocopy::transmute!(RawReplyHead {
+        let fields = ReplyFields {
             magic: REPLY_MAGIC,
             version: VERSION,
             opcode: self.opcode,
-            flags: self.flags.into(),
-            sequence: self.sequence.into(),
-            status: self.status.0.into(),
-            http_status: self.http_status.into(),
-            args_len: self.args_len.into(),
-            body_len: self.body_len.into(),
-        })
+            flags: self.flags,
+            sequence: self.sequence,
+            status: self.status.0,
+            http_status: self.http_status,
+            args_len: self.args_len,
+            body_len: self.body_len,
+        };
+        zerocopy::transmute!(fields.pack())
     }
 
     /// Whether more frames of the same reply follow.

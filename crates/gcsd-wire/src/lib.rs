@@ -1,7 +1,8 @@
 //! The wire: gcsd's protocol as bytes, and nothing else. No I/O, no logging, no state.
 //!
-//! `proto-spec.md` is the normative text; each file here is one of its sections. [`opcode`] holds the
-//! table from which the enum, the names, the decoding and the golden tests follow.
+//! `proto-spec.md` is the normative text; each file here is one of its sections. [`opcode`] holds the table of opcodes, and
+//! each opcode's file declares its structs, once: bytes, Rust types, and what [`layout`] says of them follow. From that
+//! follow the [description](describe) and args by the names of their fields ([`dynamic`]).
 //!
 //! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
 //! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
@@ -21,6 +22,7 @@
 pub mod abort_multipart;
 pub mod args;
 pub mod attach_upload;
+pub mod cancel;
 pub mod cancel_upload;
 pub mod check;
 #[cfg(feature = "codec")]
@@ -28,12 +30,19 @@ pub mod codec;
 pub mod complete_multipart;
 pub mod compose_objects;
 pub mod delete_object;
+pub mod describe;
 mod destination;
 pub mod detach_upload;
+pub mod dynamic;
 pub mod error;
+mod field;
+mod field_types;
 pub mod finish_upload;
+pub mod flags;
 pub mod head;
 pub mod hello;
+pub mod layout;
+pub mod limits;
 pub mod list_buckets;
 pub mod list_objects;
 pub mod list_parts;
@@ -55,6 +64,7 @@ pub mod start_upload;
 pub mod stat_bucket;
 pub mod stat_object;
 pub mod status;
+mod table;
 pub mod upload_part;
 pub mod write_at;
 

@@ -1,195 +1,145 @@
 //! What several requests and replies share about objects: preconditions, references, `ObjectInfo`
 //! (proto-spec.md, "Shared structs").
 
-use bytes::{Bytes, BytesMut};
-use zerocopy::little_endian::{U16, U32, U64};
+use bytes::BytesMut;
+use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::args::{ArgsError, Reader, WireArgs, bit, fit, fit_optional, known_bits, optional, put};
+use super::args::{ArgsError, Reader};
+use super::field::{Struct, Word32};
+use super::layout::{FieldKind, FieldLayout, Presence, StructLayout};
+use super::table::{wire_args_as, wire_struct};
 pub use gcsd_types::ObjectRef;
-use gcsd_types::{BucketName, Crc32c, Destination, EncryptionKey, ObjectInfo, ObjectName, Preconditions};
+use gcsd_types::{Crc32c, EncryptionKey, ObjectInfo, Preconditions};
 
-/// `present` bit: `if_generation_match` holds a value.
-pub(super) const IF_GENERATION_MATCH: u32 = 1;
-/// `present` bit: `if_generation_not_match` holds a value.
-const IF_GENERATION_NOT_MATCH: u32 = 2;
-/// `present` bit: `if_metageneration_match` holds a value.
-pub(super) const IF_METAGENERATION_MATCH: u32 = 4;
-/// `present` bit: `if_metageneration_not_match` holds a value.
-pub(super) const IF_METAGENERATION_NOT_MATCH: u32 = 8;
-/// `present` bits of all preconditions.
-pub(super) const PRECONDITION_BITS: u32 = 0xf;
-/// `present` bit: the opcode's own number (`size`, `generation`) holds a value.
-pub(super) const NUMBER_BIT: u32 = 0x10;
-/// `present` bit: the 32 bytes of an encryption key stand behind the other variable fields.
-pub(super) const KEY_BIT: u32 = 0x80;
-
+/// Four numbers whose bits stand in a word of the struct around them: the only struct of that kind.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
 #[repr(C)]
-pub(super) struct RawPreconditions {
-    if_generation_match: U64,
-    if_generation_not_match: U64,
-    if_metageneration_match: U64,
-    if_metageneration_not_match: U64,
-}
-const _: () = assert!(size_of::<RawPreconditions>() == 32);
+pub(crate) struct RawPreconditions([U64; 4]);
 
-impl RawPreconditions {
-    /// The struct, and its bits of `present`.
-    pub(super) fn pack(from: &Preconditions) -> (Self, u32) {
-        let raw = Self {
-            if_generation_match: from.if_generation_match.unwrap_or(0).into(),
-            if_generation_not_match: from.if_generation_not_match.unwrap_or(0).into(),
-            if_metageneration_match: from.if_metageneration_match.unwrap_or(0).into(),
-            if_metageneration_not_match: from.if_metageneration_not_match.unwrap_or(0).into(),
-        };
-        let present = bit(from.if_generation_match, IF_GENERATION_MATCH)
-            | bit(from.if_generation_not_match, IF_GENERATION_NOT_MATCH)
-            | bit(from.if_metageneration_match, IF_METAGENERATION_MATCH)
-            | bit(from.if_metageneration_not_match, IF_METAGENERATION_NOT_MATCH);
-        (raw, present)
-    }
-
-    pub(super) fn unpack(&self, present: u32) -> Preconditions {
-        let field = |bit, value: U64| optional(present, bit, value.get());
-        Preconditions {
-            if_generation_match: field(IF_GENERATION_MATCH, self.if_generation_match),
-            if_generation_not_match: field(IF_GENERATION_NOT_MATCH, self.if_generation_not_match),
-            if_metageneration_match: field(IF_METAGENERATION_MATCH, self.if_metageneration_match),
-            if_metageneration_not_match: field(IF_METAGENERATION_NOT_MATCH, self.if_metageneration_not_match),
-        }
+const fn precondition(name: &'static str, at: u8, doc: &'static str) -> FieldLayout {
+    FieldLayout {
+        name,
+        offset: at as usize * 8,
+        size: 8,
+        kind: FieldKind::Number,
+        presence: Presence::Bit(&[], at),
+        without: &[],
+        doc,
     }
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-pub(super) struct RawObjectRef {
-    bucket_len: U16,
-    object_len: U16,
-    user_project_len: U16,
-    fields_len: U16,
-    pub(super) present: U32,
-    reserved: U32,
-    generation: U64,
-    preconditions: RawPreconditions,
-}
-const _: () = assert!(size_of::<RawObjectRef>() == 56);
+impl Struct for Preconditions {
+    type Raw = RawPreconditions;
+    const LAYOUT: StructLayout = StructLayout {
+        name: "Preconditions",
+        size: 32,
+        doc: " What must hold for GCS to carry a request out. Part of other structs, whose `present` has bits 0 to 3 for the four.",
+        fields: &[
+            precondition(
+                "if_generation_match",
+                0,
+                "The live generation is this one; 0: there is no live object.",
+            ),
+            precondition(
+                "if_generation_not_match",
+                1,
+                "The live generation is not this one.",
+            ),
+            precondition("if_metageneration_match", 2, "The metadata has this version."),
+            precondition(
+                "if_metageneration_not_match",
+                3,
+                "The metadata has not this version.",
+            ),
+        ],
+    };
 
-impl RawObjectRef {
-    /// The struct, with `extra` bits added to `present`.
-    pub(super) fn pack(of: &ObjectRef, extra: u32) -> Self {
-        let (preconditions, present) = RawPreconditions::pack(&of.preconditions);
-        Self {
-            bucket_len: fit(of.bucket.as_str()).1.into(),
-            object_len: fit(of.object.as_str()).1.into(),
-            user_project_len: fit_optional(&of.user_project).1.into(),
-            fields_len: fit_optional(&of.fields).1.into(),
-            present: (present | bit(of.generation, NUMBER_BIT) | bit(of.key.as_ref(), KEY_BIT) | extra)
-                .into(),
-            reserved: U32::ZERO,
-            generation: of.generation.unwrap_or(0).into(),
-            preconditions,
-        }
+    fn pack(&self) -> RawPreconditions {
+        RawPreconditions(numbers(self).map(|number| number.unwrap_or(0).into()))
     }
 
-    /// Reads the variable fields. `allowed` are the bits that `present` may have beside those of the
-    /// preconditions and of `generation`.
-    pub(super) fn unpack(&self, allowed: u32, reader: &mut Reader) -> Result<ObjectRef, ArgsError> {
-        if self.reserved.get() != 0 {
-            return Err(ArgsError::Reserved("reserved"));
-        }
-        let known = PRECONDITION_BITS | NUMBER_BIT | allowed;
-        let present = known_bits(self.present.get(), known, "present")?;
-        Ok(ObjectRef {
-            bucket: BucketName::new(reader.text(self.bucket_len.get().into(), "bucket")?)?,
-            object: ObjectName::new(reader.text(self.object_len.get().into(), "object")?)?,
-            user_project: reader.optional_text(self.user_project_len.get().into(), "user_project")?,
-            fields: reader.optional_text(self.fields_len.get().into(), "fields")?,
-            key: key(present, reader)?,
-            generation: optional(present, NUMBER_BIT, self.generation.get()),
-            preconditions: self.preconditions.unpack(present),
+    fn open_bits(&self, bit: u32) -> u32 {
+        let given = numbers(self).map(|number| u32::from(number.is_some()));
+        bit * (given[0] | given[1] << 1 | given[2] << 2 | given[3] << 3)
+    }
+
+    fn put_elements(&self, _: &mut BytesMut) {}
+
+    fn put_tail(&self, _: &mut BytesMut) {}
+
+    fn unpack(
+        raw: &RawPreconditions,
+        Word32 { word, bit }: Word32,
+        _: &mut Reader,
+    ) -> Result<Self, ArgsError> {
+        let number = |at: usize| (word & bit << at != 0).then(|| raw.0[at].get());
+        Ok(Self {
+            if_generation_match: number(0),
+            if_generation_not_match: number(1),
+            if_metageneration_match: number(2),
+            if_metageneration_not_match: number(3),
         })
     }
 }
 
-/// Appends the variable fields of an [`ObjectRef`].
-pub(super) fn put_object_ref(out: &mut BytesMut, of: &ObjectRef) {
-    out.extend_from_slice(fit(of.bucket.as_str()).0.as_bytes());
-    out.extend_from_slice(fit(of.object.as_str()).0.as_bytes());
-    out.extend_from_slice(fit_optional(&of.user_project).0.as_bytes());
-    out.extend_from_slice(fit_optional(&of.fields).0.as_bytes());
-    put_key(out, of.key.as_ref());
+const _: () = assert!(Preconditions::LAYOUT.is_sound(32) && size_of::<RawPreconditions>() == 32);
+
+fn numbers(of: &Preconditions) -> [Option<u64>; 4] {
+    [
+        of.if_generation_match,
+        of.if_generation_not_match,
+        of.if_metageneration_match,
+        of.if_metageneration_not_match,
+    ]
 }
 
-/// Reads the key behind the other variable fields, where `present` says that there is one.
-pub(super) fn key(present: u32, reader: &mut Reader) -> Result<Option<EncryptionKey>, ArgsError> {
-    if present & KEY_BIT == 0 {
-        return Ok(None);
+wire_struct! {
+    /// An object that the request is about. Its variable fields stand behind the struct that it is part of.
+    impl ObjectRef: "ObjectRef"[64], part {
+        /// 3 to 222 bytes of `a-z 0-9 . _ -`, with a letter or digit at both ends, else `bad_name`.
+        bucket: BucketName;
+        /// 1 to 1024 bytes without CR and LF; not `.` or `..`, not below `.well-known/acme-challenge/`, else `bad_name`.
+        object: ObjectName;
+        /// The project that pays, for buckets where the requester does.
+        user_project: Option<String>;
+        /// Which parts of GCS's JSON are wanted, in GCS's notation (`name,metadata/owner`); absent: all.
+        fields: Option<String>;
+        bits present;
+        pad reserved 4;
+        /// The version that is meant; absent: the live one.
+        generation: Option<u64>, present[4];
+        /// What must hold of the object.
+        preconditions: Preconditions, present[0];
+        pad reserved2 8;
+        /// The customer-supplied key that the object is encrypted with: 32 bytes.
+        key: Option<EncryptionKey>, present[7];
     }
-    reader.array().map(|bytes| Some(EncryptionKey::new(bytes)))
 }
 
-/// Appends a key.
-pub(super) fn put_key(out: &mut BytesMut, key: Option<&EncryptionKey>) {
-    if let Some(key) = key {
-        out.extend_from_slice(key.expose());
-    }
-}
+use gcsd_types::{BucketName, ObjectName};
 
 /// Why `fields` is refused in a request whose reply has no JSON.
-const NO_JSON: ArgsError = ArgsError::Value {
-    field: "fields",
-    why: "selects from JSON, and this reply has none",
-};
+pub(crate) const NO_JSON: &str = "selects from JSON, and this reply has none";
 
-/// Refuses an object with `fields` in a request whose reply has no JSON.
-pub(super) fn no_fields(of: &ObjectRef) -> Result<(), ArgsError> {
-    of.fields.as_ref().map_or(Ok(()), |_| Err(NO_JSON))
-}
+/// Why a key is refused in a request that reads and writes no bytes of an object.
+pub(crate) const NO_KEY: &str = "is not needed: no bytes of the object are read or written";
 
-/// The same for a destination.
-pub(super) fn no_destination_fields(of: &Destination) -> Result<(), ArgsError> {
-    of.fields.as_ref().map_or(Ok(()), |_| Err(NO_JSON))
-}
-
-/// `ObjectInfo.present` bit: `crc32c` holds a value.
-const CRC32C: u32 = 1;
-/// `ObjectInfo.present` bit: `md5` holds a value.
-const MD5: u32 = 2;
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-pub(super) struct RawObjectInfo {
-    generation: U64,
-    metageneration: U64,
-    size: U64,
-    crc32c: U32,
-    present: U32,
-    md5: [u8; 16],
-}
-const _: () = assert!(size_of::<RawObjectInfo>() == 48);
-
-impl RawObjectInfo {
-    pub(super) fn pack(from: &ObjectInfo) -> Self {
-        Self {
-            generation: from.generation.into(),
-            metageneration: from.metageneration.into(),
-            size: from.size.into(),
-            crc32c: from.crc32c.map_or(0, |crc| crc.0).into(),
-            present: (bit(from.crc32c, CRC32C) | bit(from.md5, MD5)).into(),
-            md5: from.md5.unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn unpack(&self) -> ObjectInfo {
-        let present = self.present.get();
-        ObjectInfo {
-            generation: self.generation.get(),
-            metageneration: self.metageneration.get(),
-            size: self.size.get(),
-            crc32c: optional(present, CRC32C, Crc32c(self.crc32c.get())),
-            md5: optional(present, MD5, self.md5),
-        }
+wire_struct! {
+    /// What GCS says of an object.
+    impl ObjectInfo: "ObjectInfo"[64], part {
+        /// The version of the object's bytes.
+        generation: u64;
+        /// The version of the object's metadata within the generation.
+        metageneration: u64;
+        /// Bytes stored.
+        size: u64;
+        /// Of the stored bytes.
+        crc32c: Option<Crc32c>, present[0];
+        bits present;
+        /// Of the stored bytes; some objects have none (composed ones, XML multipart uploads).
+        md5: Option<[u8; 16]>, present[1];
+        pad reserved 16;
     }
 }
 
@@ -200,14 +150,16 @@ pub struct Described {
     pub object: ObjectInfo,
 }
 
-impl WireArgs for Described {
-    fn encode(&self, out: &mut BytesMut) {
-        put(out, &RawObjectInfo::pack(&self.object));
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: RawObjectInfo = reader.fixed()?;
-        reader.end(Self { object: raw.unpack() })
+impl From<&Described> for ObjectInfo {
+    fn from(reply: &Described) -> Self {
+        reply.object
     }
 }
+
+impl From<ObjectInfo> for Described {
+    fn from(object: ObjectInfo) -> Self {
+        Self { object }
+    }
+}
+
+wire_args_as!(Described, ObjectInfo, false);

@@ -1,76 +1,85 @@
 //! A page of a list, streamed back in frames (proto-spec.md, "Shared structs").
 
 use bytes::{Bytes, BytesMut};
-use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::args::{ArgsError, Reader, WireArgs, fit_optional, put};
-use gcsd_types::Page;
+use super::args::{ArgsError, WireArgs};
+use super::layout::StructLayout;
+use super::table::wire_struct;
+use gcsd_types::{Crc32c, Page};
 
 /// The args of a reply's frame: they differ by its place, and their length tells which it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum PageReply {
     /// A frame of GCS's JSON (no args, a body).
     Piece,
     /// The last frame (args, no body): what the JSON holds.
-    End(End),
+    End(PageEnd),
 }
+
+/// As modules of opcodes call it.
+pub type Reply = PageReply;
+/// As modules of opcodes call it.
+pub type End = PageEnd;
 
 /// What a page came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct PageEnd {
     /// Bytes sent in the pieces.
     pub sent: u64,
+    /// Their checksum.
+    pub crc32c: Crc32c,
     /// What they hold.
     pub page: Page,
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawEnd {
-    sent: U64,
-    items: U32,
-    prefixes: U32,
-    next_page_token_len: U16,
-    reserved: U16,
-    reserved2: U32,
+wire_struct! {
+    /// What a page of a list holds.
+    #[derive(Clone, PartialEq, Eq)]
+    pub(crate) struct PageFields: "Page"[32], reply {
+        /// Bytes of JSON in the pieces before.
+        sent: u64;
+        /// Entries in the JSON's `items`.
+        items: u32;
+        /// Entries in its `prefixes`.
+        prefixes: u32;
+        /// What the next page is asked for with; absent: this page is the last.
+        next_page_token: Option<String>;
+        pad reserved 2;
+        /// The checksum of the JSON in the pieces.
+        crc32c: Crc32c;
+        pad reserved2 8;
+    }
 }
-const _: () = assert!(size_of::<RawEnd>() == 24);
 
-impl WireArgs for Reply {
+impl WireArgs for PageReply {
+    const LAYOUTS: &'static [&'static StructLayout] = PageFields::LAYOUTS;
+
     fn encode(&self, out: &mut BytesMut) {
-        let Self::End(End { sent, page }) = self else {
+        let Self::End(PageEnd { sent, crc32c, page }) = self else {
             return;
         };
-        let (token, next_page_token_len) = fit_optional(&page.next_page_token);
-        put(
-            out,
-            &RawEnd {
-                sent: (*sent).into(),
-                items: page.items.into(),
-                prefixes: page.prefixes.into(),
-                next_page_token_len: next_page_token_len.into(),
-                reserved: U16::ZERO,
-                reserved2: U32::ZERO,
-            },
-        );
-        out.extend_from_slice(token.as_bytes());
+        let fields = PageFields {
+            sent: *sent,
+            items: page.items,
+            prefixes: page.prefixes,
+            next_page_token: page.next_page_token.clone(),
+            crc32c: *crc32c,
+        };
+        fields.encode(out);
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
         if bytes.is_empty() {
             return Ok(Self::Piece);
         }
-        let mut reader = Reader::new(bytes);
-        let raw: RawEnd = reader.fixed()?;
-        let next_page_token =
-            reader.optional_text(raw.next_page_token_len.get().into(), "next_page_token")?;
-        reader.end(Self::End(End {
-            sent: raw.sent.get(),
+        let fields = PageFields::decode(bytes)?;
+        Ok(Self::End(PageEnd {
+            sent: fields.sent,
+            crc32c: fields.crc32c,
             page: Page {
-                items: raw.items.get(),
-                prefixes: raw.prefixes.get(),
-                next_page_token,
+                items: fields.items,
+                prefixes: fields.prefixes,
+                next_page_token: fields.next_page_token,
             },
         }))
     }

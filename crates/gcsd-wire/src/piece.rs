@@ -1,7 +1,8 @@
 //! The pieces of a body whose length is not known before its end (proto-spec.md, "Framing").
 
-use zerocopy::little_endian::U32;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use super::field::Struct;
+use super::table::wire_struct;
+use gcsd_types::Crc32c;
 
 /// The size of a piece's head in bytes.
 pub const PIECE_HEAD_LEN: usize = 8;
@@ -25,6 +26,9 @@ pub enum PieceError {
     /// A reserved byte is not 0.
     #[error("the reserved bytes of a piece's head are not 0")]
     Reserved,
+    /// The head is not what its checksum says.
+    #[error("the head of a piece was damaged on the way: it has another checksum")]
+    Damaged,
     /// A piece of data is empty.
     #[error("a piece of data holds no bytes")]
     Empty,
@@ -52,22 +56,57 @@ pub enum PieceHead {
     Abort,
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct Raw {
-    len: U32,
-    kind: u8,
-    reserved: [u8; 3],
+wire_struct! {
+    /// The head of a piece of a body.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Fields: "PieceHead"[8], part {
+        /// The bytes that follow in this piece.
+        len: u32;
+        /// 1 data, 2 end, 3 abort; no other is defined.
+        kind: u8;
+        /// Of a checked request, the low 24 bits of the CRC32C of the five bytes before, little-endian; else 0.
+        check: [u8; 3];
+    }
 }
-const _: () = assert!(size_of::<Raw>() == PIECE_HEAD_LEN);
+
+type Raw = <Fields as Struct>::Raw;
+
+/// The kinds of pieces: number, name, meaning.
+pub const KINDS: &[(u8, &str, &str)] = &[
+    (DATA, "data", "the next bytes of the body, at least one"),
+    (
+        END,
+        "end",
+        "the body is whole; nothing follows, or the CRC32C of all of it",
+    ),
+    (ABORT, "abort", "the client takes the body back"),
+];
+
+/// What the last three bytes of a piece's head are in a checked request.
+pub fn check(head: &[u8; PIECE_HEAD_LEN]) -> [u8; 3] {
+    let [a, b, c, _] = Crc32c::of(&head[..5]).0.to_le_bytes();
+    [a, b, c]
+}
 
 impl PieceHead {
-    /// Reads a head.
+    /// Reads a head of a request that is not checked.
     pub fn decode(bytes: &[u8; PIECE_HEAD_LEN]) -> Result<Self, PieceError> {
-        let raw: Raw = zerocopy::transmute!(*bytes);
-        if raw.reserved != [0; 3] {
-            return Err(PieceError::Reserved);
+        match bytes {
+            [.., 0, 0, 0] => Self::of(bytes),
+            _ => Err(PieceError::Reserved),
         }
+    }
+
+    /// Reads a head of a checked request.
+    pub fn decode_checked(bytes: &[u8; PIECE_HEAD_LEN]) -> Result<Self, PieceError> {
+        match bytes.ends_with(&check(bytes)) {
+            true => Self::of(bytes),
+            false => Err(PieceError::Damaged),
+        }
+    }
+
+    fn of(bytes: &[u8; PIECE_HEAD_LEN]) -> Result<Self, PieceError> {
+        let raw: Raw = zerocopy::transmute!(*bytes);
         match (raw.kind, raw.len.get()) {
             (DATA, 0) => Err(PieceError::Empty),
             (DATA, len) => Ok(Self::Data(len)),
@@ -79,7 +118,7 @@ impl PieceHead {
         }
     }
 
-    /// The 8 bytes of the head.
+    /// The 8 bytes of the head in a request that is not checked.
     pub fn encode(self) -> [u8; PIECE_HEAD_LEN] {
         let (kind, len) = match self {
             Self::Data(len) => (DATA, len),
@@ -87,11 +126,16 @@ impl PieceHead {
             Self::End { checksum: true } => (END, 4),
             Self::Abort => (ABORT, 0),
         };
-        zerocopy::transmute!(Raw {
-            len: len.into(),
-            kind,
-            reserved: [0; 3],
-        })
+        let check = [0; 3];
+        zerocopy::transmute!(Fields { len, kind, check }.pack())
+    }
+
+    /// The 8 bytes of the head in a checked request.
+    pub fn encode_checked(self) -> [u8; PIECE_HEAD_LEN] {
+        let mut head = self.encode();
+        let check = check(&head);
+        head[5..].copy_from_slice(&check);
+        head
     }
 }
 
@@ -126,5 +170,30 @@ mod tests {
         ] {
             assert_eq!(PieceHead::decode(&bytes), Err(error), "{bytes:02x?}");
         }
+    }
+    #[test]
+    fn a_checked_head_is_what_was_sent_or_refused() {
+        let head = PieceHead::Data(0x0102_0304);
+        let bytes = head.encode_checked();
+        assert_eq!(bytes[..5], head.encode()[..5]);
+        assert_eq!(PieceHead::decode_checked(&bytes), Ok(head));
+        // Neither form is taken for the other.
+        assert_eq!(PieceHead::decode(&bytes), Err(PieceError::Reserved));
+        assert_eq!(
+            PieceHead::decode_checked(&head.encode()),
+            Err(PieceError::Damaged)
+        );
+        for bit in 0..64 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                PieceHead::decode_checked(&damaged),
+                Err(PieceError::Damaged),
+                "bit {bit}"
+            );
+        }
+        // The CRC32C of `04 00 00 00 02` is 0x440cb872.
+        let end = PieceHead::End { checksum: true };
+        assert_eq!(end.encode_checked(), [4, 0, 0, 0, 2, 0x72, 0xb8, 0x0c]);
     }
 }

@@ -1,25 +1,20 @@
 //! Ping: is anybody there? (proto-spec.md, "Ping")
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::args::{ArgsError, WireArgs};
+use super::field_types::Rest;
+use super::table::wire_struct;
 
-/// Any bytes, which come back as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Args {
-    /// The bytes to echo.
-    pub echo: Bytes,
+wire_struct! {
+    /// Any bytes, which come back as they are.
+    #[derive(Clone, PartialEq, Eq, Default)]
+    pub struct PingArgs: "Ping.args"[0], request {
+        /// The bytes that come back: all of the args.
+        echo: Bytes as Rest;
+    }
 }
 
+/// The args of the request.
+pub type Args = PingArgs;
 /// The bytes of the request.
-pub type Reply = Args;
-
-impl WireArgs for Args {
-    fn encode(&self, out: &mut BytesMut) {
-        out.extend_from_slice(&self.echo);
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        Ok(Self { echo: bytes })
-    }
-}
+pub type Reply = PingArgs;

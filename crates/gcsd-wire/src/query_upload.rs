@@ -1,7 +1,6 @@
 //! QueryUpload: ask GCS what it holds of an upload (proto-spec.md, "QueryUpload").
 
-/// QueryUpload has no args.
+/// The request says nothing more than its head.
 pub type Args = super::args::Empty;
-
 /// What GCS holds.
 pub type Reply = super::progress::Progress;

@@ -1,22 +1,20 @@
 //! ReadAt: bytes of an object, streamed back in frames (proto-spec.md, "ReadAt").
 
 use bytes::{Bytes, BytesMut};
-use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::args::{ArgsError, Reader, WireArgs, put};
-use super::object::{KEY_BIT, RawObjectInfo, RawObjectRef, no_fields, put_object_ref};
+use super::MAX_BODY_LEN;
+use super::args::{ArgsError, WireArgs, check_size};
+use super::field::Struct as _;
+use super::field_types::NotMax;
+use super::layout::StructLayout;
+use super::object::NO_JSON;
+use super::table::{wire_args_as, wire_struct};
 pub use gcsd_types::ByteRange as Range;
 use gcsd_types::{Crc32c, ObjectInfo, ObjectRef};
 
-/// `present` bit: `len` counts from the object's end.
-const SUFFIX: u32 = 0x20;
-/// `present` bit: GCS may decompress an object that is stored with `Content-Encoding: gzip`.
-const DECOMPRESS: u32 = 0x40;
-
 /// Which object, and which of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Args {
+pub struct ReadAtArgs {
     /// The object; it has no `fields`.
     pub of: ObjectRef,
     /// Its bytes.
@@ -25,164 +23,132 @@ pub struct Args {
     pub decompress: bool,
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawArgs {
-    of: RawObjectRef,
-    offset: U64,
-    len: U64,
-}
-const _: () = assert!(size_of::<RawArgs>() == 72);
-
-/// The args of a reply's frame: they differ by its place, and their length tells which it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The first frame (64 bytes of args, no body): what is coming.
-    Start(Start),
-    /// A frame of bytes (no args, a body).
-    Piece,
-    /// The last frame (16 bytes of args, no body): what came.
-    End(End),
-}
-
-/// What a read gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// The object, as far as GCS describes it beside its bytes.
-    pub object: ObjectInfo,
-    /// The object's byte that comes first.
-    pub offset: u64,
-    /// How many bytes are coming; `None` where GCS decompresses and does not say.
-    pub len: Option<u64>,
-}
-
-/// What a read gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    /// Bytes sent in the pieces.
-    pub sent: u64,
-    /// Their checksum, as the daemon sent them.
-    pub crc32c: Crc32c,
-}
-
-/// `len` of a read whose length is unknown.
-const UNKNOWN: u64 = u64::MAX;
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawStart {
-    object: RawObjectInfo,
-    offset: U64,
-    len: U64,
-}
-const _: () = assert!(size_of::<RawStart>() == 64);
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawEnd {
-    sent: U64,
-    crc32c: U32,
-    reserved: U32,
-}
-const _: () = assert!(size_of::<RawEnd>() == 16);
-
-impl WireArgs for Args {
-    fn encode(&self, out: &mut BytesMut) {
-        let (offset, len, suffix) = match self.range {
-            Range::From(offset) => (offset, 0, 0),
-            Range::Of { offset, len } => (offset, len, 0),
-            Range::Suffix(len) => (0, len, SUFFIX),
-        };
-        let extra = suffix | if self.decompress { DECOMPRESS } else { 0 };
-        put(
-            out,
-            &RawArgs {
-                of: RawObjectRef::pack(&self.of, extra),
-                offset: offset.into(),
-                len: len.into(),
-            },
-        );
-        put_object_ref(out, &self.of);
+wire_struct! {
+    /// Which object, and which of its bytes.
+    #[derive(Clone, PartialEq)]
+    pub(crate) struct Fields: "ReadAt.args"[88], request {
+        /// The object.
+        of: ObjectRef where not(fields = NO_JSON);
+        /// `len` counts from the object's end.
+        suffix: bool, of.present[5];
+        /// GCS may decompress an object that is stored with `Content-Encoding: gzip`.
+        decompress: bool, of.present[6];
+        /// The first byte; with `suffix` 0, else `bad_args`.
+        offset: u64;
+        /// How many bytes; 0: to the object's end. With `suffix`: the last so many, not 0, else `bad_args`.
+        len: u64;
+        pad reserved 8;
     }
+}
 
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: RawArgs = reader.fixed()?;
-        let of = raw.of.unpack(SUFFIX | DECOMPRESS | KEY_BIT, &mut reader)?;
-        no_fields(&of)?;
-        let present = raw.of.present.get();
-        let range = match (present & SUFFIX != 0, raw.offset.get(), raw.len.get()) {
-            (true, 0, 0) => {
-                return Err(ArgsError::Value {
-                    field: "len",
-                    why: "is 0, and counts from the end",
-                });
-            }
+impl From<&ReadAtArgs> for Fields {
+    fn from(args: &ReadAtArgs) -> Self {
+        let (offset, len, suffix) = match args.range {
+            Range::From(offset) => (offset, 0, false),
+            Range::Of { offset, len } => (offset, len, false),
+            Range::Suffix(len) => (0, len, true),
+        };
+        Self {
+            of: args.of.clone(),
+            suffix,
+            decompress: args.decompress,
+            offset,
+            len,
+        }
+    }
+}
+
+impl TryFrom<Fields> for ReadAtArgs {
+    type Error = ArgsError;
+
+    fn try_from(fields: Fields) -> Result<Self, ArgsError> {
+        check_size("offset", fields.offset)?;
+        check_size("len", fields.len)?;
+        let range = match (fields.suffix, fields.offset, fields.len) {
+            (true, 0, 0) => return Err(ArgsError::value("len", "is 0, and counts from the end")),
             (true, 0, len) => Range::Suffix(len),
             (true, ..) => {
-                return Err(ArgsError::Value {
-                    field: "offset",
-                    why: "must be 0 where len counts from the end",
-                });
+                return Err(ArgsError::value(
+                    "offset",
+                    "must be 0 where len counts from the end",
+                ));
             }
             (false, offset, 0) => Range::From(offset),
-            (false, offset, len) if offset.checked_add(len).is_some() => Range::Of { offset, len },
-            (false, ..) => {
-                return Err(ArgsError::Value {
-                    field: "len",
-                    why: "reaches beyond 2^64",
-                });
-            }
+            (false, offset, len) if offset + len <= MAX_BODY_LEN => Range::Of { offset, len },
+            (false, ..) => return Err(ArgsError::value("len", "reaches beyond 2^63 - 1")),
         };
-        reader.end(Self {
-            of,
+        Ok(Self {
+            of: fields.of,
             range,
-            decompress: present & DECOMPRESS != 0,
+            decompress: fields.decompress,
         })
     }
 }
 
-impl WireArgs for Reply {
+wire_args_as!(ReadAtArgs, Fields, true);
+
+/// The args of a reply's frame: they differ by its place, and their length tells which it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadAtReply {
+    /// The first frame (args, no body): what is coming.
+    Start(ReadStart),
+    /// A frame of bytes (no args, a body).
+    Piece,
+    /// The last frame (args, no body): what came.
+    End(ReadEnd),
+}
+
+wire_struct! {
+    /// What a read gives: the first frame of the reply.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub struct ReadStart: "ReadAt.start"[80], reply {
+        /// The whole object as it is stored, as far as GCS tells it beside the bytes.
+        object: ObjectInfo;
+        /// The object's byte that comes first.
+        offset: u64;
+        /// How many bytes come; 2^64-1: unknown, since GCS decompresses, or does not say.
+        len: Option<u64> as NotMax;
+    }
+}
+
+wire_struct! {
+    /// What a read gave: the last frame of the reply.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub struct ReadEnd: "ReadAt.end"[24], reply {
+        /// Bytes in the pieces.
+        sent: u64;
+        /// Their checksum, as the daemon sent them.
+        crc32c: Crc32c;
+        pad reserved 4;
+        pad reserved2 8;
+    }
+}
+
+impl WireArgs for ReadAtReply {
+    const LAYOUTS: &'static [&'static StructLayout] = &[&ReadStart::LAYOUT, &ReadEnd::LAYOUT];
+
     fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Start(start) => put(
-                out,
-                &RawStart {
-                    object: RawObjectInfo::pack(&start.object),
-                    offset: start.offset.into(),
-                    len: start.len.unwrap_or(UNKNOWN).into(),
-                },
-            ),
+            Self::Start(start) => start.encode(out),
             Self::Piece => {}
-            Self::End(end) => put(
-                out,
-                &RawEnd {
-                    sent: end.sent.into(),
-                    crc32c: end.crc32c.0.into(),
-                    reserved: U32::ZERO,
-                },
-            ),
+            Self::End(end) => end.encode(out),
         }
     }
 
     fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        if bytes.is_empty() {
-            return Ok(Self::Piece);
+        match bytes.len() {
+            0 => Ok(Self::Piece),
+            len if len == ReadEnd::LAYOUT.size => ReadEnd::decode(bytes).map(Self::End),
+            _ => ReadStart::decode(bytes).map(Self::Start),
         }
-        let mut reader = Reader::new(bytes.clone());
-        if bytes.len() == size_of::<RawEnd>() {
-            let raw: RawEnd = reader.fixed()?;
-            return reader.end(Self::End(End {
-                sent: raw.sent.get(),
-                crc32c: Crc32c(raw.crc32c.get()),
-            }));
-        }
-        let raw: RawStart = reader.fixed()?;
-        let len = Some(raw.len.get()).filter(|len| *len != UNKNOWN);
-        reader.end(Self::Start(Start {
-            object: raw.object.unpack(),
-            offset: raw.offset.get(),
-            len,
-        }))
     }
 }
+
+/// The args of the request.
+pub type Args = ReadAtArgs;
+/// The args of the reply's frames.
+pub type Reply = ReadAtReply;
+/// What a read gives.
+pub type Start = ReadStart;
+/// What a read gave.
+pub type End = ReadEnd;

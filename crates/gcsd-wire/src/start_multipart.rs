@@ -1,79 +1,34 @@
 //! StartMultipart: begin an object of parts (proto-spec.md, "StartMultipart").
 
-use bytes::{Bytes, BytesMut};
-use zerocopy::little_endian::{U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use super::object::NO_JSON;
+use super::table::wire_struct;
+use gcsd_types::Destination;
 
-use super::args::{ArgsError, Reader, WireArgs, fit, put};
-use super::destination::{RawDestination, put_destination};
-use super::object::{KEY_BIT, PRECONDITION_BITS, no_destination_fields};
-use gcsd_types::{Destination, Preconditions};
-
-/// What the object will be. A multipart upload knows no preconditions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Args {
-    /// The object.
-    pub destination: Destination,
-}
-
-/// The upload is begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// GCS's name for it, which all further requests on it need.
-    pub multipart_id: String,
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
-#[repr(C)]
-struct RawReply {
-    multipart_id_len: U16,
-    reserved: U16,
-    reserved2: U32,
-}
-const _: () = assert!(size_of::<RawReply>() == 8);
-
-impl WireArgs for Args {
-    fn encode(&self, out: &mut BytesMut) {
-        put(out, &RawDestination::pack(&self.destination, 0, None));
-        put_destination(out, &self.destination);
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: RawDestination = reader.fixed()?;
-        if raw.count.get() != 0 {
-            return Err(ArgsError::Reserved("reserved"));
-        }
-        let destination = raw.unpack(KEY_BIT | PRECONDITION_BITS, &mut reader)?;
-        if destination.preconditions != Preconditions::default() {
-            return Err(ArgsError::Value {
-                field: "preconditions",
-                why: "cannot be given: multipart uploads know none",
-            });
-        }
-        no_destination_fields(&destination)?;
-        reader.end(Self { destination })
-    }
-}
-
-impl WireArgs for Reply {
-    fn encode(&self, out: &mut BytesMut) {
-        let (id, len) = fit(&self.multipart_id);
-        put(
-            out,
-            &RawReply {
-                multipart_id_len: len.into(),
-                reserved: U16::ZERO,
-                reserved2: U32::ZERO,
-            },
+wire_struct! {
+    /// What the object will be. A multipart upload knows no preconditions.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct StartMultipartArgs: "StartMultipart.args"[64], request {
+        /// The object.
+        destination: Destination where not(
+            fields = NO_JSON,
+            preconditions = "cannot be given: multipart uploads know none"
         );
-        out.extend_from_slice(id.as_bytes());
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, ArgsError> {
-        let mut reader = Reader::new(bytes);
-        let raw: RawReply = reader.fixed()?;
-        let multipart_id = reader.text(raw.multipart_id_len.get().into(), "multipart_id")?;
-        reader.end(Self { multipart_id })
     }
 }
+
+wire_struct! {
+    /// The upload is begun.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct StartMultipartReply: "StartMultipart.reply"[16], reply {
+        /// GCS's name for it, which all further requests on it need.
+        multipart_id: String;
+        pad reserved 2;
+        pad reserved2 4;
+        pad reserved3 8;
+    }
+}
+
+/// The args of the request.
+pub type Args = StartMultipartArgs;
+/// The args of the reply.
+pub type Reply = StartMultipartReply;

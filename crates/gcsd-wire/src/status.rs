@@ -6,71 +6,73 @@
 
 use std::fmt;
 
-/// Whose fault a failure is: the highest four bits of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Layer {
-    /// The client sent something wrong, or nothing.
-    Client = 1,
-    /// The daemon cannot, for reasons of its own.
-    Daemon = 2,
-    /// The network between the daemon and GCS.
-    Network = 3,
-    /// GCS answered with an error.
-    Gcs = 4,
-    /// The daemon's credentials.
-    Credentials = 5,
+macro_rules! numbered {
+    ($(#[$about:meta])* $type:ident { $($code:literal $value:ident $name:literal $means:literal $does:literal;)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $type {
+            $(#[doc = $means] $value = $code,)+
+        }
+
+        impl $type {
+            /// Every one, in the order of the specification's table.
+            pub const ALL: &'static [Self] = &[$(Self::$value),+];
+
+            /// The name in the specification.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $name,)+ }
+            }
+
+            /// What it means.
+            pub fn means(self) -> &'static str {
+                match self { $(Self::$value => $means,)+ }
+            }
+
+            /// What a client does; empty for layers.
+            pub fn client_does(self) -> &'static str {
+                match self { $(Self::$value => $does,)+ }
+            }
+
+            fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(Self::$value),)+ _ => None }
+            }
+        }
+    };
 }
 
-impl Layer {
-    /// The layer's name in the specification.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Daemon => "daemon",
-            Self::Network => "network",
-            Self::Gcs => "gcs",
-            Self::Credentials => "credentials",
-        }
+numbered! {
+    /// Whose fault a failure is: the highest four bits of a status.
+    Layer {
+        1 Client "client" "what the client sent, or did not send" "";
+        2 Daemon "daemon" "the daemon, for reasons of its own" "";
+        3 Network "network" "the network between the daemon and GCS" "";
+        4 Gcs "gcs" "GCS answered with an error" "";
+        5 Credentials "credentials" "the daemon's credentials" "";
     }
 }
 
-/// What a client can do after a failure: bits 8 to 11 of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Retry {
-    /// The request is wrong or refused: sending it again changes nothing.
-    Never = 0,
-    /// Nothing happened: send it again, after the delay.
-    Same = 1,
-    /// It is unknown what arrived: `QueryUpload`, then go on from `committed`.
-    Query = 2,
-    /// The session is lost: only a new upload from byte 0 helps.
-    Restart = 3,
-    /// This connection is over, the upload is not: connect again, attach by token, query.
-    Reconnect = 4,
-}
-
-impl Retry {
-    /// The class's name in the specification.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::Same => "same",
-            Self::Query => "query",
-            Self::Restart => "restart",
-            Self::Reconnect => "reconnect",
-        }
+numbered! {
+    /// What a client can do after a failure: bits 8 to 11 of a status.
+    Retry {
+        0 Never "never" "the request is wrong or refused: sending it again changes nothing" "gives up and says why";
+        1 Same "same" "nothing happened, or nothing that matters" "waits, sends the same request again";
+        2 Query "query" "it is unknown what arrived at GCS, or whether it happened"
+            "waits, looks: QueryUpload, and goes on from its `committed`; where objects were to be changed, [StatObject](#changes-of-objects)";
+        3 Restart "restart" "the session is lost: only a new upload helps"
+            "starts again from byte 0, if it still can produce that byte";
+        4 Reconnect "reconnect" "this connection is over, the upload is not"
+            "connects again, here or to another daemon; AttachUpload, QueryUpload, goes on";
     }
 }
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $code:literal $layer:ident $kind:ident $name:literal;)*) => {
+    ($($code:literal $layer:ident $kind:ident $name:literal [$($class:ident)+] $means:literal => $does:literal;)*) => {
         /// Which failure it was: the low eight bits of a status, unique over all layers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Kind {
-            $($(#[doc = $doc])+ $kind = $code,)*
+            $(#[doc = $means] $kind = $code,)*
         }
 
         impl Kind {
@@ -87,6 +89,21 @@ macro_rules! kinds {
                 match self { $(Self::$kind => Layer::$layer,)* }
             }
 
+            /// The classes that it can come with.
+            pub fn classes(self) -> &'static [Retry] {
+                match self { $(Self::$kind => &[$(Retry::$class),+],)* }
+            }
+
+            /// What it means.
+            pub fn means(self) -> &'static str {
+                match self { $(Self::$kind => $means,)* }
+            }
+
+            /// What a client does.
+            pub fn client_does(self) -> &'static str {
+                match self { $(Self::$kind => $does,)* }
+            }
+
             fn from_code(code: u8) -> Option<Self> {
                 match code { $($code => Some(Self::$kind),)* _ => None }
             }
@@ -95,108 +112,169 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The head is not one of this protocol.
-    0x01 Client BadHead "bad_head";
-    /// The head asks for a version that is not spoken here.
-    0x02 Client BadVersion "bad_version";
-    /// A flag that is not defined for the opcode.
-    0x03 Client BadFlags "bad_flags";
-    /// The opcode is not known here.
-    0x04 Client Unsupported "unsupported";
-    /// The args do not have the opcode's layout, or hold an impossible value.
-    0x05 Client BadArgs "bad_args";
-    /// The args are longer than the daemon's limit.
-    0x06 Client ArgsTooLarge "args_too_large";
-    /// A bucket's or an object's name that GCS cannot have.
-    0x07 Client BadName "bad_name";
-    /// A body where the opcode has none, one that does not fit the args, or pieces that are none.
-    0x08 Client BadBody "bad_body";
-    /// A range that is not the last and does not end on a multiple of 256 KiB.
-    0x09 Client BadAlignment "bad_alignment";
-    /// The range starts beyond what is committed.
-    0x0a Client Gap "gap";
-    /// The sequence is that of a request in flight.
-    0x0b Client DuplicateSequence "duplicate_sequence";
-    /// The upload id is not known on this connection, or is 0.
-    0x0c Client UnknownUpload "unknown_upload";
-    /// The upload id names an upload that has not ended.
-    0x0d Client UploadInUse "upload_in_use";
-    /// The upload is finished or cancelled.
-    0x0e Client UploadEnded "upload_ended";
-    /// The request that should have opened this upload failed.
-    0x0f Client UploadFailed "upload_failed";
-    /// What arrived is unknown: `QueryUpload` must succeed first.
-    0x10 Client Unsettled "unsettled";
-    /// The token was not sealed with this daemon's key, or was altered.
-    0x11 Client BadToken "bad_token";
-    /// The token's upload is older than GCS keeps a session.
-    0x12 Client TokenExpired "token_expired";
-    /// The connection must say Hello with the right secret first.
-    0x13 Client Unauthenticated "unauthenticated";
-    /// The client ended its stream inside a body.
-    0x14 Client BodyTruncated "body_truncated";
-    /// The client sent nothing for too long inside a body.
-    0x15 Client ClientStalled "client_stalled";
-    /// Too many uploads are open on this connection.
-    0x16 Client TooManyUploads "too_many_uploads";
-    /// A later `AttachUpload` took the upload: nothing can be done to it here any more.
-    0x17 Client Fenced "fenced";
-    /// The client took the body back by an abort piece.
-    0x18 Client BodyAborted "body_aborted";
-    /// The body that came does not have the checksum that its end piece gives.
-    0x19 Client BodyDamaged "body_damaged";
-    /// The head or the args are not what their checksum says.
-    0x1a Client Damaged "damaged";
+    0x01 Client BadHead "bad_head" [Never Reconnect]
+        "the bytes are no head, the sequence is 0, or the stream ended inside head or args; always `closing`"
+        => "connects again; if it happens again, looks for its defect";
+    0x02 Client BadVersion "bad_version" [Never Reconnect]
+        "a version that is not spoken here; the reply lists those that are. `closing` if a head says so"
+        => "speaks one of them";
+    0x03 Client BadFlags "bad_flags" [Never Reconnect]
+        "an undefined flag; `closing` if it is one of bits 0 to 7"
+        => "goes without the flag";
+    0x04 Client Unsupported "unsupported" [Never]
+        "the opcode is not known here"
+        => "goes without it";
+    0x05 Client BadArgs "bad_args" [Never]
+        "args without the opcode's layout, an impossible value, metadata that is not a JSON object"
+        => "corrects the request";
+    0x06 Client ArgsTooLarge "args_too_large" [Never Reconnect]
+        "args longer than `max_args`; `closing` in a checked frame"
+        => "sends less metadata";
+    0x07 Client BadName "bad_name" [Never]
+        "a bucket or object that GCS cannot have"
+        => "takes another name";
+    0x08 Client BadBody "bad_body" [Never Same Query Reconnect]
+        "a body where the opcode has none, none where one is needed, or one that is too long; pieces that are none (`closing`), or do not add up to `total`: the client's defect, or damage on the way"
+        => "corrects the request; as the class says";
+    0x09 Client BadAlignment "bad_alignment" [Never]
+        "a range that is not the last does not end on a multiple of 256 KiB, or is shorter"
+        => "sends whole multiples, or `total`";
+    0x0a Client Gap "gap" [Query]
+        "the range starts beyond what is committed"
+        => "goes on from `committed`";
+    0x0b Client DuplicateSequence "duplicate_sequence" [Never Reconnect]
+        "the sequence is that of a request in flight; always `closing`"
+        => "counts up";
+    0x0c Client UnknownUpload "unknown_upload" [Never]
+        "the upload id is 0 or not bound on this connection"
+        => "starts or attaches first";
+    0x0d Client UploadInUse "upload_in_use" [Never]
+        "the upload id is bound to an upload that has not ended"
+        => "takes another id";
+    0x0e Client UploadEnded "upload_ended" [Never]
+        "the upload is finished, cancelled or lost"
+        => "nothing, or QueryUpload if it finished";
+    0x0f Client UploadFailed "upload_failed" [Never]
+        "the StartUpload or AttachUpload of this id failed; the message names its error"
+        => "looks at that request's reply";
+    0x10 Client Unsettled "unsettled" [Query]
+        "an earlier request left unknown what arrived"
+        => "sends QueryUpload";
+    0x11 Client BadToken "bad_token" [Never]
+        "the token was not sealed with this daemon's key, or was altered"
+        => "asks a daemon that has the key";
+    0x12 Client TokenExpired "token_expired" [Restart]
+        "the token is of a version that this daemon does not know"
+        => "starts anew";
+    0x13 Client Unauthenticated "unauthenticated" [Never]
+        "no Hello with the right secret; `closing` if the secret was wrong"
+        => "says Hello with the secret";
+    0x14 Client BodyTruncated "body_truncated" [Same Query]
+        "the client's stream ended inside the body; always `closing`"
+        => "(it is gone) attaches and queries";
+    0x15 Client ClientStalled "client_stalled" [Same Query Reconnect]
+        "the client sent nothing for too long inside a body, or took too long for a head and args; always `closing`"
+        => "attaches and queries";
+    0x16 Client TooManyUploads "too_many_uploads" [Never]
+        "as many uploads are open as the connection may have"
+        => "finishes, cancels or detaches one";
+    0x17 Client Fenced "fenced" [Never]
+        "a later AttachUpload took the upload"
+        => "leaves the upload to the other";
+    0x18 Client BodyAborted "body_aborted" [Same Query]
+        "the client took the body back by an abort piece"
+        => "what it had in mind; as the class says";
+    0x19 Client BodyDamaged "body_damaged" [Same Restart]
+        "the body has another checksum than the client says; no object was made, and GCS may hold damaged bytes of the upload"
+        => "sends it again, or cancels and starts anew, as the class says";
+    0x1a Client Damaged "damaged" [Reconnect]
+        "a frame's checksum is not that of its head and args, or is missing; always `closing`"
+        => "connects again, attaches and queries";
+    0x1b Client Denied "denied" [Never]
+        "reserved: no daemon of version 1 sends it"
+        => "gives up";
+    0x1c Client Cancelled "cancelled" [Same Query]
+        "a Cancel ended the request"
+        => "what it had in mind; as the class says";
 
-    /// The daemon is stopping.
-    0x40 Daemon Draining "draining";
-    /// The daemon has a defect.
-    0x41 Daemon Internal "internal";
+    0x40 Daemon Draining "draining" [Reconnect Query]
+        "the daemon is stopping; always `closing`"
+        => "connects again, elsewhere if it can; looks if the class says so";
+    0x41 Daemon Internal "internal" [Never Query]
+        "the daemon has a defect"
+        => "reports it; queries if the class says so";
+    0x42 Daemon Moved "moved" [Reconnect]
+        "reserved: no daemon of version 1 sends it"
+        => "connects again, elsewhere";
+    0x43 Daemon Exhausted "exhausted" [Same]
+        "the daemon's machine has no more open files, or no memory, for a connection to GCS; nothing was sent"
+        => "waits, sends it again; tells the operator";
 
-    /// GCS's host name did not resolve, or no connection to it was possible.
-    0x60 Network ConnectFailed "connect_failed";
-    /// TLS with GCS could not be established.
-    0x61 Network TlsFailed "tls_failed";
-    /// The connection to GCS broke.
-    0x62 Network Reset "reset";
-    /// GCS closed the connection before its answer was complete.
-    0x63 Network EarlyClose "early_close";
-    /// GCS took or sent nothing for too long.
-    0x64 Network GcsStalled "gcs_stalled";
-    /// What came back is not an answer that GCS gives.
-    0x65 Network BadResponse "bad_response";
+    0x60 Network ConnectFailed "connect_failed" [Never Same]
+        "GCS's name did not resolve, or no connection was possible; `never` if a proxy does not permit it"
+        => "as the class says";
+    0x61 Network TlsFailed "tls_failed" [Never Same Query]
+        "TLS failed; `never` if GCS's certificate is not trusted"
+        => "as the class says";
+    0x62 Network Reset "reset" [Same Query]
+        "the connection to GCS broke"
+        => "as the class says";
+    0x63 Network EarlyClose "early_close" [Same Query]
+        "GCS closed the connection before its answer was complete, or before anything said that it was"
+        => "as the class says";
+    0x64 Network GcsStalled "gcs_stalled" [Same Query]
+        "GCS took or sent nothing for `gcs_timeout_ms`"
+        => "as the class says";
+    0x65 Network BadResponse "bad_response" [Never Same Query]
+        "what came back is not an answer that GCS gives"
+        => "as the class says";
 
-    /// GCS refused the request as malformed (400, and other 4xx without a kind of their own).
-    0x80 Gcs Refused "refused";
-    /// GCS did not accept the credentials (401).
-    0x81 Gcs GcsUnauthorized "gcs_unauthorized";
-    /// GCS did not permit it (403).
-    0x82 Gcs Forbidden "forbidden";
-    /// No such bucket, object or generation (404).
-    0x83 Gcs NotFound "not_found";
-    /// GCS saw a conflict (409).
-    0x84 Gcs Conflict "conflict";
-    /// A precondition does not hold (412, 304).
-    0x85 Gcs PreconditionFailed "precondition_failed";
-    /// The range lies outside the object (416).
-    0x86 Gcs RangeNotSatisfiable "range_not_satisfiable";
-    /// The checksum does not match; no object was made.
-    0x87 Gcs ChecksumMismatch "checksum_mismatch";
-    /// The session is unknown to GCS (404, 410) or was cancelled (499).
-    0x88 Gcs SessionLost "session_lost";
-    /// Too many requests (429).
-    0x89 Gcs RateLimited "rate_limited";
-    /// GCS cannot now (408, 5xx).
-    0x8a Gcs Unavailable "unavailable";
-    /// GCS holds fewer bytes than the request should have left there.
-    0x8b Gcs Incomplete "incomplete";
-    /// GCS reports fewer bytes than it had reported before.
-    0x8c Gcs Regress "regress";
+    0x80 Gcs Refused "refused" [Never]
+        "400, or a 3xx or 4xx without a kind of its own"
+        => "reads the message and the reason";
+    0x81 Gcs GcsUnauthorized "gcs_unauthorized" [Never Same Query]
+        "401: GCS does not accept the daemon's access token. The first time the daemon drops it, and the class says to try again; `never` if a fresh one is refused, too, or if it has none"
+        => "as the class says; tells the operator";
+    0x82 Gcs Forbidden "forbidden" [Never]
+        "403: not permitted, or the object is held or under retention, a quota is used up, billing is closed ..., as `reason` says; an organization's policy also where GCS answered 412"
+        => "what the message says";
+    0x83 Gcs NotFound "not_found" [Never]
+        "404: no such bucket, object or generation"
+        => "gives up";
+    0x84 Gcs Conflict "conflict" [Never]
+        "409"
+        => "reads the reason";
+    0x85 Gcs PreconditionFailed "precondition_failed" [Never]
+        "412, or 304: a precondition does not hold"
+        => "decides anew: the object is another";
+    0x86 Gcs RangeNotSatisfiable "range_not_satisfiable" [Never]
+        "416: the range begins at the object's end or beyond"
+        => "asks for less";
+    0x87 Gcs ChecksumMismatch "checksum_mismatch" [Same Restart]
+        "the object's or part's checksum is not the one given; none was made, and the session, if there was one, is dead"
+        => "checks its own bytes, sends them again or starts anew, as the class says";
+    0x88 Gcs SessionLost "session_lost" [Never Restart]
+        "GCS does not know the session (404, 410); `never` if somebody cancelled it (499)"
+        => "starts anew, if no object is there: [2.11](#the-recovery-algorithm)";
+    0x89 Gcs RateLimited "rate_limited" [Same Query]
+        "429, or 403 with the reason `rateLimitExceeded` or `userRateLimitExceeded`"
+        => "waits, then as the class says";
+    0x8a Gcs Unavailable "unavailable" [Same Query]
+        "408 or 5xx, or an error behind a success (CompleteMultipart)"
+        => "waits, then as the class says";
+    0x8b Gcs Incomplete "incomplete" [Query]
+        "GCS answered, and holds less than the request should have left there"
+        => "goes on from `committed`";
+    0x8c Gcs Regress "regress" [Never]
+        "GCS reports fewer bytes than it had reported: confirmed bytes are lost"
+        => "gives up; the upload cannot be trusted";
 
-    /// The daemon has no credentials, or they are refused.
-    0xa0 Credentials CredentialsRefused "credentials_refused";
-    /// The credentials could not be had now.
-    0xa1 Credentials CredentialsUnavailable "credentials_unavailable";
+    0xa0 Credentials CredentialsRefused "credentials_refused" [Never]
+        "the daemon has no credentials, or they are refused"
+        => "tells the operator";
+    0xa1 Credentials CredentialsUnavailable "credentials_unavailable" [Same]
+        "the credentials could not be had now"
+        => "waits, sends it again";
 }
 
 /// How a request ended: 0, or `layer << 12 | retry << 8 | kind`.
@@ -219,28 +297,12 @@ impl Status {
 
     /// Whose fault it is; `None` for success and for a layer that is not known here.
     pub fn layer(self) -> Option<Layer> {
-        Some(match self.0 >> 12 {
-            1 => Layer::Client,
-            2 => Layer::Daemon,
-            3 => Layer::Network,
-            4 => Layer::Gcs,
-            5 => Layer::Credentials,
-            _ => return None,
-        })
+        Layer::from_code(self.0 >> 12)
     }
 
     /// What to do next; `None` for success. A class that is not known here counts as [`Retry::Never`].
     pub fn retry(self) -> Option<Retry> {
-        if self.is_ok() {
-            return None;
-        }
-        Some(match self.0 >> 8 & 0xf {
-            1 => Retry::Same,
-            2 => Retry::Query,
-            3 => Retry::Restart,
-            4 => Retry::Reconnect,
-            _ => Retry::Never,
-        })
+        (!self.is_ok()).then(|| Retry::from_code(self.0 >> 8 & 0xf).unwrap_or(Retry::Never))
     }
 
     /// Which failure it was; `None` for success and for a kind that is not known here.

@@ -3,9 +3,13 @@
 mod values;
 
 use bytes::Bytes;
-use gcsd_types::Part;
+use gcsd_types::{ComposeSource, Destination, EncryptionKey, ObjectRef, Part, Preconditions};
+use gcsd_wire::layout::{FieldKind, StructLayout};
 use gcsd_wire::multipart::{decode_parts, encode_parts};
-use gcsd_wire::{ErrorReply, Opcode, PieceHead, Reply, ReplyHead, Request, RequestHead, WireArgs, hello};
+use gcsd_wire::{
+    ArgsError, ErrorReply, Opcode, PieceHead, Reply, ReplyHead, Request, RequestHead, WireArgs,
+    compose_objects, delete_object, dynamic, hello, move_object, start_multipart,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -181,4 +185,164 @@ proptest! {
         let cut = hello::Args::decode(hello.to_bytes()).expect("good args");
         prop_assert_eq!(cut.secret.len(), len.min(usize::from(u16::MAX)));
     }
+}
+
+/// The struct that the args of a reply's frame are, if they are any.
+fn struct_of(opcode: Opcode, args: &Bytes) -> Option<&'static StructLayout> {
+    opcode.reply(args.len())
+}
+
+/// What the table says of args is what the code does with them.
+#[test]
+fn args_by_their_fields_are_the_same_bytes() {
+    let same = |layout, bytes: Bytes| {
+        let values = dynamic::decode(layout, bytes.clone());
+        let values = values.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(dynamic::encode(layout, &values), Ok(bytes));
+        Ok(())
+    };
+    for_each(request, |opcode, request| same(opcode.args(), request.to_bytes()));
+    for_each(reply, |opcode, reply| {
+        let bytes = reply.to_bytes();
+        struct_of(opcode, &bytes).map_or(Ok(()), |layout| same(layout, bytes))
+    });
+}
+
+/// Where the reserved bytes of a struct stand, and those of the structs in it.
+fn reserved(layout: &StructLayout, from: usize) -> Vec<usize> {
+    let fields = layout.fields.iter();
+    let places = fields.flat_map(|field| match field.kind {
+        FieldKind::Reserved => (from + field.offset..from + field.offset + field.size).collect(),
+        FieldKind::Struct(of) => reserved(of, from + field.offset),
+        _ => Vec::new(),
+    });
+    places.collect()
+}
+
+#[test]
+fn reserved_bytes_are_refused_in_requests_and_ignored_in_replies() {
+    for_each(request, |opcode, request| {
+        for at in reserved(opcode.args(), 0) {
+            let mut bytes = request.to_bytes().to_vec();
+            bytes[at] = 1;
+            let refused = Request::decode(opcode, bytes.into());
+            prop_assert!(matches!(refused, Err(ArgsError::Reserved(_))), "byte {}", at);
+        }
+        Ok(())
+    });
+    for_each(reply, |opcode, reply| {
+        let bytes = reply.to_bytes();
+        let layout = struct_of(opcode, &bytes);
+        for at in layout.map_or(Vec::new(), |layout| reserved(layout, 0)) {
+            let mut bytes = bytes.to_vec();
+            bytes[at] = 1;
+            prop_assert_eq!(
+                Reply::decode(opcode, bytes.into()),
+                Ok(reply.clone()),
+                "byte {}",
+                at
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Sets a bit of a word, wherever it stands.
+fn words(
+    layout: &'static StructLayout,
+    from: usize,
+    path: &[&'static str],
+    found: &mut Vec<(usize, u32)>,
+    whole: &'static StructLayout,
+) {
+    for field in layout.fields {
+        let path = [path, &[field.name]].concat();
+        match field.kind {
+            FieldKind::Word => found.push((from + field.offset, whole.mask(&path))),
+            FieldKind::Struct(of) => words(of, from + field.offset, &path, found, whole),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn undefined_bits_are_refused_in_requests() {
+    for_each(request, |opcode, request| {
+        let mut found = Vec::new();
+        words(opcode.args(), 0, &[], &mut found, opcode.args());
+        for (at, known) in found {
+            for bit in (0..32).filter(|bit| known >> bit & 1 == 0) {
+                let mut bytes = request.to_bytes().to_vec();
+                bytes[at + bit / 8] |= 1 << (bit % 8);
+                let refused = Request::decode(opcode, bytes.into());
+                prop_assert!(
+                    matches!(refused, Err(ArgsError::Reserved(_))),
+                    "bit {} of {}",
+                    bit,
+                    at
+                );
+            }
+        }
+        Ok(())
+    });
+}
+
+/// What is refused is named, with the reason.
+#[test]
+fn a_field_that_has_no_place_is_refused_by_its_name() {
+    let of = |set: fn(&mut ObjectRef)| {
+        let mut of = ObjectRef::new(
+            "bucket".parse().expect("a name"),
+            "object".parse().expect("a name"),
+        );
+        set(&mut of);
+        of
+    };
+    let fields = |of: &mut ObjectRef| of.fields = Some("name".to_owned());
+    let key = |of: &mut ObjectRef| of.key = Some(EncryptionKey::new([7; 32]));
+    for (set, field) in [(fields as fn(&mut ObjectRef), "fields"), (key, "key")] {
+        let bytes = delete_object::Args { of: of(set) }.to_bytes();
+        let refused = Request::decode(Opcode::DeleteObject, bytes).expect_err("no place for it");
+        assert!(
+            matches!(refused, ArgsError::Value { field: name, .. } if name == field),
+            "{refused}"
+        );
+    }
+    let args = move_object::Args {
+        source: of(|of| of.generation = Some(1)),
+        destination: "other".parse().expect("a name"),
+        preconditions: Preconditions::default(),
+    };
+    let refused = Request::decode(Opcode::MoveObject, args.to_bytes()).expect_err("no place for it");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the field 'generation' cannot be chosen"),
+        "{refused}"
+    );
+    let mut destination = Destination::new(
+        "bucket".parse().expect("a name"),
+        "object".parse().expect("a name"),
+    );
+    destination.preconditions.if_metageneration_not_match = Some(1);
+    let sources = vec![ComposeSource::new("part".parse().expect("a name"))];
+    let args = compose_objects::Args {
+        destination: destination.clone(),
+        sources,
+    };
+    let refused = Request::decode(Opcode::ComposeObjects, args.to_bytes()).expect_err("no place for it");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the field 'if_metageneration_not_match' is a"),
+        "{refused}"
+    );
+    let args = start_multipart::Args { destination };
+    let refused = Request::decode(Opcode::StartMultipart, args.to_bytes()).expect_err("no place for it");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the field 'preconditions' cannot be given"),
+        "{refused}"
+    );
 }

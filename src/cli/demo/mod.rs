@@ -7,7 +7,6 @@ mod scene;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -118,7 +117,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
         false => String::new(),
     };
     let report = format!("{report}\nAll of it holds.{again}\n");
-    let written = std::io::stdout().lock().write_all(report.as_bytes());
+    let written = gcsd_stdio::print(&report);
     written.map_err(|error| Failure::stdout(&error))
 }
 

@@ -61,6 +61,7 @@ impl Scene {
             max_in_flight: 64,
             max_uploads: 1024,
             drain_cap: 1 << 20,
+            handshake_timeout: config.source_timeout,
             idle_timeout: Duration::ZERO,
             client_timeout: config.source_timeout,
             gcs_timeout: config.stall_timeout,
@@ -77,9 +78,12 @@ impl Scene {
         };
         let config = server::Config {
             max_connections: 64,
+            max_calls: 256,
+            max_memory: 1 << 30,
             read_buffer: 256 * 1024,
             receive_buffer: 128 * 1024,
             grace: STOPPING,
+            refusal_delay: Duration::ZERO,
         };
         let listener = TcpListener::bind(any).await.map_err(failed)?;
         let daemon = listener.local_addr().map_err(failed)?;

@@ -2,19 +2,20 @@
 
 mod multipart;
 
-use super::pieces::{abort, data, end};
+use super::pieces::{abort, data, data_checked, end, end_checked};
 use bytes::Bytes;
 use gcsd_types::{
     BucketInfo, BucketName, BucketQuery, BucketRef, ComposeSource, Crc32c, Destination, EncryptionKey,
     ObjectInfo, ObjectName, ObjectQuery, ObjectRef, Page, Preconditions, Rewrite, Rewritten,
 };
-use gcsd_wire::args::Empty;
+use gcsd_wire::args::{Done, Empty};
+use gcsd_wire::cancel::CancelOutcome;
 use gcsd_wire::head::{CHECKED, CLOSING, MORE, STREAMED};
 use gcsd_wire::object::Described;
 use gcsd_wire::progress::Progress;
 use gcsd_wire::{
     ErrorReply, Kind, Opcode, Reply, ReplyHead, Request, RequestHead, Retry, Status, WireArgs, attach_upload,
-    cancel_upload, compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects,
+    cancel, cancel_upload, compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects,
     move_object, page, patch_object, ping, put_object, read_at, rewrite_object, start_upload, stat_bucket,
     stat_object, write_at,
 };
@@ -40,10 +41,6 @@ impl Head {
 
 /// The args of a frame.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are few, and patterns reach into them"
-)]
 pub(crate) enum Args {
     /// Of a request.
     Request(Request),
@@ -271,8 +268,8 @@ fn connection() -> Vec<Case> {
     let hello = hello::Args {
         min_version: 1,
         max_version: 1,
-        features: 0,
         secret: Bytes::from("open sesame"),
+        ..hello::Args::default()
     };
     let welcome = hello::Reply {
         version: 1,
@@ -285,14 +282,22 @@ fn connection() -> Vec<Case> {
         idle_timeout_ms: 300_000,
         client_timeout_ms: 60_000,
         gcs_timeout_ms: 61_000,
+        handshake_timeout_ms: 0,
         server: "gcsd/0.1.0".into(),
     };
+    let cancelled = |outcome| reply(36, 0, 0, Reply::Cancel(cancel::Reply { outcome }), b"");
     let echo = ping::Args {
         echo: Bytes::from("hello?"),
     };
     vec![
         one("hello.request", request(sequence, 0, Request::Hello(hello), b"")),
         one("hello.reply", reply(sequence, 0, 0, Reply::Hello(welcome), b"")),
+        one(
+            "cancel.request",
+            request(36, 0, Request::Cancel(cancel::Args { target: 28 }), b""),
+        ),
+        one("cancel.reply", cancelled(CancelOutcome::Ended)),
+        one("cancel_late.reply", cancelled(CancelOutcome::NotInFlight)),
         one("ping.request", request(1, 0, Request::Ping(echo.clone()), b"")),
         one("ping.reply", reply(1, 0, 0, Reply::Ping(echo.clone()), b"")),
         one(
@@ -336,6 +341,11 @@ fn uploads() -> Vec<Case> {
         offset: 0,
         total: Some(12),
         object_crc32c,
+        body_crc32c: None,
+    };
+    let write_body = write_at::Args {
+        body_crc32c: Some(Crc32c::of(BODY)),
+        ..write
     };
     let destination = Destination {
         key: Some(key()),
@@ -406,6 +416,10 @@ fn uploads() -> Vec<Case> {
             "start_upload_full.request",
             request(12, 0xffff_fffe, Request::StartUpload(start_full), b""),
         ),
+        one(
+            "write_at_body.request",
+            request(37, 1, Request::WriteAt(write_body), BODY),
+        ),
         one("write_at.request", request(3, 1, Request::WriteAt(write), BODY)),
         one(
             "write_at.reply",
@@ -465,7 +479,7 @@ fn uploads() -> Vec<Case> {
         ),
         one(
             "detach_upload.reply",
-            reply(11, 0, 0, Reply::DetachUpload(Empty), b""),
+            reply(11, 0, 0, Reply::DetachUpload(Done), b""),
         ),
     ]
 }
@@ -474,11 +488,11 @@ fn in_pieces() -> Vec<Case> {
     let write = |offset| {
         Request::WriteAt(write_at::Args {
             offset,
-            total: None,
-            object_crc32c: None,
+            ..write_at::Args::default()
         })
     };
     let whole = [data(b"Hello, "), data(b"GCS!\n"), end(Some(Crc32c::of(BODY)))].concat();
+    let whole_checked = [data_checked(BODY), end_checked(Crc32c::of(BODY))].concat();
     let taken_back = [data(b"Hello"), abort()].concat();
     let aborted = ErrorReply {
         committed: Some(262_144),
@@ -488,6 +502,10 @@ fn in_pieces() -> Vec<Case> {
     let query = Status::new(Kind::BodyAborted, Retry::Query);
     vec![
         one("write_at_streamed.request", streamed(17, 5, write(0), &whole)),
+        one(
+            "write_at_checked.request",
+            checked(streamed(38, 5, write(0), &whole_checked)),
+        ),
         one(
             "write_at_aborted.request",
             streamed(18, 6, write(262_144), &taken_back),
@@ -509,7 +527,7 @@ fn single_shot() -> Vec<Case> {
             metadata: Bytes::from(r#"{"contentType":"text/plain"}"#),
             ..Destination::new(bucket(), object("hello.txt"))
         },
-        object_crc32c: Some(Crc32c::of(BODY)),
+        body_crc32c: Some(Crc32c::of(BODY)),
     };
     let put_full = put_object::Args {
         destination: Destination {
@@ -523,7 +541,7 @@ fn single_shot() -> Vec<Case> {
             metadata: Bytes::from(r#"{"storageClass":"NEARLINE"}"#),
             key: Some(key()),
         },
-        object_crc32c: None,
+        body_crc32c: None,
     };
     let made = put_object::Reply {
         received: 12,
@@ -675,6 +693,7 @@ fn lists() -> Vec<Case> {
     let (first, second) = json.as_bytes().split_at(60);
     let end = page::End {
         sent: json.len() as u64,
+        crc32c: Crc32c::of(json.as_bytes()),
         page: Page {
             items: 1,
             prefixes: 1,
@@ -760,7 +779,7 @@ fn changes() -> Vec<Case> {
         ),
         one(
             "delete_object.reply",
-            reply(18, 204, 0, Reply::DeleteObject(Empty), b""),
+            reply(18, 204, 0, Reply::DeleteObject(Done), b""),
         ),
         one(
             "compose_objects.request",
@@ -966,6 +985,7 @@ fn buckets() -> Vec<Case> {
     let json = r#"{"kind":"storage#buckets","items":[{"name":"photos"},{"name":"photos-eu"}]}"#;
     let end = page::End {
         sent: json.len() as u64,
+        crc32c: Crc32c::of(json.as_bytes()),
         page: Page {
             items: 2,
             ..Page::default()
@@ -1036,9 +1056,15 @@ fn errors() -> Vec<Case> {
         message: "too many requests".into(),
         reason: Some("rateLimitExceeded".into()),
         request_id: Some("ABPtcPoh0bX7".into()),
+        versions: Box::default(),
     };
     let no_head = ErrorReply {
         message: "not a gcsd request".into(),
+        ..ErrorReply::default()
+    };
+    let no_version = ErrorReply {
+        message: "protocol version 9 is not spoken here, only version 1 is".into(),
+        versions: [1].into(),
         ..ErrorReply::default()
     };
     let fenced = ErrorReply {
@@ -1048,6 +1074,7 @@ fn errors() -> Vec<Case> {
     };
     let taken_over = Status::new(Kind::Fenced, Retry::Never);
     let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
+    let bad_version = Status::new(Kind::BadVersion, Retry::Reconnect);
     let bad_head = Status::new(Kind::BadHead, Retry::Reconnect);
     vec![
         one(
@@ -1058,6 +1085,7 @@ fn errors() -> Vec<Case> {
             "write_at_fenced.reply",
             error(Opcode::WriteAt as u8, 16, taken_over, 0, fenced),
         ),
+        one("bad_version.reply", error(0, 0, bad_version, 0, no_version)),
         one("bad_head.reply", error(0, 0, bad_head, 0, no_head)),
     ]
 }

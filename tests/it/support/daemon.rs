@@ -31,6 +31,10 @@ pub(crate) const BUCKET: &str = "bucket";
 pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) grace: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_calls: usize,
+    pub(crate) max_memory: u64,
+    pub(crate) refusal_delay: Duration,
     pub(crate) secret: Option<&'static str>,
     pub(crate) endpoint: Option<String>,
     pub(crate) key: char,
@@ -47,11 +51,16 @@ impl Default for Options {
                 max_in_flight: 64,
                 max_uploads: 1024,
                 drain_cap: 1 << 20,
+                handshake_timeout: PATIENCE,
                 idle_timeout: Duration::ZERO,
                 client_timeout: PATIENCE,
                 gcs_timeout: PATIENCE,
             },
             grace: PATIENCE,
+            max_connections: 1000,
+            max_calls: 1000,
+            max_memory: 1 << 30,
+            refusal_delay: Duration::ZERO,
             secret: None,
             endpoint: None,
             key: 'a',
@@ -103,10 +112,13 @@ impl Daemon {
             secret: options.secret.map(Secret::new),
         };
         let config = server::Config {
-            max_connections: 1000,
+            max_connections: options.max_connections,
+            max_calls: options.max_calls,
+            max_memory: options.max_memory,
             read_buffer: 256 * 1024,
             receive_buffer: 128 * 1024,
             grace: options.grace,
+            refusal_delay: options.refusal_delay,
         };
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -404,7 +416,7 @@ pub(crate) fn write_at(offset: u64, total: Option<u64>) -> Request {
     Request::WriteAt(gcsd_wire::write_at::Args {
         offset,
         total,
-        object_crc32c: None,
+        ..gcsd_wire::write_at::Args::default()
     })
 }
 
@@ -415,7 +427,7 @@ pub(crate) fn put_object(object: &str) -> gcsd_wire::put_object::Args {
             BUCKET.parse().expect("a name"),
             object.parse().expect("a name"),
         ),
-        object_crc32c: None,
+        body_crc32c: None,
     }
 }
 

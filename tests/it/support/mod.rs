@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod peer;
 pub(crate) mod pieces;
 pub(crate) mod process;
+pub(crate) mod script;
 pub(crate) mod scripted;
 pub(crate) mod stage;
 pub(crate) mod starts;

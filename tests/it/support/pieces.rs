@@ -21,6 +21,18 @@ pub(crate) fn end(checksum: Option<Crc32c>) -> Vec<u8> {
     bytes
 }
 
+/// A piece of data of a checked request.
+pub(crate) fn data_checked(bytes: &[u8]) -> Vec<u8> {
+    let head = PieceHead::Data(u32::try_from(bytes.len()).expect("short"));
+    [&head.encode_checked()[..], bytes].concat()
+}
+
+/// The end of a checked request's body.
+pub(crate) fn end_checked(checksum: Crc32c) -> Vec<u8> {
+    let head = PieceHead::End { checksum: true };
+    [&head.encode_checked()[..], &checksum.0.to_le_bytes()].concat()
+}
+
 /// An abort.
 pub(crate) fn abort() -> Vec<u8> {
     PieceHead::Abort.encode().to_vec()

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
@@ -17,6 +18,8 @@ pub(crate) struct Process {
     address: SocketAddr,
     /// What it has logged so far.
     log: Arc<Mutex<String>>,
+    /// Reads what it logs, to the end.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -37,6 +40,17 @@ impl Process {
         Self::start(&arguments, variables, "address=")
     }
 
+    /// The same, with a limit of open files.
+    pub(crate) fn serve_limited(files: u32, listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/prlimit");
+        command.arg(format!("--nofile={files}:{files}"));
+        command
+            .args([BINARY, "serve", "--listen", listen])
+            .args(arguments);
+        let (started, log) = Self::spawn(command, &[], "address=");
+        started.keeping(log)
+    }
+
     /// The same, of whose log nobody reads any more once it listens.
     pub(crate) fn serve_unread(listen: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
@@ -44,6 +58,19 @@ impl Process {
         let (started, log) = Self::spawn(command, &[], "address=");
         drop(log);
         started
+    }
+
+    /// The same, of whose log nobody has read anything since it listens.
+    pub(crate) fn serve_stalled(listen: &str, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--listen", listen]).args(arguments);
+        Self::spawn(command, &[], "\"address\":\"")
+    }
+
+    /// The same, which logs JSON.
+    pub(crate) fn serve_json(listen: &str, arguments: &[&str]) -> Self {
+        let json = ["serve", "--listen", listen, "--log-format", "json"];
+        Self::start(&[&json, arguments].concat(), &[], "\"address\":\"")
     }
 
     /// The same, which SIGHUP reaches, whatever it does to this process.
@@ -91,18 +118,19 @@ impl Process {
             child,
             address,
             log: Arc::new(Mutex::new(seen)),
+            reading: None,
         };
         (started, log)
     }
 
     /// Reads what it still logs, which must not fill the pipe.
-    fn keeping(self, log: BufReader<ChildStderr>) -> Self {
+    fn keeping(mut self, log: BufReader<ChildStderr>) -> Self {
         let keep = self.log.clone();
-        std::thread::spawn(move || {
+        self.reading = Some(std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 *keep.lock().expect("no panic under the lock") += &format!("{line}\n");
             }
-        });
+        }));
         self
     }
 
@@ -111,8 +139,22 @@ impl Process {
         self.log.lock().expect("no panic under the lock").clone()
     }
 
+    /// Asks it to stop, and waits until it has, and all that it logged was read.
+    pub(crate) fn whole_log(&mut self) -> String {
+        assert!(self.stop().success(), "{}", self.log());
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("no panic");
+        }
+        self.log()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as kill -9 does, and waits until it is gone.

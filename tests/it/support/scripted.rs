@@ -240,6 +240,7 @@ pub(crate) fn welcome() -> gcsd_wire::Reply {
         idle_timeout_ms: 0,
         client_timeout_ms: 60_000,
         gcs_timeout_ms: 60_000,
+        handshake_timeout_ms: 0,
         server: "scripted".into(),
     })
 }

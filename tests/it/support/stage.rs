@@ -244,7 +244,10 @@ impl Stage {
 fn may_be_there(error: &UploadError, aborted: &Option<Aborted>) -> bool {
     matches!(
         error,
-        UploadError::Mismatch { .. } | UploadError::Unverified { .. } | UploadError::FinishedElsewhere { .. }
+        UploadError::Mismatch { .. }
+            | UploadError::Unverified { .. }
+            | UploadError::FinishedElsewhere { .. }
+            | UploadError::Unknown { .. }
     ) || match aborted {
         // Dropped: a request that finishes it may have been under way.
         None => *error == UploadError::Stopped,

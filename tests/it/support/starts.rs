@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gcsd_client::{Error, OpenUpload, Token};
+use gcsd_client::{Error, OpenUpload, Sight, Token};
 
 use super::uploads::{Way, WayWriter};
 
@@ -44,5 +44,9 @@ impl OpenUpload for Counted {
 
     async fn attach(&mut self, token: &Token) -> Result<WayWriter, Error> {
         self.way.attach(token).await
+    }
+
+    async fn look(&mut self) -> Result<Sight, Error> {
+        self.way.look().await
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use devgcs::Server;
 use gcsd_client::{
     Address, Daemons, Direct, Error, Jitter, Last, NewObject, OpenUpload, Options, Progress, RetryPolicy,
-    Token, UnreliableWriter, ViaDaemon, WriterOptions,
+    Sight, Token, UnreliableWriter, ViaDaemon, WriterOptions,
 };
 use gcsd_fault::Random;
 use gcsd_gcs::{self, Gcs};
@@ -120,6 +120,13 @@ impl OpenUpload for Way {
             Self::Daemon(way) => WayWriter::Daemon(way.attach(token).await?),
             Self::Direct(way) => WayWriter::Direct(way.attach(token).await?),
         })
+    }
+
+    async fn look(&mut self) -> Result<Sight, Error> {
+        match self {
+            Self::Daemon(way) => way.look().await,
+            Self::Direct(way) => way.look().await,
+        }
     }
 }
 

@@ -7,12 +7,16 @@ pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
-/// The bytes of a vector; `name` is the file's without `.hex`.
-pub(crate) fn read(name: &str) -> Vec<u8> {
+/// The annotated hex of a vector; `name` is the file's without `.hex`.
+pub(crate) fn text(name: &str) -> String {
     let path = directory().join(format!("{name}.hex"));
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{} is needed as a golden vector: {error}", path.display()));
-    bytes_of(&text)
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} is needed as a golden vector: {error}", path.display()))
+}
+
+/// The bytes of a vector.
+pub(crate) fn read(name: &str) -> Vec<u8> {
+    bytes_of(&text(name))
 }
 
 /// The names of all vectors, sorted.

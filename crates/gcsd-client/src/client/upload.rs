@@ -1,5 +1,6 @@
 //! An upload before it begins.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Client;
 use crate::{
-    DaemonRoute, FileSource, NewObject, OptionsError, ReliableUpload, ReliableWriter, ReplaySource,
+    DaemonRoute, FileContent, NewObject, OptionsError, ReliableUpload, ReliableWriter, ReplaySource,
     StripedOptions, StripedOptionsError, StripedUpload, UploadError, ViaDaemon,
 };
 use gcsd_types::ObjectInfo;
@@ -25,6 +26,26 @@ const READ_LEN: usize = 256 * 1024;
 ///
 /// [`writer`](Self::writer), [`start`](Self::start) and [`striped`](Self::striped) hand the upload over to the caller, who
 /// can look at its progress, keep a checkpoint of it, and abort it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::UploadError;
+///
+/// let report = client.object("gs://my-bucket/report.csv")?;
+/// let made = report.upload().content_type("text/csv").if_absent().bytes("a,b\n1,2\n").await?;
+/// assert_eq!(made.size, 8);
+///
+/// // A second one is refused, since the object is there.
+/// let refused: UploadError = report.upload().if_absent().bytes("other").await.unwrap_err();
+/// assert!(!refused.to_string().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent before the bytes are given"]
 pub struct Upload {
@@ -75,15 +96,24 @@ impl Upload {
         finish(self.start(bytes)).await
     }
 
-    /// Uploads a file, which must not change meanwhile. Nothing of it is held: after a failure it is read again.
+    /// Uploads a file, which must not change meanwhile. Nothing of it is held: after a failure it is read again. What can be
+    /// read only once goes as with [`reader`](Self::reader): a pipe, a device, a file whose size is not that of its bytes
+    /// ([`FileContent`]).
     pub async fn file(mut self, path: impl AsRef<Path>) -> Result<ObjectInfo, UploadError> {
-        let source = open(path.as_ref()).await.map_err(UploadError::source_failed)?;
-        self.object.size.get_or_insert(source.size());
-        finish(self.start(source)).await
+        match open(path.as_ref()).await.map_err(UploadError::source_failed)? {
+            FileContent::Sized(source) => {
+                self.object.size.get_or_insert(source.size());
+                finish(self.start(source)).await
+            }
+            FileContent::Stream(file) => self.reader(tokio::fs::File::from_std(file)).await,
+        }
     }
 
     /// Uploads all that `reader` gives: a pipe, a socket, anything that can be read once. What is not committed is held,
     /// up to [`max_held`](crate::WriterOptions::max_held) bytes, to be sent again after a failure.
+    ///
+    /// The end of a pipe is not the success of whoever wrote to it. Where that is a process, use [`writer`](Self::writer),
+    /// and complete it once the process has exited with 0.
     pub async fn reader(self, mut reader: impl AsyncRead + Unpin) -> Result<ObjectInfo, UploadError> {
         let mut writer = self.writer()?;
         let uploading = async {
@@ -132,10 +162,13 @@ async fn finish(mut upload: ReliableUpload) -> Result<ObjectInfo, UploadError> {
     result
 }
 
-async fn open(path: &Path) -> io::Result<FileSource> {
-    let opening = async { FileSource::new(tokio::fs::File::open(path).await?.into_std().await) };
+async fn open(path: &Path) -> io::Result<FileContent> {
+    let at = path.to_owned();
+    let opening = tokio::task::spawn_blocking(move || FileContent::of(File::open(at)?));
     opening
         .await
+        .map_err(io::Error::other)
+        .flatten()
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 

@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use crate::body::Body;
 use crate::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
-use crate::{Error, NewObject};
+use crate::{Error, NewObject, Sight, StoredObject, sight};
 use feed::Feed;
 use gcsd_failure::Failure;
 use gcsd_gcs::{
     Answered, CancelOutcome, Gcs, Session, SessionError, SessionUri, UploadProgress, WriteRange, lend,
 };
+use gcsd_types::ObjectRef;
 use gcsd_wire::{Kind, Retry};
 pub use striped::DirectPart;
 
@@ -23,12 +24,15 @@ pub use striped::DirectPart;
 pub struct Direct {
     gcs: Gcs,
     object: NewObject,
+    /// When the first upload of this object began.
+    began: Option<u64>,
 }
 
 impl Direct {
     /// Uploads of `object` through `gcs`.
     pub fn new(gcs: Gcs, object: NewObject) -> Self {
-        Self { gcs, object }
+        let began = None;
+        Self { gcs, object, began }
     }
 }
 
@@ -42,7 +46,11 @@ impl OpenUpload for Direct {
     async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
         let NewObject { destination, size } = &self.object;
         let started = Session::start(&self.gcs, destination, *size).await;
-        let session = started.map_err(Failure::from)?.answer;
+        let started = started.map_err(Failure::from)?;
+        if let (None, Some(date)) = (self.began, started.date) {
+            self.began = Some(sight::began_at(date));
+        }
+        let session = started.answer;
         let token = Token::new(session.uri().expose());
         Ok((DirectWriter::new(session), token))
     }
@@ -54,6 +62,16 @@ impl OpenUpload for Direct {
         })?;
         let session = session.with_key(self.object.destination.key.clone());
         Ok(DirectWriter::new(Session::attach(&self.gcs, session)))
+    }
+
+    async fn look(&mut self) -> Result<Sight, Error> {
+        let gcs = &self.gcs;
+        let stat = async |of: ObjectRef| {
+            let found = gcs.stat_object(&of).await.map_err(Failure::from)?.answer;
+            let (info, json) = (found.info, found.json);
+            Ok(StoredObject { info, json })
+        };
+        Sight::of(&self.object.destination, self.began, stat).await
     }
 }
 

@@ -8,7 +8,7 @@ use gcsd_wire::{Kind, Retry};
 
 use super::{Direct, Feed};
 use crate::striped::{PartId, PartWriter, Route, StoredObject, StoredPart, UploadPart, on_page};
-use crate::{Body, Error, NewObject, OpenUpload, Token};
+use crate::{Body, Error, NewObject, OpenUpload, Sight, Token};
 use gcsd_types::Crc32c;
 
 /// Straight to GCS, by this process's own credentials.
@@ -99,6 +99,11 @@ impl OpenUpload for DirectPart {
     async fn start(&mut self) -> Result<(Self::Writer, Token), Error> {
         let token = Token::new(crate::striped::NO_TOKEN);
         Ok((self.attach(&token).await?, token))
+    }
+
+    /// A part is no object, and a repeat replaces it.
+    async fn look(&mut self) -> Result<Sight, Error> {
+        Ok(Sight::nothing())
     }
 
     async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {

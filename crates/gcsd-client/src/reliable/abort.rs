@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::super::{Cancelled, Error, OpenUpload, Token, UnreliableWriter as _};
+use super::super::sight::Whose;
+use super::super::{Cancelled, Error, Last, OpenUpload, Token, UnreliableWriter as _};
 use super::current::CurrentUpload;
+use super::engine::Looking;
 use super::options::RetryPolicy;
 use super::retry::{Failed, Repeatable, Retrier};
 use gcsd_wire::Retry;
@@ -11,7 +13,7 @@ use gcsd_wire::Retry;
 /// What an abort found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aborted {
-    /// There is no object of the upload, and there will be none.
+    /// There is no object of the upload, and there will be none. Where its end had been sent, that was looked at.
     ///
     /// A start whose answer was lost may have left an upload at GCS that nobody can write to; it is gone after a
     /// week.
@@ -26,29 +28,55 @@ pub enum Aborted {
     /// Either way this writer will not finish it; what GCS may hold of it is gone after a week. Only where the error is
     /// [`Kind::Fenced`](gcsd_wire::Kind::Fenced), another client has the upload and may finish it.
     Unknown {
-        /// Why GCS could not be told; `None` where it does not know the upload, which was cancelled or finished before,
-        /// or has expired.
+        /// Why GCS could not be told; `None` where the upload is gone, and what is where it makes its object does not tell
+        /// whether it did.
         error: Option<Error>,
     },
 }
 
 /// Cancels the `current` upload, for as long as `policy` allows, and the `discarded` ones, which could not be cancelled
 /// before.
+///
+/// `ended` says that the end of the object may have been sent, and how it ends, where that is known. What GCS says of the
+/// upload then says nothing of the object: it is looked at.
 pub(super) async fn cancel<U: OpenUpload>(
     mut open: U,
     current: Option<CurrentUpload<U::Writer>>,
     discarded: Vec<Token>,
+    ended: Option<Option<Last>>,
     policy: RetryPolicy,
 ) -> Aborted {
     let aborted = match current {
         Some(current) => in_time(&mut open, current, &policy).await,
         None => Aborted::Cancelled,
     };
+    let aborted = match (aborted, ended) {
+        (Aborted::Cancelled | Aborted::Unknown { error: None }, Some(last)) => {
+            look(&mut open, last, &policy).await
+        }
+        (aborted, _) => aborted,
+    };
     for token in discarded {
         // Nobody can finish it; GCS forgets it after a week.
         let _tidied = in_time(&mut open, CurrentUpload::detached(token), &policy).await;
     }
     aborted
+}
+
+/// What became of an object whose upload is gone.
+async fn look<U: OpenUpload>(open: &mut U, last: Option<Last>, policy: &RetryPolicy) -> Aborted {
+    let retrier = Retrier::new(policy, policy.abort_budget, |_: &Error| {});
+    let looking = tokio::time::timeout(policy.abort_budget, retrier.run(Looking(open)));
+    let Ok(Ok(sight)) = looking.await else {
+        return Aborted::Unknown { error: None };
+    };
+    match sight.whose(last.map(|Last { total, crc32c }| (total, crc32c))) {
+        Whose::Ours(object) => Aborted::AlreadyFinished {
+            generation: object.info.generation,
+        },
+        Whose::NotMade => Aborted::Cancelled,
+        Whose::Unknown(_) => Aborted::Unknown { error: None },
+    }
 }
 
 async fn in_time<U: OpenUpload>(

@@ -28,7 +28,7 @@ pub(super) struct Backoff {
 pub(super) enum Verdict {
     /// Wait, then go on.
     Wait(Duration),
-    /// The budget is spent, or would be before the wait is over.
+    /// The budget is spent, or would be before GCS wants to be asked again.
     GiveUp { tries: u32, spent: Duration },
 }
 
@@ -66,16 +66,19 @@ impl Backoff {
     }
 
     /// A request failed; `asked` is how long GCS wants us to wait at least.
+    ///
+    /// A wait that would be longer than what is left of the budget is cut to that, for a last try at its end.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>) -> Verdict {
         self.failures = self.failures.saturating_add(1);
         self.busy(now);
         let spent = self.spent_at(now);
-        let wait = self.jitter().max(asked.unwrap_or_default());
-        if spent.saturating_add(wait) > self.budget {
+        let left = self.budget.saturating_sub(spent);
+        let asked = asked.unwrap_or_default();
+        if left.is_zero() || asked > left {
             let tries = self.failures;
             return Verdict::GiveUp { tries, spent };
         }
-        Verdict::Wait(wait)
+        Verdict::Wait(self.jitter().min(left).max(asked))
     }
 
     fn spent_at(&self, now: Instant) -> Duration {
@@ -199,6 +202,32 @@ mod tests {
         backoff.idle(start);
         backoff.busy(start + SECOND);
         assert_eq!(backoff.spent_at(start + SECOND * 99), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_budget_is_kept_to_its_end() {
+        let start = Instant::now();
+        for seed in 0..100 {
+            let policy = RetryPolicy {
+                jitter: seeded(seed),
+                ..RetryPolicy::default()
+            };
+            let mut backoff = Backoff::new(&policy, SECOND * 4);
+            let mut now = start;
+            // Each try fails at once.
+            let spent = loop {
+                match backoff.failed(now, None) {
+                    Verdict::Wait(wait) => now += wait,
+                    Verdict::GiveUp { spent, .. } => break spent,
+                }
+                assert!(now - start <= SECOND * 4, "{seed}");
+            };
+            assert_eq!((spent, now - start), (SECOND * 4, SECOND * 4), "{seed}");
+        }
+        // Nothing at all is left of none.
+        let mut none = Backoff::new(&RetryPolicy::default(), Duration::ZERO);
+        let spent = Duration::ZERO;
+        assert_eq!(none.failed(start, None), Verdict::GiveUp { tries: 1, spent });
     }
 
     #[test]

@@ -10,15 +10,17 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Error, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
+use super::super::sight::Whose;
+use super::super::{Error, Last, OpenUpload, Progress, Seen, Sight, Token, UnreliableWriter as _};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
 use super::current::CurrentUpload;
 use super::error::UploadError;
 use super::options::RetryPolicy;
+use super::plan::View;
 use super::recovery::{Reaction, Recovery, Stage, Step};
 use super::report::Report;
-use super::retry::Attempts;
+use super::retry::{Attempts, Repeatable, Retrier};
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 
@@ -38,6 +40,10 @@ pub(super) struct Engine<U: OpenUpload, S> {
     pub(super) current: Option<CurrentUpload<U::Writer>>,
     /// Uploads that were given up, and could not be cancelled.
     pub(super) discarded: Vec<Token>,
+    /// How the object ends, once that has been sent.
+    pub(super) last: Option<Last>,
+    /// The failure that made it look.
+    pub(super) doubt: Option<Error>,
     pub(super) reports: watch::Sender<Report>,
     pub(super) stop: CancellationToken,
 }
@@ -57,6 +63,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 self.open,
                 self.current,
                 self.discarded,
+                self.recovery.may_have_ended().then_some(self.last),
                 self.policy,
             )),
         };
@@ -87,6 +94,12 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                         Some(object) => return Ok(object),
                         None => continue,
                     }
+                }
+                Step::Look => {
+                    if let Some((error, reaction)) = self.look(&view).await? {
+                        self.react(attempts, error, reaction, false).await?;
+                    }
+                    continue;
                 }
                 Step::Start => self.start().await?,
                 Step::Attach => self.attach().await?,
@@ -177,10 +190,16 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         };
         let answer = match request {
             Request::Query => until(&self.stop, writer.query()).await?,
-            Request::Finish(last) => until(&self.stop, writer.finish(last)).await?,
+            Request::Finish(last) => {
+                self.ending(last);
+                until(&self.stop, writer.finish(last)).await?
+            }
             Request::Write { offset, len, last } => {
                 let body = until(&self.stop, self.supply.body(offset, len)).await??;
                 self.recovery.sending(offset + len);
+                if let Some(last) = last {
+                    self.ending(last);
+                }
                 until(&self.stop, writer.write_at(offset, body, last)).await?
             }
         };
@@ -200,6 +219,9 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let progress = match answer {
             Ok(progress) => progress,
             Err(error) => {
+                if request.is_end() && error.may_have_happened() {
+                    self.recovery.end_unanswered();
+                }
                 // If the source changed, that is why it failed.
                 self.supply.check()?;
                 return Ok(Outcome::failed(error));
@@ -246,13 +268,62 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         Ok(Outcome::failed(damaged))
     }
 
+    /// The request that makes the object is about to be sent.
+    fn ending(&mut self, last: Last) {
+        self.recovery.ending();
+        self.last = Some(last);
+    }
+
+    /// Looks whether the object was made. Returns what to do if not.
+    async fn look(&mut self, view: &View) -> Result<Option<(Error, Reaction)>, UploadError> {
+        let Some(error) = self.doubt.clone() else {
+            return Ok(None);
+        };
+        let crc32c = self.whole().await?;
+        self.supply.check()?;
+        let reports = &self.reports;
+        let retrier = Retrier::new(&self.policy, self.policy.budget, |error: &Error| {
+            reports.send_modify(|report| report.count_request(error));
+        });
+        let whose = match until(&self.stop, retrier.run(Looking(&mut self.open))).await? {
+            Ok(sight) => sight.whose(Some((view.end, crc32c))),
+            Err(given_up) => Whose::Unknown(Seen::Unseen(given_up.error().clone())),
+        };
+        if let Whose::Ours(object) = &whose {
+            let resource = Some(object.json.clone());
+            self.reports.send_modify(|report| {
+                report.count(&error, Reaction::Look);
+                report.resource = resource;
+            });
+        }
+        let reaction = self.recovery.looked(whose, &error, view)?;
+        Ok(reaction.map(|reaction| (error, reaction)))
+    }
+
     /// Reacts to a failure, and waits before the next attempt.
     async fn wait(&mut self, attempts: &mut Attempts, error: Error) -> Result<(), UploadError> {
         let before = self.recovery.committed();
         let view = self.supply.view();
         let reaction = self.recovery.failed(self.stage(), &error, &view)?;
+        if matches!(reaction, Reaction::Look | Reaction::Restart) {
+            self.doubt = Some(error.clone());
+        }
+        if reaction == Reaction::Look {
+            return Ok(());
+        }
+        let progressed = reaction != Reaction::Restart && self.recovery.committed() > before;
+        self.react(attempts, error, reaction, progressed).await
+    }
+
+    async fn react(
+        &mut self,
+        attempts: &mut Attempts,
+        error: Error,
+        reaction: Reaction,
+        progressed: bool,
+    ) -> Result<(), UploadError> {
         match reaction {
-            Reaction::Again => {}
+            Reaction::Again | Reaction::Look => {}
             Reaction::Reconnect => {
                 if let Some(current) = &mut self.current {
                     current.writer = None;
@@ -260,7 +331,6 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             }
             Reaction::Restart => self.current = None,
         }
-        let progressed = reaction != Reaction::Restart && self.recovery.committed() > before;
         if progressed {
             attempts.progressed();
         }
@@ -308,6 +378,28 @@ enum Request {
         len: u64,
         last: Option<Last>,
     },
+}
+
+impl Request {
+    /// Whether it makes the object.
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Query => false,
+            Self::Finish(_) => true,
+            Self::Write { last, .. } => last.is_some(),
+        }
+    }
+}
+
+/// A look at what is where the object is made.
+pub(super) struct Looking<'a, U>(pub(super) &'a mut U);
+
+impl<U: OpenUpload> Repeatable for Looking<'_, U> {
+    type Answer = Sight;
+
+    async fn attempt(&mut self) -> Result<Sight, Error> {
+        self.0.look().await
+    }
 }
 
 /// The outcome of a step.

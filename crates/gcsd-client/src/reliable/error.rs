@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::Error;
+use super::super::{Error, Seen};
 use super::given_up::GivenUp;
 use super::options::OptionsError;
 use super::source::SourceChanged;
@@ -88,6 +88,16 @@ pub enum UploadError {
         /// The object.
         object: ObjectInfo,
     },
+    /// **The object may have been made.** The answer to the request that finishes it was lost, the upload is gone, and what
+    /// is there now does not tell.
+    #[error("it is unknown whether the object was made: {seen}")]
+    Unknown {
+        /// The last failure.
+        #[source]
+        error: Error,
+        /// What is there.
+        seen: Box<Seen>,
+    },
     /// The bytes are not as many as GCS was told at the start.
     #[error("the upload was started with a size of {declared} bytes, but {size} bytes came")]
     Size {
@@ -126,7 +136,8 @@ impl UploadError {
             Self::GivenUp(given_up) => Some(given_up.error()),
             Self::TakenOver(error)
             | Self::CannotRestart { error, .. }
-            | Self::TooManyRestarts { error, .. } => Some(error),
+            | Self::TooManyRestarts { error, .. }
+            | Self::Unknown { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -142,6 +153,7 @@ impl UploadError {
             | Self::FinishedElsewhere { .. }
             | Self::Mismatch { .. }
             | Self::Unverified { .. }
+            | Self::Unknown { .. }
             | Self::Size { .. }
             | Self::Changed(_)
             | Self::Options(_)

@@ -51,7 +51,9 @@
 
 mod abort;
 mod backoff;
+mod changes;
 mod checkpoint;
+mod copies;
 mod current;
 mod engine;
 mod error;
@@ -90,6 +92,6 @@ pub use read_error::ReadError;
 pub use reader::ReliableReader;
 pub use report::Report;
 pub use requests::ReliableRequests;
-pub use source::{FileSource, ReplaySource, SourceChanged};
+pub use source::{FileContent, FileSource, ReplaySource, SourceChanged};
 pub use upload::ReliableUpload;
 pub use writer::ReliableWriter;

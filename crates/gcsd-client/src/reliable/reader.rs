@@ -20,8 +20,8 @@ use super::read_attempts::ReadAttempts;
 use super::read_error::ReadError;
 use super::report::Report;
 use gcsd_types::{ByteRange, Crc32c, Preconditions};
-use gcsd_wire::Kind;
 use gcsd_wire::read_at::Start;
+use gcsd_wire::{Kind, Retry};
 
 /// How an attempt failed.
 enum Broken {
@@ -53,6 +53,24 @@ enum Broken {
 /// Only a few pieces wait for a slow reader. Then its connection, which is its own, fills up, the daemon stops taking
 /// from GCS, and GCS waits. GCS may drop a connection that stands still for minutes; the read then resumes as after any
 /// break.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use tokio::io::AsyncBufReadExt as _;
+///
+/// let notes = client.object("gs://my-bucket/notes.txt")?;
+/// let mut lines = notes.read().reader().lines();
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("first line"));
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("second line"));
+/// assert_eq!(lines.next_line().await?, None);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReliableReader {
     attempts: ReadAttempts,
     /// The first answer.
@@ -173,19 +191,19 @@ impl ReliableReader {
             }
             _ => {}
         }
-        self.attempts.failed(&error)?;
-        let cannot = |why| ReadError::CannotResume {
-            error: error.clone(),
-            why,
+        let cannot = match (generation, first.len, self.received) {
+            (None, ..) => Some("GCS did not say which generation of the object it was"),
+            (_, None, 1..) => Some("a decompressed object has no offset to resume at"),
+            _ => None,
         };
-        if generation.is_none() {
-            return Err(cannot("GCS did not say which generation of the object it was"));
+        if let Some(why) = cannot
+            && error.retry() != Retry::Never
+        {
+            return Err(ReadError::CannotResume { error, why });
         }
+        self.attempts.failed(&error)?;
         let Some(len) = first.len else {
-            return match self.received {
-                0 => Ok(()),
-                _ => Err(cannot("a decompressed object has no offset to resume at")),
-            };
+            return Ok(());
         };
         match len.saturating_sub(self.received) {
             // Only the last frame is missing, which has no bytes.

@@ -5,17 +5,18 @@
 //!
 //! | after a failure of class | |
 //! | --- | --- |
-//! | `never` | the end; after `fenced`, another client has the upload |
+//! | `never` | the end; after `fenced`, another client has the upload; where the answer to the object's end was lost, a look first |
 //! | `same` | the same request again |
 //! | `query` | a query, then continue from what is committed |
-//! | `restart` | a new upload from byte 0, if byte 0 is still held |
+//! | `restart` | a new upload from byte 0, if byte 0 is still held; where the end of the object had been sent, a look first |
 //! | `reconnect` | attach by token, on another connection; then as `query` |
 
+use super::super::sight::Whose;
 use super::super::{Error, Progress};
 use super::error::UploadError;
 use super::plan::{Plan, Sizes, View, plan};
 use gcsd_types::{Crc32c, ObjectInfo};
-use gcsd_wire::{Kind, Retry};
+use gcsd_wire::{Kind, Layer, Retry, Status};
 
 /// What the task has of the upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +43,8 @@ pub(super) enum Step {
     Finish,
     /// Wait for the producer to bring more.
     Wait,
+    /// Look whether the object was made.
+    Look,
     /// The object exists: compare it with what was written.
     Verify(ObjectInfo),
 }
@@ -55,6 +58,8 @@ pub(super) enum Reaction {
     Reconnect,
     /// Drop the token too, and start again.
     Restart,
+    /// Nothing yet: the failure counts only if the object was not made.
+    Look,
 }
 
 /// What is known of the upload at GCS.
@@ -70,6 +75,15 @@ pub(super) struct Recovery {
     finished: Option<ObjectInfo>,
     /// The object did not verify once. GCS is asked again, so that a damaged reply condemns no good object.
     doubted: bool,
+    /// The end of the object has been sent, so that it may exist.
+    end_sent: bool,
+    /// An answer to that was lost.
+    end_unsure: bool,
+    /// There was a failure that means something else if the object exists.
+    looking: bool,
+    /// The upload of an earlier process was lost before its end was known here: whether that process made the object can be
+    /// looked at only then.
+    look_owed: bool,
     restarts: u32,
     max_restarts: u32,
 }
@@ -83,6 +97,10 @@ impl Recovery {
             sent: Some(0),
             finished: None,
             doubted: false,
+            end_sent: false,
+            end_unsure: false,
+            looking: false,
+            look_owed: false,
             restarts: 0,
             max_restarts,
         }
@@ -125,11 +143,14 @@ impl Recovery {
         }) {
             return Err(UploadError::Size { size, declared });
         }
+        if self.looking || (self.look_owed && view.ended) {
+            return Ok(Step::Look);
+        }
         match stage {
-            Stage::Nothing => return Ok(Step::Start),
+            Stage::Nothing if self.finished.is_none() => return Ok(Step::Start),
             // A finished object needs no writer.
             Stage::Detached if self.finished.is_none() => return Ok(Step::Attach),
-            Stage::Detached | Stage::Attached => {}
+            Stage::Nothing | Stage::Detached | Stage::Attached => {}
         }
         match self.finished {
             Some(object) if view.ended => return Ok(Step::Verify(object)),
@@ -179,6 +200,21 @@ impl Recovery {
         self.sent = self.sent.map(|sent| sent.max(end));
     }
 
+    /// The end of the object is about to be sent.
+    pub(super) fn ending(&mut self) {
+        self.end_sent = true;
+    }
+
+    /// The answer to the end of the object was lost.
+    pub(super) fn end_unanswered(&mut self) {
+        self.end_unsure = true;
+    }
+
+    /// Whether the object may have been made, by this process or by the one before.
+    pub(super) fn may_have_ended(&self) -> bool {
+        self.end_sent || self.look_owed || self.sent.is_none()
+    }
+
     /// A request succeeded. Returns whether more is committed than before.
     pub(super) fn succeeded(&mut self, progress: &Progress) -> Result<bool, UploadError> {
         if let Some(object) = progress.object {
@@ -215,7 +251,17 @@ impl Recovery {
         if error.is(Kind::Fenced) {
             return Err(UploadError::TakenOver(error.clone()));
         }
+        // An end that comes late can only be compared with what is known as a whole.
+        let looks = view.ended && self.may_have_ended();
         if error.retry() == Retry::Never {
+            // A first refusal says by itself that nothing was made; that of a repeat does not.
+            if looks
+                && (self.end_unsure || self.sent.is_none() || stage == Stage::Nothing)
+                && is_about_gcs(error)
+            {
+                self.looking = true;
+                return Ok(Reaction::Look);
+            }
             return Err(UploadError::refused(error.clone()));
         }
         if stage == Stage::Nothing {
@@ -236,7 +282,38 @@ impl Recovery {
                 self.settled = false;
                 Ok(Reaction::Reconnect)
             }
-            Retry::Restart => self.restart(error, view),
+            Retry::Restart if looks => {
+                self.looking = true;
+                Ok(Reaction::Look)
+            }
+            Retry::Restart => {
+                self.look_owed |= self.may_have_ended();
+                self.restart(error, view)
+            }
+        }
+    }
+
+    /// It was looked whether the object was made, because of `error`. Returns how to react to that, where it was put off.
+    pub(super) fn looked(
+        &mut self,
+        whose: Whose,
+        error: &Error,
+        view: &View,
+    ) -> Result<Option<Reaction>, UploadError> {
+        let owed = !std::mem::take(&mut self.looking);
+        self.look_owed = false;
+        match whose {
+            Whose::Ours(object) => {
+                self.finished = Some(object.info);
+                Ok(None)
+            }
+            Whose::NotMade if owed => Ok(None),
+            Whose::NotMade if error.retry() == Retry::Restart => self.restart(error, view).map(Some),
+            Whose::NotMade => Err(UploadError::refused(error.clone())),
+            Whose::Unknown(seen) => {
+                let (error, seen) = (error.clone(), Box::new(seen));
+                Err(UploadError::Unknown { error, seen })
+            }
         }
     }
 
@@ -277,6 +354,11 @@ impl Recovery {
             _ => UploadError::Mismatch { object, size, crc32c },
         })
     }
+}
+
+/// Whether GCS refused, and not the daemon or this process.
+fn is_about_gcs(error: &Error) -> bool {
+    error.status().and_then(Status::layer) == Some(Layer::Gcs)
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Every way that GCS and the network can answer, followed to the end: the machine never writes what GCS would
-//! refuse, never condemns an honest GCS, and comes to the object as soon as nothing more fails.
+//! refuse, never condemns an honest GCS, comes to the object as soon as nothing more fails, makes it no second time, and
+//! never denies it.
 
 use std::collections::{HashSet, VecDeque};
 
+use bytes::Bytes;
+
 use super::*;
+use crate::{GivenUp, Seen, StoredObject};
 use gcsd_types::CHUNK_ALIGNMENT;
 
 const K: u64 = CHUNK_ALIGNMENT;
@@ -29,6 +33,10 @@ struct World {
     recovery: Recovery,
     stage: Stage,
     session: Option<Session>,
+    /// The object exists, whatever became of its session.
+    made: bool,
+    /// What made it look.
+    doubt: Option<Retry>,
     view: View,
     /// Whether committed bytes are let go, as a producer's are; a file's are not.
     lets_go: bool,
@@ -45,6 +53,8 @@ enum Answer {
     Fails(Retry, u64, When),
     /// `incomplete`, with what is persisted.
     Incomplete(u64),
+    /// Where the object would be, there is somebody else's.
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,22 +74,24 @@ impl World {
 
     /// What GCS and the network may answer to `step`.
     fn answers(&self, step: Step) -> Vec<Answer> {
-        use Answer::{Fails, Incomplete, Ok};
+        use Answer::{Fails, Incomplete, Ok, Other};
         use When::{Finished, Later, Now};
         let persisted = self.session.map_or(0, |session| session.persisted);
         let mut answers = vec![Ok];
         match step {
             Step::Wait | Step::Verify(_) => {}
-            Step::Start => answers.push(Fails(Retry::Same, 0, Now)),
+            Step::Look => answers.push(Other),
+            Step::Start => answers.extend([Fails(Retry::Same, 0, Now), Fails(Retry::Never, 0, Now)]),
             Step::Attach | Step::Query => {
-                for retry in [Retry::Same, Retry::Reconnect, Retry::Restart] {
+                for retry in [Retry::Same, Retry::Reconnect, Retry::Restart, Retry::Never] {
                     answers.push(Fails(retry, persisted, Now));
                 }
             }
             Step::Write { offset, len, last } => {
                 let end = offset + len;
-                answers.push(Fails(Retry::Same, persisted, Now));
-                answers.push(Fails(Retry::Restart, persisted, Now));
+                for retry in [Retry::Same, Retry::Restart, Retry::Never] {
+                    answers.push(Fails(retry, persisted, Now));
+                }
                 let mut partial: Vec<u64> = (offset.div_ceil(K)..=end / K).map(|unit| unit * K).collect();
                 // GCS promises multiples; nothing here may depend on it.
                 partial.extend([offset, offset + len / 2, end]);
@@ -97,8 +109,9 @@ impl World {
                 }
             }
             Step::Finish => {
-                answers.push(Fails(Retry::Same, persisted, Now));
-                answers.push(Fails(Retry::Restart, persisted, Now));
+                for retry in [Retry::Same, Retry::Restart, Retry::Never] {
+                    answers.push(Fails(retry, persisted, Now));
+                }
                 for retry in [Retry::Query, Retry::Reconnect] {
                     answers.push(Fails(retry, persisted, Now));
                     answers.push(Fails(retry, persisted, Finished));
@@ -120,11 +133,23 @@ impl World {
             assert!(offset + len <= self.view.end && (!last || self.view.ended));
             self.recovery.sending(offset + len);
         }
+        let ends = matches!(step, Step::Finish | Step::Write { last: true, .. });
+        if ends {
+            self.recovery.ending();
+        }
         match answer {
             Answer::Ok => self.succeed(step),
             Answer::Fails(retry, at, when) => {
                 self.persist(at, when);
-                self.fail(Error::of(Kind::Internal, retry, "x"))
+                let error = failure(retry);
+                if ends && error.may_have_happened() {
+                    self.recovery.end_unanswered();
+                }
+                self.fail(error)
+            }
+            Answer::Other => {
+                let seen = Seen::Object(ObjectInfo::default());
+                self.look(Whose::Unknown(seen))
             }
             Answer::Incomplete(at) => {
                 self.persist(at, When::Now);
@@ -142,10 +167,30 @@ impl World {
             }
             session.finished |= when == When::Finished;
         }
+        self.made |= when == When::Finished;
+    }
+
+    /// What comes of a look that shows this.
+    fn look(&mut self, whose: Whose) -> Result<Option<ObjectInfo>, UploadError> {
+        let doubt = failure(self.doubt.expect("something made it look"));
+        if let Some(reaction) = self.recovery.looked(whose, &doubt, &self.view)? {
+            self.react(reaction);
+        }
+        Ok(None)
     }
 
     fn succeed(&mut self, step: Step) -> Result<Option<ObjectInfo>, UploadError> {
         match step {
+            Step::Look => {
+                let whose = match self.made {
+                    true => Whose::Ours(StoredObject {
+                        info: self.object(),
+                        json: Bytes::new(),
+                    }),
+                    false => Whose::NotMade,
+                };
+                return self.look(whose);
+            }
             Step::Start => {
                 self.session = Some(Session {
                     persisted: 0,
@@ -166,6 +211,10 @@ impl World {
             }
             Step::Verify(object) => return self.recovery.verify(object, self.size, CRC),
             Step::Query | Step::Finish | Step::Write { .. } => {
+                let object = self.object();
+                let world = self.clone();
+                let ends = matches!(step, Step::Finish | Step::Write { last: true, .. });
+                let was_finished = self.session.is_some_and(|session| session.finished);
                 let session = self.session.as_mut().expect("there is an upload");
                 match step {
                     Step::Write { offset, len, last } => {
@@ -175,12 +224,11 @@ impl World {
                     Step::Finish => session.finished = true,
                     _ => {}
                 }
+                let again = ends && self.made && !was_finished;
+                assert!(!again, "a second object: {world:?}");
+                self.made |= session.finished;
                 let progress = Progress {
-                    object: session.finished.then_some(ObjectInfo {
-                        size: session.persisted,
-                        crc32c: Some(CRC),
-                        ..ObjectInfo::default()
-                    }),
+                    object: session.finished.then_some(object),
                     ..Progress::of(session.persisted)
                 };
                 // What was under way turns up after the answer.
@@ -194,8 +242,17 @@ impl World {
     }
 
     fn fail(&mut self, failure: Error) -> Result<Option<ObjectInfo>, UploadError> {
-        match self.recovery.failed(self.stage, &failure, &self.view)? {
-            Reaction::Again => {}
+        let reaction = self.recovery.failed(self.stage, &failure, &self.view)?;
+        if matches!(reaction, Reaction::Look | Reaction::Restart) {
+            self.doubt = Some(failure.retry());
+        }
+        self.react(reaction);
+        Ok(None)
+    }
+
+    fn react(&mut self, reaction: Reaction) {
+        match reaction {
+            Reaction::Again | Reaction::Look => {}
             Reaction::Reconnect => self.stage = Stage::Detached,
             Reaction::Restart => {
                 self.stage = Stage::Nothing;
@@ -203,7 +260,15 @@ impl World {
             }
         }
         self.let_go();
-        Ok(None)
+    }
+
+    /// The object that the upload makes.
+    fn object(&self) -> ObjectInfo {
+        ObjectInfo {
+            size: self.size,
+            crc32c: Some(CRC),
+            ..ObjectInfo::default()
+        }
     }
 
     fn let_go(&mut self) {
@@ -212,16 +277,34 @@ impl World {
         }
     }
 
+    /// Whether an honest GCS can lead to `error`, which says that there is no object.
+    fn may_end(&self, error: &UploadError) {
+        // A pipe that another process began may have been ended by that: it is known only once this one has ended, too.
+        assert!(
+            !self.made || !self.view.ended,
+            "{error}: the object is there: {self:?}"
+        );
+        match error {
+            UploadError::CannotRestart { released, .. } => assert!(self.lets_go && *released > 0),
+            UploadError::TooManyRestarts { restarts, .. } => assert_eq!(*restarts, 1),
+            UploadError::GivenUp(GivenUp::Refused(refused)) => assert_eq!(refused.retry(), Retry::Never),
+            error => panic!("{error}: {self:?}"),
+        }
+    }
+
     /// From here on everything works.
     fn must_end(mut self) {
         for _ in 0..40 {
             let step = self.step().unwrap_or_else(|error| panic!("{error}: {self:?}"));
-            if let Some(object) = self
-                .apply(step, Answer::Ok)
-                .unwrap_or_else(|error| panic!("{error}: {self:?}"))
-            {
-                assert_eq!(object.size, self.size);
-                return;
+            match self.apply(step, Answer::Ok) {
+                Ok(Some(object)) => {
+                    assert_eq!(object.size, self.size);
+                    return;
+                }
+                Ok(None) => {}
+                // A failure before led here, which is final now that it is known that there is no object.
+                Err(error) if step == Step::Look => return self.may_end(&error),
+                Err(error) => panic!("{error}: {self:?}"),
             }
         }
         panic!("no end in sight: {self:?}");
@@ -244,16 +327,21 @@ fn explore(first: World) -> usize {
                         queue.push_back(after);
                     }
                 }
-                // The only two ends that an honest GCS can lead to.
-                Err(UploadError::CannotRestart { released, .. }) => {
-                    assert!(world.lets_go && released > 0);
-                }
-                Err(UploadError::TooManyRestarts { restarts, .. }) => assert_eq!(restarts, 1),
-                Err(error) => panic!("{error}: {answer:?} to {step:?} in {world:?}"),
+                Err(UploadError::Unknown { .. }) => assert!(matches!(answer, Answer::Other)),
+                Err(error) => after.may_end(&error),
             }
         }
     }
     seen.len()
+}
+
+fn failure(retry: Retry) -> Error {
+    let kind = match retry {
+        Retry::Never => Kind::PreconditionFailed,
+        Retry::Restart => Kind::SessionLost,
+        _ => Kind::Unavailable,
+    };
+    Error::of(kind, retry, "x")
 }
 
 fn world(size: u64, lets_go: bool, ended: bool) -> World {
@@ -261,6 +349,8 @@ fn world(size: u64, lets_go: bool, ended: bool) -> World {
         recovery: Recovery::new(1),
         stage: Stage::Nothing,
         session: None,
+        made: false,
+        doubt: None,
         view: View {
             from: 0,
             end: if ended { size } else { 0 },
@@ -294,6 +384,7 @@ fn an_upload_that_another_process_left_is_reached_as_well() {
                 coming: persisted.max(K),
                 finished,
             });
+            left.made = finished;
             assert!(explore(left) > 5);
         }
     }

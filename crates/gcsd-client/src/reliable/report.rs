@@ -63,6 +63,7 @@ impl Report {
     pub(super) fn count(&mut self, error: &Error, reaction: Reaction) {
         let counter = match reaction {
             Reaction::Again if error.retry() == Retry::Query => &mut self.queries,
+            Reaction::Look => &mut self.queries,
             Reaction::Again => &mut self.repeats,
             Reaction::Reconnect => &mut self.reconnects,
             Reaction::Restart => &mut self.restarts,

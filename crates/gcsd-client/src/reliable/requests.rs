@@ -1,21 +1,22 @@
 //! Requests on objects, made again until they are answered for good.
 
 use std::future::Future;
-use std::ops::ControlFlow;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::super::connection::{Connection, Reply};
 use super::super::shared_connection::SharedConnection;
+use super::super::sight::{self, now};
 use super::super::{Daemons, Error, StoredObject};
+use super::changes::{Careful, Change, Deletion};
+use super::copies::{Composition, Copied, Copy};
 use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::report::Report;
-use super::retry::{Failed, Repeatable, Retrier};
+use super::retry::Retrier;
 use gcsd_types::{ComposeSource, Destination, ObjectRef, Page, Rewrite};
-use gcsd_wire::{
-    Kind, compose_objects, delete_object, list_buckets, list_objects, rewrite_object, stat_object,
-};
+use gcsd_wire::{compose_objects, delete_object, list_buckets, list_objects, stat_object};
 
 /// How many steps of a copy may pass without one more byte.
 const IDLE_STEPS: u32 = 32;
@@ -25,9 +26,27 @@ const IDLE_STEPS: u32 = 32;
 ///
 /// They share one connection, on which any number of them can be in flight. Where it is over, the next daemon of the
 /// list is asked. Clones share it, too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::ObjectRef;
+///
+/// let requests = client.requests();
+/// let notes = ObjectRef::new("my-bucket".parse()?, "notes.txt".parse()?);
+/// assert_eq!(requests.stat(&notes).await?.info.size, 23);
+/// requests.delete(&notes).await?;
+/// assert!(requests.stat(&notes).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ReliableRequests {
-    connection: SharedConnection,
+    pub(super) connection: SharedConnection,
     retries: RetryPolicy,
     reports: watch::Sender<Report>,
 }
@@ -64,62 +83,87 @@ impl ReliableRequests {
 
     /// Deletes an object, or one generation of it.
     ///
-    /// An object that is not found after an attempt that may have been carried out counts as deleted. Where the request
-    /// names no generation, another object that has appeared in between can be deleted in place of the first.
+    /// After an attempt whose answer was lost, an object that is not there any more counts as deleted. A request that names a
+    /// generation is made again, since it can delete nothing else. Any other is not: if there is an object, it can be a newer
+    /// one, and the outcome is [`GivenUp::Unknown`].
     pub async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
         let args = &delete_object::Args { of: object.clone() };
-        let connection = &self.connection;
-        self.retrier().run(Deletion { connection, args }).await
+        self.change(Deletion { requests: self, args }).await
     }
 
     /// Makes one object of up to 32.
     ///
-    /// After an attempt that may have been carried out, the same object can be made twice, which leaves two generations
-    /// of it where the bucket keeps them; or a precondition that held fails, since the object exists by then.
+    /// After an attempt whose answer was lost, the object that is there is compared with the sources: one that holds what they
+    /// hold, and did not before, is the new one. Otherwise the request is made again only where that can replace nothing but
+    /// what was to be replaced: with `if_generation_match`, or where there is no object. What cannot be decided is
+    /// [`GivenUp::Unknown`].
     pub async fn compose(
         &self,
         destination: &Destination,
         sources: &[ComposeSource],
     ) -> Result<StoredObject, GivenUp> {
-        let args = &compose_objects::Args {
+        let args = compose_objects::Args {
             destination: destination.clone(),
             sources: sources.to_vec(),
         };
-        let composed = self.repeat(move |connection| async move { connection.compose_objects(args).await });
-        Ok(composed.await?.into())
+        let (requests, began) = (self, now());
+        self.change(Composition {
+            requests,
+            args,
+            began,
+        })
+        .await
     }
 
     /// Copies an object, in as many steps as GCS takes. Returns the copy.
     ///
-    /// After an attempt that may have been carried out, the same can happen as to [`compose`](Self::compose).
+    /// After a step whose answer was lost, the same holds as for [`compose`](Self::compose).
     pub async fn copy(&self, mut rewrite: Rewrite) -> Result<StoredObject, GivenUp> {
-        let mut idle = 0;
-        let mut before = 0;
+        let (mut idle, mut before, began) = (0, 0, now());
         loop {
-            let args = rewrite_object::Args {
-                rewrite: Box::new(rewrite),
-            };
-            let step = self.repeat(|connection| {
-                let args = &args;
-                async move { connection.rewrite_object(args).await }
+            let step = self.change(Copy {
+                requests: self,
+                rewrite: &mut rewrite,
+                began,
             });
-            let Reply { args: reply, json } = step.await?;
-            rewrite = *args.rewrite;
-            match (reply.rewritten.object, reply.rewritten.token) {
-                (Some(info), _) => return Ok(StoredObject { info, json }),
-                (None, token @ Some(_)) => rewrite.token = token,
-                (None, None) => return Err(GivenUp::bad_response("a copy ended without an object")),
-            }
-            idle = if reply.rewritten.rewritten > before {
-                0
-            } else {
-                idle + 1
+            let step = match step.await? {
+                Copied::Object(object) => return Ok(object),
+                Copied::Step(step) => step,
             };
-            before = reply.rewritten.rewritten;
+            match step.token {
+                token @ Some(_) => rewrite.token = token,
+                None => return Err(GivenUp::bad_response("a copy ended without an object")),
+            }
+            idle = if step.rewritten > before { 0 } else { idle + 1 };
+            before = step.rewritten;
             if idle == IDLE_STEPS {
                 return Err(GivenUp::bad_response("the copy makes no progress"));
             }
         }
+    }
+
+    /// The live version of an object, or one generation of it; `None` where there is none. It may fail for `patience`.
+    pub(super) async fn look(
+        &self,
+        object: &ObjectRef,
+        patience: Duration,
+    ) -> Result<Option<StoredObject>, GivenUp> {
+        let look = || {
+            sight::look(object, async |of| {
+                let args = stat_object::Args { of };
+                let stat = async |connection: Connection| connection.stat_object(&args).await;
+                self.connection.request(stat).await.map(StoredObject::from)
+            })
+        };
+        self.retrier(patience).run(look).await
+    }
+
+    /// Makes a change.
+    async fn change<C: Change>(&self, change: C) -> Result<C::Answer, GivenUp> {
+        let policy = &self.retries;
+        self.retrier(policy.budget)
+            .run(Careful { change, policy })
+            .await?
     }
 
     /// One page of a project's buckets, and GCS's JSON, which names them.
@@ -134,34 +178,14 @@ impl ReliableRequests {
         T: Send,
         F: Future<Output = Result<T, Error>> + Send,
     {
-        self.retrier().run(|| self.connection.request(&request)).await
+        self.retrier(self.retries.budget)
+            .run(|| self.connection.request(&request))
+            .await
     }
 
-    fn retrier(&self) -> Retrier<impl FnMut(&Error)> {
-        Retrier::new(&self.retries, self.retries.budget, |error: &Error| {
+    fn retrier(&self, budget: Duration) -> Retrier<impl FnMut(&Error)> {
+        Retrier::new(&self.retries, budget, |error: &Error| {
             self.reports.send_modify(|report| report.count_request(error));
         })
-    }
-}
-
-/// The deletion of one object.
-struct Deletion<'a> {
-    connection: &'a SharedConnection,
-    args: &'a delete_object::Args,
-}
-
-impl Repeatable for Deletion<'_> {
-    type Answer = ();
-
-    async fn attempt(&mut self) -> Result<(), Error> {
-        let delete = async |connection: Connection| connection.delete_object(self.args).await;
-        self.connection.request(delete).await
-    }
-
-    async fn examine(&mut self, failed: Failed) -> ControlFlow<()> {
-        match failed.error.is(Kind::NotFound) && failed.unsure {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
     }
 }

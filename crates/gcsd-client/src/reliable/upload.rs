@@ -28,6 +28,28 @@ use gcsd_types::{Crc32c, ObjectInfo};
 ///
 /// It runs in a task of its own. Dropping it ends that task at once: the object is not finished, unless the request that
 /// finishes it was in flight, and what is committed stays at GCS for a week, for whoever has a [`Checkpoint`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::FileSource;
+///
+/// # let path = std::env::temp_dir().join(format!("gcsd-doctest-{}", std::process::id()));
+/// # std::fs::write(&path, vec![7; 300_000])?;
+/// let source = FileSource::new(std::fs::File::open(&path)?)?;
+/// # std::fs::remove_file(&path)?;
+/// let mut upload = client.object("gs://my-bucket/backup")?.upload().start(source);
+/// // Kept somewhere, it brings the upload back in another process.
+/// let token = upload.token().await?;
+/// assert_eq!(upload.complete().await?.size, 300_000);
+/// # let _ = token;
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReliableUpload {
     task: JoinHandle<TaskOutput>,
     ended: Option<TaskOutput>,
@@ -77,6 +99,8 @@ impl ReliableUpload {
             recovery,
             current: token.map(CurrentUpload::detached),
             discarded: Vec::new(),
+            last: None,
+            doubt: None,
             reports,
             stop: stop.clone(),
         };
@@ -115,7 +139,18 @@ impl ReliableUpload {
     /// Cancels an upload that another process began.
     pub async fn discard<U: OpenUpload>(open: U, token: Token, retries: RetryPolicy) -> Aborted {
         let current = CurrentUpload::detached(token);
-        abort::cancel(open, Some(current), Vec::new(), retries).await
+        // That process may have sent the end, and nobody knows how the object ends.
+        abort::cancel(open, Some(current), Vec::new(), Some(None), retries).await
+    }
+
+    /// The same of an upload whose object nobody looks for.
+    pub(crate) async fn discard_temporary<U: OpenUpload>(
+        open: U,
+        token: Token,
+        retries: RetryPolicy,
+    ) -> Aborted {
+        let current = CurrentUpload::detached(token);
+        abort::cancel(open, Some(current), Vec::new(), None, retries).await
     }
 
     /// Stops at once. What is committed stays at GCS, and the last report has what brings it back.

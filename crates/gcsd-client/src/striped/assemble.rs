@@ -107,6 +107,8 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
             match requests.to_the_end(composing).await? {
                 Composed::Made(object) => return Ok(object),
                 Composed::Overtaken(error) if asked.is_some() => {
+                    // GCS said so at the first try: nothing was made.
+                    self.in_doubt = false;
                     return Err(StripedError::Request {
                         what: "the object was not made",
                         error: GivenUp::Refused(error),

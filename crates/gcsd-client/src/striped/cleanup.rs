@@ -151,6 +151,8 @@ impl<R: Route> Cleanup<R> {
                     generation: found.info.generation,
                 }
             }
+            // Ours may have been made, and replaced by this one.
+            Ok(Some(found)) if found.info.generation != replaces => Aborted::Unknown { error: None },
             Ok(_) if leftovers.is_empty() => Aborted::Cancelled,
             Ok(_) => Aborted::Unknown {
                 error: leftovers.unsure.clone(),
@@ -196,7 +198,7 @@ impl<R: Route> Cleanup<R> {
                 .route
                 .uploads(number, part_object(object, name, len));
             let retries = self.requests.retries.clone();
-            work.push(ReliableUpload::discard(uploads, token, retries));
+            work.push(ReliableUpload::discard_temporary(uploads, token, retries));
         }
         let cancelled = concurrently(work).await;
         cancelled.into_iter().find_map(|aborted| match aborted {

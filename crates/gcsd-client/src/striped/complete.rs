@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::super::reliable::retry::{Failed, Repeatable};
-use super::super::{Error, GivenUp};
+use super::super::{Error, GivenUp, Seen};
 use super::checkpoint::{PartState, StripedCheckpoint};
 use super::content::Content;
 use super::error::StripedError;
@@ -78,14 +78,20 @@ impl<R: Route> Repeatable for Completion<'_, R> {
         if !attempt.unsure || !attempt.last {
             return ControlFlow::Continue(());
         }
-        let found = match attempt.error.is(Kind::NotFound) {
+        let error = attempt.error;
+        let found = match error.is(Kind::NotFound) {
             true => self.requests.look(&self.place).await,
-            false => Ok(self.requests.route.stat(&self.place).await.ok()),
+            false => self.requests.glance(&self.place).await,
         };
         match found {
             Ok(Some(found)) if self.is_ours(&found) => ControlFlow::Break(Ok(Some(found))),
+            // It can have been made, and replaced by somebody else.
+            Ok(Some(found)) if self.replaces != Some(found.info.generation) => {
+                let seen = Box::new(Seen::Object(found.info));
+                ControlFlow::Break(Err(failed(GivenUp::Unknown { error, seen })))
+            }
             Ok(_) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(Err(failed(error))),
+            Err(given_up) => ControlFlow::Break(Err(failed(given_up.unseen(error)))),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::super::reliable::retry::{Failed, Repeatable};
-use super::super::{Error, GivenUp};
+use super::super::{Error, GivenUp, Seen};
 use super::content::{Content, Piece};
 use super::error::StripedError;
 use super::requests::Requests;
@@ -110,32 +110,41 @@ impl<R: Route> Repeatable for Composition<'_, R> {
 
     /// Whether the destination shows that the object was made, or cannot be.
     async fn examine(&mut self, attempt: Failed) -> ControlFlow<Self::Answer> {
-        if attempt.error.is(Kind::PreconditionFailed) {
-            return ControlFlow::Break(self.judge(attempt).await);
-        }
-        if attempt.last && attempt.unsure {
-            let found = self.requests.route.stat(&place(&self.destination)).await.ok();
-            if let Some(found) = found.filter(|found| self.is_ours(found)) {
-                return ControlFlow::Break(Ok(Composed::Made(found)));
-            }
+        if attempt.error.is(Kind::PreconditionFailed) || (attempt.last && attempt.unsure) {
+            return self.judge(attempt).await;
         }
         ControlFlow::Continue(())
     }
 }
 
 impl<R: Route> Composition<'_, R> {
-    /// A precondition failed: the object was made by an earlier attempt, or has been replaced.
-    async fn judge(&self, attempt: Failed) -> Result<Composed, StripedError> {
-        let Failed { error, unsure, .. } = attempt;
-        let found = self.requests.look(&place(&self.destination)).await;
-        match found.map_err(failed)? {
+    /// A precondition failed, or there will be no other attempt: the object was made by an earlier one, or has been
+    /// replaced, or neither.
+    async fn judge(&self, attempt: Failed) -> ControlFlow<Result<Composed, StripedError>> {
+        let Failed { error, unsure, last } = attempt;
+        let gone = last && !error.is(Kind::PreconditionFailed);
+        let looked = match gone {
+            // The time for it is spent.
+            true => self.requests.glance(&place(&self.destination)).await,
+            false => self.requests.look(&place(&self.destination)).await,
+        };
+        let found = match looked {
+            Err(given_up) if unsure => return ControlFlow::Break(Err(failed(given_up.unseen(error)))),
+            Err(given_up) => return ControlFlow::Break(Err(failed(given_up))),
+            Ok(found) => found,
+        };
+        let replaced = found.as_ref().map_or(0, |found| found.info.generation) != self.replaces;
+        ControlFlow::Break(match found {
             Some(found) if unsure && self.is_ours(&found) => Ok(Composed::Made(found)),
-            found if found.as_ref().map_or(0, |found| found.info.generation) != self.replaces => {
-                Ok(Composed::Overtaken(error))
+            // It can have been made, and replaced by somebody else: not to be replaced again.
+            Some(found) if unsure && replaced => {
+                let seen = Box::new(Seen::Object(found.info));
+                Err(failed(GivenUp::Unknown { error, seen }))
             }
-            // The destination is as it was: another precondition failed, or a part is gone.
-            _ => Err(failed(GivenUp::Refused(error))),
-        }
+            _ if replaced && !gone => Ok(Composed::Overtaken(error)),
+            // The destination is as it was, or gone: another precondition failed, a part is gone, or GCS cannot now.
+            _ => return ControlFlow::Continue(()),
+        })
     }
 
     fn is_ours(&self, found: &StoredObject) -> bool {

@@ -17,6 +17,14 @@ struct Fake {
     /// What the next looks show, the last of them for good.
     looks: Arc<Mutex<Vec<Option<ObjectInfo>>>>,
     deleted: Arc<Mutex<Vec<Option<u64>>>>,
+    /// How the next requests that make the object fail.
+    failures: Arc<Mutex<Vec<Error>>>,
+}
+
+impl Fake {
+    fn fail(&self) -> Error {
+        self.failures.lock().expect("not poisoned").remove(0)
+    }
 }
 
 impl Route for Fake {
@@ -41,7 +49,7 @@ impl Route for Fake {
         _upload: &MultipartRef,
         _parts: &[gcsd_types::Part],
     ) -> Result<Option<u64>, Error> {
-        unreachable!("nothing is uploaded")
+        Err(self.fail())
     }
 
     async fn abort_multipart(&self, _upload: &MultipartRef) -> Result<(), Error> {
@@ -49,7 +57,7 @@ impl Route for Fake {
     }
 
     async fn compose(&self, _to: &Destination, _of: &[ComposeSource]) -> Result<StoredObject, Error> {
-        unreachable!("nothing is composed")
+        Err(self.fail())
     }
 
     async fn stat(&self, _object: &ObjectRef) -> Result<StoredObject, Error> {
@@ -86,6 +94,23 @@ fn info(generation: u64, size: u64, crc32c: Option<u32>) -> ObjectInfo {
     }
 }
 
+fn requests(fake: &Fake, budget: Duration) -> Requests<Fake> {
+    let retries = RetryPolicy {
+        budget,
+        ..RetryPolicy::default()
+    };
+    Requests {
+        route: fake.clone(),
+        retries,
+        reports: Arc::new(PartReports::new(1)),
+        stop: CancellationToken::new(),
+    }
+}
+
+fn destination() -> Destination {
+    Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"))
+}
+
 /// Verifies what was made, while GCS shows `looks`.
 async fn verify(
     made: ObjectInfo,
@@ -95,17 +120,8 @@ async fn verify(
         looks: Arc::new(Mutex::new(looks.to_vec())),
         ..Fake::default()
     };
-    let retries = RetryPolicy {
-        budget: Duration::ZERO,
-        ..RetryPolicy::default()
-    };
-    let requests = Requests {
-        route: fake.clone(),
-        retries,
-        reports: Arc::new(PartReports::new(1)),
-        stop: CancellationToken::new(),
-    };
-    let destination = Destination::new("bucket".parse().expect("a name"), "o".parse().expect("a name"));
+    let requests = requests(&fake, Duration::ZERO);
+    let destination = destination();
     let whole = Content {
         size: 10,
         crc32c: Crc32c(7),
@@ -144,4 +160,47 @@ async fn a_wrong_object_is_deleted_and_a_damaged_reply_condemns_no_good_one() {
     let bare = info(3, 10, None);
     let unverified = Err(StripedError::Unverified { object: bare });
     assert_eq!(verify(bare, &[Some(bare)]).await, (unverified, vec![]));
+}
+
+/// What comes of a composition of nothing, to replace generation 2, whose requests fail so while GCS shows `look`.
+async fn compose(failures: &[Error], look: Option<ObjectInfo>) -> Result<Composed, StripedError> {
+    let fake = Fake {
+        looks: Arc::new(Mutex::new(vec![look])),
+        failures: Arc::new(Mutex::new(failures.to_vec())),
+        ..Fake::default()
+    };
+    let requests = requests(&fake, Duration::from_secs(600));
+    let composed = requests.compose(&destination(), &[], 2, false).await;
+    assert!(fake.failures.lock().expect("not poisoned").is_empty());
+    composed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_composition_is_never_taken_for_one_that_was_overtaken() {
+    let lost = Error::of(Kind::Unavailable, Retry::Same, "later");
+    let refused = Error::of(Kind::PreconditionFailed, Retry::Never, "no");
+    let unknown = |composed: Result<Composed, StripedError>| {
+        let error = composed.err().expect("nothing tells");
+        assert!(!error.is_resumable());
+        matches!(error, StripedError::Request { error, .. } if error.is_unknown())
+    };
+    let nothing = info(3, 0, Some(0));
+    let other = info(3, 1, Some(0));
+    // It was refused at once: another one was quicker.
+    let overtaken = compose(std::slice::from_ref(&refused), Some(other)).await;
+    assert!(matches!(overtaken, Ok(Composed::Overtaken(_))));
+    // It can have been made, and replaced.
+    let twice = [lost, refused.clone()];
+    assert!(unknown(compose(&twice, Some(other)).await));
+    let made = compose(&twice, Some(nothing)).await;
+    assert!(matches!(made, Ok(Composed::Made(object)) if object.info == nothing));
+    // What is to be replaced is there: something else was refused.
+    let there = Some(info(2, 1, Some(0)));
+    let Err(StripedError::Request { error, .. }) = compose(&twice, there).await else {
+        panic!("it is not there");
+    };
+    assert_eq!(error, GivenUp::Refused(refused));
+    // Nothing is there, and nothing would be replaced.
+    let gone = compose(&twice, None).await;
+    assert!(matches!(gone, Ok(Composed::Overtaken(_))));
 }

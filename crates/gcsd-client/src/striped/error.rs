@@ -94,7 +94,8 @@ impl StripedError {
             Self::Part { error, .. } => {
                 error.is_resumable() || matches!(**error, UploadError::TooManyRestarts { .. })
             }
-            Self::Request { .. } | Self::Stopped => true,
+            Self::Request { error, .. } => !error.is_unknown(),
+            Self::Stopped => true,
             Self::Changed(_)
             | Self::Mismatch { .. }
             | Self::Unverified { .. }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::super::writer::{Cancelled, Progress};
-use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Token, UnreliableWriter};
+use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Sight, Token, UnreliableWriter};
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo, PartsPage};
 use gcsd_wire::{Kind, Retry, list_parts, upload_part};
 
@@ -65,6 +65,11 @@ impl OpenUpload for DaemonPart {
         Ok((self.attach(&token).await?, token))
     }
 
+    /// A part is no object, and a repeat replaces it.
+    async fn look(&mut self) -> Result<Sight, Error> {
+        Ok(Sight::nothing())
+    }
+
     async fn attach(&mut self, _token: &Token) -> Result<Self::Writer, Error> {
         let connection = self.daemons.connect().await?;
         Ok(PartWriter::new(connection, self.part.clone()))
@@ -105,7 +110,7 @@ impl UploadPart for Connection {
         let args = upload_part::Args {
             of: part.of.clone(),
             part_number: part.number,
-            part_crc32c: Some(crc32c),
+            body_crc32c: Some(crc32c),
         };
         let reply = self.upload_part(&args, body).await?;
         Ok(StoredPart {

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::reliable::retry::Retrier;
+use super::super::sight::look;
 use super::super::{Error, GivenUp, RetryPolicy};
 use super::error::StripedError;
 use super::reports::PartReports;
@@ -52,16 +53,22 @@ impl<R: Route> Requests<R> {
 
     /// The live version of an object, or one generation of it; `None` where there is none.
     pub(super) async fn look(&self, object: &ObjectRef) -> Result<Option<StoredObject>, GivenUp> {
-        let stat = || self.route.stat(object);
-        match self.retrier(self.retries.budget).run(stat).await {
-            Ok(found) => Ok(Some(found)),
-            Err(GivenUp::Refused(error)) if error.is(Kind::NotFound) => Ok(None),
-            // The object has another key, or none: it is not ours. Without a key GCS tells its generation.
-            Err(GivenUp::Refused(error)) if error.is(Kind::Refused) && object.key.is_some() => {
-                Box::pin(self.look(&without_key(object))).await
-            }
-            Err(given_up) => Err(given_up),
-        }
+        self.look_for(object, self.retries.budget).await
+    }
+
+    async fn look_for(
+        &self,
+        object: &ObjectRef,
+        patience: Duration,
+    ) -> Result<Option<StoredObject>, GivenUp> {
+        let look = || look(object, async |object| self.route.stat(&object).await);
+        self.retrier(patience).run(look).await
+    }
+
+    /// The same at the end of a request's time.
+    pub(super) async fn glance(&self, object: &ObjectRef) -> Result<Option<StoredObject>, GivenUp> {
+        let patience = self.retries.abort_budget.min(self.retries.budget);
+        self.look_for(object, patience).await
     }
 
     /// Deletes an object. One that does not exist counts as deleted.

@@ -4,20 +4,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::super::NewObject;
-use gcsd_types::{Destination, MultipartRef, ObjectName, ObjectRef, Preconditions};
+pub(super) use super::super::sight::place;
+use gcsd_types::{Destination, MultipartRef, ObjectName, Preconditions};
 
 /// The object, as it is composed in the end.
 pub(super) fn destination(object: &NewObject) -> Destination {
     object.destination.clone()
-}
-
-/// The live version of the object at `destination`.
-pub(super) fn place(destination: &Destination) -> ObjectRef {
-    ObjectRef {
-        user_project: destination.user_project.clone(),
-        key: destination.key.clone(),
-        ..ObjectRef::new(destination.bucket.clone(), destination.object.clone())
-    }
 }
 
 /// The multipart upload of `object` that GCS named `id`.

@@ -141,8 +141,9 @@ prop_compose! {
         message in text(),
         reason in optional_text(),
         request_id in optional_text(),
+        versions in vec(any::<u8>(), 0..4),
     ) -> ErrorReply {
-        ErrorReply { committed, retry_after_ms, message, reason, request_id }
+        ErrorReply { committed, retry_after_ms, message, reason, request_id, versions: versions.into() }
     }
 }
 

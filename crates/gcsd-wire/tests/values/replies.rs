@@ -1,12 +1,13 @@
 //! The args of the frames of replies.
 
 use gcsd_types::{BucketInfo, Page, Part, PartsPage, Rewritten, StoredPart};
-use gcsd_wire::args::Empty;
+use gcsd_wire::args::Done;
+use gcsd_wire::cancel::CancelOutcome;
 use gcsd_wire::object::Described;
 use gcsd_wire::progress::Progress;
 use gcsd_wire::{
-    Opcode, Reply, abort_multipart, attach_upload, cancel_upload, complete_multipart, hello, page, ping,
-    put_object, read_at, rewrite_object, start_multipart, start_upload, stat_bucket, upload_part,
+    Opcode, Reply, abort_multipart, attach_upload, cancel, cancel_upload, complete_multipart, hello, page,
+    ping, put_object, read_at, rewrite_object, start_multipart, start_upload, stat_bucket, upload_part,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -20,6 +21,9 @@ pub(crate) fn reply(opcode: Opcode) -> BoxedStrategy<Reply> {
         Opcode::Hello => hello().prop_map(Reply::Hello).boxed(),
         Opcode::Ping => bytes()
             .prop_map(|echo| Reply::Ping(ping::Args { echo: echo.into() }))
+            .boxed(),
+        Opcode::Cancel => prop_oneof![Just(CancelOutcome::Ended), Just(CancelOutcome::NotInFlight)]
+            .prop_map(|outcome| Reply::Cancel(cancel::Reply { outcome }))
             .boxed(),
         Opcode::StartUpload => (text(), any::<u64>())
             .prop_map(|(token, expires)| Reply::StartUpload(start_upload::Reply { token, expires }))
@@ -37,7 +41,7 @@ pub(crate) fn reply(opcode: Opcode) -> BoxedStrategy<Reply> {
                 })
             })
             .boxed(),
-        Opcode::DetachUpload => Just(Reply::DetachUpload(Empty)).boxed(),
+        Opcode::DetachUpload => Just(Reply::DetachUpload(Done)).boxed(),
         Opcode::PutObject => (any::<u64>(), crc32c(), object_info())
             .prop_map(|(received, received_crc32c, object)| {
                 Reply::PutObject(put_object::Reply {
@@ -50,7 +54,7 @@ pub(crate) fn reply(opcode: Opcode) -> BoxedStrategy<Reply> {
         Opcode::ReadAt => read_at().prop_map(Reply::ReadAt).boxed(),
         Opcode::StatObject => described().prop_map(Reply::StatObject).boxed(),
         Opcode::ListObjects => page().prop_map(Reply::ListObjects).boxed(),
-        Opcode::DeleteObject => Just(Reply::DeleteObject(Empty)).boxed(),
+        Opcode::DeleteObject => Just(Reply::DeleteObject(Done)).boxed(),
         Opcode::ComposeObjects => described().prop_map(Reply::ComposeObjects).boxed(),
         Opcode::RewriteObject => rewritten()
             .prop_map(|rewritten| Reply::RewriteObject(rewrite_object::Reply { rewritten }))
@@ -92,7 +96,7 @@ pub(crate) fn reply(opcode: Opcode) -> BoxedStrategy<Reply> {
 prop_compose! {
     fn hello()(
         version in any::<u8>(),
-        numbers in any::<[u32; 8]>(),
+        numbers in any::<[u32; 9]>(),
         drain_cap in any::<u64>(),
         server in text(),
     ) -> hello::Reply {
@@ -108,6 +112,7 @@ prop_compose! {
             client_timeout_ms: numbers[6],
             gcs_timeout_ms: numbers[7],
             server,
+            handshake_timeout_ms: numbers[8],
         }
     }
 }
@@ -149,12 +154,18 @@ fn read_at() -> impl Strategy<Value = read_at::Reply> {
 }
 
 fn page() -> impl Strategy<Value = page::Reply> {
-    let end = (any::<u64>(), any::<u32>(), any::<u32>(), optional_text());
+    let end = (
+        any::<u64>(),
+        crc32c(),
+        any::<u32>(),
+        any::<u32>(),
+        optional_text(),
+    );
     prop_oneof![
         1 => Just(page::Reply::Piece),
-        3 => end.prop_map(|(sent, items, prefixes, next_page_token)| {
+        3 => end.prop_map(|(sent, crc32c, items, prefixes, next_page_token)| {
             let page = Page { items, prefixes, next_page_token };
-            page::Reply::End(page::End { sent, page })
+            page::Reply::End(page::End { sent, crc32c, page })
         }),
     ]
 }

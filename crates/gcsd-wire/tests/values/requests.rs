@@ -4,10 +4,10 @@ use gcsd_types::{BucketQuery, BucketRef, ComposeSource, ObjectQuery, Preconditio
 use gcsd_wire::args::Empty;
 use gcsd_wire::read_at::Range;
 use gcsd_wire::{
-    Opcode, Request, abort_multipart, attach_upload, complete_multipart, compose_objects, delete_object,
-    finish_upload, hello, list_buckets, list_objects, list_parts, move_object, patch_object, ping,
-    put_object, read_at, rewrite_object, start_multipart, start_upload, stat_bucket, stat_object,
-    upload_part, write_at,
+    MAX_BODY_LEN, Opcode, Request, abort_multipart, attach_upload, cancel, complete_multipart,
+    compose_objects, delete_object, finish_upload, hello, list_buckets, list_objects, list_parts,
+    move_object, patch_object, ping, put_object, read_at, rewrite_object, start_multipart, start_upload,
+    stat_bucket, stat_object, upload_part, write_at,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -25,10 +25,13 @@ pub(crate) fn request(opcode: Opcode) -> BoxedStrategy<Request> {
         Opcode::Ping => bytes()
             .prop_map(|echo| Request::Ping(ping::Args { echo: echo.into() }))
             .boxed(),
+        Opcode::Cancel => any::<u64>()
+            .prop_map(|target| Request::Cancel(cancel::Args { target }))
+            .boxed(),
         Opcode::StartUpload => start_upload().prop_map(Request::StartUpload).boxed(),
         Opcode::WriteAt => write_at().prop_map(Request::WriteAt).boxed(),
         Opcode::QueryUpload => Just(Request::QueryUpload(Empty)).boxed(),
-        Opcode::FinishUpload => (any::<u64>(), of(crc32c()))
+        Opcode::FinishUpload => (size(), of(crc32c()))
             .prop_map(|(total, object_crc32c)| {
                 Request::FinishUpload(finish_upload::Args { total, object_crc32c })
             })
@@ -39,10 +42,10 @@ pub(crate) fn request(opcode: Opcode) -> BoxedStrategy<Request> {
             .boxed(),
         Opcode::DetachUpload => Just(Request::DetachUpload(Empty)).boxed(),
         Opcode::PutObject => (destination(), of(crc32c()))
-            .prop_map(|(destination, object_crc32c)| {
+            .prop_map(|(destination, body_crc32c)| {
                 Request::PutObject(put_object::Args {
                     destination,
-                    object_crc32c,
+                    body_crc32c,
                 })
             })
             .boxed(),
@@ -77,11 +80,11 @@ pub(crate) fn request(opcode: Opcode) -> BoxedStrategy<Request> {
             })
             .boxed(),
         Opcode::UploadPart => (multipart_ref(), 1..=10_000_u32, of(crc32c()))
-            .prop_map(|(of, part_number, part_crc32c)| {
+            .prop_map(|(of, part_number, body_crc32c)| {
                 Request::UploadPart(upload_part::Args {
                     of,
                     part_number,
-                    part_crc32c,
+                    body_crc32c,
                 })
             })
             .boxed(),
@@ -103,15 +106,17 @@ prop_compose! {
     fn hello()(
         versions in any::<[u8; 2]>(),
         features in any::<u32>(),
+        name in optional_text(),
         secret in bytes(),
     ) -> hello::Args {
         let [a, b] = versions;
-        hello::Args { min_version: a.min(b), max_version: a.max(b), features, secret: secret.into() }
+        let (min_version, max_version) = (a.min(b), a.max(b));
+        hello::Args { min_version, max_version, auth: 0, features, name, secret: secret.into() }
     }
 }
 
 prop_compose! {
-    fn start_upload()(destination in destination(), size in of(any::<u64>())) -> start_upload::Args {
+    fn start_upload()(destination in destination(), size in of(size())) -> start_upload::Args {
         let mut destination = destination;
         destination.fields = None;
         start_upload::Args { destination, size }
@@ -120,25 +125,31 @@ prop_compose! {
 
 prop_compose! {
     fn write_at()(
-        offset in any::<u64>(),
-        last in of((any::<u64>(), of(crc32c()))),
+        offset in size(),
+        last in of((size(), of(crc32c()))),
+        body_crc32c in of(crc32c()),
     ) -> write_at::Args {
         write_at::Args {
             offset,
             total: last.map(|(total, _)| total),
             object_crc32c: last.and_then(|(_, crc32c)| crc32c),
+            body_crc32c,
         }
     }
 }
 
+fn size() -> impl Strategy<Value = u64> {
+    0..=MAX_BODY_LEN
+}
+
 fn range() -> impl Strategy<Value = Range> {
     prop_oneof![
-        any::<u64>().prop_map(Range::From),
-        (any::<u64>(), 1..u64::MAX).prop_map(|(offset, len)| Range::Of {
-            offset: offset.min(u64::MAX - len),
+        size().prop_map(Range::From),
+        (size(), 1..MAX_BODY_LEN).prop_map(|(offset, len)| Range::Of {
+            offset: offset.min(MAX_BODY_LEN - len),
             len
         }),
-        (1..=u64::MAX).prop_map(Range::Suffix),
+        (1..=MAX_BODY_LEN).prop_map(Range::Suffix),
     ]
 }
 
@@ -207,7 +218,7 @@ prop_compose! {
     fn rewrite_object()(
         source in object_ref(),
         destination in destination(),
-        max_bytes in of(any::<u64>()),
+        max_bytes in of(size()),
         token in optional_text(),
     ) -> rewrite_object::Args {
         let mut source = source;

@@ -39,7 +39,7 @@ pub(super) fn all() -> Vec<Case> {
     let upload = upload_part::Args {
         of: of(),
         part_number: 1,
-        part_crc32c: Some(Crc32c::of(BODY)),
+        body_crc32c: Some(Crc32c::of(BODY)),
     };
     let uploaded = upload_part::Reply {
         received: 12,
@@ -53,7 +53,7 @@ pub(super) fn all() -> Vec<Case> {
             ..of()
         },
         part_number: 10_000,
-        part_crc32c: None,
+        body_crc32c: None,
     };
     let pieces = [data(BODY), end(Some(Crc32c::of(BODY)))].concat();
     let list = list_parts::Args {

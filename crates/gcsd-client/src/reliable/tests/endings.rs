@@ -18,6 +18,19 @@ async fn under_way(sim: &Sim) -> ReliableWriter {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_producer_with_nothing_to_write_learns_of_a_failure() {
+    let sim = Sim::with([(1, Fault::Unsent(Retry::Never))]);
+    let mut writer = under_way(&sim).await;
+    let failed = within(writer.failed()).await;
+    assert!(matches!(failed, UploadError::GivenUp(_)), "{failed}");
+    // While nothing fails, there is nothing to learn.
+    let mut writer = under_way(&Sim::with([])).await;
+    let failed = tokio::time::timeout(SECOND * 1000, writer.failed()).await;
+    assert!(failed.is_err(), "{failed:?}");
+    within(writer.complete()).await.expect("no faults");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_abort_at_every_call_cancels_and_leaks_nothing() {
     // Whatever is under way stands still, or is about to fail.
     for at in 0..2 {

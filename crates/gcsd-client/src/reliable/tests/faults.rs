@@ -31,10 +31,12 @@ pub(super) const RESTARTS: [Fault; 3] = [Fault::Gone, Fault::Damaged, Fault::Dam
 pub(super) fn fits(call: Call, fault: Fault) -> bool {
     match (call, fault) {
         // An attach has no other class than these.
-        (Call::Start | Call::Attach | Call::Query | Call::Cancel, Fault::Lost(_, part)) => {
+        (Call::Start | Call::Attach | Call::Query | Call::Cancel | Call::Look, Fault::Lost(_, part)) => {
             part == Persisted::All
         }
-        (Call::Start | Call::Attach | Call::Query | Call::Cancel, fault) => matches!(fault, Fault::Unsent(_)),
+        (Call::Start | Call::Attach | Call::Query | Call::Cancel | Call::Look, fault) => {
+            matches!(fault, Fault::Unsent(_))
+        }
         (Call::Finish, Fault::Lost(_, part)) => matches!(part, Persisted::Nothing | Persisted::All),
         (Call::Finish, Fault::Growing(_)) => false,
         _ => true,

@@ -3,6 +3,7 @@
 mod endings;
 mod faults;
 mod holding;
+mod looking;
 mod resuming;
 mod sim;
 mod soak;

@@ -7,11 +7,12 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gcsd_fault::Random;
 
 use self::writer::SimWriter;
 use super::below;
-use crate::{Error, OpenUpload, Token};
+use crate::{Error, OpenUpload, Sight, StoredObject, Token};
 use gcsd_types::{CHUNK_ALIGNMENT, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
@@ -81,6 +82,7 @@ pub(super) enum Call {
     Query,
     Finish,
     Cancel,
+    Look,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +119,10 @@ pub(super) struct State {
     pub(super) no_crc32c: bool,
     /// GCS does not look at the checksum that it is given.
     pub(super) no_check: bool,
+    /// The generation that an upload replaces.
+    pub(super) replaces: Option<u64>,
+    /// What is there in place of what the sessions made.
+    pub(super) elsewhere: Option<Option<ObjectInfo>>,
 }
 
 /// Which faults strike which calls, at random.
@@ -236,6 +242,27 @@ impl OpenUpload for Sim {
             broken: false,
         };
         Ok((writer, Token::new(id.to_string())))
+    }
+
+    async fn look(&mut self) -> Result<Sight, Error> {
+        let fault = self.call(Call::Look);
+        before(fault).await?;
+        if let Some(Fault::Lost(retry, _)) = fault {
+            return Err(failure(retry));
+        }
+        let state = self.lock();
+        let made = state
+            .sessions
+            .iter()
+            .filter_map(|session| session.object)
+            .next_back();
+        let mut sight = Sight::nothing();
+        sight.object = state.elsewhere.unwrap_or(made).map(|info| StoredObject {
+            info,
+            json: Bytes::new(),
+        });
+        sight.replaces = state.replaces;
+        Ok(sight)
     }
 
     async fn attach(&mut self, token: &Token) -> Result<SimWriter, Error> {

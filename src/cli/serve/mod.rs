@@ -1,33 +1,36 @@
 //! `gcsd serve`: the daemon.
 
+mod limits;
+mod listen;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use limits::LimitArgs;
+use listen::listeners;
+
 use super::devgcs::not_started;
+use super::environment;
 use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
-use super::secret::read_secret;
+use super::secret::{read_secret, warn_if_open};
 use super::stop::Signals;
-use super::{environment, open_files, units};
-use crate::ops::{Context, Fences, Limits, Sealer, Secret};
+use crate::ops::{Context, Fences, Sealer, Secret};
 use crate::server::{self, Server};
 use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
-use gcsd_wire::DEFAULT_MAX_ARGS;
 
-/// Where the daemon listens if nobody says otherwise.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4743);
 /// The bucket that an embedded Cloud Storage has from the start.
 const EMBEDDED_BUCKET: &str = "demo";
+/// How long a wrong secret waits for its answer.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
 /// Run the daemon: listen for clients, and carry out their requests on Cloud Storage
 ///
@@ -108,57 +111,8 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_AUTH_FILE", value_name = "FILE", help_heading = "Security")]
     auth_file: Option<PathBuf>,
 
-    /// Connections at once; further ones wait
-    #[arg(
-        long,
-        env = "GCSD_MAX_CONNECTIONS",
-        value_name = "N",
-        default_value_t = 10_000,
-        help_heading = "Limits"
-    )]
-    max_connections: usize,
-    /// Requests in flight per connection; then the daemon stops reading from it
-    #[arg(long, env = "GCSD_MAX_IN_FLIGHT", value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Limits")]
-    max_in_flight: u32,
-    /// Open uploads per connection
-    #[arg(long, env = "GCSD_MAX_UPLOADS", value_name = "N", default_value_t = 1024,
-          value_parser = clap::value_parser!(u32).range(1..=1_048_576), help_heading = "Limits")]
-    max_uploads: u32,
-    /// The largest read from a client, and so the buffer of an active connection
-    #[arg(long, env = "GCSD_READ_BUFFER", value_name = "SIZE", default_value = "256KiB", value_parser = read_buffer,
-          help_heading = "Limits")]
-    read_buffer: usize,
-    /// How much the kernel keeps of what a client sends while Cloud Storage is slower; 0 leaves it to the system, which
-    /// takes megabytes, in the interest of clients that are far away
-    #[arg(long, env = "GCSD_RECEIVE_BUFFER", value_name = "SIZE", default_value = "128KiB", value_parser = receive_buffer,
-          help_heading = "Limits")]
-    receive_buffer: usize,
-    /// How much of a refused body is read and thrown away before the connection is closed instead
-    #[arg(long, env = "GCSD_DRAIN_CAP", value_name = "SIZE", default_value = "1MiB", value_parser = units::size,
-          help_heading = "Limits")]
-    drain_cap: u64,
-
-    /// How long a client may send nothing inside a request, or take none of its replies
-    #[arg(long, env = "GCSD_CLIENT_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = positive,
-          help_heading = "Time")]
-    client_timeout: Duration,
-    /// How long Cloud Storage may take or send nothing
-    #[arg(long, env = "GCSD_GCS_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = positive,
-          help_heading = "Time")]
-    gcs_timeout: Duration,
-    /// How long a connection to Cloud Storage may take to come about
-    #[arg(long, env = "GCSD_CONNECT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = positive,
-          help_heading = "Time")]
-    connect_timeout: Duration,
-    /// How long a client's connection may be idle; 0 for ever
-    #[arg(long, env = "GCSD_IDLE_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = units::duration,
-          help_heading = "Time")]
-    idle_timeout: Duration,
-    /// How long requests in flight may go on after SIGTERM
-    #[arg(long, env = "GCSD_GRACE", value_name = "TIME", default_value = "30s", value_parser = units::duration,
-          help_heading = "Time")]
-    grace: Duration,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     /// Let connections to Cloud Storage fail, for tests: a plan such as "seed 7; refuse p 0.1; reset in read 0 p 0.1".
     /// docs/faults.md has the words
@@ -170,27 +124,6 @@ pub(super) struct Args {
         help_heading = "Tests"
     )]
     faults: gcsd_fault::Plan,
-}
-
-fn read_buffer(text: &str) -> Result<usize, String> {
-    match units::size(text)? {
-        size @ 4096..=16_777_216 => usize::try_from(size).map_err(|error| error.to_string()),
-        _ => Err("a read buffer has between 4KiB and 16MiB".to_owned()),
-    }
-}
-
-fn receive_buffer(text: &str) -> Result<usize, String> {
-    match units::size(text)? {
-        size @ (0 | 4096..=1_073_741_824) => usize::try_from(size).map_err(|error| error.to_string()),
-        _ => Err("a receive buffer has between 4KiB and 1GiB, or is 0".to_owned()),
-    }
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    match units::duration(text)? {
-        Duration::ZERO => Err("it must be longer than 0".to_owned()),
-        duration => Ok(duration),
-    }
 }
 
 /// What must be done before anything else: may start this program anew.
@@ -205,7 +138,7 @@ pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let signals = Signals::new()?;
-    open_files::allow(args.max_connections);
+    let bounds = args.limits.bounds(args.embedded.as_ref());
     let embedded = match &args.embedded {
         Some(dir) => Some(start_embedded(dir.clone()).await?),
         None => None,
@@ -214,15 +147,22 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         gcs: make_gcs(&args, embedded.as_ref())?,
         sealer: make_sealer(&args)?,
         fences: Fences::default(),
-        limits: limits(&args),
+        limits: args.limits.of_connections(),
         secret: secret(&args)?,
     };
-    let listeners = listeners(&args.listen).await?;
+    [&args.token_key, &args.auth_file]
+        .into_iter()
+        .flatten()
+        .for_each(|file| warn_if_open(file));
+    let listeners = listeners(&args.listen, args.limits.backlog)?;
     let config = server::Config {
-        max_connections: args.max_connections,
-        read_buffer: args.read_buffer,
-        receive_buffer: args.receive_buffer,
-        grace: args.grace,
+        max_connections: bounds.connections,
+        max_calls: bounds.calls,
+        max_memory: args.limits.max_memory,
+        read_buffer: args.limits.read_buffer,
+        receive_buffer: args.limits.receive_buffer,
+        grace: args.limits.grace,
+        refusal_delay: REFUSAL_DELAY,
     };
     let gcs = context.gcs.clone();
     let server = Server::new(context, config, listeners);
@@ -255,18 +195,6 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 fn secret(args: &Args) -> Result<Option<Secret>, Failure> {
     let bytes = args.auth_file.as_deref().map(read_secret).transpose()?;
     Ok(bytes.map(Secret::new))
-}
-
-fn limits(args: &Args) -> Limits {
-    Limits {
-        max_args: DEFAULT_MAX_ARGS,
-        max_in_flight: args.max_in_flight,
-        max_uploads: args.max_uploads,
-        drain_cap: args.drain_cap,
-        idle_timeout: args.idle_timeout,
-        client_timeout: args.client_timeout,
-        gcs_timeout: args.gcs_timeout,
-    }
 }
 
 async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure> {
@@ -326,9 +254,7 @@ fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failu
     config.proxies = Some(args.proxies.chosen());
     config.credentials = credentials;
     config.user_project = args.user_project.clone();
-    config.connect_timeout = args.connect_timeout;
-    config.stall_timeout = args.gcs_timeout;
-    config.source_timeout = args.client_timeout;
+    args.limits.set_times(&mut config);
     let mut connector: SharedConnector = Arc::new(TcpConnector);
     if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");
@@ -372,36 +298,6 @@ fn state_dir(args: &Args) -> Option<PathBuf> {
         .or_else(|| variable("STATE_DIRECTORY"))
         .or_else(|| variable("XDG_STATE_HOME").map(|dir| dir.join("gcsd")))
         .or_else(|| variable("HOME").map(|dir| dir.join(".local/state/gcsd")))
-}
-
-/// The sockets that systemd hands over, and those of the command line.
-async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
-    let mut listeners = Vec::new();
-    let mut passed = ListenFd::from_env();
-    for index in 0..passed.len() {
-        let listener = passed
-            .take_tcp_listener(index)
-            .and_then(|listener| listener.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .and_then(TcpListener::from_std)
-            .map_err(|error| failed(format!("the socket {index} that was handed over: {error}")))?;
-        listeners.push(listener);
-    }
-    let default = [DEFAULT_LISTEN];
-    let addresses = if addresses.is_empty() && listeners.is_empty() {
-        &default
-    } else {
-        addresses
-    };
-    for address in addresses {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            failed(format!(
-                "cannot listen on {address}: {error}: name another address with --listen"
-            ))
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
 }
 
 fn tell_systemd(state: NotifyState<'_>) {

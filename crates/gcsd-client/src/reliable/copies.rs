@@ -1,0 +1,171 @@
+//! Objects that are made of others: copies and compositions, and whether they were made.
+
+use std::time::Duration;
+
+use super::super::connection::{Connection, Reply};
+use super::super::sight::{has, is, is_older, place};
+use super::super::{Error, Seen, StoredObject};
+use super::changes::{Change, Done};
+use super::given_up::GivenUp;
+use super::requests::ReliableRequests;
+use gcsd_types::{ComposeSource, Crc32c, Destination, ObjectRef, Rewrite, Rewritten};
+use gcsd_wire::{compose_objects, rewrite_object};
+
+/// The composition of an object.
+pub(super) struct Composition<'a> {
+    pub(super) requests: &'a ReliableRequests,
+    pub(super) args: compose_objects::Args,
+    pub(super) began: u64,
+}
+
+/// One step of a copy.
+pub(super) struct Copy<'a> {
+    pub(super) requests: &'a ReliableRequests,
+    pub(super) rewrite: &'a mut Rewrite,
+    pub(super) began: u64,
+}
+
+/// Where a copy is after a step.
+pub(super) enum Copied {
+    /// It is there.
+    Object(StoredObject),
+    /// There is more to copy.
+    Step(Rewritten),
+}
+
+impl Change for Composition<'_> {
+    type Answer = StoredObject;
+
+    async fn attempt(&mut self) -> Result<StoredObject, Error> {
+        let args = &self.args;
+        let compose = async |connection: Connection| connection.compose_objects(args).await;
+        Ok(self.requests.connection.request(compose).await?.into())
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.args.destination.preconditions.pins_generation()
+    }
+
+    async fn look(&mut self, patience: Duration) -> Result<Done<StoredObject>, GivenUp> {
+        let compose_objects::Args { destination, sources } = &self.args;
+        let sources: Vec<ObjectRef> = sources.iter().map(|source| of(source, destination)).collect();
+        made(self.requests, destination, &sources, self.began, patience).await
+    }
+
+    fn pin(&mut self) -> bool {
+        pin_absent(&mut self.args.destination)
+    }
+}
+
+impl Change for Copy<'_> {
+    type Answer = Copied;
+
+    async fn attempt(&mut self) -> Result<Copied, Error> {
+        let args = &rewrite_object::Args {
+            rewrite: Box::new(self.rewrite.clone()),
+        };
+        let rewrite = async |connection: Connection| connection.rewrite_object(args).await;
+        let Reply { args: reply, json } = self.requests.connection.request(rewrite).await?;
+        Ok(match reply.rewritten.object {
+            Some(info) => Copied::Object(StoredObject { info, json }),
+            None => Copied::Step(reply.rewritten),
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.rewrite.destination.preconditions.pins_generation()
+    }
+
+    async fn look(&mut self, patience: Duration) -> Result<Done<Copied>, GivenUp> {
+        let Rewrite {
+            source, destination, ..
+        } = &*self.rewrite;
+        let source = ObjectRef {
+            generation: source.generation,
+            user_project: destination.user_project.clone(),
+            key: source.key.clone(),
+            ..ObjectRef::new(source.bucket.clone(), source.object.clone())
+        };
+        let made = made(self.requests, destination, &[source], self.began, patience).await?;
+        Ok(match made {
+            Done::Yes(object) => Done::Yes(Copied::Object(object)),
+            Done::No => Done::No,
+            Done::Unknown(seen) => Done::Unknown(seen),
+        })
+    }
+
+    /// From its first byte on: a token belongs to the request that it came from.
+    fn pin(&mut self) -> bool {
+        self.rewrite.token = None;
+        pin_absent(&mut self.rewrite.destination)
+    }
+}
+
+/// There is no object at `destination`, and a repeat is not to replace one that appears.
+fn pin_absent(destination: &mut Destination) -> bool {
+    destination.preconditions.if_generation_match = Some(0);
+    true
+}
+
+/// A source as an object of its own.
+fn of(source: &ComposeSource, destination: &Destination) -> ObjectRef {
+    ObjectRef {
+        object: source.object.clone(),
+        generation: source.generation.or(source.if_generation_match),
+        ..place(destination)
+    }
+}
+
+/// Whether the object at `destination` was made of `sources`, by a request that was first sent at `began`.
+///
+/// That it holds what they hold proves it where its generation is another than the one that was to be replaced. Where
+/// none was named, it must not be older than the request, too. It has to have the metadata that was asked for.
+async fn made(
+    requests: &ReliableRequests,
+    destination: &Destination,
+    sources: &[ObjectRef],
+    began: u64,
+    patience: Duration,
+) -> Result<Done<StoredObject>, GivenUp> {
+    let replaces = destination.preconditions.if_generation_match;
+    let Some(found) = requests.look(&place(destination), patience).await? else {
+        return Ok(Done::No);
+    };
+    let generation = found.info.generation;
+    if replaces == Some(generation) {
+        return Ok(Done::No);
+    }
+    let itself = |source: &ObjectRef| {
+        (&source.bucket, &source.object) == (&destination.bucket, &destination.object)
+            && source.generation.is_none_or(|source| source == generation)
+    };
+    let comparable = !sources.iter().any(itself) && (replaces.is_some() || !is_older(generation, began));
+    if comparable
+        && let Some(wanted) = content(requests, sources, patience).await?
+        && is(&found.info, wanted)
+        && has(&found, &destination.metadata)
+    {
+        return Ok(Done::Yes(found));
+    }
+    Ok(Done::Unknown(Seen::Object(found.info)))
+}
+
+/// The size and the checksum of `sources` in a row, where GCS tells those of each.
+async fn content(
+    requests: &ReliableRequests,
+    sources: &[ObjectRef],
+    patience: Duration,
+) -> Result<Option<(u64, Crc32c)>, GivenUp> {
+    let mut whole = (0, Crc32c::default());
+    for source in sources {
+        let Some(found) = requests.look(source, patience).await? else {
+            return Ok(None);
+        };
+        let size = found.info.size;
+        let Some(sum) = found.info.crc32c.and_then(|next| whole.1.combine(next, size)) else {
+            return Ok(None);
+        };
+        whole = (whole.0 + size, sum);
+    }
+    Ok(Some(whole))
+}
