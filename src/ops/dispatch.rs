@@ -163,6 +163,19 @@ impl Local {
 }
 
 impl Call {
+    /// Whether it only looks, so that it is of no use once the client is gone.
+    pub fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadAt(_)
+                | Self::StatObject(_)
+                | Self::ListObjects(_)
+                | Self::ListParts(_)
+                | Self::ListBuckets(_)
+                | Self::StatBucket(_)
+        )
+    }
+
     /// Makes the call. Frames before the reply's last go through `replier`.
     pub async fn run(self, context: &Context, replier: &Replier) -> Result<Answer, Failure> {
         match self {

@@ -69,7 +69,7 @@ pub struct ClientGone;
 
 impl From<ClientGone> for Failure {
     fn from(_: ClientGone) -> Self {
-        let message = "the client stopped reading its replies";
+        let message = "the client is gone, or stopped reading its replies";
         Self::new(Kind::ClientStalled, Retry::Reconnect, message)
     }
 }
@@ -145,6 +145,12 @@ impl Replier {
                     .await
             }
         }
+    }
+
+    /// Returns once the client is gone: nobody will read the reply.
+    pub async fn gone(&self) -> ClientGone {
+        self.frames.closed().await;
+        ClientGone
     }
 
     async fn send(

@@ -110,6 +110,15 @@ impl Body {
         })
     }
 
+    /// Whether all that is missing of a lent body has been received already. The end of a body in pieces is not known.
+    pub(super) fn is_received(lease: &Lease<BodySource>) -> bool {
+        let received = lease.look(|source| source.reader.received());
+        match (lease.missing(), received) {
+            (Some(missing), Some(received)) => missing <= received,
+            _ => false,
+        }
+    }
+
     /// The reader, wherever it stands.
     pub(super) fn into_reader(self) -> Reader {
         self.source.reader

@@ -42,7 +42,9 @@ struct Connection {
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
     let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
-    if let Err(error) = gcsd_net::prepare(&stream) {
+    let receive_buffer = shared.config.receive_buffer;
+    let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
+    if let Err(error) = prepared {
         return client.ended(&End::Broke(error));
     }
     // What is written and lies in the kernel is held to the same limit as what still waits to be written.

@@ -94,23 +94,44 @@ async fn send(
     body: UploadBody,
     give_back: oneshot::Sender<Next>,
 ) {
-    let mut call = pin!(call(&shared, &calls, transfer, body));
-    let outcome = tokio::select! {
-        biased;
-        outcome = &mut call => outcome,
-        // Only a complete body leaves the reader at the next request. In every other state it stays lent until there is
-        // an answer.
-        BodyState::Complete = lease.settled() => {
-            let body = Body::take_back(&mut lease);
-            // The connection waits for it.
-            let _ = give_back.send(body.map_or(Next::Close(None), |body| Next::Read(body.into_reader())));
-            let outcome = call.await;
-            return job.finish(outcome, shared.shutdown.cut.is_cancelled()).await;
+    // A part is named by its number: its sender repeats it, and has no use for one that comes beside the repeat.
+    let is_part = matches!(transfer, Transfer::UploadPart(_));
+    let (outcome, give_back) = {
+        let mut call = pin!(call(&shared, &calls, transfer, body));
+        tokio::select! {
+            biased;
+            outcome = &mut call => (outcome, Some(give_back)),
+            () = useless(&job, &lease, is_part) => (Err(refusal::abandoned()), Some(give_back)),
+            // Only a complete body leaves the reader at the next request. In every other state it stays lent until there
+            // is an answer.
+            BodyState::Complete = lease.settled() => {
+                let body = Body::take_back(&mut lease);
+                // The connection waits for it.
+                let _ = give_back.send(body.map_or(Next::Close(None), |body| Next::Read(body.into_reader())));
+                let outcome = tokio::select! {
+                    biased;
+                    outcome = call => outcome,
+                    _ = job.replier.gone(), if is_part => Err(refusal::abandoned()),
+                };
+                (outcome, None)
+            }
         }
+    };
+    let Some(give_back) = give_back else {
+        return job.finish(outcome, shared.shutdown.cut.is_cancelled()).await;
     };
     let next = job.conclude(&shared, outcome, Body::take_back(&mut lease)).await;
     // The connection waits for it.
     let _ = give_back.send(next);
+}
+
+/// Returns once the client is gone and the request is of no use to it, not even later: its body will never be complete,
+/// or it is a part. Work that others can find, an object or an upload's bytes, is finished where that is possible.
+async fn useless(job: &Job, lease: &Lease<BodySource>, is_part: bool) {
+    job.replier.gone().await;
+    if !is_part && Body::is_received(lease) {
+        std::future::pending().await
+    }
 }
 
 /// Makes the call. The request's turn on its upload ends with it.

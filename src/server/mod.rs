@@ -62,6 +62,9 @@ pub struct Config {
     pub max_memory: u64,
     /// The largest read from a client's socket, in bytes, and so the size of a connection's one buffer.
     pub read_buffer: usize,
+    /// How much the kernel may keep of what a client sends and is not read yet, in bytes; 0 for as much as the system
+    /// allows. The client takes what is there for received, and waits while it drains.
+    pub receive_buffer: usize,
     /// How long requests in flight may go on once the daemon stops.
     pub grace: Duration,
     /// How long a wrong secret waits for its answer.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::io::ioctl_fionread;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Decoder;
@@ -293,6 +294,12 @@ impl Reader {
         let client_timeout = self.client_timeout;
         let bytes = timeout(client_timeout, std::future::poll_fn(|cx| self.poll_exactly(cx))).await;
         bytes.ok()?.ok()
+    }
+
+    /// How many bytes can be read without waiting, those in the kernel included.
+    pub(super) fn received(&self) -> u64 {
+        let unread = ioctl_fionread(self.half.as_ref()).unwrap_or(0);
+        unread.saturating_add(self.buffer.len() as u64)
     }
 
     /// Whether the client's stream ended or failed inside a body, so that nothing more can be read.

@@ -112,6 +112,12 @@ pub(super) fn unread_body(error: SourceError) -> Failure {
     Failure::new(kind, Retry::Same, message)
 }
 
+/// The client left before the request could be of use to anybody.
+pub(super) fn abandoned() -> Failure {
+    let message = "the client is gone: the request was dropped";
+    Failure::new(Kind::BodyTruncated, Retry::Same, message)
+}
+
 /// A request was received while the daemon is stopping.
 pub(super) fn draining() -> Failure {
     let message = "the daemon is stopping: connect again, or to another daemon, and attach by token";

@@ -17,6 +17,7 @@ use gcsd_wire::{Kind, Retry};
 /// Makes a call that is about no upload.
 pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Call, repeatable: bool) {
     let cut = &shared.shutdown.cut;
+    let is_read = call.is_read();
     let call = async {
         let _place = place(&shared, &calls).await;
         call.run(&shared.context, &job.replier).await
@@ -24,6 +25,7 @@ pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Ca
     let outcome = tokio::select! {
         biased;
         outcome = call => outcome,
+        gone = job.replier.gone(), if is_read => Err(gone.into()),
         () = cut.cancelled() => Err(match repeatable {
             true => refusal::draining(),
             false => refusal::interrupted(),

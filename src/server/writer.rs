@@ -5,12 +5,14 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::ops::OutFrame;
+use gcsd_net::Acknowledgements;
 
 /// How many frames wait for the socket. What they cost while a client is slow is bounded by the bytes of their bodies
 /// ([`FrameQueue::BYTES`](crate::ops::FrameQueue::BYTES)).
@@ -19,7 +21,8 @@ pub(super) const QUEUE: usize = 4;
 const SLICES: usize = 16;
 
 /// Writes frames until there are no more senders, then half-closes. Returns early if the client takes
-/// nothing for `client_timeout` or the socket fails: the senders then learn that the client is gone.
+/// nothing for `client_timeout` or the socket fails, even if there is nothing to write: the senders then learn that the
+/// client is gone.
 pub(super) async fn run(
     mut half: OwnedWriteHalf,
     mut frames: mpsc::Receiver<Box<OutFrame>>,
@@ -28,7 +31,15 @@ pub(super) async fn run(
     let mut batch = Vec::new();
     let mut parts = VecDeque::new();
     let mut held = Vec::new();
-    while frames.recv_many(&mut batch, QUEUE).await > 0 {
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = frames.recv_many(&mut batch, QUEUE) => received,
+            error = broken(half.as_ref()) => return Err(error),
+        };
+        if received == 0 {
+            break;
+        }
         for frame in batch.drain(..) {
             parts.push_back(frame.front);
             if !frame.body.is_empty() {
@@ -38,7 +49,7 @@ pub(super) async fn run(
         }
         while !parts.is_empty() {
             let slices: Vec<IoSlice<'_>> = parts.iter().take(SLICES).map(|part| IoSlice::new(part)).collect();
-            let written = timeout(client_timeout, half.write_vectored(&slices)).await??;
+            let written = write(&mut half, &slices, client_timeout).await?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -47,6 +58,40 @@ pub(super) async fn run(
         held.clear();
     }
     timeout(client_timeout, half.shutdown()).await?
+}
+
+/// Waits until the connection is reset, or given up by the kernel. What was received before can still be read.
+async fn broken(stream: &TcpStream) -> io::Error {
+    loop {
+        match stream.ready(Interest::ERROR).await {
+            Ok(ready) if ready.is_error() => return io::ErrorKind::ConnectionReset.into(),
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Writes once. Fails when the client has acknowledged nothing for `client_timeout`.
+async fn write(
+    half: &mut OwnedWriteHalf,
+    slices: &[IoSlice<'_>],
+    client_timeout: Duration,
+) -> io::Result<usize> {
+    let acknowledgements = Acknowledgements::default();
+    let mut deadline = Instant::now() + client_timeout;
+    loop {
+        let look = Instant::now() + client_timeout / Acknowledgements::LOOKS;
+        if let Ok(written) = timeout_at(deadline.min(look), half.write_vectored(slices)).await {
+            return written;
+        }
+        acknowledgements.look(half.as_ref());
+        let now = Instant::now();
+        if acknowledgements.advanced() {
+            deadline = now + client_timeout;
+        } else if now >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
 }
 
 /// Drops the first `len` bytes of `parts`.
@@ -63,7 +108,7 @@ fn advance(parts: &mut VecDeque<Bytes>, mut len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::*;
 

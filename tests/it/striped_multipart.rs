@@ -112,6 +112,29 @@ async fn faults_are_recovered_from() {
 }
 
 #[tokio::test]
+async fn a_part_that_gcs_holds_is_not_sent_again() {
+    let lost = "close-connection-after-all on part call 0; return-503-after-all on part call 1";
+    for direct in [false, true] {
+        let daemon = daemon_with(lost).await;
+        let recovered = match direct {
+            false => upload(&daemon, through(&daemon, tcp()), &source()).await,
+            true => upload(&daemon, gcs(&daemon.devgcs, tcp()), &source()).await,
+        };
+        assert_eq!(recovered, 2);
+        let inspect = daemon.devgcs.inspect();
+        assert_eq!(inspect.count(CallKind::UploadPart), 3, "each went up once");
+        assert_eq!(inspect.count(CallKind::ListParts), 2);
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_list_the_parts_sends_them_again() {
+    let daemon = daemon_with("close-connection-after-all on part call 0; return-403 on parts").await;
+    upload(&daemon, through(&daemon, tcp()), &source()).await;
+    assert_eq!(daemon.devgcs.inspect().count(CallKind::UploadPart), 4);
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused() {
     let daemon = Daemon::start().await;
     let start = |options: &StripedOptions, conditions: Preconditions| {

@@ -14,6 +14,7 @@ use super::error::{Error, RequestError};
 use super::in_flight::{Attention, InFlight, Waiter, Whole};
 use super::lost::Reason;
 use super::options::Options;
+use super::watched::Watched;
 use super::{receiving, sending};
 use gcsd_net::{BoxStream, Connector};
 use gcsd_wire::check::CHECK_LEN;
@@ -122,8 +123,7 @@ impl Connection {
             let (address, error) = (address.clone(), error.into());
             Reason::Connect { address, error }.lost(false)
         })?;
-        // The stall clock comes first: it knows whether something is due.
-        stream.set_user_timeout(options.stall.saturating_mul(2));
+        stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
         if let Some(secret) = &options.secret {
             connection.hello(&Self::greeting(secret.clone())).await?;
@@ -138,9 +138,10 @@ impl Connection {
 
     /// A connection over a stream that is connected already. Nothing is sent until the first request.
     pub fn over(stream: BoxStream, options: &Options) -> Self {
-        let (read_half, write_half) = tokio::io::split(stream);
         let (requests, outgoing) = mpsc::unbounded_channel();
         let in_flight = Arc::new(InFlight::new(requests));
+        let stream = Watched::new(stream, in_flight.clone());
+        let (read_half, write_half) = tokio::io::split(stream);
         let sending = tokio::spawn(sending::run(write_half, outgoing, in_flight.clone()));
         let receiving = tokio::spawn(receiving::run(read_half, in_flight.clone(), options.stall));
         Self {

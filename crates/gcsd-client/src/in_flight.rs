@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::Body;
 use super::error::Error;
 use super::lost::Reason;
+use gcsd_net::Acknowledgements;
 use gcsd_wire::{self, Opcode};
 
 /// How long a daemon may take to close a connection on which nothing is due, or to send its last replies once the socket
@@ -148,6 +149,8 @@ pub(super) struct InFlight {
     pub(super) ended: CancellationToken,
     /// Wakes the receiving task, so that it asks for [`patience`](Self::patience) again.
     pub(super) news: Notify,
+    /// A body was given up before its end.
+    pub(super) cut: AtomicBool,
     pub(super) clock: Clock,
 }
 
@@ -164,6 +167,7 @@ impl InFlight {
             over: CancellationToken::new(),
             ended: CancellationToken::new(),
             news: Notify::new(),
+            cut: AtomicBool::new(false),
             clock: Clock::new(),
         }
     }
@@ -313,6 +317,12 @@ impl InFlight {
         self.ended.cancel();
     }
 
+    /// Whether a request was given up before its end, so that what the kernel still holds of it is of no use.
+    pub(super) fn is_cut(&self) -> bool {
+        let unfinished = self.clock.writing.load(Ordering::Relaxed) || self.cut.load(Ordering::Relaxed);
+        unfinished || matches!(self.lock().over, Some(Reason::Stalled(_)))
+    }
+
     /// Why no further request is taken; `None` while the connection can be used.
     pub(super) fn reason(&self) -> Option<Reason> {
         self.lock().over.clone()
@@ -355,10 +365,12 @@ impl Waiter {
 pub(super) struct Clock {
     start: Instant,
     moved_ms: AtomicU64,
-    /// Bytes of a body are on their way into the socket.
+    /// A request is on its way into the socket.
     pub(super) writing: AtomicBool,
     /// This side is slow: the daemon is not to blame.
     pub(super) held: AtomicBool,
+    /// What the daemon's kernel has acknowledged: that moves too, long after the last write on a slow link.
+    pub(super) acknowledgements: Acknowledgements,
 }
 
 impl Clock {
@@ -368,6 +380,7 @@ impl Clock {
             moved_ms: AtomicU64::new(0),
             writing: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            acknowledgements: Acknowledgements::default(),
         }
     }
 

@@ -56,6 +56,7 @@ mod status_error;
 mod stored_object;
 pub mod striped;
 mod via_daemon;
+mod watched;
 mod writer;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +17,7 @@ use super::error::Error;
 use super::in_flight::{InFlight, ReadEvent, Waiter};
 use super::lost::Reason;
 use super::status_error::StatusError;
+use gcsd_net::Acknowledgements;
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::{ErrorReply, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
 
@@ -266,24 +270,48 @@ impl<R: AsyncRead + Unpin> Socket<R> {
     /// Fails if nothing moves for too long though something is due.
     async fn fill(&mut self) -> Result<bool, Reason> {
         self.buffer.reserve(READ_LEN);
-        let clock = &self.in_flight.clock;
         loop {
             let patience = self.in_flight.patience(self.stall);
-            let left = patience.map(|bound| bound.saturating_sub(clock.still()));
-            if left == Some(Duration::ZERO) {
-                return Err(Reason::Stalled(patience.unwrap_or(self.stall)));
-            }
+            let bound = patience.unwrap_or(self.stall);
+            let still = self.in_flight.clock.still();
+            let pause = match patience {
+                Some(bound) => bound.saturating_sub(still).min(bound / Acknowledgements::LOOKS),
+                None => bound,
+            };
             tokio::select! {
                 biased;
-                read = self.half.read_buf(&mut self.buffer) => {
-                    let count = read.map_err(|error| Reason::Broken(error.into()))?;
-                    clock.touch();
-                    return Ok(count > 0);
-                }
-                () = self.in_flight.news.notified() => {}
-                () = tokio::time::sleep(left.unwrap_or(self.stall)) => {}
+                read = self.half.read_buf(&mut self.buffer) => return self.moved(read),
+                () = self.in_flight.news.notified() => continue,
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.in_flight.clock.acknowledgements.ask();
+            if let Some(read) = self.read_now().await {
+                return self.moved(read);
+            }
+            if self.in_flight.clock.acknowledgements.advanced() {
+                self.in_flight.clock.touch();
+            } else if let Some(bound) = self.in_flight.patience(self.stall)
+                && self.in_flight.clock.still() >= bound
+            {
+                return Err(Reason::Stalled(bound));
             }
         }
+    }
+
+    /// Reads what is there.
+    async fn read_now(&mut self) -> Option<io::Result<usize>> {
+        let mut read = pin!(self.half.read_buf(&mut self.buffer));
+        std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn moved(&self, read: io::Result<usize>) -> Result<bool, Reason> {
+        let count = read.map_err(|error| Reason::Broken(error.into()))?;
+        self.in_flight.clock.touch();
+        Ok(count > 0)
     }
 
     /// At least one byte, and at most all, of the `left` bytes of a body.

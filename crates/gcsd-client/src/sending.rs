@@ -60,6 +60,10 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
         let (sequence, attention) = (last.sequence, last.attention.clone());
         in_flight.clock.writing.store(true, Ordering::Relaxed);
         let sent = send(&mut half, front, last, &in_flight).await;
+        in_flight.cut.fetch_or(
+            matches!(sent, Err(Cut::Stopped | Cut::Source(_))),
+            Ordering::Relaxed,
+        );
         in_flight.clock.writing.store(false, Ordering::Relaxed);
         match sent {
             Ok(()) => {}

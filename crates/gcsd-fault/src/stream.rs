@@ -297,6 +297,10 @@ impl<S: Stream> Stream for FaultyStream<S> {
             inner.set_user_timeout(limit);
         }
     }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.inner.as_ref().ok()?.acknowledged()
+    }
 }
 
 impl Half {

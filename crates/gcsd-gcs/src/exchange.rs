@@ -181,9 +181,19 @@ impl Exchange {
             source: received,
             sent: link.sent(),
         };
-        if self.clock.poll(cx, activity).is_pending() {
+        let Self {
+            clock, connection, ..
+        } = self;
+        let acknowledged = |cx: &mut Context<'_>| {
+            connection.link.acknowledgements.ask();
+            // It reads, for nothing else is due; reading answers.
+            connection.drive(cx);
+            connection.link.acknowledgements.advanced()
+        };
+        if clock.poll(cx, activity, acknowledged).is_pending() {
             return Poll::Pending;
         }
+        let link = &self.connection.link;
         let error = match waiting_for {
             WaitingFor::Source => Error::new(
                 ErrorKind::SourceStalled,

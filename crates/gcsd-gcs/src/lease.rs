@@ -75,6 +75,11 @@ impl<S: Source> Lease<S> {
         self.slot.received().1
     }
 
+    /// Looks at the source, wherever it is; `None` once it was taken.
+    pub fn look<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
+        self.slot.look(look)
+    }
+
     /// What became of the source.
     pub fn state(&self) -> BodyState {
         self.slot.state()

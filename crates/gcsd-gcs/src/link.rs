@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use gcsd_net::BoxStream;
+use gcsd_net::{Acknowledgements, BoxStream, Stream as _};
 
 /// What is known of a connection. Read and written by the one task that drives it.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(super) struct Link {
     cut: AtomicBool,
     /// The first failed write.
     broken: OnceLock<io::Error>,
+    /// What the server's kernel has acknowledged, for the clock that waits for it.
+    pub(super) acknowledgements: Acknowledgements,
 }
 
 impl Link {
@@ -102,7 +104,9 @@ impl AsyncRead for Meter {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let Self { stream, link } = &mut *self;
+        link.acknowledgements.answer(|| stream.acknowledged());
+        Pin::new(stream).poll_read(cx, buf)
     }
 }
 

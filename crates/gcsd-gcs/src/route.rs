@@ -33,8 +33,7 @@ impl Route {
             connector,
             proxies: config.proxies.clone().unwrap_or_else(Proxies::from_env),
             limit: config.connect_timeout,
-            // The exchange's own clock comes first: it knows whose turn it was.
-            user_timeout: config.stall_timeout.saturating_mul(2),
+            user_timeout: gcsd_net::backstop(config.stall_timeout),
         };
         route.proxies.route(&config.endpoint)?;
         Ok(route)

@@ -141,6 +141,10 @@ impl<S> Slot<S> {
         Poll::Ready(lent.state)
     }
 
+    pub(super) fn look<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
+        self.lock().source.as_ref().map(look)
+    }
+
     /// Takes the source out, whatever the body is doing.
     pub(super) fn take(&self) -> Option<S> {
         let mut lent = self.lock();

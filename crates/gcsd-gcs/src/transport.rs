@@ -26,6 +26,10 @@ use gcsd_net::SharedConnector;
 /// The largest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// How much of a body the HTTP connection takes before it waits for the socket: one read of the source, whatever that
+/// gives. With its default of 400 KiB it would take a second one, which helps nobody.
+const MAX_BUFFERED: usize = 64 * 1024;
+
 /// Everything that HTTP requests need, whatever they ask for.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -140,6 +144,7 @@ impl Transport {
         };
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
+            .max_buf_size(MAX_BUFFERED)
             .handshake(TokioIo::new(guard))
             .await
             .map_err(|error| Error::new(ErrorKind::Connect, format!("{endpoint}: {error}")))?;

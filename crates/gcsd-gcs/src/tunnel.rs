@@ -148,6 +148,10 @@ impl Stream for Secured {
     fn set_user_timeout(&mut self, limit: Duration) {
         self.0.get_mut().0.set_user_timeout(limit);
     }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.0.get_ref().0.acknowledged()
+    }
 }
 
 impl AsyncRead for Secured {

@@ -3,6 +3,7 @@
 //! The GCS client and the client library take a [`Connector`], so that whoever composes them can put
 //! another one underneath: the fault injection does.
 
+mod acknowledgements;
 mod connector;
 mod exhausted;
 mod failures;
@@ -11,11 +12,13 @@ mod race;
 mod socket;
 mod stream;
 mod tcp;
+mod tcp_info;
 
+pub use acknowledgements::Acknowledgements;
 pub use connector::{Connecting, Connector, ResolveError, SharedConnector};
 pub use exhausted::is_exhausted;
 pub use failures::ConnectError;
 pub use plain::Plain;
-pub use socket::prepare;
+pub use socket::{backstop, bound_unread, prepare};
 pub use stream::{BoxStream, Stream};
 pub use tcp::{TcpConnector, connect_any};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 
-use super::socket;
+use super::{socket, tcp_info};
 
 /// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -21,6 +21,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
     ///
     /// A closed window counts, so `limit` must be as long as the peer may rightly take nothing.
     fn set_user_timeout(&mut self, _limit: Duration) {}
+
+    /// How many bytes the peer has acknowledged in all: over TCP on Linux (`TCP_INFO`); `None` elsewhere, and where
+    /// the system does not say.
+    ///
+    /// It grows while what was written is still on its way, also after the last write, and does not when a peer that
+    /// takes nothing merely answers the kernel's probes.
+    fn acknowledged(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Stream for TcpStream {
@@ -32,6 +41,10 @@ impl Stream for TcpStream {
     fn set_user_timeout(&mut self, limit: Duration) {
         // As above.
         let _ = socket::set_user_timeout(self, limit);
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        tcp_info::acknowledged(self)
     }
 }
 
@@ -47,6 +60,10 @@ impl Stream for BoxStream {
 
     fn set_user_timeout(&mut self, limit: Duration) {
         (**self).set_user_timeout(limit);
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        (**self).acknowledged()
     }
 }
 

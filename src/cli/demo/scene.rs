@@ -81,6 +81,7 @@ impl Scene {
             max_calls: 256,
             max_memory: 1 << 30,
             read_buffer: 256 * 1024,
+            receive_buffer: 128 * 1024,
             grace: STOPPING,
             refusal_delay: Duration::ZERO,
         };

@@ -47,6 +47,11 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "GCSD_READ_BUFFER", value_name = "SIZE", default_value = "256KiB", value_parser = read_buffer,
           help_heading = "Limits")]
     pub(super) read_buffer: usize,
+    /// How much the kernel keeps of what a client sends while Cloud Storage is slower; 0 leaves it to the system, which
+    /// takes megabytes, in the interest of clients that are far away
+    #[arg(long, env = "GCSD_RECEIVE_BUFFER", value_name = "SIZE", default_value = "128KiB", value_parser = receive_buffer,
+          help_heading = "Limits")]
+    pub(super) receive_buffer: usize,
     /// How much of a refused body is read and thrown away before the connection is closed instead
     #[arg(long, env = "GCSD_DRAIN_CAP", value_name = "SIZE", default_value = "1MiB", value_parser = units::size,
           help_heading = "Limits")]
@@ -165,6 +170,13 @@ fn memory(text: &str) -> Result<u64, String> {
     match units::size(text)? {
         size if size < 4 << 20 => Err("at least 4MiB are needed".to_owned()),
         size => Ok(size),
+    }
+}
+
+fn receive_buffer(text: &str) -> Result<usize, String> {
+    match units::size(text)? {
+        size @ (0 | 4096..=1_073_741_824) => usize::try_from(size).map_err(|error| error.to_string()),
+        _ => Err("a receive buffer has between 4KiB and 1GiB, or is 0".to_owned()),
     }
 }
 

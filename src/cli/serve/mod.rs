@@ -160,6 +160,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         max_calls: bounds.calls,
         max_memory: args.limits.max_memory,
         read_buffer: args.limits.read_buffer,
+        receive_buffer: args.limits.receive_buffer,
         grace: args.limits.grace,
         refusal_delay: REFUSAL_DELAY,
     };

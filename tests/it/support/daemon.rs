@@ -116,6 +116,7 @@ impl Daemon {
             max_calls: options.max_calls,
             max_memory: options.max_memory,
             read_buffer: 256 * 1024,
+            receive_buffer: 128 * 1024,
             grace: options.grace,
             refusal_delay: options.refusal_delay,
         };

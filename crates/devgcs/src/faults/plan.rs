@@ -154,6 +154,8 @@ selectors! {
     Compose "compose";
     /// Uploading a part of a multipart upload of the XML API.
     Part "part";
+    /// Listing the parts of a multipart upload.
+    Parts "parts";
     /// Completing a multipart upload.
     Complete "complete";
 }
@@ -174,6 +176,7 @@ impl CallSelector {
             Self::Delete => kind == CallKind::DeleteObject,
             Self::Compose => kind == CallKind::ComposeObject,
             Self::Part => kind == CallKind::UploadPart,
+            Self::Parts => kind == CallKind::ListParts,
             Self::Complete => kind == CallKind::CompleteMultipart,
         }
     }

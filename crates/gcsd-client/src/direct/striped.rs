@@ -7,7 +7,7 @@ use gcsd_types::{ComposeSource, Destination, MultipartRef, ObjectQuery, ObjectRe
 use gcsd_wire::{Kind, Retry};
 
 use super::{Direct, Feed};
-use crate::striped::{PartId, PartWriter, Route, StoredObject, StoredPart, UploadPart};
+use crate::striped::{PartId, PartWriter, Route, StoredObject, StoredPart, UploadPart, on_page};
 use crate::{Body, Error, NewObject, OpenUpload, Sight, Token};
 use gcsd_types::Crc32c;
 
@@ -80,7 +80,7 @@ pub struct DirectPart {
 
 impl DirectPart {
     pub(super) fn new(gcs: Gcs, of: MultipartRef, number: u32) -> Self {
-        let part = PartId { of, number };
+        let part = PartId::new(of, number);
         Self { gcs, part }
     }
 }
@@ -128,5 +128,11 @@ impl UploadPart for Gcs {
             received_crc32c: lease.crc32c(),
             etag,
         })
+    }
+
+    async fn stored_part(&self, part: &PartId) -> Result<Option<gcsd_types::StoredPart>, Error> {
+        let listed = self.list_parts(&part.of, part.number - 1, 1).await;
+        let page = listed.map_err(Failure::from)?.answer;
+        Ok(on_page(page, part.number))
     }
 }

@@ -59,7 +59,7 @@ pub use checkpoint::{CheckpointStore, StripedCheckpoint};
 pub use error::StripedError;
 pub use multipart_part::DaemonPart;
 #[cfg(feature = "direct")]
-pub(crate) use multipart_part::{NO_TOKEN, PartId, PartWriter, StoredPart, UploadPart};
+pub(crate) use multipart_part::{NO_TOKEN, PartId, PartWriter, StoredPart, UploadPart, on_page};
 pub use names::PART_SUFFIX;
 pub use options::{StripedOptions, StripedOptionsError, Via};
 pub use outcome::{Leftovers, Striped, StripedAborted};

@@ -1,12 +1,14 @@
 //! A part of a multipart upload, as an upload of its own: in one request, which starts from its first byte again if it
-//! fails.
+//! fails, unless GCS turns out to hold the part.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::super::writer::{Cancelled, Progress};
 use super::super::{Body, Connection, Daemons, Error, Last, OpenUpload, Sight, Token, UnreliableWriter};
-use gcsd_types::{Crc32c, MultipartRef, ObjectInfo};
-use gcsd_wire::{Kind, Retry, upload_part};
+use gcsd_types::{Crc32c, MultipartRef, ObjectInfo, PartsPage};
+use gcsd_wire::{Kind, Retry, list_parts, upload_part};
 
 /// Stands in for a token: a part needs none, as its number names it.
 pub(crate) const NO_TOKEN: &str = "part";
@@ -16,6 +18,21 @@ pub(crate) const NO_TOKEN: &str = "part";
 pub struct PartId {
     pub(crate) of: MultipartRef,
     pub(crate) number: u32,
+    /// The content that was sent last, which GCS may hold though nobody was told. Clones share it.
+    sent: Arc<Mutex<Option<(u64, Crc32c)>>>,
+}
+
+impl PartId {
+    pub(crate) fn new(of: MultipartRef, number: u32) -> Self {
+        let sent = Arc::default();
+        Self { of, number, sent }
+    }
+
+    /// Notes that this content is about to be sent. Returns whether the same was sent before.
+    fn sends(&self, size: u64, crc32c: Crc32c) -> bool {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.replace((size, crc32c)) == Some((size, crc32c))
+    }
 }
 
 /// A part through a daemon.
@@ -27,7 +44,7 @@ pub struct DaemonPart {
 
 impl DaemonPart {
     pub(super) fn new(daemons: Daemons, of: MultipartRef, number: u32) -> Self {
-        let part = PartId { of, number };
+        let part = PartId::new(of, number);
         Self { daemons, part }
     }
 }
@@ -75,6 +92,17 @@ pub trait UploadPart: Send + Sync + 'static {
         crc32c: Crc32c,
         body: Body,
     ) -> impl Future<Output = Result<StoredPart, Error>> + Send;
+
+    /// The part that GCS holds under this number, if any; made once.
+    fn stored_part(
+        &self,
+        part: &PartId,
+    ) -> impl Future<Output = Result<Option<gcsd_types::StoredPart>, Error>> + Send;
+}
+
+/// The part `number` on a page that begins with it.
+pub(crate) fn on_page(page: PartsPage, number: u32) -> Option<gcsd_types::StoredPart> {
+    page.parts.into_iter().find(|stored| stored.part.number == number)
 }
 
 impl UploadPart for Connection {
@@ -90,6 +118,16 @@ impl UploadPart for Connection {
             received_crc32c: reply.args.received_crc32c,
             etag: reply.args.etag,
         })
+    }
+
+    async fn stored_part(&self, part: &PartId) -> Result<Option<gcsd_types::StoredPart>, Error> {
+        let args = list_parts::Args {
+            of: part.of.clone(),
+            after: part.number - 1,
+            max_parts: 1,
+        };
+        let page = self.list_parts(&args).await?.args;
+        Ok(on_page(page, part.number))
     }
 }
 
@@ -112,19 +150,40 @@ impl<W> PartWriter<W> {
     }
 }
 
+impl<W: UploadPart> PartWriter<W> {
+    /// The entity tag of the part, if GCS holds one of this size: an earlier request may have brought it, and its answer
+    /// was lost. Only this upload knows the name that parts are sent under, so that it is no other part.
+    async fn held(&self, size: u64) -> Result<Option<String>, Error> {
+        match self.to.stored_part(&self.part).await {
+            Ok(found) => Ok(found
+                .filter(|found| found.size == size)
+                .map(|found| found.part.etag)),
+            // Who may not ask can still send it.
+            Err(error) if error.retry() == Retry::Never => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
         let (0, Some(Last { total, crc32c })) = (offset, last) else {
             let text = "a part must be sent in one request";
             return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
-        let stored = self.to.upload_part(&self.part, crc32c, body).await?;
-        // GCS was told the checksum, and stores no part that differs.
+        // GCS is told the checksum, and stores no part that differs.
         let info = ObjectInfo {
             size: total,
             crc32c: Some(crc32c),
             ..ObjectInfo::default()
         };
+        if self.part.sends(total, crc32c)
+            && let Some(stored) = self.held(total).await?
+        {
+            self.stored = Some((info, stored.into()));
+            return Ok(Progress::of(total).with_object(info));
+        }
+        let stored = self.to.upload_part(&self.part, crc32c, body).await?;
         self.stored = Some((info, stored.etag.into()));
         Ok(Progress {
             received: stored.received,
