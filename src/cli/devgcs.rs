@@ -38,6 +38,10 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     buckets: Vec<String>,
+    /// Let everything be deleted and overwritten, whatever buckets and objects say about retention, as Google's
+    /// storage-testbench does.
+    #[arg(long, env = "GCSD_DEVGCS_IGNORE_RETENTION", value_parser = environment::truth)]
+    ignore_retention: bool,
     /// Speak HTTPS, with a certificate made at each start. Clients must trust the authority in ca.pem, which is written
     /// to this directory, or to the current one.
     #[arg(
@@ -71,6 +75,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         .storage(storage)
         .buckets(args.buckets)
         .md5(!args.discard)
+        .ignore_retention(args.ignore_retention)
         .faults(args.faults);
     if let Some(directory) = args.tls {
         builder = builder.tls(Tls::generated_in(directory));

@@ -83,6 +83,13 @@ impl Builder {
         self
     }
 
+    /// Keeps and shows what buckets and objects say about retention, and lets everything be deleted and overwritten all the
+    /// same, as Google's storage-testbench does. The default is to obey it, as GCS does.
+    pub fn ignore_retention(mut self, ignore: bool) -> Self {
+        self.config.ignore_retention = ignore;
+        self
+    }
+
     /// Where to keep the bytes of objects: in memory by default.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.config.storage = storage;

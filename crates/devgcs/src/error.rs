@@ -52,6 +52,16 @@ impl Error {
         )
     }
 
+    /// 501: something that this server does not do, and does not do by halves.
+    pub(crate) fn not_implemented(what: &str) -> Self {
+        let what: String = what.chars().take(300).collect();
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "notImplemented",
+            format!("devgcs does not implement {what}."),
+        )
+    }
+
     /// 404 of a bucket.
     pub(crate) fn no_bucket() -> Self {
         Self::new(
@@ -68,6 +78,11 @@ impl Error {
             "notFound",
             format!("No such object: {bucket}/{name}"),
         )
+    }
+
+    /// 404 of a bucket's tags.
+    pub(crate) fn no_tags() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "noTags", "The bucket has no tags.")
     }
 
     /// 400: the bytes do not have the checksum that the client sent.
@@ -141,12 +156,13 @@ impl Error {
 
     /// The XML API's code and sentence for it; `None` if the answer is the same in both APIs.
     pub(crate) fn in_xml(&self) -> Option<(&'static str, &'static str)> {
-        if self.shape == Shape::Empty || self.status == StatusCode::NOT_IMPLEMENTED {
+        if self.shape == Shape::Empty {
             return None;
         }
         Some(match (self.status.as_u16(), self.reason) {
             (404, "noBucket") => ("NoSuchBucket", "The specified bucket does not exist."),
             (404, "noUpload") => ("NoSuchUpload", "The requested upload was not found."),
+            (404, "noTags") => ("NoSuchTagSet", "The TagSet does not exist."),
             (404, _) => ("NoSuchKey", "The specified key does not exist."),
             (400, "invalidPart") => (
                 "InvalidPart",
@@ -187,6 +203,10 @@ impl Error {
                 "EntityTooLarge",
                 "Your proposed upload exceeds the maximum allowed size.",
             ),
+            (501, _) => (
+                "NotImplemented",
+                "A header or query you provided requested a function that is not implemented.",
+            ),
             (503, _) => (
                 "ServiceUnavailable",
                 "We encountered an internal error. Please try again.",
@@ -198,7 +218,7 @@ impl Error {
     /// The reason as the JSON API writes it: it has fewer than the XML API has codes.
     fn json_reason(&self) -> &'static str {
         match self.reason {
-            "noBucket" | "noUpload" => "notFound",
+            "noBucket" | "noTags" | "noUpload" => "notFound",
             "invalidPart" | "partOrder" | "partSize" | "hash" => "invalid",
             "notEmpty" => "conflict",
             other => other,

@@ -12,6 +12,23 @@ impl Time {
         Self(Timestamp::now().as_microsecond())
     }
 
+    /// As many microseconds later.
+    pub(crate) fn plus(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Reads RFC 3339.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let timestamp: Timestamp = text.parse().ok()?;
+        Some(Self(timestamp.as_microsecond()))
+    }
+
+    /// Reads the date of an HTTP header.
+    pub(crate) fn parse_http(text: &str) -> Option<Self> {
+        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(zoned.timestamp().as_microsecond()))
+    }
+
     /// Microseconds since 1970.
     pub(crate) fn micros(self) -> u64 {
         u64::try_from(self.0).unwrap_or(0)

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::progress::{Batch, End, Intake, Phase, Plan};
 use super::range::ContentRange;
 use super::session::{Intent, Session};
+use crate::acl;
 use crate::answer;
 use crate::call::Call;
 use crate::encoding::percent;
@@ -21,7 +22,6 @@ use crate::preconditions;
 use crate::resource::Object;
 use crate::response_body::ResponseBody;
 use crate::service::Service;
-use crate::time::Time;
 use crate::{names, random};
 use gcsd_types::MAX_OBJECT_SIZE;
 
@@ -51,8 +51,11 @@ pub(crate) async fn start(
         expected,
         declared: declared(call)?,
         conditions: preconditions::from_query(&call.query)?,
-        created: Time::now(),
+        created: service.now(),
         key_sha256: encryption::key(&call.headers)?,
+        acl: acl::asked(call.query.get("predefinedAcl"), &resource)?,
+        fields: call.query.get("fields").map(str::to_owned),
+        full: call.query.get("projection") == Some("full"),
     };
     open(service, call, intent, &path, StatusCode::OK).await
 }
