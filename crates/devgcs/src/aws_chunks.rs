@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_framing_comes_off_whatever_the_pieces() {
-        let text = b"5;chunk-signature=ab\r\nhello\r\nA\r\n\r\nworld\r\n!\n\r\n0;chunk-signature=cd\r\nx-amz-checksum-crc32:AA==\r\n\r\n";
+        let text = b"5;chunk-signature=ab\r\nhello\r\nA\r\n\r\nworld\r\n!\r\n0;chunk-signature=cd\r\nx-amz-checksum-crc32:AA==\r\n\r\n";
         for piece in 1..text.len() {
             let (all, complete) = read(text, piece).expect("well-formed");
             assert_eq!((&all[..], complete), (&b"hello\r\nworld\r\n!"[..], true), "{piece}");
