@@ -119,7 +119,11 @@ mod tests {
         let text = b"5;chunk-signature=ab\r\nhello\r\nA\r\n\r\nworld\r\n!\r\n0;chunk-signature=cd\r\nx-amz-checksum-crc32:AA==\r\n\r\n";
         for piece in 1..text.len() {
             let (all, complete) = read(text, piece).expect("well-formed");
-            assert_eq!((&all[..], complete), (&b"hello\r\nworld\r\n!"[..], true), "{piece}");
+            assert_eq!(
+                (&all[..], complete),
+                (&b"hello\r\nworld\r\n!"[..], true),
+                "{piece}"
+            );
         }
         assert_eq!(read(b"0\r\n", 9), Ok((Vec::new(), true)));
         for len in 1..26 {
@@ -130,7 +134,15 @@ mod tests {
     #[test]
     fn what_is_malformed_is_refused() {
         let endless = "a".repeat(MAX_LINE);
-        for text in ["x\r\n", "-1\r\n", "+5\r\nhello", "\r\n", "1\r\nabc\r\n", "0\r\n\r\nmore", &endless] {
+        for text in [
+            "x\r\n",
+            "-1\r\n",
+            "+5\r\nhello",
+            "\r\n",
+            "1\r\nabc\r\n",
+            "0\r\n\r\nmore",
+            &endless,
+        ] {
             assert_eq!(read(text.as_bytes(), 9999), Err(Malformed), "{text:.20}");
         }
     }

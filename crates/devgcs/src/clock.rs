@@ -55,7 +55,10 @@ pub(crate) async fn serve(service: &Service, call: &mut Call) -> Result<Response
         }
         _ => return Err(Error::not_implemented(&format!("{} /devgcs/clock", call.method))),
     }
-    Ok(answer::json(StatusCode::OK, &json!({ "now": service.now().rfc3339() })))
+    Ok(answer::json(
+        StatusCode::OK,
+        &json!({ "now": service.now().rfc3339() }),
+    ))
 }
 
 fn parse(text: &str) -> Option<Duration> {

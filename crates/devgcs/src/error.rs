@@ -139,6 +139,19 @@ impl Error {
         }
     }
 
+    /// The upload session that a request with too few bytes was sent to cannot be used any more.
+    pub(crate) fn too_short(message: String) -> Self {
+        Self {
+            shape: Shape::Text,
+            ..Self::new(StatusCode::BAD_REQUEST, "tooShort", message)
+        }
+    }
+
+    /// Whether it ends the upload session.
+    pub(crate) fn is_too_short(&self) -> bool {
+        self.reason == "tooShort"
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -164,6 +177,7 @@ impl Error {
             (404, "noUpload") => ("NoSuchUpload", "The requested upload was not found."),
             (404, "noTags") => ("NoSuchTagSet", "The TagSet does not exist."),
             (404, _) => ("NoSuchKey", "The specified key does not exist."),
+            (400, "expiredToken") => ("ExpiredToken", "The provided token has expired."),
             (400, "invalidPart") => (
                 "InvalidPart",
                 "One or more of the specified parts could not be found.",
@@ -199,6 +213,7 @@ impl Error {
                 "PreconditionFailed",
                 "At least one of the pre-conditions you specified did not hold.",
             ),
+            (416, _) => ("InvalidRange", "The requested range cannot be satisfied."),
             (413, _) => (
                 "EntityTooLarge",
                 "Your proposed upload exceeds the maximum allowed size.",
@@ -219,7 +234,7 @@ impl Error {
     fn json_reason(&self) -> &'static str {
         match self.reason {
             "noBucket" | "noTags" | "noUpload" => "notFound",
-            "invalidPart" | "partOrder" | "partSize" | "hash" => "invalid",
+            "invalidPart" | "partOrder" | "partSize" | "hash" | "tooShort" | "expiredToken" => "invalid",
             "notEmpty" => "conflict",
             other => other,
         }

@@ -73,7 +73,13 @@ const ON_SOURCE: &[&str] = &[
     "sourceGeneration",
 ];
 const ON_BUCKET: &[&str] = &["ifMetagenerationMatch", "ifMetagenerationNotMatch"];
-const NEW_OBJECT: &[&str] = &["contentEncoding", "kmsKeyName", "name", "predefinedAcl", "uploadType"];
+const NEW_OBJECT: &[&str] = &[
+    "contentEncoding",
+    "kmsKeyName",
+    "name",
+    "predefinedAcl",
+    "uploadType",
+];
 const NEW_COPY: &[&str] = &["destinationKmsKeyName", "destinationPredefinedAcl"];
 const BUCKET_ACL: &[&str] = &["predefinedAcl", "predefinedDefaultObjectAcl"];
 
@@ -90,11 +96,7 @@ pub(crate) struct Operation {
 impl Operation {
     const UNKNOWN: Self = Self::new(CallKind::Unknown, "", &[]);
 
-    const fn new(
-        kind: CallKind,
-        name: &'static str,
-        parameters: &'static [&'static [&'static str]],
-    ) -> Self {
+    const fn new(kind: CallKind, name: &'static str, parameters: &'static [&'static [&'static str]]) -> Self {
         Self {
             kind,
             name,
@@ -289,12 +291,16 @@ impl Operation {
             (Target::TestIam(_), "GET") => {
                 (CallKind::AccessControl, "storage.buckets.testIamPermissions", &[])
             }
-            (Target::ManagedFolderIam(..), "GET") => {
-                (CallKind::AccessControl, "storage.managedFolders.getIamPolicy", &[])
-            }
-            (Target::ManagedFolderIam(..), "PUT") => {
-                (CallKind::AccessControl, "storage.managedFolders.setIamPolicy", &[])
-            }
+            (Target::ManagedFolderIam(..), "GET") => (
+                CallKind::AccessControl,
+                "storage.managedFolders.getIamPolicy",
+                &[],
+            ),
+            (Target::ManagedFolderIam(..), "PUT") => (
+                CallKind::AccessControl,
+                "storage.managedFolders.setIamPolicy",
+                &[],
+            ),
             (Target::TestManagedFolderIam(..), "GET") => (
                 CallKind::AccessControl,
                 "storage.managedFolders.testIamPermissions",
@@ -369,7 +375,10 @@ impl Operation {
     /// A parameter that only a read does not know is ignored, as Google does.
     pub(crate) fn admit(&self, call: &Call, path: &str) -> Result<(), Error> {
         if self.kind == CallKind::Unknown {
-            let upload = call.query.get("uploadType").map(|kind| format!(" with uploadType={kind}"));
+            let upload = call
+                .query
+                .get("uploadType")
+                .map(|kind| format!(" with uploadType={kind}"));
             let what = format!("{} {path}{}", call.method, upload.unwrap_or_default());
             return Err(Error::not_implemented(&what));
         }
@@ -403,7 +412,9 @@ impl Operation {
 pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), Error> {
     for name in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
         if headers.contains_key(&name) {
-            return Err(Error::not_implemented(&format!("the header {name} on a request that changes something")));
+            return Err(Error::not_implemented(&format!(
+                "the header {name} on a request that changes something"
+            )));
         }
     }
     Ok(())

@@ -111,10 +111,15 @@ fn create(
     project: &str,
     now: Time,
 ) -> Result<Response<ResponseBody>, Error> {
-    let email = call.query.get("serviceAccountEmail").filter(|email| !email.is_empty());
+    let email = call
+        .query
+        .get("serviceAccountEmail")
+        .filter(|email| !email.is_empty());
     let email = email.ok_or_else(|| Error::required("serviceAccountEmail"))?;
     if keys.len() >= MAX_KEYS {
-        return Err(Error::invalid(format!("This server keeps at most {MAX_KEYS} HMAC keys.")));
+        return Err(Error::invalid(format!(
+            "This server keeps at most {MAX_KEYS} HMAC keys."
+        )));
     }
     // As long as those of service accounts are: 61 characters.
     let id = random::hex_id()?.to_uppercase() + &random::hex_id()?.to_uppercase();
@@ -161,13 +166,20 @@ fn list(
         page["nextPageToken"] = last.as_str().into();
     }
     if !found.is_empty() {
-        page["items"] = found.iter().map(|(access, key)| key.show(access, &call.base)).collect();
+        page["items"] = found
+            .iter()
+            .map(|(access, key)| key.show(access, &call.base))
+            .collect();
     }
     Ok(answer::json(StatusCode::OK, &page))
 }
 
 fn missing() -> Error {
-    Error::new(StatusCode::NOT_FOUND, "notFound", "Access ID not found in project.")
+    Error::new(
+        StatusCode::NOT_FOUND,
+        "notFound",
+        "Access ID not found in project.",
+    )
 }
 
 /// `GET .../serviceAccount`.

@@ -329,7 +329,10 @@ impl BucketRecord {
     /// Its access control lists and its owner, which `projection=full` shows.
     pub(crate) fn access(&self, base: &str) -> [(&'static str, Value); 3] {
         let acl = self.grants();
-        let acl = acl.iter().map(|grant| grant.of_bucket(&self.name, base)).collect();
+        let acl = acl
+            .iter()
+            .map(|grant| grant.of_bucket(&self.name, base))
+            .collect();
         let default = self.default_grants();
         let default = default.iter().map(|grant| grant.of_default()).collect();
         let owner = json!({ "entity": "project-owners-0" });
@@ -364,6 +367,9 @@ impl BucketRecord {
                 "publicAccessPrevention": "inherited",
             },
         });
+        if resource["locationType"] != "region" {
+            resource["rpo"] = "DEFAULT".into();
+        }
         for (key, value) in &self.shown {
             resource[key] = value.clone();
         }

@@ -25,7 +25,7 @@ impl Retention {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         match (value, text("mode"), text("retainUntilTime")) {
             (Value::Null, ..) => Ok(None),
-            (Value::Object(fields), None, None) if fields.is_empty() => Ok(None),
+            (Value::Object(fields), None, None) if fields.values().all(Value::is_null) => Ok(None),
             (_, Some(mode), Some(retain_until_time))
                 if matches!(mode.as_str(), "Locked" | "Unlocked")
                     && Time::parse(&retain_until_time).is_some() =>
@@ -61,7 +61,9 @@ pub(crate) fn admit(bucket: &BucketRecord, metadata: &Metadata, now: Time) -> Re
         ));
     }
     if retention.until().is_none_or(|until| until <= now) {
-        return Err(Error::invalid("The retainUntilTime of an object must be in the future."));
+        return Err(Error::invalid(
+            "The retainUntilTime of an object must be in the future.",
+        ));
     }
     Ok(())
 }

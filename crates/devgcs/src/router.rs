@@ -13,7 +13,7 @@ use super::error::Error;
 use super::fields::Fields;
 use super::inspect::CallKind;
 use super::operation::Operation;
-use super::origin::Origin;
+use super::origin::{self, Origin};
 use super::request_body::RequestBody;
 use super::response_body::ResponseBody;
 use super::service::Service;
@@ -37,7 +37,8 @@ pub(crate) async fn handle(
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
     let base = origin.base(host);
-    let path = head.uri.path();
+    let path = origin::with_bucket(host, head.uri.path());
+    let path = path.as_ref();
     let call = Call::new(head.method, head.headers, head.uri.query(), base, body);
     let (mut call, target) = match call.and_then(|call| Ok((call, Target::parse(path)?))) {
         Ok(parsed) => parsed,
@@ -76,7 +77,7 @@ async fn respond(
 ) -> Response<ResponseBody> {
     let is_xml = target.is_xml();
     let translated = match is_xml {
-        true => xml::translate(call),
+        true => xml::check_expiry(&call.query, service.now()).and_then(|()| xml::translate(call)),
         false => Ok(()),
     };
     let operation = if is_xml {
@@ -124,9 +125,7 @@ async fn dispatch(
     kind: CallKind,
 ) -> Result<Response<ResponseBody>, Error> {
     match (target, kind) {
-        (Target::Unknown, _) | (_, CallKind::Unknown) => {
-            Err(Error::not_implemented("such a request"))
-        }
+        (Target::Unknown, _) | (_, CallKind::Unknown) => Err(Error::not_implemented("such a request")),
         (Target::Buckets, CallKind::InsertBucket) => bucket::insert(service, call).await,
         (Target::Buckets, _) => bucket::list(service, call),
         (Target::Bucket(bucket), CallKind::GetBucket) => bucket::get(service, call, &bucket),
@@ -240,9 +239,8 @@ fn decorate(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
         .and_then(|id| HeaderValue::from_str(&id).ok());
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("UploadServer"));
-    headers.insert(
-        "x-guploader-uploadid",
-        id.unwrap_or(HeaderValue::from_static("devgcs")),
-    );
+    headers
+        .entry("x-guploader-uploadid")
+        .or_insert(id.unwrap_or(HeaderValue::from_static("devgcs")));
     response
 }

@@ -102,6 +102,14 @@ impl Target {
         if json == "/batch" || json == "/batch/storage/v1" {
             return Ok(Self::Batch);
         }
+        if let Some(rest) = json.strip_prefix("/projects/") {
+            let segments: Vec<&str> = rest.split('/').collect();
+            // A bucket can have this name. Only what reads as the other is the other.
+            match Self::json(&[&["projects"], &segments[..]].concat())? {
+                Self::Unknown => {}
+                known => return Ok(known),
+            }
+        }
         let path = path.strip_prefix('/').unwrap_or(path);
         Ok(match path.split_once('/') {
             None if path.is_empty() => Self::XmlService,
@@ -134,10 +142,9 @@ impl Target {
             }
             ["b", bucket, "o", name, "moveTo", "o", new] => Self::Move(route(bucket, name, bucket, new)?),
             ["b", bucket, "o", name, "restore"] => Self::Restore(decode(bucket)?, decode(name)?),
-            ["b", bucket, "o", name, "acl", entity @ ..] if entity.len() < 2 => Self::Acl(
-                Guarded::Object(decode(bucket)?, decode(name)?),
-                optional(entity)?,
-            ),
+            ["b", bucket, "o", name, "acl", entity @ ..] if entity.len() < 2 => {
+                Self::Acl(Guarded::Object(decode(bucket)?, decode(name)?), optional(entity)?)
+            }
             ["b", bucket, rest @ ..] => Self::of_bucket(decode(bucket)?, rest)?,
             ["projects", project, "serviceAccount"] => Self::ServiceAccount(decode(project)?),
             ["projects", project, "hmacKeys", key @ ..] if key.len() < 2 => {
@@ -150,9 +157,7 @@ impl Target {
     /// What lies below a bucket, other than its objects.
     fn of_bucket(bucket: String, rest: &[&str]) -> Result<Self, Error> {
         Ok(match rest {
-            ["acl", entity @ ..] if entity.len() < 2 => {
-                Self::Acl(Guarded::Bucket(bucket), optional(entity)?)
-            }
+            ["acl", entity @ ..] if entity.len() < 2 => Self::Acl(Guarded::Bucket(bucket), optional(entity)?),
             ["defaultObjectAcl", entity @ ..] if entity.len() < 2 => {
                 Self::Acl(Guarded::Default(bucket), optional(entity)?)
             }
@@ -239,6 +244,8 @@ mod tests {
             ),
             ("/storage/v1/b/bk/acl/a/b", Target::Unknown),
             ("/storage/v1/b/bk/anything", Target::Unknown),
+            ("/projects/p/hmacKeys", Target::HmacKeys(text("p"), None)),
+            ("/projects/p/q", Target::XmlObject(text("projects"), text("p/q"))),
             (
                 "/storage/v1/projects/p/hmacKeys",
                 Target::HmacKeys(text("p"), None),

@@ -23,6 +23,18 @@ impl Time {
         Some(Self(timestamp.as_microsecond()))
     }
 
+    /// So many seconds after 1970.
+    pub(crate) fn of_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Reads the date of a signature, `20260102T030405Z`.
+    pub(crate) fn parse_compact(text: &str) -> Option<Self> {
+        let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self(zoned.timestamp().as_microsecond()))
+    }
+
     /// Reads the date of an HTTP header.
     pub(crate) fn parse_http(text: &str) -> Option<Self> {
         let zoned = jiff::fmt::rfc2822::parse(text).ok()?;

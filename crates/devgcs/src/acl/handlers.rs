@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Grant, Grants, Guarded, MAX_GRANTS, new_bucket, new_object, refuse_public, refuse_uniform};
 use super::too_many;
+use super::{Grant, Grants, Guarded, MAX_GRANTS, new_bucket, new_object, refuse_public, refuse_uniform};
 use crate::answer;
 use crate::call::Call;
 use crate::error::Error;

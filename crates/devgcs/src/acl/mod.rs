@@ -165,7 +165,9 @@ pub(crate) fn parse(key: &str, value: &Value, of_bucket: bool) -> Result<Grants,
 }
 
 fn too_many() -> Error {
-    Error::invalid(format!("An access control list has at most {MAX_GRANTS} entries."))
+    Error::invalid(format!(
+        "An access control list has at most {MAX_GRANTS} entries."
+    ))
 }
 
 /// Refuses an entry for everybody where the bucket prevents public access.

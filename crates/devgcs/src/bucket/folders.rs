@@ -64,7 +64,11 @@ impl Kind {
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Plain => ("storage#folder", "storage#folders", "folders"),
-            Self::Managed => ("storage#managedFolder", "storage#managedFolders", "managedFolders"),
+            Self::Managed => (
+                "storage#managedFolder",
+                "storage#managedFolders",
+                "managedFolders",
+            ),
         }
     }
 
@@ -91,6 +95,8 @@ pub(crate) async fn call(
     bucket: String,
     name: Option<String>,
 ) -> Result<Response<ResponseBody>, Error> {
+    // A folder's name ends with a slash, whether the client writes it or not.
+    let name = name.map(|name| format!("{}/", name.trim_end_matches('/')));
     match (&call.method, name) {
         (&Method::POST, _) => insert(service, call, kind, bucket).await,
         (&Method::DELETE, Some(name)) => delete(service, call, kind, bucket, name).await,
@@ -99,7 +105,10 @@ pub(crate) async fn call(
             let folder = kind.of(&mut record)?.get(&name).ok_or_else(|| missing(&name))?;
             let conditions = preconditions::from_query(&call.query)?;
             preconditions::check_metageneration(&conditions, folder.metageneration)?;
-            Ok(answer::json(StatusCode::OK, &kind.show(&bucket, &name, folder, &call.base)))
+            Ok(answer::json(
+                StatusCode::OK,
+                &kind.show(&bucket, &name, folder, &call.base),
+            ))
         }
         (_, None) => list(service, call, kind, &bucket),
     }
@@ -149,8 +158,11 @@ async fn insert(
         folders.insert(key, new.clone());
         Ok(new)
     };
-    let (record, folder) = service.change_bucket(bucket, change).await?;
-    Ok(answer::json(StatusCode::OK, &kind.show(&record.name, &name, &folder, &call.base)))
+    let (record, folder) = service.change_below_bucket(bucket, change).await?;
+    Ok(answer::json(
+        StatusCode::OK,
+        &kind.show(&record.name, &name, &folder, &call.base),
+    ))
 }
 
 async fn delete(
@@ -167,7 +179,9 @@ async fn delete(
         let folders = kind.of(record)?;
         let folder = folders.get(&name).ok_or_else(|| missing(&name))?;
         preconditions::check_metageneration(&conditions, folder.metageneration)?;
-        let holds_folders = folders.keys().any(|other| *other != name && other.starts_with(&name));
+        let holds_folders = folders
+            .keys()
+            .any(|other| *other != name && other.starts_with(&name));
         if !non_empty && (holds_objects || holds_folders) {
             return Err(Error::new(
                 StatusCode::CONFLICT,
@@ -178,7 +192,7 @@ async fn delete(
         folders.remove(&name);
         Ok(())
     };
-    service.change_bucket(bucket, change).await?;
+    service.change_below_bucket(bucket, change).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -203,7 +217,9 @@ fn list(service: &Service, call: &Call, kind: Kind, bucket: &str) -> Result<Resp
         page.insert("nextPageToken".to_owned(), last.as_str().into());
     }
     if !found.is_empty() {
-        let shown = found.iter().map(|(name, folder)| kind.show(bucket, name, folder, &call.base));
+        let shown = found
+            .iter()
+            .map(|(name, folder)| kind.show(bucket, name, folder, &call.base));
         page.insert("items".to_owned(), shown.collect());
     }
     Ok(answer::json(StatusCode::OK, &page.into()))
@@ -233,7 +249,11 @@ pub(crate) async fn rename(
                 "The destination folder already exists.",
             ));
         }
-        let moved: Vec<String> = folders.keys().filter(|name| name.starts_with(&from)).cloned().collect();
+        let moved: Vec<String> = folders
+            .keys()
+            .filter(|name| name.starts_with(&from))
+            .cloned()
+            .collect();
         for name in moved {
             if let Some(mut folder) = folders.remove(&name) {
                 folder.updated = now;
@@ -242,7 +262,7 @@ pub(crate) async fn rename(
         }
         folders.get(&to).cloned().ok_or_else(|| missing(&to))
     };
-    let (record, folder) = service.change_bucket(route.bucket, change).await?;
+    let (record, folder) = service.change_below_bucket(route.bucket, change).await?;
     let shown = Kind::Plain.show(&record.name, &route.to_name, &folder, &call.base);
     Ok(answer::json(
         StatusCode::OK,

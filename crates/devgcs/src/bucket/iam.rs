@@ -97,6 +97,7 @@ pub(crate) async fn call(
     bucket: String,
     folder: Option<String>,
 ) -> Result<Response<ResponseBody>, Error> {
+    let folder = folder.map(|folder| format!("{}/", folder.trim_end_matches('/')));
     let resource = match &folder {
         None => format!("projects/_/buckets/{bucket}"),
         Some(folder) => format!("projects/_/buckets/{bucket}/managedFolders/{folder}"),
@@ -106,6 +107,7 @@ pub(crate) async fn call(
         return Ok(place(&mut record, folder.as_deref())?.answer(&resource));
     }
     let request = document::object(&mut call.body).await?;
+    let is_folder = folder.is_some();
     let change = move |record: &mut crate::resource::BucketRecord| {
         let prevented = record.prevents_public_access();
         let slot = place(record, folder.as_deref())?;
@@ -116,7 +118,10 @@ pub(crate) async fn call(
         *slot = new.clone();
         Ok(new)
     };
-    let (_, policy) = service.change_bucket(bucket, change).await?;
+    let (_, policy) = match is_folder {
+        true => service.change_below_bucket(bucket, change).await?,
+        false => service.change_bucket(bucket, change).await?,
+    };
     Ok(policy.answer(&resource))
 }
 
@@ -148,7 +153,8 @@ pub(crate) fn test(
     bucket: &str,
     folder: Option<&str>,
 ) -> Result<Response<ResponseBody>, Error> {
-    place(&mut service.bucket(bucket)?, folder)?;
+    let folder = folder.map(|folder| format!("{}/", folder.trim_end_matches('/')));
+    place(&mut service.bucket(bucket)?, folder.as_deref())?;
     let permissions: Vec<&str> = call.query.all("permissions").collect();
     if permissions.is_empty() {
         return Err(Error::required("permissions"));

@@ -43,7 +43,7 @@ pub(crate) async fn call(
         }
         (&Method::DELETE, Some(id)) => {
             service
-                .change_bucket(bucket, move |record| {
+                .change_below_bucket(bucket, move |record| {
                     let before = record.notifications.len();
                     record.notifications.retain(|known| !is(known, &id));
                     if record.notifications.len() == before {
@@ -64,7 +64,10 @@ pub(crate) async fn call(
             let record = service.bucket(&bucket)?;
             let mut list = json!({ "kind": "storage#notifications" });
             if !record.notifications.is_empty() {
-                let shown = record.notifications.iter().map(|known| show(known, &bucket, &base));
+                let shown = record
+                    .notifications
+                    .iter()
+                    .map(|known| show(known, &bucket, &base));
                 list["items"] = shown.collect();
             }
             Ok(answer::json(StatusCode::OK, &list))
@@ -81,19 +84,22 @@ async fn insert(service: &Arc<Service>, bucket: String, request: Map<String, Val
         .filter(|(key, _)| FIELDS.contains(&key.as_str()))
         .collect();
     let change = move |record: &mut BucketRecord| {
-            if record.notifications.len() >= MAX {
-                return Err(Error::invalid(format!(
-                    "A bucket has at most {MAX} notification configurations."
-                )));
-            }
-            let used = record.notifications.iter().filter_map(|known| known["id"].as_str()?.parse().ok());
-            let id = used.max().unwrap_or(0_u64) + 1;
-            kept.insert("id".to_owned(), id.to_string().into());
-            let made = Value::Object(kept);
-            record.notifications.push(made.clone());
-            Ok(made)
-        };
-    let (_, made) = service.change_bucket(bucket, change).await?;
+        if record.notifications.len() >= MAX {
+            return Err(Error::invalid(format!(
+                "A bucket has at most {MAX} notification configurations."
+            )));
+        }
+        let used = record
+            .notifications
+            .iter()
+            .filter_map(|known| known["id"].as_str()?.parse().ok());
+        let id = used.max().unwrap_or(0_u64) + 1;
+        kept.insert("id".to_owned(), id.to_string().into());
+        let made = Value::Object(kept);
+        record.notifications.push(made.clone());
+        Ok(made)
+    };
+    let (_, made) = service.change_below_bucket(bucket, change).await?;
     Ok(made)
 }
 
@@ -106,8 +112,7 @@ fn show(known: &Value, bucket: &str, base: &str) -> Value {
     let id = known["id"].as_str().unwrap_or_default();
     shown["kind"] = "storage#notification".into();
     shown["etag"] = id.into();
-    shown["selfLink"] =
-        format!("{base}/storage/v1/b/{}/notificationConfigs/{id}", percent(bucket)).into();
+    shown["selfLink"] = format!("{base}/storage/v1/b/{}/notificationConfigs/{id}", percent(bucket)).into();
     shown
 }
 

@@ -30,29 +30,50 @@ const KEPT: &[&str] = &[
 ];
 
 /// Those that a bucket has from its creation or never.
-const FIXED: &[&str] = &["customPlacementConfig", "hierarchicalNamespace", "objectRetention"];
+const FIXED: &[&str] = &[
+    "customPlacementConfig",
+    "hierarchicalNamespace",
+    "objectRetention",
+];
 
 const DAY: i64 = 24 * 3600 * 1_000_000;
 
 /// Changes the settings that `resource` names: what it names as null is removed, objects are merged.
-pub(crate) fn merge(record: &mut BucketRecord, resource: &Map<String, Value>, now: Time) -> Result<(), Error> {
+pub(crate) fn merge(
+    record: &mut BucketRecord,
+    resource: &Map<String, Value>,
+    now: Time,
+) -> Result<(), Error> {
     let changes = resource.iter().filter(|(key, _)| !FIXED.contains(&key.as_str()));
     apply(record, changes, now)
 }
 
 /// The settings of a new bucket.
-pub(crate) fn create(record: &mut BucketRecord, resource: &Map<String, Value>, now: Time) -> Result<(), Error> {
+pub(crate) fn create(
+    record: &mut BucketRecord,
+    resource: &Map<String, Value>,
+    now: Time,
+) -> Result<(), Error> {
     apply(record, resource.iter(), now)
 }
 
 /// Replaces all settings: what `resource` does not name is as in a new bucket.
-pub(crate) fn replace(record: &mut BucketRecord, resource: &Map<String, Value>, now: Time) -> Result<(), Error> {
+pub(crate) fn replace(
+    record: &mut BucketRecord,
+    resource: &Map<String, Value>,
+    now: Time,
+) -> Result<(), Error> {
     let old = record.clone();
     record.shown.retain(|key, _| FIXED.contains(&key.as_str()));
     record.versioning = false;
     record.labels.clear();
     // The lock of a policy outlives every change, and so do times that count from an earlier one.
-    for key in ["retentionPolicy", "softDeletePolicy", "iamConfiguration", "autoclass"] {
+    for key in [
+        "retentionPolicy",
+        "softDeletePolicy",
+        "iamConfiguration",
+        "autoclass",
+    ] {
         if let (Some(value), Some(new)) = (old.shown.get(key), resource.get(key))
             && !new.is_null()
         {
@@ -89,6 +110,9 @@ fn apply<'a>(
                 }
             }
             ("storageClass" | "labels", _) => return Err(wrong(key)),
+            ("acl" | "defaultObjectAcl", _) if record.is_uniform() => {
+                acl::refuse_uniform(true, "use ACL API to update bucket policy")?;
+            }
             ("acl", value) => record.acl = Some(acl::parse(key, value, true)?),
             ("defaultObjectAcl", value) => record.default_acl = Some(acl::parse(key, value, false)?),
             (setting, value) if KEPT.contains(&setting) => set(record, setting, value, now)?,
@@ -117,6 +141,7 @@ fn set(record: &mut BucketRecord, key: &str, value: &Value, now: Time) -> Result
         "softDeletePolicy" => soft_delete(&before, &mut after, now)?,
         "iamConfiguration" => access(&before, &mut after, now)?,
         "autoclass" => autoclass(&before, &mut after, now),
+        "encryption" => enforcement(&before, &mut after, now),
         _ => {}
     }
     record.shown.insert(key.to_owned(), after);
@@ -147,7 +172,9 @@ fn retention(before: &Option<Value>, after: &mut Value, now: Time) -> Result<(),
     const LONGEST: u64 = 3_155_760_000;
     let seconds = seconds(&after["retentionPeriod"]).filter(|seconds| (1..=LONGEST).contains(seconds));
     let seconds = seconds.ok_or_else(|| wrong("retentionPolicy.retentionPeriod"))?;
-    let old = before.as_ref().map_or(&Value::Null, |old| &old["retentionPeriod"]);
+    let old = before
+        .as_ref()
+        .map_or(&Value::Null, |old| &old["retentionPeriod"]);
     let old = self::seconds(old);
     let is_locked = before.as_ref().is_some_and(|old| old["isLocked"] == true);
     if is_locked && old.is_some_and(|old| seconds < old) {
@@ -173,7 +200,8 @@ fn soft_delete(before: &Option<Value>, after: &mut Value, now: Time) -> Result<(
         Error::invalid("softDeletePolicy.retentionDurationSeconds is 0, or from 7 to 90 days.")
     })?;
     after["retentionDurationSeconds"] = seconds.to_string().into();
-    if before.as_ref().map(|old| &old["retentionDurationSeconds"]) != Some(&after["retentionDurationSeconds"]) {
+    if before.as_ref().map(|old| &old["retentionDurationSeconds"]) != Some(&after["retentionDurationSeconds"])
+    {
         after["effectiveTime"] = now.rfc3339().into();
     }
     Ok(())
@@ -183,7 +211,10 @@ fn soft_delete(before: &Option<Value>, after: &mut Value, now: Time) -> Result<(
 fn access(before: &Option<Value>, after: &mut Value, now: Time) -> Result<(), Error> {
     let enabled = |value: &Value, key: &str| value[key]["enabled"].as_bool();
     let (old, new) = ("bucketPolicyOnly", "uniformBucketLevelAccess");
-    let was = before.as_ref().and_then(|before| enabled(before, new)).unwrap_or(false);
+    let was = before
+        .as_ref()
+        .and_then(|before| enabled(before, new))
+        .unwrap_or(false);
     // Whichever of the two names changes counts.
     let is = match (enabled(after, new), enabled(after, old)) {
         (Some(new), Some(old)) if new == was => old,
@@ -211,16 +242,36 @@ fn access(before: &Option<Value>, after: &mut Value, now: Time) -> Result<(), Er
 
 fn autoclass(before: &Option<Value>, after: &mut Value, now: Time) {
     let enabled = |value: &Value| value["enabled"].as_bool().unwrap_or(false);
-    if before.as_ref().is_none_or(|before| enabled(before) != enabled(after)) {
+    if before
+        .as_ref()
+        .is_none_or(|before| enabled(before) != enabled(after))
+    {
         after["toggleTime"] = now.rfc3339().into();
     }
     if enabled(after) {
-        let old = before.as_ref().map(|before| before["terminalStorageClass"].clone());
+        let old = before
+            .as_ref()
+            .map(|before| before["terminalStorageClass"].clone());
         if after["terminalStorageClass"].is_null() {
             after["terminalStorageClass"] = "NEARLINE".into();
         }
         if old.as_ref() != Some(&after["terminalStorageClass"]) {
             after["terminalStorageClassUpdateTime"] = now.rfc3339().into();
+        }
+    }
+}
+
+/// Which kinds of encryption are allowed, and since when.
+fn enforcement(before: &Option<Value>, after: &mut Value, now: Time) {
+    for kind in [
+        "customerManagedEncryptionEnforcementConfig",
+        "customerSuppliedEncryptionEnforcementConfig",
+        "googleManagedEncryptionEnforcementConfig",
+    ] {
+        let mode = |value: &Value| value[kind]["restrictionMode"].clone();
+        let old = before.as_ref().map_or(Value::Null, mode);
+        if !mode(after).is_null() && old != mode(after) {
+            after[kind]["effectiveTime"] = now.rfc3339().into();
         }
     }
 }
@@ -274,7 +325,10 @@ impl BucketRecord {
     /// How long deleted objects can be restored, in microseconds.
     pub(crate) fn soft_delete(&self) -> Option<i64> {
         let seconds = seconds(&self.setting("softDeletePolicy")["retentionDurationSeconds"])?;
-        i64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?.checked_mul(1_000_000)
+        i64::try_from(seconds)
+            .ok()
+            .filter(|seconds| *seconds > 0)?
+            .checked_mul(1_000_000)
     }
 
     /// How long objects are kept at least, in microseconds.

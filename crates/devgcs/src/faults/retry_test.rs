@@ -77,7 +77,8 @@ impl RetryTests {
         let mut test = Test::default();
         for (name, words) in by_method {
             let method = NAMES.iter().find(|method| *method == name);
-            let method = method.ok_or_else(|| Error::invalid(format!("No fault can be injected into '{name}'.")))?;
+            let method =
+                method.ok_or_else(|| Error::invalid(format!("No fault can be injected into '{name}'.")))?;
             let words = words.as_array().ok_or_else(|| Error::required("instructions"))?;
             for word in words {
                 let word = word.as_str().unwrap_or_default();

@@ -8,8 +8,8 @@ use http::{Response, StatusCode};
 use serde_json::json as document;
 
 use super::get::shown;
-use crate::answer;
 use crate::acl::{self, Grants};
+use crate::answer;
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;

@@ -38,10 +38,19 @@ pub(crate) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
         after,
     };
     if listing.versions && listing.soft_deleted {
-        return Err(Error::invalid("A list shows versions or soft-deleted objects, not both."));
+        return Err(Error::invalid(
+            "A list shows versions or soft-deleted objects, not both.",
+        ));
     }
     let full = query.get("projection") == Some("full");
-    let page = service.list(bucket, &listing)?;
+    let mut page = service.list(bucket, &listing)?;
+    if query.flag("includeFoldersAsPrefixes") {
+        let record = service.bucket(bucket)?;
+        listing.add_folders(
+            &mut page,
+            record.folders.keys().chain(record.managed_folders.keys()),
+        );
+    }
     let mut list = document!({ "kind": "storage#objects" });
     if !page.objects.is_empty() {
         list["items"] = page

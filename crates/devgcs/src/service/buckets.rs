@@ -40,17 +40,34 @@ impl Service {
         index.buckets().map(|bucket| bucket.record.clone()).collect()
     }
 
-    /// Changes a bucket's record.
+    /// Changes what a bucket has beside its own settings, such as folders: its metageneration stays.
+    pub(crate) async fn change_below_bucket<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: String,
+        change: impl FnOnce(&mut BucketRecord) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(BucketRecord, T), Error> {
+        let shared = Arc::clone(self);
+        self.store.run(move || shared.save_changed(&name, change)).await
+    }
+
+    /// Changes a bucket's settings.
     pub(crate) async fn change_bucket<T: Send + 'static>(
         self: &Arc<Self>,
         name: String,
         change: impl FnOnce(&mut BucketRecord) -> Result<T, Error> + Send + 'static,
     ) -> Result<(BucketRecord, T), Error> {
         let shared = Arc::clone(self);
-        self.store.run(move || shared.update_bucket(&name, change)).await
+        let now = self.now();
+        let change = move |record: &mut BucketRecord| {
+            let made = change(record)?;
+            record.metageneration += 1;
+            record.updated = now;
+            Ok(made)
+        };
+        self.store.run(move || shared.save_changed(&name, change)).await
     }
 
-    fn update_bucket<T>(
+    fn save_changed<T>(
         &self,
         name: &str,
         change: impl FnOnce(&mut BucketRecord) -> Result<T, Error>,
@@ -58,8 +75,6 @@ impl Service {
         let _turn = self.turn();
         let mut record = self.bucket(name)?;
         let made = change(&mut record)?;
-        record.metageneration += 1;
-        record.updated = self.now();
         if let Some(directory) = self.store.directory() {
             directory.save_bucket(name, &record)?;
         }

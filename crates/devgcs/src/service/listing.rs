@@ -129,6 +129,26 @@ impl Listing {
         page
     }
 
+    /// Adds the folders right below the prefix that belong on this page.
+    pub(crate) fn add_folders<'a>(&self, page: &mut Page, folders: impl Iterator<Item = &'a String>) {
+        let Some(begin) = self.first() else { return };
+        let begin = match &begin {
+            Bound::Included(name) | Bound::Excluded(name) => name.as_str(),
+            Bound::Unbounded => "",
+        };
+        let end = page.next.as_ref().map(|next| match next {
+            Cursor::Object(name, _) | Cursor::Prefix(name) => name.clone(),
+        });
+        for folder in folders {
+            let below = folder.len() > self.prefix.len() && self.group(folder).as_ref() == Some(folder);
+            let here = folder.as_str() >= begin && end.as_ref().is_none_or(|end| folder <= end);
+            if below && here && folder.starts_with(&self.prefix) && !page.prefixes.contains(folder) {
+                page.prefixes.push(folder.clone());
+            }
+        }
+        page.prefixes.sort();
+    }
+
     /// Where the page begins.
     fn first(&self) -> Option<Bound<String>> {
         let start = self.start.as_ref().filter(|start| **start > self.prefix);
@@ -153,7 +173,9 @@ impl Listing {
     /// The generations of `name` that the listing shows, oldest first.
     fn shown<'a>(&'a self, name: &'a str, versions: &'a Versions) -> impl Iterator<Item = &'a Arc<Object>> {
         let seen = match &self.after {
-            Some(Cursor::Object(last, generation)) if last == name && (self.versions || self.soft_deleted) => {
+            Some(Cursor::Object(last, generation))
+                if last == name && (self.versions || self.soft_deleted) =>
+            {
                 *generation
             }
             Some(Cursor::Object(last, _)) if last == name => u64::MAX,

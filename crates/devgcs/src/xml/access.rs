@@ -174,7 +174,9 @@ fn in_googles_form(grants: &Grants) -> Element {
             None if entity == "allUsers" => scope("AllUsers"),
             None => scope("AllAuthenticatedUsers"),
         };
-        Element::new("Entry").text("Permission", permission(grant)).child(scope)
+        Element::new("Entry")
+            .text("Permission", permission(grant))
+            .child(scope)
     });
     Element::new("AccessControlList")
         .child(Element::new("Owner").text("ID", "project-owners-0"))
@@ -185,8 +187,12 @@ fn in_amazons_form(grants: &Grants) -> Element {
     let entries = grants.iter().map(|grant| {
         let entity = grant.entity.as_str();
         let grantee = |kind: &str| {
-            Element::with("Grantee", "xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
-                .attribute("xsi:type", kind)
+            Element::with(
+                "Grantee",
+                "xmlns:xsi",
+                "http://www.w3.org/2001/XMLSchema-instance",
+            )
+            .attribute("xsi:type", kind)
         };
         let group = GROUPS.iter().find(|(known, _)| *known == entity);
         let grantee = match (group, entity.split_once('-')) {
@@ -197,7 +203,9 @@ fn in_amazons_form(grants: &Grants) -> Element {
             (None, Some(("user", id))) => grantee("CanonicalUser").text("ID", id),
             (None, _) => grantee("CanonicalUser").text("ID", entity),
         };
-        Element::new("Grant").child(grantee).text("Permission", permission(grant))
+        Element::new("Grant")
+            .child(grantee)
+            .text("Permission", permission(grant))
     });
     Element::in_s3("AccessControlPolicy")
         .child(Element::new("Owner").text("ID", "project-owners-0"))

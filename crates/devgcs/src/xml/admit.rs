@@ -87,11 +87,17 @@ const OWN: &[&str] = &[
 /// Translates the headers of Amazon's API to Google's. Whoever signs, or does not, in whatever way: what is not known is
 /// refused, since the request would do something else without it.
 pub(crate) fn translate(call: &mut Call) -> Result<(), Error> {
-    let streamed = call.header("x-amz-content-sha256").is_some_and(|hash| hash.starts_with("STREAMING-"));
-    let framed = call.header("content-encoding").is_some_and(|coding| coding.starts_with("aws-chunked"));
+    let streamed = call
+        .header("x-amz-content-sha256")
+        .is_some_and(|hash| hash.starts_with("STREAMING-"));
+    let framed = call
+        .header("content-encoding")
+        .is_some_and(|coding| coding.starts_with("aws-chunked"));
     if streamed || framed {
         let length = call.header("x-amz-decoded-content-length").map(str::parse);
-        let length = length.transpose().map_err(|_| Error::invalid("Invalid x-amz-decoded-content-length header."))?;
+        let length = length
+            .transpose()
+            .map_err(|_| Error::invalid("Invalid x-amz-decoded-content-length header."))?;
         call.body.take_off_framing(length);
     }
     translate_names(&mut call.headers)
@@ -136,12 +142,17 @@ pub(crate) fn admit(target: &Target, call: &Call, kind: CallKind) -> Result<(), 
     let taken = parameters(target, call, kind);
     for key in call.query.keys() {
         if !taken.contains(&key) && !is_harmless(key) && !HARMLESS.contains(&key) {
-            let what = format!("the sub-resource or parameter {key} of {} in the XML API", call.method);
+            let what = format!(
+                "the sub-resource or parameter {key} of {} in the XML API",
+                call.method
+            );
             return Err(Error::not_implemented(&what));
         }
     }
     if kind == CallKind::Unknown {
-        let form = call.header("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data"));
+        let form = call
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("multipart/form-data"));
         return Err(match form {
             true => Error::not_implemented("uploads of forms with a policy document"),
             false => Error::not_implemented(&format!("such a {} request in the XML API", call.method)),
@@ -193,9 +204,11 @@ fn parameters(target: &Target, call: &Call, kind: CallKind) -> &'static [&'stati
         (Target::XmlBucket(_), CallKind::DeleteObjects) => &["delete"],
         (Target::XmlObject(..), CallKind::AccessControl) => &["acl", "generation"],
         (Target::XmlObject(..), CallKind::ComposeObject) => &["compose"],
-        (Target::XmlObject(..), CallKind::ReadObject) => {
-            &["generation", "response-content-disposition", "response-content-type"]
-        }
+        (Target::XmlObject(..), CallKind::ReadObject) => &[
+            "generation",
+            "response-content-disposition",
+            "response-content-type",
+        ],
         (Target::XmlObject(..), CallKind::GetObject | CallKind::DeleteObject) => &["generation"],
         (
             Target::XmlObject(..),

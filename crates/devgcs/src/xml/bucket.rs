@@ -39,9 +39,7 @@ pub(super) fn list_all(service: &Service) -> Response<ResponseBody> {
 
 /// Whether a query asks for a part of a bucket's configuration.
 pub(super) fn is_configuration(query: &Query) -> bool {
-    ["location", "storageClass"]
-        .iter()
-        .any(|part| query.has(part))
+    ["location", "storageClass"].iter().any(|part| query.has(part))
 }
 
 /// `HEAD /BUCKET`, and `GET /BUCKET?location` and the like.

@@ -37,7 +37,10 @@ impl Part {
         ];
         let mut parts = parts.into_iter().filter(|(name, _)| query.has(name));
         // Two at once are none.
-        parts.next().filter(|_| parts.next().is_none()).map(|(_, part)| part)
+        parts
+            .next()
+            .filter(|_| parts.next().is_none())
+            .map(|(_, part)| part)
     }
 }
 
@@ -67,9 +70,10 @@ pub(super) async fn call(
         (Part::Lifecycle, true) => ("lifecycle", Value::Null),
         (Part::Tagging | Part::Versioning, true) => ("labels", Value::Null),
         (Part::Cors, false) => ("cors", cors(&Node::root(&body, "CorsConfig")?)?),
-        (Part::Lifecycle, false) => {
-            ("lifecycle", lifecycle(&Node::root(&body, "LifecycleConfiguration")?)?)
-        }
+        (Part::Lifecycle, false) => (
+            "lifecycle",
+            lifecycle(&Node::root(&body, "LifecycleConfiguration")?)?,
+        ),
         (Part::Tagging, false) => ("labels", tags(&Node::root(&body, "Tagging")?)?),
         (Part::Versioning, false) => {
             let status = Node::root(&body, "VersioningConfiguration")?;
@@ -117,7 +121,10 @@ fn tags(root: &Node) -> Result<Value, Error> {
     let malformed = || Error::invalid("A Tagging has a TagSet of Tags, each with a Key and a Value.");
     let set = root.child("TagSet").ok_or_else(malformed)?;
     let tags = set.all("Tag").map(|tag| {
-        let key = tag.text_of("Key").filter(|key| !key.is_empty()).ok_or_else(malformed)?;
+        let key = tag
+            .text_of("Key")
+            .filter(|key| !key.is_empty())
+            .ok_or_else(malformed)?;
         Ok((key.to_owned(), tag.text_of("Value").ok_or_else(malformed)?.into()))
     });
     Ok(Value::Object(tags.collect::<Result<_, Error>>()?))
@@ -139,7 +146,9 @@ fn cors(root: &Node) -> Result<Value, Error> {
             }
         }
         if let Some(age) = node.text_of("MaxAgeSec") {
-            let age: u64 = age.parse().map_err(|_| Error::invalid("MaxAgeSec is a number."))?;
+            let age: u64 = age
+                .parse()
+                .map_err(|_| Error::invalid("MaxAgeSec is a number."))?;
             rule.insert("maxAgeSeconds".to_owned(), age.into());
         }
         Ok(Value::Object(rule))
@@ -190,7 +199,9 @@ fn lifecycle(root: &Node) -> Result<Value, Error> {
 
 fn rule(node: &Node) -> Result<Value, Error> {
     let malformed = || {
-        Error::invalid("A lifecycle Rule has an Action and a Condition, as in Google's XML API; Amazon's rules have others.")
+        Error::invalid(
+            "A lifecycle Rule has an Action and a Condition, as in Google's XML API; Amazon's rules have others.",
+        )
     };
     let action = node.child("Action").ok_or_else(malformed)?;
     let action = match action.children.first() {
@@ -244,7 +255,9 @@ fn show_lifecycle(lifecycle: &Value) -> Element {
                 other => condition.text(name, other.to_string()),
             };
         }
-        Element::new("Rule").child(Element::new("Action").child(kind)).child(condition)
+        Element::new("Rule")
+            .child(Element::new("Action").child(kind))
+            .child(condition)
     });
     Element::new("LifecycleConfiguration").children(rules)
 }

@@ -9,6 +9,7 @@ mod leaves;
 mod multipart;
 mod object;
 mod several;
+mod signed_url;
 mod tree;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::service::Service;
 use super::target::Target;
 pub(crate) use admit::{admit, translate};
 use element::Element;
+pub(crate) use signed_url::check_expiry;
 
 /// Which call a request is.
 pub(crate) fn classify(target: &Target, call: &Call) -> CallKind {

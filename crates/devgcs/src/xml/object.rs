@@ -123,6 +123,10 @@ pub(super) fn read(
 ) -> Result<Response<ResponseBody>, Error> {
     let object = find(service, call, bucket, name)?;
     let mut response = media::bytes(service, &call.headers, &object)?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        let range = call.header("range").unwrap_or_default();
+        return Err(Error::text(StatusCode::RANGE_NOT_SATISFIABLE, range));
+    }
     if response.status().is_success() {
         describe(response.headers_mut(), &object);
         also_for_amazon(call, response.headers_mut());
@@ -273,7 +277,10 @@ fn also_for_amazon(call: &Call, headers: &mut HeaderMap) {
         .iter()
         .filter_map(|(name, value)| {
             let key = name.as_str().strip_prefix(CUSTOM)?;
-            Some((HeaderName::try_from(format!("x-amz-meta-{key}")).ok()?, value.clone()))
+            Some((
+                HeaderName::try_from(format!("x-amz-meta-{key}")).ok()?,
+                value.clone(),
+            ))
         })
         .collect();
     headers.extend(custom);

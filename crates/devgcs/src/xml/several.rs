@@ -35,13 +35,20 @@ pub(super) async fn delete(
     let quiet = root.text_of("Quiet") == Some("true");
     let count = root.all("Object").count();
     if !(1..=MAX_OBJECTS).contains(&count) {
-        return Err(Error::invalid(format!("A request deletes 1 to {MAX_OBJECTS} objects.")));
+        return Err(Error::invalid(format!(
+            "A request deletes 1 to {MAX_OBJECTS} objects."
+        )));
     }
     let mut listed = Vec::new();
     for object in root.all("Object") {
-        let key = object.child("Key").map(Node::exact_text).filter(|key| !key.is_empty());
+        let key = object
+            .child("Key")
+            .map(Node::exact_text)
+            .filter(|key| !key.is_empty());
         let key = key.ok_or_else(|| Error::invalid("An Object to delete has a Key."))?;
-        let version = object.text_of("VersionId").or_else(|| object.text_of("Generation"));
+        let version = object
+            .text_of("VersionId")
+            .or_else(|| object.text_of("Generation"));
         let version = version.map(|text| text.parse().map_err(|_| Error::invalid("Invalid VersionId.")));
         listed.push((key.to_owned(), version.transpose()?));
     }
@@ -55,12 +62,16 @@ pub(super) async fn delete(
         answer = match deleted {
             Err(error) if error.status() != StatusCode::NOT_FOUND => {
                 let (code, message) = error.in_xml().unwrap_or(("InternalError", "Internal error."));
-                let error = Element::new("Error").text("Key", &key).optional("VersionId", version);
+                let error = Element::new("Error")
+                    .text("Key", &key)
+                    .optional("VersionId", version);
                 answer.child(error.text("Code", code).text("Message", message))
             }
             _ if quiet => answer,
             _ => {
-                let deleted = Element::new("Deleted").text("Key", &key).optional("VersionId", version);
+                let deleted = Element::new("Deleted")
+                    .text("Key", &key)
+                    .optional("VersionId", version);
                 answer.child(deleted)
             }
         };
@@ -88,12 +99,18 @@ pub(super) async fn compose(
     let root = Node::root(&body, "ComposeRequest")?;
     let number = |node: &Node, key: &str| -> Result<Option<u64>, Error> {
         let text = node.text_of(key).map(str::parse);
-        text.transpose().map_err(|_| Error::invalid(format!("Invalid {key}.")))
+        text.transpose()
+            .map_err(|_| Error::invalid(format!("Invalid {key}.")))
     };
     let source = |node: &Node| {
-        let name = node.child("Name").map(Node::exact_text).filter(|name| !name.is_empty());
+        let name = node
+            .child("Name")
+            .map(Node::exact_text)
+            .filter(|name| !name.is_empty());
         Ok(Source {
-            name: name.ok_or_else(|| Error::invalid("A Component has a Name."))?.to_owned(),
+            name: name
+                .ok_or_else(|| Error::invalid("A Component has a Name."))?
+                .to_owned(),
             generation: number(node, "Generation")?,
             if_generation_match: number(node, "IfGenerationMatch")?,
         })

@@ -69,7 +69,9 @@ impl Node {
     pub(super) fn root(body: &[u8], name: &str) -> Result<Self, Error> {
         let node = std::str::from_utf8(body).ok().and_then(Self::read);
         node.filter(|node| node.name == name).ok_or_else(|| {
-            Error::invalid(format!("The XML you provided was not well-formed, or is not a {name}."))
+            Error::invalid(format!(
+                "The XML you provided was not well-formed, or is not a {name}."
+            ))
         })
     }
 
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn documents_become_trees() {
-        let text = r#"<?xml version="1.0"?><A xmlns="x"><B t:type="k">1 &amp; <![CDATA[<]]></B><C/><B> 2 </B></A>"#;
+        let text =
+            r#"<?xml version="1.0"?><A xmlns="x"><B t:type="k">1 &amp; <![CDATA[<]]></B><C/><B> 2 </B></A>"#;
         let root = Node::read(text).expect("well-formed");
         assert_eq!(root.name, "A");
         let texts: Vec<&str> = root.all("B").map(Node::text).collect();
@@ -117,7 +120,17 @@ mod tests {
     #[test]
     fn what_is_not_a_document_is_none() {
         let deep = "<a>".repeat(20) + &"</a>".repeat(20);
-        for text in ["", "x", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a/>x", "<a>&unknown;</a>", &deep] {
+        for text in [
+            "",
+            "x",
+            "<a>",
+            "</a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a/>x",
+            "<a>&unknown;</a>",
+            &deep,
+        ] {
             assert_eq!(Node::read(text), None, "{text}");
         }
     }
