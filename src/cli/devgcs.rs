@@ -38,10 +38,10 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     buckets: Vec<String>,
-    /// Let everything be deleted and overwritten, whatever buckets and objects say about retention, as Google's
-    /// storage-testbench does.
-    #[arg(long, env = "GCSD_DEVGCS_IGNORE_RETENTION", value_parser = environment::truth)]
-    ignore_retention: bool,
+    /// Be as lax as Google's storage-testbench, for suites written against that: objects under retention can be deleted
+    /// and overwritten, and preconditions hold at the end of a resumable upload only.
+    #[arg(long, env = "GCSD_DEVGCS_LIKE_TESTBENCH", value_parser = environment::truth)]
+    like_testbench: bool,
     /// Speak HTTPS, with a certificate made at each start. Clients must trust the authority in ca.pem, which is written
     /// to this directory, or to the current one.
     #[arg(
@@ -85,7 +85,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         .storage(storage)
         .buckets(args.buckets)
         .md5(!args.discard)
-        .ignore_retention(args.ignore_retention)
+        .like_testbench(args.like_testbench)
         .faults(args.faults);
     if let Some(directory) = args.tls {
         let tls = Tls::generated_in(directory);

@@ -83,10 +83,10 @@ impl Builder {
         self
     }
 
-    /// Keeps and shows what buckets and objects say about retention, and lets everything be deleted and overwritten all the
-    /// same, as Google's storage-testbench does. The default is to obey it, as GCS does.
-    pub fn ignore_retention(mut self, ignore: bool) -> Self {
-        self.config.ignore_retention = ignore;
+    /// Is as lax as Google's storage-testbench is, for suites that were written against that: objects under retention can be
+    /// deleted and overwritten, and preconditions hold at the end of a resumable upload only. The default is what GCS does.
+    pub fn like_testbench(mut self, lax: bool) -> Self {
+        self.config.like_testbench = lax;
         self
     }
 

@@ -25,6 +25,8 @@ const HARMLESS: &[&str] = &[
     "fields",
     "key",
     "oauth_token",
+    // Google's Node client sends an option of its own with the second half of a move.
+    "preconditionOpts",
     "prettyPrint",
     "project",
     "projection",

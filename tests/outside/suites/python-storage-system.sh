@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 port=$(free_port)
-"$here/docker" run --obey-retention -p "$port:$port"
+"$here/docker" run --strict -p "$port:$port"
 cd "$checkout"
 env STORAGE_EMULATOR_HOST="http://localhost:$port" GOOGLE_CLOUD_PROJECT=devgcs PYTHONPATH="$checkout" \
     PYTHONDONTWRITEBYTECODE=1 \

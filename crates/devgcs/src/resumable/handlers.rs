@@ -87,7 +87,9 @@ pub(crate) async fn open(
 ) -> Result<Response<ResponseBody>, Error> {
     service.want_bucket(&intent.bucket).await?;
     let live = service.live(&intent.bucket, &intent.name)?;
-    preconditions::check(&intent.conditions, live.as_deref())?;
+    if !service.like_testbench {
+        preconditions::check(&intent.conditions, live.as_deref())?;
+    }
     let id = random::secret()?;
     let location = format!("{}{path}upload_id={id}", call.base);
     let location = HeaderValue::from_str(&location).map_err(|_| Error::invalid("Invalid Host header."))?;
