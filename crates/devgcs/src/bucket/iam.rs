@@ -107,7 +107,6 @@ pub(crate) async fn call(
         return Ok(place(&mut record, folder.as_deref())?.answer(&resource));
     }
     let request = document::object(&mut call.body).await?;
-    let is_folder = folder.is_some();
     let change = move |record: &mut crate::resource::BucketRecord| {
         let prevented = record.prevents_public_access();
         let slot = place(record, folder.as_deref())?;
@@ -118,10 +117,8 @@ pub(crate) async fn call(
         *slot = new.clone();
         Ok(new)
     };
-    let (_, policy) = match is_folder {
-        true => service.change_below_bucket(bucket, change).await?,
-        false => service.change_bucket(bucket, change).await?,
-    };
+    // The policy has an entity tag of its own.
+    let (_, policy) = service.change_below_bucket(bucket, change).await?;
     Ok(policy.answer(&resource))
 }
 

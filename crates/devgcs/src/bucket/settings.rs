@@ -110,6 +110,8 @@ fn apply<'a>(
                 }
             }
             ("storageClass" | "labels", _) => return Err(wrong(key)),
+            // With null a client says that another list is named beside.
+            ("acl" | "defaultObjectAcl", Value::Null) => {}
             ("acl" | "defaultObjectAcl", _) if record.is_uniform() => {
                 acl::refuse_uniform(true, "use ACL API to update bucket policy")?;
             }
@@ -270,8 +272,12 @@ fn enforcement(before: &Option<Value>, after: &mut Value, now: Time) {
     ] {
         let mode = |value: &Value| value[kind]["restrictionMode"].clone();
         let old = before.as_ref().map_or(Value::Null, mode);
-        if !mode(after).is_null() && old != mode(after) {
-            after[kind]["effectiveTime"] = now.rfc3339().into();
+        if mode(after) == "FullyRestricted" {
+            if old != mode(after) {
+                after[kind]["effectiveTime"] = now.rfc3339().into();
+            }
+        } else if let Some(fields) = after[kind].as_object_mut() {
+            fields.remove("effectiveTime");
         }
     }
 }
