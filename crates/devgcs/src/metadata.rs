@@ -215,7 +215,8 @@ impl Expected {
     /// Compares with the stored object. An MD5 that was not computed is not compared.
     pub(crate) fn check(&self, crc32c: Crc32c, md5: Option<[u8; 16]>) -> Result<(), Error> {
         let expected = [self.crc32c, self.other_crc32c].into_iter().flatten().map(Crc32c);
-        for expected in expected.filter(|expected| *expected != crc32c) {
+        let mut wrong = expected.filter(|expected| *expected != crc32c);
+        if let Some(expected) = wrong.next() {
             return Err(Error::wrong_hash(
                 "CRC32C",
                 &expected.to_base64(),
@@ -224,7 +225,8 @@ impl Expected {
         }
         let Some(md5) = md5 else { return Ok(()) };
         let expected = [self.md5, self.other_md5].into_iter().flatten();
-        for expected in expected.filter(|expected| *expected != md5) {
+        let mut wrong = expected.filter(|expected| *expected != md5);
+        if let Some(expected) = wrong.next() {
             return Err(Error::wrong_hash("MD5 hash", &base64(&expected), &base64(&md5)));
         }
         Ok(())
