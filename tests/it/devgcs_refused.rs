@@ -109,6 +109,39 @@ async fn unknown_headers_of_the_xml_api_do_nothing_else() {
 }
 
 #[tokio::test]
+async fn headers_that_make_another_request_are_refused_where_that_is_not_known() {
+    let server = server().await;
+    upload(&server, "object", b"kept").await;
+    let started = request(server.address(), "POST", "/bucket/parts?uploads", &[], b"").await;
+    let text = started.text();
+    let id = text
+        .split("<UploadId>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let part = format!("/bucket/parts?partNumber=1&uploadId={}", id.expect("an id"));
+    for (method, target, header, value) in [
+        ("PUT", part.as_str(), "x-amz-copy-source", "/bucket/object"),
+        ("PUT", &part, "x-goog-if-generation-match", "0"),
+        ("POST", "/bucket/parts?uploads", "x-goog-if-generation-match", "0"),
+        ("PUT", "/bucket/object", "x-goog-resumable", "start"),
+        (
+            "PUT",
+            "/bucket?versioning",
+            "x-goog-copy-source",
+            "/bucket/object",
+        ),
+    ] {
+        let named = header.replace("x-amz-", "x-goog-");
+        refused(&server, method, target, &[(header, value)], &named).await;
+    }
+    for (range, status) in [("0,1", 400), ("3,9", 400), ("2,2", 200), ("x", 400)] {
+        let headers = [("x-goog-content-length-range", range)];
+        let put = request(server.address(), "PUT", "/bucket/ranged", &headers, b"ab").await;
+        assert_eq!(put.status, status, "{range}: {}", put.text());
+    }
+}
+
+#[tokio::test]
 async fn unknown_requests_of_the_json_api_do_nothing_else() {
     let server = server().await;
     upload(&server, "object", b"kept").await;

@@ -190,6 +190,10 @@ impl Error {
                 "EntityTooSmall",
                 "Your proposed upload is smaller than the minimum allowed size.",
             ),
+            (400, "tooLarge") => (
+                "EntityTooLarge",
+                "Your proposed upload exceeds the maximum allowed size.",
+            ),
             (400, "hash") => (
                 "BadDigest",
                 "The Content-MD5 or checksum value that you specified did not match what the server received.",

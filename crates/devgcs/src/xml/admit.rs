@@ -161,12 +161,38 @@ pub(crate) fn admit(target: &Target, call: &Call, kind: CallKind) -> Result<(), 
     if !matches!(call.method, Method::GET | Method::HEAD) {
         refuse_conditions(&call.headers)?;
     }
+    refuse_misplaced(call, kind)?;
     for name in call.headers.keys() {
         if let Some(short) = name.as_str().strip_prefix("x-goog-")
             && !OWN.contains(&short)
             && !short.starts_with("meta-")
+            && !short.starts_with("custom-audit-")
         {
             return Err(unknown(name));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a header that makes a request another one, where this server does not know that one.
+fn refuse_misplaced(call: &Call, kind: CallKind) -> Result<(), Error> {
+    let in_parts = matches!(
+        kind,
+        CallKind::StartMultipart
+            | CallKind::UploadPart
+            | CallKind::CompleteMultipart
+            | CallKind::AbortMultipart
+    );
+    for (header, fits) in [
+        ("x-goog-copy-source", kind == CallKind::CopyObject),
+        ("x-goog-resumable", kind == CallKind::StartUpload),
+        ("x-goog-content-length-range", kind == CallKind::InsertObject),
+        ("x-goog-if-generation-match", !in_parts),
+        ("x-goog-if-metageneration-match", !in_parts),
+    ] {
+        if !fits && call.headers.contains_key(header) {
+            let what = format!("the header {header} on such a {} request", call.method);
+            return Err(Error::not_implemented(&what));
         }
     }
     Ok(())

@@ -42,6 +42,7 @@ pub(super) async fn insert(
     name: String,
 ) -> Result<Response<ResponseBody>, Error> {
     service.want_bucket(&bucket).await?;
+    check_length(call)?;
     let upload = Upload {
         key_sha256: encryption::key(&call.headers)?,
         bucket,
@@ -54,6 +55,35 @@ pub(super) async fn insert(
     upload.admit(service)?;
     let ingest = Ingest::body(service, &mut call.body).await?;
     Ok(stored(&*upload.publish(ingest).await?))
+}
+
+/// Checks the length against `x-goog-content-length-range`, which signed URLs carry.
+fn check_length(call: &Call) -> Result<(), Error> {
+    let Some(range) = call.header("x-goog-content-length-range") else {
+        return Ok(());
+    };
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = range
+        .split_once(',')
+        .and_then(|(min, max)| Some(number(min)?..=number(max)?));
+    let range = range.ok_or_else(|| Error::invalid("Invalid x-goog-content-length-range header."))?;
+    let length = call.body.length();
+    let length = length.ok_or_else(|| Error::text(StatusCode::LENGTH_REQUIRED, "Length Required"))?;
+    if length < *range.start() {
+        return Err(Error::new(
+            StatusCode::BAD_REQUEST,
+            "partSize",
+            format!("{length} bytes are too few."),
+        ));
+    }
+    if length > *range.end() {
+        return Err(Error::new(
+            StatusCode::BAD_REQUEST,
+            "tooLarge",
+            format!("{length} bytes are too many."),
+        ));
+    }
+    Ok(())
 }
 
 /// `PUT /BUCKET/OBJECT` with `x-goog-copy-source`.
