@@ -70,6 +70,7 @@ const OWN: &[&str] = &[
     "encryption-algorithm",
     "encryption-key",
     "encryption-key-sha256",
+    "encryption-kms-key-name",
     "gcs-idempotency-token",
     "hash",
     "if-generation-match",
