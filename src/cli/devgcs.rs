@@ -38,6 +38,10 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     buckets: Vec<String>,
+    /// Be as lax as Google's storage-testbench, for suites written against that: objects under retention can be deleted
+    /// and overwritten, and preconditions hold at the end of a resumable upload only.
+    #[arg(long, env = "GCSD_DEVGCS_LIKE_TESTBENCH", value_parser = environment::truth)]
+    like_testbench: bool,
     /// Speak HTTPS, with a certificate made at each start. Clients must trust the authority in ca.pem, which is written
     /// to this directory, or to the current one.
     #[arg(
@@ -49,6 +53,16 @@ pub(super) struct Args {
         default_missing_value = "."
     )]
     tls: Option<PathBuf>,
+    /// With --tls: a further host name in the certificate, such as storage.googleapis.com, for programs that know one
+    /// address only; may be given several times.
+    #[arg(
+        long = "tls-name",
+        env = "GCSD_DEVGCS_TLS_NAME",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "tls"
+    )]
+    tls_names: Vec<String>,
     /// Do wrong what Cloud Storage does wrong, for tests of clients: a plan such as
     /// "seed 7; return-503 on write p 0.1; close-connection-after-all on last p 0.2". docs/faults.md has the words.
     #[arg(long, env = "GCSD_DEVGCS_FAULTS", value_name = "PLAN", default_value = "off")]
@@ -71,9 +85,11 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         .storage(storage)
         .buckets(args.buckets)
         .md5(!args.discard)
+        .like_testbench(args.like_testbench)
         .faults(args.faults);
     if let Some(directory) = args.tls {
-        builder = builder.tls(Tls::generated_in(directory));
+        let tls = Tls::generated_in(directory);
+        builder = builder.tls(args.tls_names.into_iter().fold(tls, Tls::name));
     }
     let server = builder.start().await.map_err(not_started)?;
     let ca_file = server.ca_file().map(tracing::field::debug);

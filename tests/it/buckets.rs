@@ -52,8 +52,8 @@ async fn buckets_are_listed_by_the_page() {
 #[tokio::test]
 async fn a_bucket_tells_fields_and_json() {
     let (daemon, connection) = daemon().await;
-    let patch =
-        r#"{"versioning":{"enabled":true},"billing":{"requesterPays":true},"storageClass":"NEARLINE"}"#;
+    let patch = r#"{"versioning":{"enabled":true},"billing":{"requesterPays":true},"storageClass":"NEARLINE",
+        "iamConfiguration":{"uniformBucketLevelAccess":{"enabled":true}}}"#;
     let patched = devgcs::call(&daemon.devgcs, "PATCH", "/b/photos", patch).await;
     assert_eq!(patched.status, 200);
     let mut of = BucketRef::new("photos".parse().expect("a name"));

@@ -16,7 +16,18 @@ fn the_tests_that_the_page_names_exist_and_all_are_named() {
         .filter(|text| text.starts_with("devgcs_") && text.contains("::"))
         .collect();
     let mut existing = HashSet::new();
-    for module in ["resumable", "objects", "media", "xml", "directory", "tls"] {
+    for module in [
+        "resumable",
+        "objects",
+        "media",
+        "xml",
+        "directory",
+        "tls",
+        "access",
+        "interop",
+        "kept",
+        "refused",
+    ] {
         let source = read(&format!("tests/it/devgcs_{module}.rs"));
         for test in source.split("#[tokio::test]").skip(1) {
             let name = test

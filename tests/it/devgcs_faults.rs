@@ -462,3 +462,88 @@ async fn what_is_no_instruction_is_a_bad_request() {
     assert_eq!(answer.status, 200);
     assert_eq!(call(&server, "GET", "/b/bucket", "").await.status, 200);
 }
+
+#[tokio::test]
+async fn every_operation_has_a_name_in_the_retry_test_api() {
+    let server = server().await;
+    upload(&server, "a", b"x").await;
+    for (name, method, target) in [
+        ("storage.buckets.patch", "PATCH", "/storage/v1/b/bucket"),
+        ("storage.buckets.update", "PUT", "/storage/v1/b/bucket"),
+        ("storage.buckets.getIamPolicy", "GET", "/storage/v1/b/bucket/iam"),
+        (
+            "storage.buckets.lockRetentionPolicy",
+            "POST",
+            "/storage/v1/b/bucket/lockRetentionPolicy",
+        ),
+        ("storage.bucket_acl.insert", "POST", "/storage/v1/b/bucket/acl"),
+        (
+            "storage.default_object_acl.list",
+            "GET",
+            "/storage/v1/b/bucket/defaultObjectAcl",
+        ),
+        (
+            "storage.object_acl.delete",
+            "DELETE",
+            "/storage/v1/b/bucket/o/a/acl/allUsers",
+        ),
+        (
+            "storage.notifications.list",
+            "GET",
+            "/storage/v1/b/bucket/notificationConfigs",
+        ),
+        ("storage.hmacKey.list", "GET", "/storage/v1/projects/p/hmacKeys"),
+        (
+            "storage.serviceaccount.get",
+            "GET",
+            "/storage/v1/projects/p/serviceAccount",
+        ),
+        ("storage.folders.list", "GET", "/storage/v1/b/bucket/folders"),
+        ("storage.objects.get", "GET", "/bucket/a"),
+        ("storage.objects.insert", "PUT", "/bucket/b"),
+    ] {
+        let test = format!(r#"{{"instructions": {{"{name}": ["return-418"]}}}}"#);
+        let made = request(server.address(), "POST", "/retry_test", &[], test.as_bytes()).await;
+        let id = made.json()["id"].as_str().expect("an id").to_owned();
+        let headers = [("x-retry-test-id", id.as_str())];
+        // Another operation meets nothing.
+        let other = request(
+            server.address(),
+            "GET",
+            "/storage/v1/b/bucket/o/a/acl",
+            &headers,
+            b"",
+        )
+        .await;
+        assert_eq!(other.status, 200, "{name}");
+        let met = request(server.address(), method, target, &headers, b"{}").await;
+        assert_eq!(met.status, 418, "{name}: {}", met.text());
+        let done = request(server.address(), "GET", &format!("/retry_test/{id}"), &[], b"").await;
+        assert_eq!(done.json()["completed"], true, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn words_of_the_testbench_that_are_about_grpc_do_nothing() {
+    let server = server().await;
+    for word in [
+        "redirect-send-token-T",
+        "redirect-send-handle-and-token-T",
+        "return-503-if-dp-enforced",
+        "return-unreachable-buckets-a,b",
+        "inject-upload-data-error",
+        "return-503-after-256K/retry-3",
+    ] {
+        let test = format!(r#"{{"instructions": {{"storage.buckets.get": ["{word}"]}}}}"#);
+        let made = request(server.address(), "POST", "/retry_test", &[], test.as_bytes()).await;
+        assert_eq!(made.status, 200, "{word}: {}", made.text());
+        let headers = [("x-goog-emulator-instructions", word)];
+        let answer = request(server.address(), "GET", "/storage/v1/b/bucket", &headers, b"").await;
+        assert_eq!(answer.status, 200, "{word}");
+    }
+    for word in ["return-x-if-dp-enforced", "redirect", "return-503/retry-x"] {
+        let headers = [("x-goog-emulator-instructions", word)];
+        let answer = request(server.address(), "GET", "/storage/v1/b/bucket", &headers, b"").await;
+        assert_eq!(answer.status, 400, "{word}");
+    }
+}

@@ -7,8 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use gcsd_types::Crc32c;
 
-use crate::support::devgcs::{Q, Session, bytes, server, server_with, upload};
-use crate::support::http::{Answer, Client, request};
+use crate::support::devgcs::{Q, Session, bytes, call, server, server_with, upload};
+use crate::support::http::{Answer, PATIENCE, request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn read(server: &Server, name: &str, headers: &[(&str, &str)]) -> Answer {
     let target = format!("/storage/v1/b/bucket/o/{name}?alt=media");
@@ -145,14 +146,98 @@ async fn gzip_is_inflated_for_who_does_not_take_it() {
     )
     .await;
     assert_eq!(read(&server, "kept", &[]).await.body, packed);
-    // Something that only says that it is gzip breaks off, and the server lives on.
-    store("liar", r#"{"contentEncoding": "gzip"}"#, b"not gzip at all").await;
-    let mut client = Client::connect(server.address()).await;
-    client
-        .head("GET", "/storage/v1/b/bucket/o/liar?alt=media", &[])
-        .await;
-    drop(client);
-    assert_eq!(read(&server, "kept", &[]).await.status, 200);
+    // What only says that it is gzip is served as it is stored.
+    for liar in [&b"not gzip at all"[..], b"", b"\x1f\x8b"] {
+        store("liar", r#"{"contentEncoding": "gzip"}"#, liar).await;
+        let answer = read(&server, "liar", &[]).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, liar));
+        assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    }
+}
+
+#[tokio::test]
+async fn gzip_that_is_cut_off_has_an_answer_and_no_end() {
+    let server = server().await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes(3 * Q)).expect("in memory");
+    let packed = encoder.finish().expect("in memory");
+    for len in [4, 20, packed.len() / 2, packed.len() - 1] {
+        let target = "/bucket/cut";
+        let headers = [("Content-Encoding", "gzip")];
+        let put = request(server.address(), "PUT", target, &headers, &packed[..len]).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        let mut stream = tokio::net::TcpStream::connect(server.address())
+            .await
+            .expect("it listens");
+        let head = b"GET /bucket/cut HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(head).await.expect("a request");
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        ended.expect("in time").expect("a close");
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with("HTTP/1.1 200"), "{len}: {text:.40}");
+        assert!(
+            !text.ends_with("\r\n0\r\n\r\n"),
+            "{len}: it is seen to be incomplete"
+        );
+    }
+}
+
+#[tokio::test]
+async fn reads_have_the_conditions_of_http() {
+    let server = server().await;
+    let etag = upload(&server, "a", b"x").await.json()["etag"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    let bucket = call(&server, "GET", "/b/bucket", "").await.json();
+    let bucket = bucket["etag"].as_str().expect("text");
+    for (target, etag) in [
+        ("/storage/v1/b/bucket/o/a", etag.as_str()),
+        ("/storage/v1/b/bucket/o/a?alt=media", &etag),
+        ("/download/storage/v1/b/bucket/o/a", &etag),
+        ("/storage/v1/b/bucket", bucket),
+    ] {
+        for (name, value, status) in [
+            ("If-Match", etag, 200),
+            ("If-Match", "other", 412),
+            ("If-None-Match", etag, 304),
+            ("If-None-Match", "other", 200),
+        ] {
+            let answer = request(server.address(), "GET", target, &[(name, value)], b"").await;
+            assert_eq!(answer.status, status, "{target} {name}: {value}");
+        }
+    }
+    let head = request(server.address(), "HEAD", "/bucket/a", &[], b"").await;
+    let date = head.header("last-modified").expect("a date").to_owned();
+    let (before, after) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Fri, 06 Nov 2099 08:49:37 GMT");
+    for (name, value, status) in [
+        ("If-Modified-Since", date.as_str(), 304),
+        ("If-Modified-Since", after, 304),
+        ("If-Modified-Since", before, 200),
+        ("If-Unmodified-Since", &date, 200),
+        ("If-Unmodified-Since", before, 412),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = request(server.address(), method, "/bucket/a", &[(name, value)], b"").await;
+            assert_eq!(answer.status, status, "{method} {name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_range_beyond_the_end_says_so_in_the_words_of_each_api() {
+    let server = server().await;
+    upload(&server, "a", b"x").await;
+    let range = [("Range", "bytes=5-")];
+    let json = read(&server, "a", &range).await;
+    assert_eq!(
+        (json.status, json.text().as_str()),
+        (416, "Request range not satisfiable")
+    );
+    let xml = request(server.address(), "GET", "/bucket/a", &range, b"").await;
+    assert_eq!(xml.status, 416);
+    assert!(xml.text().contains("<Code>InvalidRange</Code>"), "{}", xml.text());
 }
 
 #[tokio::test]

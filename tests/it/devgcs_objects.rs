@@ -929,7 +929,7 @@ async fn calls_come_in_batches() {
             .filter(|line| line.starts_with("HTTP/1.1 "))
             .map(|line| &line[9..12])
             .collect();
-        assert_eq!(statuses, ["200", "200", "404", "404"], "{text}");
+        assert_eq!(statuses, ["200", "200", "404", "501"], "{text}");
         assert!(
             text.contains("Content-ID: <response-x+1>") && text.contains(r#"{"contentType":"a/b"}"#),
             "{text}"
@@ -957,17 +957,17 @@ async fn a_bucket_can_be_made_by_the_first_upload() {
 async fn what_is_not_there_says_so() {
     let server = server().await;
     for (method, target, status, reason_wanted) in [
-        ("GET", "/storage/v1/b/bucket/o/a/b", 404, "notFound"),
-        ("GET", "/storage/v1/b/bucket/acl", 404, "notFound"),
-        ("POST", "/storage/v1/b/bucket/o/a", 405, "methodNotAllowed"),
+        ("GET", "/storage/v1/b/bucket/o/a/b", 501, "notImplemented"),
+        ("GET", "/storage/v1/b/bucket/acl/allUsers", 404, "notFound"),
+        ("POST", "/storage/v1/b/bucket/o/a", 501, "notImplemented"),
         ("GET", "/storage/v1/b/bucket/o/%ff", 400, "invalid"),
         ("GET", "/storage/v1/b/bucket/o/missing", 404, "notFound"),
         ("GET", "/storage/v1/b/nowhere/o/missing", 404, "notFound"),
         (
             "POST",
             "/upload/storage/v1/b/bucket/o?uploadType=odd&name=a",
-            400,
-            "invalid",
+            501,
+            "notImplemented",
         ),
     ] {
         let answer = request(server.address(), method, target, &[], b"").await;

@@ -277,9 +277,6 @@ async fn what_is_not_a_multiple_is_truncated() {
             .persisted(),
         Q as u64
     );
-    let short = session.put(Some("bytes 262144-262243/*"), &all[Q..Q + 100]).await;
-    assert_eq!(short.status, 400, "less than 256 KiB, and not the last");
-    assert_eq!(session.query().await.persisted(), Q as u64);
     // The rest, of which the server has 100 bytes no more.
     assert_eq!(
         session
@@ -289,6 +286,57 @@ async fn what_is_not_a_multiple_is_truncated() {
         200
     );
     assert_eq!(stored(&server, "truncated").await, all);
+}
+
+#[tokio::test]
+async fn a_part_that_is_too_small_ends_the_session() {
+    let server = server().await;
+    let session = Session::start(&server, "short").await;
+    let all = bytes(2 * Q);
+    let first = session.put(Some("bytes 0-262143/*"), &all[..Q]).await;
+    assert_eq!(first.persisted(), Q as u64);
+    let short = session.put(Some("bytes 262144-262243/*"), &all[Q..Q + 100]).await;
+    assert_eq!(short.status, 400, "less than 256 KiB, and not the last");
+    let later = session.put(Some("bytes 262144-524287/524288"), &all[Q..]).await;
+    for later in [later, session.query().await] {
+        assert_eq!((later.status, later.text()), (400, short.text()));
+    }
+    assert!(server.object("bucket", "short").is_none());
+}
+
+#[tokio::test]
+async fn what_a_start_selects_is_shown_at_the_end() {
+    let server = server().await;
+    let started = Session::try_start(&server, "a", "&fields=name,size&projection=full", &[], "{}").await;
+    let location = started.header("location").expect("a session");
+    let id = location.rsplit("upload_id=").next().expect("an id");
+    assert_eq!(
+        started.header("x-guploader-uploadid"),
+        Some(id),
+        "as Google names a start"
+    );
+    let target = location.strip_prefix(&server.endpoint()).expect("it is here");
+    let session = Session {
+        address: server.address(),
+        target: target.to_owned(),
+    };
+    let done = session.put(None, b"x").await;
+    assert_eq!(done.text(), r#"{"name":"a","size":"1"}"#);
+}
+
+#[tokio::test]
+async fn no_checksum_outweighs_another() {
+    let server = server().await;
+    for wrong in [
+        r#"{"crc32c": "AAAAAA=="}"#,
+        r#"{"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}"#,
+    ] {
+        let session = Session::start_with(&server, "a", "", &[], wrong).await;
+        let right = [("X-Goog-Hash", "crc32c=yZRlqg==,md5=XrY7u+Ae7tCTyyK7j1rNww==")];
+        let refused = session.put_with(None, &right, b"hello world").await;
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+    assert!(server.object("bucket", "a").is_none());
 }
 
 #[tokio::test]

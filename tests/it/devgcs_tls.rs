@@ -78,3 +78,15 @@ async fn a_certificate_that_cannot_be_read_is_no_start() {
     };
     assert!(source.to_string().contains("/nowhere/cert.pem"), "{source}");
 }
+
+#[tokio::test]
+async fn a_generated_certificate_has_the_names_that_are_asked_for() {
+    let tls = Tls::generated().name("storage.googleapis.com");
+    let server = server_with(Server::builder().tls(tls)).await;
+    let ca = server.ca_pem().expect("it was made").to_owned();
+    for name in ["storage.googleapis.com", "localhost"] {
+        let answer = get(&server, name, &ca).await.expect("it is trusted");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{name}: {answer}");
+    }
+    assert!(get(&server, "other.googleapis.com", &ca).await.is_err());
+}

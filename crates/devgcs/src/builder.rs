@@ -83,6 +83,13 @@ impl Builder {
         self
     }
 
+    /// Is as lax as Google's storage-testbench is, for suites that were written against that: objects under retention can be
+    /// deleted and overwritten, and preconditions hold at the end of a resumable upload only. The default is what GCS does.
+    pub fn like_testbench(mut self, lax: bool) -> Self {
+        self.config.like_testbench = lax;
+        self
+    }
+
     /// Where to keep the bytes of objects: in memory by default.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.config.storage = storage;

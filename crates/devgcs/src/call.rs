@@ -29,7 +29,7 @@ impl Call {
         body: RequestBody,
     ) -> Result<Self, Error> {
         Ok(Self {
-            method,
+            method: overridden(method, &headers)?,
             headers,
             query: Query::parse(query.unwrap_or(""))?,
             base,
@@ -41,5 +41,16 @@ impl Call {
     /// A header that is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The method that a POST stands for: what a client cannot send, it names in a header.
+fn overridden(method: Method, headers: &HeaderMap) -> Result<Method, Error> {
+    match headers.get("x-http-method-override") {
+        Some(name) if method == Method::POST => {
+            let named = Method::from_bytes(name.as_bytes());
+            named.map_err(|_| Error::invalid("Invalid X-HTTP-Method-Override header."))
+        }
+        _ => Ok(method),
     }
 }

@@ -52,6 +52,16 @@ impl Error {
         )
     }
 
+    /// 501: something that this server does not do, and does not do by halves.
+    pub(crate) fn not_implemented(what: &str) -> Self {
+        let what: String = what.chars().take(300).collect();
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "notImplemented",
+            format!("devgcs does not implement {what}."),
+        )
+    }
+
     /// 404 of a bucket.
     pub(crate) fn no_bucket() -> Self {
         Self::new(
@@ -68,6 +78,11 @@ impl Error {
             "notFound",
             format!("No such object: {bucket}/{name}"),
         )
+    }
+
+    /// 404 of a bucket's tags.
+    pub(crate) fn no_tags() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "noTags", "The bucket has no tags.")
     }
 
     /// 400: the bytes do not have the checksum that the client sent.
@@ -124,6 +139,19 @@ impl Error {
         }
     }
 
+    /// The upload session that a request with too few bytes was sent to cannot be used any more.
+    pub(crate) fn too_short(message: String) -> Self {
+        Self {
+            shape: Shape::Text,
+            ..Self::new(StatusCode::BAD_REQUEST, "tooShort", message)
+        }
+    }
+
+    /// Whether it ends the upload session.
+    pub(crate) fn is_too_short(&self) -> bool {
+        self.reason == "tooShort"
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -141,13 +169,15 @@ impl Error {
 
     /// The XML API's code and sentence for it; `None` if the answer is the same in both APIs.
     pub(crate) fn in_xml(&self) -> Option<(&'static str, &'static str)> {
-        if self.shape == Shape::Empty || self.status == StatusCode::NOT_IMPLEMENTED {
+        if self.shape == Shape::Empty {
             return None;
         }
         Some(match (self.status.as_u16(), self.reason) {
             (404, "noBucket") => ("NoSuchBucket", "The specified bucket does not exist."),
             (404, "noUpload") => ("NoSuchUpload", "The requested upload was not found."),
+            (404, "noTags") => ("NoSuchTagSet", "The TagSet does not exist."),
             (404, _) => ("NoSuchKey", "The specified key does not exist."),
+            (400, "expiredToken") => ("ExpiredToken", "The provided token has expired."),
             (400, "invalidPart") => (
                 "InvalidPart",
                 "One or more of the specified parts could not be found.",
@@ -159,6 +189,10 @@ impl Error {
             (400, "partSize") => (
                 "EntityTooSmall",
                 "Your proposed upload is smaller than the minimum allowed size.",
+            ),
+            (400, "tooLarge") => (
+                "EntityTooLarge",
+                "Your proposed upload exceeds the maximum allowed size.",
             ),
             (400, "hash") => (
                 "BadDigest",
@@ -183,9 +217,14 @@ impl Error {
                 "PreconditionFailed",
                 "At least one of the pre-conditions you specified did not hold.",
             ),
+            (416, _) => ("InvalidRange", "The requested range cannot be satisfied."),
             (413, _) => (
                 "EntityTooLarge",
                 "Your proposed upload exceeds the maximum allowed size.",
+            ),
+            (501, _) => (
+                "NotImplemented",
+                "A header or query you provided requested a function that is not implemented.",
             ),
             (503, _) => (
                 "ServiceUnavailable",
@@ -198,8 +237,8 @@ impl Error {
     /// The reason as the JSON API writes it: it has fewer than the XML API has codes.
     fn json_reason(&self) -> &'static str {
         match self.reason {
-            "noBucket" | "noUpload" => "notFound",
-            "invalidPart" | "partOrder" | "partSize" | "hash" => "invalid",
+            "noBucket" | "noTags" | "noUpload" => "notFound",
+            "invalidPart" | "partOrder" | "partSize" | "hash" | "tooShort" | "expiredToken" => "invalid",
             "notEmpty" => "conflict",
             other => other,
         }

@@ -24,6 +24,10 @@ enum Step {
     },
     /// Any number of characters; of `/` too if it was `**`.
     Many { slashes: bool },
+    /// Nothing, or what the next step matches: `**/` at the beginning of a name's part matches no directory, too.
+    SkipNext,
+    /// Characters up to any `/`, and that.
+    Directories,
 }
 
 impl Glob {
@@ -70,12 +74,18 @@ fn steps(text: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
-        steps.push(match character {
+        let step = match character {
             '\\' => Step::Exactly(rest.next()?),
             '?' => Step::One,
             '*' => {
                 let slashes = rest.next_if_eq(&'*').is_some();
-                Step::Many { slashes }
+                let begins = matches!(steps.last(), None | Some(Step::Exactly('/') | Step::Directories));
+                if slashes && begins && rest.next_if_eq(&'/').is_some() {
+                    steps.push(Step::SkipNext);
+                    Step::Directories
+                } else {
+                    Step::Many { slashes }
+                }
             }
             '[' => {
                 let negated = rest.next_if(|next| matches!(next, '!' | '^')).is_some();
@@ -98,7 +108,8 @@ fn steps(text: &str) -> Option<Vec<Step>> {
                 Step::Set { members, negated }
             }
             other => Step::Exactly(other),
-        });
+        };
+        steps.push(step);
     }
     Some(steps)
 }
@@ -122,6 +133,11 @@ fn matches(steps: &[Step], name: &[char]) -> bool {
                     next[at + 1] |= within != *negated && *character != '/';
                 }
                 Step::Many { slashes } => next[at] |= *slashes || *character != '/',
+                Step::SkipNext => {}
+                Step::Directories => {
+                    next[at] = true;
+                    next[at + 1] |= *character == '/';
+                }
             }
         }
         pass_over_nothing(steps, &mut next);
@@ -132,8 +148,13 @@ fn matches(steps: &[Step], name: &[char]) -> bool {
 
 fn pass_over_nothing(steps: &[Step], reached: &mut [bool]) {
     for (at, step) in steps.iter().enumerate() {
-        if reached[at] && matches!(step, Step::Many { .. }) {
-            reached[at + 1] = true;
+        match step {
+            Step::Many { .. } if reached[at] => reached[at + 1] = true,
+            Step::SkipNext if reached[at] => {
+                reached[at + 1] = true;
+                reached[at + 2] = true;
+            }
+            _ => {}
         }
     }
 }
@@ -150,6 +171,16 @@ mod tests {
             ("foo*bar", "foo/bar", false),
             ("foo**bar", "foo/x/bar", true),
             ("**/baz", "a/b/baz", true),
+            ("**/baz", "baz", true),
+            ("**/baz", "abaz", false),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("a/**/b", "ab", false),
+            ("a/**/**/b", "a/b", true),
+            ("a**/b", "a/b", true),
+            ("a**/b", "ax/y/b", true),
+            ("**/*.{txt,md}", "x.md", true),
+            ("**", "a/b", true),
             ("f?o", "foo", true),
             ("f?o", "f/o", false),
             ("[a-c]x", "bx", true),

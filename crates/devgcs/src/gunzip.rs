@@ -18,6 +18,9 @@ pub(crate) struct Gunzip {
     stored: Reader,
     decoder: MultiGzDecoder<Feed>,
     ended: bool,
+    /// What is wrong with the object, which is said when the bytes before it are on their way: there is an answer then, and it
+    /// is seen to be incomplete.
+    broken: Option<io::Error>,
 }
 
 /// The compressed bytes at hand.
@@ -33,6 +36,7 @@ impl Gunzip {
             stored,
             decoder: MultiGzDecoder::new(Feed::default()),
             ended: false,
+            broken: None,
         }
     }
 
@@ -42,6 +46,10 @@ impl Gunzip {
 
     /// The next bytes, `None` at the end; an error if the object is not gzip.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(error) = self.broken.take() {
+            self.ended = true;
+            return Poll::Ready(Some(Err(error)));
+        }
         if self.ended {
             return Poll::Ready(None);
         }
@@ -58,8 +66,9 @@ impl Gunzip {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(error)));
+                    self.broken = Some(error);
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
             let feed = self.decoder.get_mut();

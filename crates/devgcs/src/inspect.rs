@@ -66,10 +66,26 @@ pub enum CallKind {
     GetBucket,
     /// Lists buckets.
     ListBuckets,
-    /// Changes a bucket's metadata.
+    /// Changes a bucket's metadata in part.
     PatchBucket,
+    /// Replaces a bucket's metadata.
+    UpdateBucket,
     /// Removes a bucket.
     DeleteBucket,
+    /// Makes a soft-deleted object live again.
+    RestoreObject,
+    /// Reads or changes who may do what: an access control list, or an IAM policy.
+    AccessControl,
+    /// Reads or changes a part of a bucket's configuration that has a call of its own.
+    BucketConfiguration,
+    /// Creates, reads or deletes a notification configuration.
+    Notification,
+    /// Creates, reads or changes a folder or a managed folder.
+    Folder,
+    /// Reads or changes what belongs to a project: HMAC keys, its service account.
+    Project,
+    /// Deletes several objects at once, in the XML API.
+    DeleteObjects,
     /// Several calls in one request; they are listed, too.
     Batch,
     /// Nothing that this server knows.

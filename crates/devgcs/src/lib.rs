@@ -42,14 +42,18 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod acl;
 mod answer;
+mod aws_chunks;
 mod batch;
-mod buckets;
+mod bucket;
 mod builder;
 mod call;
+mod clock;
 mod config;
 mod encoding;
 mod encryption;
+mod entity_tags;
 mod error;
 pub mod faults;
 mod fields;
@@ -66,14 +70,17 @@ mod mime;
 mod multipart_upload;
 mod names;
 mod objects;
+mod operation;
 mod origin;
 mod preconditions;
+mod projects;
 mod query;
 mod random;
 mod request_body;
 mod resource;
 mod response_body;
 mod resumable;
+mod retention;
 mod router;
 mod server;
 mod service;

@@ -42,7 +42,9 @@ pub(crate) fn bytes(
     object: &Object,
 ) -> Result<Response<ResponseBody>, Error> {
     encryption::unlock(object, encryption::key(headers)?.as_deref())?;
-    let inflate = object.metadata.is_gzip() && !takes_gzip(headers) && !keeps_as_it_is(object);
+    let says_gzip = object.metadata.is_gzip() && !takes_gzip(headers) && !keeps_as_it_is(object);
+    // What says that it is gzip and is not is served as stored.
+    let inflate = says_gzip && begins_as_gzip(service, object);
     let wanted = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
         // A range of the stored bytes is not a range of the content.
         Some(text) if !inflate => wanted(text, object.size),
@@ -81,6 +83,12 @@ pub(crate) fn bytes(
         set(response.headers_mut(), CONTENT_RANGE, &text);
     }
     Ok(response)
+}
+
+fn begins_as_gzip(service: &Service, object: &Object) -> bool {
+    const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+    let reader = Reader::open(&service.store, &object.content, 0..object.size.min(3));
+    reader.is_ok_and(|reader| reader.begins_with(&MAGIC))
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
@@ -138,7 +146,7 @@ pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn unsatisfiable(size: u64) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full("The requested range cannot be satisfied."));
+    let mut response = Response::new(ResponseBody::full("Request range not satisfiable"));
     *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
     set(response.headers_mut(), CONTENT_TYPE, "text/plain; charset=utf-8");
     set(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));

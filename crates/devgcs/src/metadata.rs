@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::encoding::base64;
 use super::error::Error;
+use super::retention::Retention;
+use super::storage::Digest;
 use gcsd_types::Crc32c;
 
 /// The most bytes of custom metadata that GCS keeps for an object
@@ -37,6 +40,8 @@ pub(crate) struct Metadata {
     pub(crate) temporary_hold: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) event_based_hold: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<Retention>,
     /// The client's own keys and values.
     #[serde(rename = "metadata", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) custom: BTreeMap<String, String>,
@@ -56,6 +61,7 @@ impl Metadata {
                 "storageClass" => self.storage_class = header_text(key, value)?,
                 "temporaryHold" => self.temporary_hold = flag(key, value)?,
                 "eventBasedHold" => self.event_based_hold = flag(key, value)?,
+                "retention" => self.retention = Retention::parse(value)?,
                 "metadata" => self.merge_custom(value)?,
                 // Fields that GCS sets itself are ignored.
                 _ => {}
@@ -121,6 +127,11 @@ impl Metadata {
 pub(crate) struct Expected {
     crc32c: Option<u32>,
     md5: Option<[u8; 16]>,
+    /// One that is not the first: no object has both.
+    #[serde(default)]
+    other_crc32c: Option<u32>,
+    #[serde(default)]
+    other_md5: Option<[u8; 16]>,
 }
 
 impl Expected {
@@ -164,9 +175,27 @@ impl Expected {
         }
     }
 
+    /// Compares with bytes that are at hand.
+    pub(crate) fn check_bytes(&self, bytes: &[u8], md5: bool) -> Result<(), Error> {
+        let digests = Digest::new(md5).finish(&[Bytes::copy_from_slice(bytes)]);
+        self.check(digests.crc32c, digests.md5)
+    }
+
+    /// Without the MD5, which in some requests is that of the body and not of the object.
+    pub(crate) fn of_the_object(self) -> Self {
+        Self {
+            md5: None,
+            other_md5: None,
+            ..self
+        }
+    }
+
     fn set_crc32c(&mut self, text: &str) -> Result<(), Error> {
         let crc = Crc32c::from_base64(text).ok_or_else(|| Error::invalid("Invalid value for crc32c."))?;
-        self.crc32c = Some(crc.0);
+        match self.crc32c {
+            Some(known) if known != crc.0 => self.other_crc32c = Some(crc.0),
+            _ => self.crc32c = Some(crc.0),
+        }
         Ok(())
     }
 
@@ -176,24 +205,28 @@ impl Expected {
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(|| Error::invalid("Invalid value for md5Hash."))?;
-        self.md5 = Some(bytes);
+        match self.md5 {
+            Some(known) if known != bytes => self.other_md5 = Some(bytes),
+            _ => self.md5 = Some(bytes),
+        }
         Ok(())
     }
 
     /// Compares with the stored object. An MD5 that was not computed is not compared.
     pub(crate) fn check(&self, crc32c: Crc32c, md5: Option<[u8; 16]>) -> Result<(), Error> {
-        if let Some(expected) = self.crc32c.map(Crc32c)
-            && expected != crc32c
-        {
+        let expected = [self.crc32c, self.other_crc32c].into_iter().flatten().map(Crc32c);
+        let mut wrong = expected.filter(|expected| *expected != crc32c);
+        if let Some(expected) = wrong.next() {
             return Err(Error::wrong_hash(
                 "CRC32C",
                 &expected.to_base64(),
                 &crc32c.to_base64(),
             ));
         }
-        if let (Some(expected), Some(md5)) = (self.md5, md5)
-            && expected != md5
-        {
+        let Some(md5) = md5 else { return Ok(()) };
+        let expected = [self.md5, self.other_md5].into_iter().flatten();
+        let mut wrong = expected.filter(|expected| *expected != md5);
+        if let Some(expected) = wrong.next() {
             return Err(Error::wrong_hash("MD5 hash", &base64(&expected), &base64(&md5)));
         }
         Ok(())

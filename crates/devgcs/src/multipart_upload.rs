@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::acl::Grants;
 use super::encoding::hex;
 use super::error::Error;
 use super::lock::locked;
@@ -28,6 +29,9 @@ pub(crate) struct MultipartRecord {
     /// The SHA-256 of the key to encrypt the object with; each part needs that key.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
+    /// Its access control list, if it is not the bucket's default.
+    #[serde(default)]
+    pub(crate) acl: Option<Grants>,
 }
 
 /// A part that was stored.

@@ -1,5 +1,6 @@
 //! The beginning of the URLs in answers.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Where a connection came in.
@@ -31,6 +32,20 @@ impl Origin {
     }
 }
 
+/// The path of a request whose `Host` names the bucket, as Google's own names do: `BUCKET.storage.googleapis.com`.
+pub(crate) fn with_bucket<'a>(host: Option<&str>, path: &'a str) -> Cow<'a, str> {
+    let host = host.unwrap_or_default();
+    let name = match has_port(host) {
+        true => host.rsplit_once(':').map_or(host, |(name, _)| name),
+        false => host,
+    };
+    let bucket = name.strip_suffix(".storage.googleapis.com").unwrap_or_default();
+    match bucket.is_empty() {
+        true => path.into(),
+        false => format!("/{bucket}{path}").into(),
+    }
+}
+
 /// Whether an authority names a port; the colons of an IPv6 address stand in brackets.
 fn has_port(host: &str) -> bool {
     host.rsplit_once(':')
@@ -40,6 +55,20 @@ fn has_port(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_in_the_host_is_the_beginning_of_the_path() {
+        for (host, path) in [
+            (Some("storage.googleapis.com"), "/a/b"),
+            (Some("bucket.storage.googleapis.com"), "/bucket/a/b"),
+            (Some("my.bucket.storage.googleapis.com:443"), "/my.bucket/a/b"),
+            (Some("127.0.0.1:4443"), "/a/b"),
+            (Some("[::1]"), "/a/b"),
+            (None, "/a/b"),
+        ] {
+            assert_eq!(with_bucket(host, "/a/b"), path, "{host:?}");
+        }
+    }
 
     #[test]
     fn a_port_that_the_client_left_out_is_added_on_loopback_only() {

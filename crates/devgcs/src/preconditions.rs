@@ -15,6 +15,11 @@ pub(crate) fn of_source(query: &Query) -> Result<Preconditions, Error> {
     read(query, "ifSource")
 }
 
+/// No condition at all.
+pub(crate) fn none() -> Preconditions {
+    Preconditions::default()
+}
+
 fn read(query: &Query, prefix: &str) -> Result<Preconditions, Error> {
     let number = |name: &str| query.number(&format!("{prefix}{name}"));
     Ok(Preconditions {

@@ -32,6 +32,17 @@ impl Query {
         matches.next().map(|(_, value)| value.as_str())
     }
 
+    /// The values of `key`, in order.
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        let matches = self.0.iter().filter(move |(known, _)| known == key);
+        matches.map(|(_, value)| value.as_str())
+    }
+
+    /// Every key, as often as it is there.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Whether `key` is there, with or without a value.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()

@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
+use super::aws_chunks::AwsChunks;
 use super::error::Error;
 
 /// Why a body is incomplete.
@@ -19,6 +20,8 @@ pub(crate) enum Broken {
     Ended,
     /// It stalled for too long.
     Stalled,
+    /// Its framing is wrong.
+    Malformed,
 }
 
 impl From<Broken> for Error {
@@ -30,6 +33,7 @@ impl From<Broken> for Error {
                 "badRequest",
                 "The request's body ended early.",
             ),
+            Broken::Malformed => Self::invalid("The body is not framed as aws-chunked bodies are."),
             Broken::Stalled => Self::text(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         }
     }
@@ -53,6 +57,8 @@ pub(crate) struct RequestBody {
     source: Source,
     /// What the head promised; `None` for chunked transfer encoding.
     length: Option<u64>,
+    /// Amazon's framing within the body.
+    chunks: Option<AwsChunks>,
     received: u64,
     ended: bool,
 }
@@ -65,6 +71,7 @@ impl RequestBody {
             ended: incoming.is_end_stream(),
             source: Source::Socket { incoming, gate, idle },
             length,
+            chunks: None,
             received: 0,
         }
     }
@@ -75,8 +82,15 @@ impl RequestBody {
             ended: pieces.is_empty(),
             length: Some(pieces.iter().map(|piece| piece.len() as u64).sum()),
             source: Source::Ready(pieces),
+            chunks: None,
             received: 0,
         }
+    }
+
+    /// Takes Amazon's framing off what comes, which will then be `length` bytes.
+    pub(crate) fn take_off_framing(&mut self, length: Option<u64>) {
+        self.length = length;
+        self.chunks = Some(AwsChunks::default());
     }
 
     /// The length that the head promised; `None` for chunked transfer encoding.
@@ -97,7 +111,7 @@ impl RequestBody {
     /// The next bytes, `None` at the end that the head promised.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         if !self.ended {
-            if let Some(bytes) = self.source.next().await? {
+            if let Some(bytes) = self.piece().await? {
                 self.received += bytes.len() as u64;
                 return Ok(Some(bytes));
             }
@@ -106,6 +120,22 @@ impl RequestBody {
         match self.length {
             Some(length) if length != self.received => Err(Broken::Ended),
             _ => Ok(None),
+        }
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
+        let Some(chunks) = &mut self.chunks else {
+            return self.source.next().await;
+        };
+        loop {
+            if let Some(bytes) = chunks.next().map_err(|_| Broken::Malformed)? {
+                return Ok(Some(bytes));
+            }
+            match self.source.next().await? {
+                Some(bytes) => chunks.push(&bytes),
+                None if chunks.is_complete() => return Ok(None),
+                None => return Err(Broken::Ended),
+            }
         }
     }
 

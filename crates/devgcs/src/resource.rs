@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::acl::{Grants, new_bucket, new_object};
+use super::bucket::{Folders, Policy};
 use super::encoding::{base64, percent};
 use super::metadata::Metadata;
 use super::storage::{Content, Digests};
@@ -32,10 +34,33 @@ pub(crate) struct Object {
     /// The SHA-256 of the client's encryption key, if it has one.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
+    /// Who may do what; `None` is what objects have by default.
+    #[serde(default)]
+    pub(crate) acl: Option<Grants>,
+    /// When it was soft-deleted, and until when it can be restored.
+    #[serde(default)]
+    pub(crate) soft_deleted: Option<(Time, Time)>,
     pub(crate) content: Content,
 }
 
 impl Object {
+    /// Its access control list.
+    pub(crate) fn grants(&self) -> Grants {
+        self.acl.clone().unwrap_or_else(new_object)
+    }
+
+    /// Whether it was soft-deleted so long ago that it cannot be restored any more.
+    pub(crate) fn is_gone(&self, now: Time) -> bool {
+        self.soft_deleted.is_some_and(|(_, until)| until <= now)
+    }
+
+    /// Its access control list and its owner, which `projection=full` shows.
+    pub(crate) fn access(&self, base: &str) -> [(&'static str, Value); 2] {
+        let grants = self.grants();
+        let shown = grants.iter().map(|grant| grant.of_object(self, base)).collect();
+        [("acl", shown), ("owner", json!({ "entity": "project-owners-0" }))]
+    }
+
     /// The same without its chunks in memory, so that they can be freed once the
     /// object is deleted.
     pub(crate) fn without_chunks(&self) -> Self {
@@ -116,6 +141,10 @@ impl Object {
         if let Some(deleted) = self.deleted {
             resource["timeDeleted"] = deleted.rfc3339().into();
         }
+        if let Some((deleted, until)) = self.soft_deleted {
+            resource["softDeleteTime"] = deleted.rfc3339().into();
+            resource["hardDeleteTime"] = until.rfc3339().into();
+        }
         resource
     }
 }
@@ -130,7 +159,33 @@ pub(crate) struct Draft {
     pub(crate) component_count: Option<u32>,
     /// The SHA-256 of the client's encryption key, if it has one.
     pub(crate) key_sha256: Option<String>,
+    /// Its access control list, if it is not the bucket's default.
+    pub(crate) acl: Option<Grants>,
     pub(crate) content: Content,
+}
+
+impl Draft {
+    /// A copy of `object` with these bytes, which are its own: same name, metadata and key, and the bucket's default list.
+    pub(crate) fn copy_of(object: &Object, content: Content) -> Self {
+        Self {
+            bucket: object.bucket.clone(),
+            name: object.name.clone(),
+            // How long the copy is kept is for its own request to say.
+            metadata: Metadata {
+                retention: None,
+                ..object.metadata.clone()
+            },
+            digests: Digests {
+                size: object.size,
+                crc32c: object.crc32c(),
+                md5: object.md5,
+            },
+            component_count: object.component_count,
+            key_sha256: object.key_sha256.clone(),
+            acl: None,
+            content,
+        }
+    }
 }
 
 fn varint(bytes: &mut Vec<u8>, mut value: u64) {
@@ -149,6 +204,8 @@ pub(crate) struct Versions {
     pub(crate) live: Option<Arc<Object>>,
     /// Older ones, oldest first; only a bucket with versioning keeps them.
     pub(crate) noncurrent: Vec<Arc<Object>>,
+    /// Those that can be restored, oldest first.
+    pub(crate) soft_deleted: Vec<Arc<Object>>,
 }
 
 /// [`Versions`] as a directory keeps them.
@@ -156,6 +213,8 @@ pub(crate) struct Versions {
 struct VersionsRecord {
     live: Option<Object>,
     noncurrent: Vec<Object>,
+    #[serde(default)]
+    soft_deleted: Vec<Object>,
 }
 
 impl From<VersionsRecord> for Versions {
@@ -163,6 +222,7 @@ impl From<VersionsRecord> for Versions {
         Self {
             live: record.live.map(Arc::new),
             noncurrent: record.noncurrent.into_iter().map(Arc::new).collect(),
+            soft_deleted: record.soft_deleted.into_iter().map(Arc::new).collect(),
         }
     }
 }
@@ -173,6 +233,7 @@ impl From<Versions> for VersionsRecord {
         Self {
             live: versions.live.as_ref().map(plain),
             noncurrent: versions.noncurrent.iter().map(plain).collect(),
+            soft_deleted: versions.soft_deleted.iter().map(plain).collect(),
         }
     }
 }
@@ -188,10 +249,15 @@ impl Versions {
 
     /// Whether nothing is left of the object.
     pub(crate) fn is_empty(&self) -> bool {
-        self.live.is_none() && self.noncurrent.is_empty()
+        self.live.is_none() && self.noncurrent.is_empty() && self.soft_deleted.is_empty()
     }
 
-    /// Every generation, oldest first.
+    /// Every generation that is kept in whatever way.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.all().chain(&self.soft_deleted)
+    }
+
+    /// Every generation that is not deleted, oldest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.noncurrent.iter().chain(&self.live)
     }
@@ -209,14 +275,28 @@ pub(crate) struct BucketRecord {
     /// Keep the generations that are overwritten or deleted.
     pub(crate) versioning: bool,
     pub(crate) labels: BTreeMap<String, String>,
-    /// Fields that this server only shows.
+    /// Settings, as the bucket resource has them.
     pub(crate) shown: BTreeMap<String, Value>,
+    /// Who may do what; `None` is what buckets have by default.
+    #[serde(default)]
+    pub(crate) acl: Option<Grants>,
+    /// The list of new objects; `None` is the usual one.
+    #[serde(default)]
+    pub(crate) default_acl: Option<Grants>,
+    #[serde(default)]
+    pub(crate) iam: Option<Policy>,
+    /// Notification configurations, as they are shown but for links.
+    #[serde(default)]
+    pub(crate) notifications: Vec<Value>,
+    #[serde(default)]
+    pub(crate) folders: Folders,
+    #[serde(default)]
+    pub(crate) managed_folders: Folders,
 }
 
 impl BucketRecord {
     /// A new bucket with GCS's defaults.
-    pub(crate) fn new(name: String) -> Self {
-        let now = Time::now();
+    pub(crate) fn new(name: String, now: Time) -> Self {
         Self {
             name,
             metageneration: 1,
@@ -227,13 +307,47 @@ impl BucketRecord {
             versioning: false,
             labels: BTreeMap::new(),
             shown: BTreeMap::new(),
+            acl: None,
+            default_acl: None,
+            iam: None,
+            notifications: Vec::new(),
+            folders: Folders::new(),
+            managed_folders: Folders::new(),
         }
+    }
+
+    /// Its access control list.
+    pub(crate) fn grants(&self) -> Grants {
+        self.acl.clone().unwrap_or_else(new_bucket)
+    }
+
+    /// The access control list of new objects.
+    pub(crate) fn default_grants(&self) -> Grants {
+        self.default_acl.clone().unwrap_or_else(new_object)
+    }
+
+    /// Its access control lists and its owner, which `projection=full` shows.
+    pub(crate) fn access(&self, base: &str) -> [(&'static str, Value); 3] {
+        let acl = self.grants();
+        let acl = acl
+            .iter()
+            .map(|grant| grant.of_bucket(&self.name, base))
+            .collect();
+        let default = self.default_grants();
+        let default = default.iter().map(|grant| grant.of_default()).collect();
+        let owner = json!({ "entity": "project-owners-0" });
+        [("acl", acl), ("defaultObjectAcl", default), ("owner", owner)]
+    }
+
+    /// The entity tag: the metageneration, packed as GCS packs it.
+    pub(crate) fn etag(&self) -> String {
+        let mut bytes = vec![0x08];
+        varint(&mut bytes, self.metageneration);
+        base64(&bytes)
     }
 
     /// The bucket resource.
     pub(crate) fn resource(&self, base: &str) -> Value {
-        let mut etag = vec![0x08];
-        varint(&mut etag, self.metageneration);
         let mut resource = json!({
             "kind": "storage#bucket",
             "id": self.name,
@@ -242,13 +356,20 @@ impl BucketRecord {
             "projectNumber": "0",
             "metageneration": self.metageneration.to_string(),
             "location": self.location,
-            "locationType": "multi-region",
+            "locationType": self.location_type(),
             "storageClass": self.storage_class,
-            "etag": base64(&etag),
+            "etag": self.etag(),
             "timeCreated": self.created.rfc3339(),
             "updated": self.updated.rfc3339(),
-            "iamConfiguration": { "uniformBucketLevelAccess": { "enabled": true } },
+            "iamConfiguration": {
+                "bucketPolicyOnly": { "enabled": false },
+                "uniformBucketLevelAccess": { "enabled": false },
+                "publicAccessPrevention": "inherited",
+            },
         });
+        if resource["locationType"] != "region" {
+            resource["rpo"] = "DEFAULT".into();
+        }
         for (key, value) in &self.shown {
             resource[key] = value.clone();
         }

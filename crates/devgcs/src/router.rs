@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{EXPECT, HOST, SERVER};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::batch::{Answers, InnerCall};
@@ -12,12 +12,13 @@ use super::call::Call;
 use super::error::Error;
 use super::fields::Fields;
 use super::inspect::CallKind;
-use super::origin::Origin;
+use super::operation::Operation;
+use super::origin::{self, Origin};
 use super::request_body::RequestBody;
 use super::response_body::ResponseBody;
 use super::service::Service;
 use super::target::Target;
-use super::{answer, batch, buckets, faults, media, objects, random, resumable, xml};
+use super::{acl, answer, batch, bucket, clock, faults, media, objects, projects, random, resumable, xml};
 
 /// How much of an unwanted body is read, and for how long, so that a client that sends all of it before
 /// it reads gets its answer and keeps its connection.
@@ -36,18 +37,35 @@ pub(crate) async fn handle(
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
     let base = origin.base(host);
-    let path = head.uri.path();
+    let path = origin::with_bucket(host, head.uri.path());
+    let path = path.as_ref();
     let call = Call::new(head.method, head.headers, head.uri.query(), base, body);
     let (mut call, target) = match call.and_then(|call| Ok((call, Target::parse(path)?))) {
         Ok(parsed) => parsed,
         Err(error) => return decorate(answer::refusal(&error)),
     };
+    if let Some(answer) = of_the_server(&service, &mut call, path).await {
+        return decorate(answer.unwrap_or_else(|error| answer::refusal(&error)));
+    }
     if let Some(answer) = faults::serve_retry_tests(&service.faults, &mut call, path).await {
         return decorate(answer.unwrap_or_else(|error| answer::refusal(&error)));
     }
     let response = respond(&service, &mut call, path, target).await;
     finish_body(call.body, &call.headers);
     response
+}
+
+/// Answers what is about this server and not about Cloud Storage.
+async fn of_the_server(
+    service: &Service,
+    call: &mut Call,
+    path: &str,
+) -> Option<Result<Response<ResponseBody>, Error>> {
+    match path {
+        "/devgcs/clock" => Some(clock::serve(service, call).await),
+        "/devgcs/health" | "/_internal/healthcheck" => Some(Ok(answer::empty(StatusCode::OK))),
+        _ => None,
+    }
 }
 
 /// Answers a call.
@@ -58,13 +76,26 @@ async fn respond(
     target: Target,
 ) -> Response<ResponseBody> {
     let is_xml = target.is_xml();
-    let kind = if is_xml {
-        xml::classify(&target, call)
-    } else {
-        classify(&target, call)
+    let translated = match is_xml {
+        true => xml::check_expiry(&call.query, service.now()).and_then(|()| xml::translate(call)),
+        false => Ok(()),
     };
+    let operation = if is_xml {
+        Operation::of_xml(xml::classify(&target, call))
+    } else {
+        Operation::of(&target, call)
+    };
+    let kind = operation.kind;
     let ticket = service.calls.begin(kind, &call.method, path, &call.headers);
-    let result = match inject(service, call, kind).await {
+    let admitted = translated.and_then(|()| match is_xml {
+        true => xml::admit(&target, call, kind),
+        false => operation.admit(call, path),
+    });
+    let injected = match admitted {
+        Ok(()) => inject(service, call, operation).await,
+        Err(error) => Err(error),
+    };
+    let result = match injected {
         Err(error) => Err(error),
         Ok(()) if is_xml => xml::dispatch(service, call, target, kind).await,
         Ok(()) => dispatch(service, call, target, kind).await,
@@ -82,40 +113,9 @@ async fn respond(
 }
 
 /// Draws the faults of a call, and injects those that come before it.
-async fn inject(service: &Arc<Service>, call: &mut Call, kind: CallKind) -> Result<(), Error> {
-    call.injected = service.faults.draw(kind, &call.headers)?;
+async fn inject(service: &Arc<Service>, call: &mut Call, operation: Operation) -> Result<(), Error> {
+    call.injected = service.faults.draw(operation, &call.headers)?;
     faults::before(service, call).await
-}
-
-fn classify(target: &Target, call: &Call) -> CallKind {
-    let wants_media = call.query.get("alt") == Some("media");
-    match (target, &call.method) {
-        (Target::Buckets, &Method::POST) => CallKind::InsertBucket,
-        (Target::Buckets, &Method::GET) => CallKind::ListBuckets,
-        (Target::Bucket(_), &Method::GET) => CallKind::GetBucket,
-        (Target::Bucket(_), &Method::PATCH | &Method::PUT) => CallKind::PatchBucket,
-        (Target::Bucket(_), &Method::DELETE) => CallKind::DeleteBucket,
-        (Target::Objects(_), &Method::GET) => CallKind::ListObjects,
-        (Target::Object(..), &Method::GET) if wants_media => CallKind::ReadObject,
-        (Target::Object(..), &Method::GET) => CallKind::GetObject,
-        (Target::Object(..), &Method::PATCH) => CallKind::PatchObject,
-        (Target::Object(..), &Method::PUT) => CallKind::UpdateObject,
-        (Target::Object(..), &Method::DELETE) => CallKind::DeleteObject,
-        (Target::Media(..), &Method::GET) => CallKind::ReadObject,
-        (Target::Compose(..), &Method::POST) => CallKind::ComposeObject,
-        (Target::Rewrite(_), &Method::POST) => CallKind::RewriteObject,
-        (Target::Copy(_), &Method::POST) => CallKind::CopyObject,
-        (Target::Move(_), &Method::POST) => CallKind::MoveObject,
-        (Target::Upload(_), method) if call.query.has("upload_id") => {
-            resumable::classify(method, &call.headers)
-        }
-        (Target::Upload(_), &Method::POST) if call.query.get("uploadType") == Some("resumable") => {
-            CallKind::StartUpload
-        }
-        (Target::Upload(_), &Method::POST) => CallKind::InsertObject,
-        (Target::Batch, &Method::POST) => CallKind::Batch,
-        _ => CallKind::Unknown,
-    }
 }
 
 async fn dispatch(
@@ -125,17 +125,12 @@ async fn dispatch(
     kind: CallKind,
 ) -> Result<Response<ResponseBody>, Error> {
     match (target, kind) {
-        (Target::Unknown, _) => Err(Error::new(StatusCode::NOT_FOUND, "notFound", "Not Found")),
-        (_, CallKind::Unknown) => Err(Error::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "methodNotAllowed",
-            "Method Not Allowed",
-        )),
-        (Target::Buckets, CallKind::InsertBucket) => buckets::insert(service, call).await,
-        (Target::Buckets, _) => buckets::list(service, call),
-        (Target::Bucket(bucket), CallKind::GetBucket) => buckets::get(service, call, &bucket),
-        (Target::Bucket(bucket), CallKind::DeleteBucket) => buckets::delete(service, call, bucket).await,
-        (Target::Bucket(bucket), _) => buckets::change(service, call, bucket).await,
+        (Target::Unknown, _) | (_, CallKind::Unknown) => Err(Error::not_implemented("such a request")),
+        (Target::Buckets, CallKind::InsertBucket) => bucket::insert(service, call).await,
+        (Target::Buckets, _) => bucket::list(service, call),
+        (Target::Bucket(bucket), CallKind::GetBucket) => bucket::get(service, call, &bucket),
+        (Target::Bucket(bucket), CallKind::DeleteBucket) => bucket::delete(service, call, bucket).await,
+        (Target::Bucket(bucket), _) => bucket::change(service, call, bucket).await,
         (Target::Objects(bucket), _) => objects::list(service, call, &bucket),
         (Target::Media(bucket, name), _) | (Target::Object(bucket, name), CallKind::ReadObject) => {
             media::read(service, call, &bucket, &name)
@@ -157,6 +152,30 @@ async fn dispatch(
         (Target::Upload(bucket), CallKind::StartUpload) => resumable::start(service, call, &bucket).await,
         (Target::Upload(bucket), CallKind::InsertObject) => objects::insert(service, call, &bucket).await,
         (Target::Upload(_), _) => resumable::call(service, call).await,
+        (Target::Restore(bucket, name), _) => objects::restore(service, call, bucket, name).await,
+        (Target::Acl(list, entity), _) => acl::call(service, call, list, entity).await,
+        (Target::Iam(bucket), _) => bucket::policy(service, call, bucket, None).await,
+        (Target::TestIam(bucket), _) => bucket::test_permissions(service, call, &bucket, None),
+        (Target::ManagedFolderIam(bucket, folder), _) => {
+            bucket::policy(service, call, bucket, Some(folder)).await
+        }
+        (Target::TestManagedFolderIam(bucket, folder), _) => {
+            bucket::test_permissions(service, call, &bucket, Some(&folder))
+        }
+        (Target::LockRetention(bucket), _) => bucket::lock_retention(service, call, bucket).await,
+        (Target::StorageLayout(bucket), _) => bucket::layout(service, &bucket),
+        (Target::Notifications(bucket, id), _) => bucket::notifications(service, call, bucket, id).await,
+        (Target::Folders(bucket, name), _) => {
+            bucket::folders(service, call, bucket::FolderKind::Plain, bucket, name).await
+        }
+        (Target::ManagedFolders(bucket, name), _) => {
+            bucket::folders(service, call, bucket::FolderKind::Managed, bucket, name).await
+        }
+        (Target::RenameFolder(route), _) => bucket::rename_folder(service, call, route).await,
+        (Target::HmacKeys(project, access), _) => {
+            projects::hmac_keys(service, call, &project, access.as_deref()).await
+        }
+        (Target::ServiceAccount(_), _) => Ok(projects::service_account()),
         (Target::Batch, _) => {
             let mut answers = Answers::default();
             for inner in batch::read(call).await? {
@@ -220,9 +239,8 @@ fn decorate(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
         .and_then(|id| HeaderValue::from_str(&id).ok());
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("UploadServer"));
-    headers.insert(
-        "x-guploader-uploadid",
-        id.unwrap_or(HeaderValue::from_static("devgcs")),
-    );
+    headers
+        .entry("x-guploader-uploadid")
+        .or_insert(id.unwrap_or(HeaderValue::from_static("devgcs")));
     response
 }

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::acl::Guarded;
 use super::error::Error;
 
 /// What a path names, decoded.
@@ -29,13 +30,41 @@ pub(crate) enum Target {
     Upload(String),
     /// `/batch/storage/v1`.
     Batch,
+    /// `.../OBJECT/restore`.
+    Restore(String, String),
+    /// `.../acl` or `.../defaultObjectAcl`, and one entity's entry in it.
+    Acl(Guarded, Option<String>),
+    /// `/storage/v1/b/BUCKET/iam`.
+    Iam(String),
+    /// `/storage/v1/b/BUCKET/iam/testPermissions`.
+    TestIam(String),
+    /// `/storage/v1/b/BUCKET/lockRetentionPolicy`.
+    LockRetention(String),
+    /// `/storage/v1/b/BUCKET/storageLayout`.
+    StorageLayout(String),
+    /// `/storage/v1/b/BUCKET/notificationConfigs`, and one of them.
+    Notifications(String, Option<String>),
+    /// `/storage/v1/b/BUCKET/folders`, and one of them.
+    Folders(String, Option<String>),
+    /// `/storage/v1/b/BUCKET/folders/FOLDER/renameTo/folders/FOLDER`.
+    RenameFolder(Route),
+    /// `/storage/v1/b/BUCKET/managedFolders`, and one of them.
+    ManagedFolders(String, Option<String>),
+    /// `/storage/v1/b/BUCKET/managedFolders/FOLDER/iam`.
+    ManagedFolderIam(String, String),
+    /// `/storage/v1/b/BUCKET/managedFolders/FOLDER/iam/testPermissions`.
+    TestManagedFolderIam(String, String),
+    /// `/storage/v1/projects/PROJECT/hmacKeys`, and one of them.
+    HmacKeys(String, Option<String>),
+    /// `/storage/v1/projects/PROJECT/serviceAccount`.
+    ServiceAccount(String),
     /// `/`, in the XML API.
     XmlService,
     /// `/BUCKET`, in the XML API.
     XmlBucket(String),
     /// `/BUCKET/OBJECT`, in the XML API.
     XmlObject(String, String),
-    /// Nothing.
+    /// A path of the JSON API that this server does not know.
     Unknown,
 }
 
@@ -55,16 +84,31 @@ impl Target {
         let json = path.strip_prefix("/resumable").unwrap_or(path);
         for (root, parse) in [
             ("/storage/v1/", Self::json as fn(&[&str]) -> Result<Self, Error>),
+            // Google's Node client leaves the rest out under STORAGE_EMULATOR_HOST. No bucket has so short a name.
+            ("/b/", |segments| Self::json(&[&["b"], segments].concat())),
             ("/upload/storage/v1/", Self::upload),
             ("/download/storage/v1/", Self::download),
         ] {
             if let Some(rest) = json.strip_prefix(root) {
-                let segments: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
+                // A slash at the end of a name belongs to another name.
+                let short = rest.strip_suffix('/').filter(|rest| rest.split('/').count() <= 3);
+                let segments: Vec<&str> = short.unwrap_or(rest).split('/').collect();
                 return parse(&segments);
             }
         }
+        if json == "/b" {
+            return Ok(Self::Buckets);
+        }
         if json == "/batch" || json == "/batch/storage/v1" {
             return Ok(Self::Batch);
+        }
+        if let Some(rest) = json.strip_prefix("/projects/") {
+            let segments: Vec<&str> = rest.split('/').collect();
+            // A bucket can have this name. Only what reads as the other is the other.
+            match Self::json(&[&["projects"], &segments[..]].concat())? {
+                Self::Unknown => {}
+                known => return Ok(known),
+            }
         }
         let path = path.strip_prefix('/').unwrap_or(path);
         Ok(match path.split_once('/') {
@@ -97,6 +141,43 @@ impl Target {
                 Self::Copy(route(bucket, name, to, new)?)
             }
             ["b", bucket, "o", name, "moveTo", "o", new] => Self::Move(route(bucket, name, bucket, new)?),
+            ["b", bucket, "o", name, "restore"] => Self::Restore(decode(bucket)?, decode(name)?),
+            ["b", bucket, "o", name, "acl", entity @ ..] if entity.len() < 2 => {
+                Self::Acl(Guarded::Object(decode(bucket)?, decode(name)?), optional(entity)?)
+            }
+            ["b", bucket, rest @ ..] => Self::of_bucket(decode(bucket)?, rest)?,
+            ["projects", project, "serviceAccount"] => Self::ServiceAccount(decode(project)?),
+            ["projects", project, "hmacKeys", key @ ..] if key.len() < 2 => {
+                Self::HmacKeys(decode(project)?, optional(key)?)
+            }
+            _ => Self::Unknown,
+        })
+    }
+
+    /// What lies below a bucket, other than its objects.
+    fn of_bucket(bucket: String, rest: &[&str]) -> Result<Self, Error> {
+        Ok(match rest {
+            ["acl", entity @ ..] if entity.len() < 2 => Self::Acl(Guarded::Bucket(bucket), optional(entity)?),
+            ["defaultObjectAcl", entity @ ..] if entity.len() < 2 => {
+                Self::Acl(Guarded::Default(bucket), optional(entity)?)
+            }
+            ["iam"] => Self::Iam(bucket),
+            ["iam", "testPermissions"] => Self::TestIam(bucket),
+            ["lockRetentionPolicy"] => Self::LockRetention(bucket),
+            ["storageLayout"] => Self::StorageLayout(bucket),
+            ["notificationConfigs", id @ ..] if id.len() < 2 => Self::Notifications(bucket, optional(id)?),
+            ["folders", name @ ..] if name.len() < 2 => Self::Folders(bucket, optional(name)?),
+            ["folders", from, "renameTo", "folders", to] => Self::RenameFolder(Route {
+                name: decode(from)?,
+                to_bucket: bucket.clone(),
+                to_name: decode(to)?,
+                bucket,
+            }),
+            ["managedFolders", name @ ..] if name.len() < 2 => Self::ManagedFolders(bucket, optional(name)?),
+            ["managedFolders", name, "iam"] => Self::ManagedFolderIam(bucket, decode(name)?),
+            ["managedFolders", name, "iam", "testPermissions"] => {
+                Self::TestManagedFolderIam(bucket, decode(name)?)
+            }
             _ => Self::Unknown,
         })
     }
@@ -119,6 +200,10 @@ impl Target {
     pub(crate) fn is_xml(&self) -> bool {
         matches!(self, Self::XmlService | Self::XmlBucket(_) | Self::XmlObject(..))
     }
+}
+
+fn optional(segments: &[&str]) -> Result<Option<String>, Error> {
+    segments.first().map(|segment| decode(segment)).transpose()
 }
 
 fn decode(text: &str) -> Result<String, Error> {
@@ -144,6 +229,27 @@ mod tests {
             ("/storage/v1/b/bk/o/a%2Fb%23c", object("bk", "a/b#c")),
             ("/storage/v1/b/bk/o/..%2F..", object("bk", "../..")),
             ("/storage/v1/b/bk/o/a/b", Target::Unknown),
+            ("/storage/v1/b/bk/o/a/", Target::Unknown),
+            ("/storage/v1/b/bk/o/a//", Target::Unknown),
+            ("/b/bk/o/a%2Fb", object("bk", "a/b")),
+            ("/b", Target::Buckets),
+            ("/b?", Target::XmlBucket(text("b?"))),
+            (
+                "/storage/v1/b/bk/acl",
+                Target::Acl(Guarded::Bucket(text("bk")), None),
+            ),
+            (
+                "/storage/v1/b/bk/o/a/acl/allUsers",
+                Target::Acl(Guarded::Object(text("bk"), text("a")), Some(text("allUsers"))),
+            ),
+            ("/storage/v1/b/bk/acl/a/b", Target::Unknown),
+            ("/storage/v1/b/bk/anything", Target::Unknown),
+            ("/projects/p/hmacKeys", Target::HmacKeys(text("p"), None)),
+            ("/projects/p/q", Target::XmlObject(text("projects"), text("p/q"))),
+            (
+                "/storage/v1/projects/p/hmacKeys",
+                Target::HmacKeys(text("p"), None),
+            ),
             (
                 "/storage/v1/b/bk/o/a/compose",
                 Target::Compose(text("bk"), text("a")),

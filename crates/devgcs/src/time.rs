@@ -12,6 +12,35 @@ impl Time {
         Self(Timestamp::now().as_microsecond())
     }
 
+    /// As many microseconds later.
+    pub(crate) fn plus(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Reads RFC 3339.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let timestamp: Timestamp = text.parse().ok()?;
+        Some(Self(timestamp.as_microsecond()))
+    }
+
+    /// So many seconds after 1970.
+    pub(crate) fn of_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Reads the date of a signature, `20260102T030405Z`.
+    pub(crate) fn parse_compact(text: &str) -> Option<Self> {
+        let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self(zoned.timestamp().as_microsecond()))
+    }
+
+    /// Reads the date of an HTTP header.
+    pub(crate) fn parse_http(text: &str) -> Option<Self> {
+        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(zoned.timestamp().as_microsecond()))
+    }
+
     /// Microseconds since 1970.
     pub(crate) fn micros(self) -> u64 {
         u64::try_from(self.0).unwrap_or(0)

@@ -21,7 +21,10 @@ const CA_FILE: &str = "ca.pem";
 
 /// Where the certificate of an HTTPS server comes from.
 #[derive(Debug, Clone)]
-pub struct Tls(Source);
+pub struct Tls {
+    source: Source,
+    names: Vec<String>,
+}
 
 #[derive(Debug, Clone)]
 enum Source {
@@ -34,28 +37,41 @@ impl Tls {
     /// with the certificate authority that signs it. Clients must trust that authority:
     /// [`Server::ca_pem`](crate::Server::ca_pem). Its key is kept nowhere.
     pub fn generated() -> Self {
-        Self(Source::Generated { directory: None })
+        Self::of(Source::Generated { directory: None })
     }
 
     /// As [`generated`](Self::generated); the authority's certificate is also written to `ca.pem` in `directory`.
     pub fn generated_in(directory: impl Into<PathBuf>) -> Self {
         let directory = Some(directory.into());
-        Self(Source::Generated { directory })
+        Self::of(Source::Generated { directory })
     }
 
     /// A certificate chain, the server's own certificate first, and its private key, both in PEM files.
     pub fn from_files(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self(Source::Files {
+        Self::of(Source::Files {
             certificates: certificates.into(),
             key: key.into(),
         })
     }
 
+    fn of(source: Source) -> Self {
+        let names = Vec::new();
+        Self { source, names }
+    }
+
+    /// Adds a host name to a certificate that is made, such as `storage.googleapis.com` or `*.storage.googleapis.com`, for
+    /// programs that know one address only and are led here by the resolver.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
+    }
+
     /// Reads or makes the certificate of a server on `address`. Blocks.
     pub(crate) fn acceptor(&self, address: IpAddr) -> io::Result<Acceptor> {
-        let (chain, key, authority) = match &self.0 {
+        let (chain, key, authority) = match &self.source {
             Source::Generated { directory } => {
-                let (chain, key, pem) = generate(address)?;
+                let (chain, key, pem) = generate(address, &self.names)?;
                 let file = directory.as_deref().map(|directory| write(directory, &pem));
                 let file = file.transpose()?;
                 (chain, key, Some(Authority { pem, file }))
@@ -96,7 +112,7 @@ pub(crate) struct Authority {
 /// A certificate chain, its key, and the authority's certificate in PEM.
 type Generated = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String);
 
-fn generate(address: IpAddr) -> io::Result<Generated> {
+fn generate(address: IpAddr, more: &[String]) -> io::Result<Generated> {
     let mut authority = CertificateParams::default();
     authority.distinguished_name = named("devgcs certificate authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -109,6 +125,7 @@ fn generate(address: IpAddr) -> io::Result<Generated> {
     if !address.is_unspecified() && !address.is_loopback() {
         names.push(address.to_string());
     }
+    names.extend_from_slice(more);
     let mut server = CertificateParams::new(names).map_err(io::Error::other)?;
     server.distinguished_name = named("devgcs");
     server.use_authority_key_identifier_extension = true;

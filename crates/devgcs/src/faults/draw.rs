@@ -9,8 +9,8 @@ use super::instruction::Fault;
 use super::plan::{Plan, Rule, known_instruction};
 use super::retry_test::{Due, RetryTests};
 use crate::error::Error;
-use crate::inspect::CallKind;
 use crate::lock::locked;
+use crate::operation::Operation;
 use crate::resumable;
 use gcsd_fault::Random;
 use http::HeaderMap;
@@ -72,7 +72,8 @@ impl Faults {
     }
 
     /// Draws the faults of a call with these headers, which take precedence over the plan.
-    pub(crate) fn draw(&self, kind: CallKind, headers: &HeaderMap) -> Result<Injected, Error> {
+    pub(crate) fn draw(&self, operation: Operation, headers: &HeaderMap) -> Result<Injected, Error> {
+        let kind = operation.kind;
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let own = header("x-goog-emulator-instructions").or_else(|| header("x-goog-testbench-instructions"));
         if let Some(text) = own {
@@ -80,7 +81,7 @@ impl Faults {
             return Ok(Injected::new(faults, Random::new(self.seed)));
         }
         if let Some(id) = header("x-retry-test-id")
-            && let Some((faults, due)) = self.tests.due(id, kind)?
+            && let Some((faults, due)) = self.tests.due(id, operation.name)?
         {
             return Ok(Injected {
                 due: Some(due),

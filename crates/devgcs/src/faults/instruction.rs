@@ -22,7 +22,7 @@ impl Kib {
 pub enum Fault {
     /// The answer has this status.
     Return {
-        /// The status, from 400 to 599.
+        /// The status, from 300 to 599.
         status: u16,
         /// When.
         when: When,
@@ -70,7 +70,7 @@ pub enum Fault {
     NoRange,
     /// The upload session ends for good, with this status.
     LoseSession {
-        /// The status, from 400 to 599.
+        /// The status, from 300 to 599.
         status: u16,
     },
     /// A 308 reports less than is persisted, which GCS never does.
@@ -197,7 +197,7 @@ impl Fault {
 }
 
 fn status(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|status| (400..600).contains(status))
+    text.parse().ok().filter(|status| (300..600).contains(status))
 }
 
 fn amount(text: &str) -> Option<Amount> {

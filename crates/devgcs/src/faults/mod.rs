@@ -7,7 +7,7 @@
 //!
 //! | Word | What happens |
 //! | --- | --- |
-//! | `return-503WHEN` * | The answer has this status, from 400 to 599. Bytes that came before are persisted in multiples of 256 KiB. |
+//! | `return-503WHEN` * | The answer has this status, from 300 to 599. Bytes that came before are persisted in multiples of 256 KiB. |
 //! | `return-reset-connectionWHEN` * | RST instead of an answer. |
 //! | `close-connectionWHEN` | FIN instead of an answer. With `-after-all` the call was carried out: the lost answer. |
 //! | `stall-for-10sWHEN` *, `stall-alwaysWHEN` *, `stall-at-256KiB` * | The call stalls, then continues. `always` is an hour. |
@@ -49,7 +49,8 @@
 //! # One request
 //!
 //! The header `x-goog-emulator-instructions` (or `x-goog-testbench-instructions`) brings an instruction with a request. The
-//! testbench's Retry Test API is served too: `POST /retry_test`, then `x-retry-test-id` on the requests.
+//! testbench's Retry Test API is served too: `POST /retry_test`, then `x-retry-test-id` on the requests. It knows the names of
+//! all operations of the JSON API, and the testbench's words for gRPC, by which nothing happens over HTTP.
 
 mod apply;
 mod body;

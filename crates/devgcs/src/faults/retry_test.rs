@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::instruction::Fault;
 use super::plan::known_instruction;
 use crate::error::Error;
-use crate::inspect::CallKind;
 use crate::lock::locked;
+use crate::operation::NAMES;
 use crate::random;
 
 /// The most tests that are kept; the oldest are dropped first.
@@ -42,13 +42,10 @@ pub(super) struct Due {
 }
 
 impl RetryTests {
-    /// What a call of `kind` meets under test `id`: 404 if there is no such test.
-    pub(super) fn due(&self, id: &str, kind: CallKind) -> Result<Option<(Vec<Fault>, Due)>, Error> {
+    /// What a call to the operation `method` meets under test `id`: 404 if there is no such test.
+    pub(super) fn due(&self, id: &str, method: &'static str) -> Result<Option<(Vec<Fault>, Due)>, Error> {
         let tests = locked(&self.0);
         let test = tests.by_id.get(id).ok_or_else(|| not_found(id))?;
-        let Some(method) = method(kind) else {
-            return Ok(None);
-        };
         let Some(word) = test.instructions.get(method).and_then(VecDeque::front) else {
             return Ok(None);
         };
@@ -79,8 +76,8 @@ impl RetryTests {
         let by_method = by_method.ok_or_else(|| Error::required("instructions"))?;
         let mut test = Test::default();
         for (name, words) in by_method {
-            let method = METHODS.iter().find(|(_, method)| method == name);
-            let (_, method) =
+            let method = NAMES.iter().find(|method| *method == name);
+            let method =
                 method.ok_or_else(|| Error::invalid(format!("No fault can be injected into '{name}'.")))?;
             let words = words.as_array().ok_or_else(|| Error::required("instructions"))?;
             for word in words {
@@ -147,41 +144,3 @@ fn not_found(id: &str) -> Error {
         format!("Retry Test {id} does not exist."),
     )
 }
-
-fn method(kind: CallKind) -> Option<&'static str> {
-    METHODS
-        .iter()
-        .find(|(kinds, _)| kinds.contains(&kind))
-        .map(|(_, method)| *method)
-}
-
-/// The testbench's names of methods, and the kinds of calls behind each.
-const METHODS: [(&[CallKind], &str); 15] = [
-    (&[CallKind::InsertBucket], "storage.buckets.insert"),
-    (&[CallKind::GetBucket], "storage.buckets.get"),
-    (&[CallKind::ListBuckets], "storage.buckets.list"),
-    (&[CallKind::PatchBucket], "storage.buckets.patch"),
-    (&[CallKind::PatchBucket], "storage.buckets.update"),
-    (&[CallKind::DeleteBucket], "storage.buckets.delete"),
-    (
-        &[
-            CallKind::StartUpload,
-            CallKind::WriteUpload,
-            CallKind::QueryUpload,
-            CallKind::FinishUpload,
-            CallKind::InsertObject,
-        ],
-        "storage.objects.insert",
-    ),
-    (
-        &[CallKind::GetObject, CallKind::ReadObject],
-        "storage.objects.get",
-    ),
-    (&[CallKind::ListObjects], "storage.objects.list"),
-    (&[CallKind::PatchObject], "storage.objects.patch"),
-    (&[CallKind::UpdateObject], "storage.objects.update"),
-    (&[CallKind::DeleteObject], "storage.objects.delete"),
-    (&[CallKind::ComposeObject], "storage.objects.compose"),
-    (&[CallKind::RewriteObject], "storage.objects.rewrite"),
-    (&[CallKind::CopyObject], "storage.objects.copy"),
-];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 
 use super::get::shown;
+use crate::acl;
 use crate::answer;
 use crate::call::Call;
 use crate::error::Error;
@@ -12,6 +13,7 @@ use crate::json;
 use crate::metadata::Metadata;
 use crate::preconditions;
 use crate::response_body::ResponseBody;
+use crate::retention;
 use crate::service::Service;
 
 /// `PATCH /storage/v1/b/BUCKET/o/OBJECT`: changes the fields that are named.
@@ -50,15 +52,28 @@ async fn change(
     resource.remove("storageClass");
     let generation = call.query.number("generation")?;
     let conditions = preconditions::from_query(&call.query)?;
+    let acl = acl::asked(call.query.get("predefinedAcl"), &resource)?;
+    let overrides = call.query.flag("overrideUnlockedRetention");
     let changed = service
         .change(move |turn| {
-            turn.update(&bucket, &name, generation, &conditions, |metadata| {
-                *metadata = begin(metadata);
-                metadata.merge(&resource)
+            let (record, now) = (turn.service().bucket(&bucket)?, turn.service().now());
+            turn.update(&bucket, &name, generation, &conditions, |object| {
+                let mut metadata = begin(&object.metadata);
+                metadata.merge(&resource)?;
+                let (old, new) = (&object.metadata.retention, &metadata.retention);
+                if old != new {
+                    retention::refuse_change(old.as_ref(), new.as_ref(), overrides, now)?;
+                    retention::admit(&record, &metadata, now)?;
+                }
+                object.metadata = metadata;
+                if acl.is_some() {
+                    object.acl = acl::of_new(&record, acl.as_ref())?;
+                }
+                Ok(())
             })
         })
         .await?;
-    shown(call, &changed)
+    shown(service, call, &changed)
 }
 
 /// `DELETE /storage/v1/b/BUCKET/o/OBJECT`.
@@ -74,4 +89,21 @@ pub(crate) async fn delete(
         .change(move |turn| turn.delete(&bucket, &name, generation, &conditions))
         .await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// `POST /storage/v1/b/BUCKET/o/OBJECT/restore`.
+pub(crate) async fn restore(
+    service: &Arc<Service>,
+    call: &Call,
+    bucket: String,
+    name: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let generation = call.query.number("generation")?;
+    let generation = generation.ok_or_else(|| Error::required("generation"))?;
+    let conditions = preconditions::from_query(&call.query)?;
+    let keeps_acl = call.query.flag("copySourceAcl");
+    let object = service
+        .change(move |turn| turn.restore(&bucket, &name, generation, &conditions, keeps_acl))
+        .await?;
+    shown(service, call, &object)
 }

@@ -6,6 +6,8 @@ use http::Response;
 use serde_json::{Map, Value};
 
 use super::get::shown;
+use super::insert::Upload;
+use crate::acl;
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;
@@ -23,10 +25,11 @@ use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 const MAX_SOURCES: usize = 32;
 
 /// An object to compose from.
-struct Source {
-    name: String,
-    generation: Option<u64>,
-    if_generation_match: Option<u64>,
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) generation: Option<u64>,
+    pub(crate) if_generation_match: Option<u64>,
 }
 
 /// `POST /storage/v1/b/BUCKET/o/OBJECT/compose`.
@@ -37,7 +40,6 @@ pub(crate) async fn compose(
     name: String,
 ) -> Result<Response<ResponseBody>, Error> {
     let request = json::object(&mut call.body).await?;
-    let name = names::object(&name)?;
     let sources = sources(&request)?;
     let empty = Map::new();
     let destination = request
@@ -46,10 +48,36 @@ pub(crate) async fn compose(
         .unwrap_or(&empty);
     let mut metadata = Metadata::default();
     metadata.merge(destination)?;
-    let mut expected = Expected::default();
-    expected.merge_resource(destination)?;
-    let conditions = preconditions::from_query(&call.query)?;
-    let key_sha256 = encryption::key(&call.headers)?;
+    let upload = Upload {
+        bucket,
+        name: names::object(&name)?,
+        metadata,
+        // Checksums in the destination are those of an earlier version: clients send what they have read.
+        expected: Expected::default(),
+        conditions: preconditions::from_query(&call.query)?,
+        key_sha256: encryption::key(&call.headers)?,
+        acl: acl::asked(call.query.get("destinationPredefinedAcl"), destination)?,
+    };
+    let object = join(service, upload, sources).await?;
+    shown(service, call, &object)
+}
+
+/// Makes an object of others.
+pub(crate) async fn join(
+    service: &Arc<Service>,
+    upload: Upload,
+    sources: Vec<Source>,
+) -> Result<Arc<Object>, Error> {
+    check_count(sources.len())?;
+    let Upload {
+        bucket,
+        name,
+        metadata,
+        expected,
+        conditions,
+        key_sha256,
+        acl,
+    } = upload;
     let shared = Arc::clone(service);
     // The bytes are joined before the turn starts, which would block every other change.
     let compose = move || {
@@ -76,24 +104,28 @@ pub(crate) async fn compose(
                     .sum(),
             ),
             key_sha256,
+            acl,
             content,
         };
         let published = shared.turn().publish(&draft, &conditions);
         published.inspect_err(|_| shared.store.remove(&draft.content))
     };
-    let object = service.store.run(compose).await?;
-    shown(call, &object)
+    service.store.run(compose).await
+}
+
+fn check_count(sources: usize) -> Result<(), Error> {
+    if (1..=MAX_SOURCES).contains(&sources) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The number of source components provided must be between 1 and {MAX_SOURCES}."
+    )))
 }
 
 fn sources(request: &Map<String, Value>) -> Result<Vec<Source>, Error> {
     let listed = request.get("sourceObjects").and_then(Value::as_array);
-    let listed = listed
-        .filter(|listed| (1..=MAX_SOURCES).contains(&listed.len()))
-        .ok_or_else(|| {
-            Error::invalid(format!(
-                "The number of source components provided must be between 1 and {MAX_SOURCES}."
-            ))
-        })?;
+    let listed = listed.map_or(&[][..], Vec::as_slice);
+    check_count(listed.len())?;
     listed.iter().map(source).collect()
 }
 

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use serde_json::json as document;
 
 use super::get::shown;
+use crate::acl::{self, Grants};
 use crate::answer;
 use crate::call::Call;
 use crate::encryption;
@@ -18,8 +19,7 @@ use crate::names;
 use crate::preconditions;
 use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
-use crate::service::{Service, Turn, held};
-use crate::storage::Digests;
+use crate::service::{Service, Turn};
 use crate::target::Route;
 use gcsd_types::Preconditions;
 
@@ -39,6 +39,7 @@ struct Job {
     /// The metadata of the copy; `None` keeps the source's.
     metadata: Option<Metadata>,
     keys: Keys,
+    acl: Option<Grants>,
 }
 
 /// The SHA-256 of the keys of a request to copy.
@@ -72,6 +73,7 @@ impl Job {
             conditions: preconditions::from_query(&call.query)?,
             metadata,
             keys,
+            acl: acl::asked(call.query.get("destinationPredefinedAcl"), &resource)?,
         })
     }
 
@@ -91,22 +93,22 @@ impl Job {
 
     fn copy(&self, turn: &Turn<'_>, source: &Object) -> Result<Arc<Object>, Error> {
         let content = turn.service().store.duplicate(&source.content)?;
-        let draft = Draft {
+        let mut draft = Draft {
             bucket: self.route.to_bucket.clone(),
             name: self.route.to_name.clone(),
-            metadata: self.metadata.clone().unwrap_or_else(|| source.metadata.clone()),
-            digests: Digests {
-                size: source.size,
-                crc32c: source.crc32c(),
-                md5: source.md5,
-            },
-            component_count: source.component_count,
             key_sha256: match &self.keys {
                 Keys::Each { destination: key, .. } | Keys::Both(key) => key.clone(),
                 Keys::Kept => source.key_sha256.clone(),
             },
-            content,
+            acl: match self.keys {
+                Keys::Kept => source.acl.clone(),
+                _ => self.acl.clone(),
+            },
+            ..Draft::copy_of(source, content)
         };
+        if let Some(metadata) = &self.metadata {
+            draft.metadata = metadata.clone();
+        }
         turn.publish(&draft, &self.conditions)
             .inspect_err(|_| turn.service().store.remove(&draft.content))
     }
@@ -123,7 +125,7 @@ pub(crate) async fn copy(
     let object = service
         .change(move |turn| job.copy(turn, &*job.source(turn)?))
         .await?;
-    shown(call, &object)
+    shown(service, call, &object)
 }
 
 /// `POST .../o/OBJECT/moveTo/o/OBJECT`: copies within the bucket and deletes the source.
@@ -144,7 +146,11 @@ pub(crate) async fn move_within(
     let object = service
         .change(move |turn| {
             let source = job.source(turn)?;
-            held(&source)?;
+            turn.protect(
+                &turn.service().bucket(&job.route.bucket)?,
+                &source,
+                turn.service().now(),
+            )?;
             let moved = job.copy(turn, &source)?;
             turn.delete(
                 &job.route.bucket,
@@ -155,7 +161,7 @@ pub(crate) async fn move_within(
             Ok(moved)
         })
         .await?;
-    shown(call, &object)
+    shown(service, call, &object)
 }
 
 /// `POST .../o/OBJECT/rewriteTo/b/BUCKET/o/OBJECT`: one step of a copy.
@@ -187,7 +193,10 @@ pub(crate) async fn rewrite(
         "done": step.object.is_some(),
     });
     match step.object {
-        Some(object) => rewritten["resource"] = object.whole_resource(&call.base),
+        Some(object) => {
+            let full = call.query.get("projection") == Some("full");
+            rewritten["resource"] = super::resource(service, &call.base, &object, true, full);
+        }
         None => rewritten["rewriteToken"] = step.token.write().into(),
     }
     Ok(answer::json(StatusCode::OK, &rewritten))

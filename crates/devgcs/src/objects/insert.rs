@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::Map;
 
 use super::get::shown;
+use crate::acl::{self, Grants};
 use crate::call::Call;
 use crate::encryption;
 use crate::error::Error;
@@ -31,6 +32,8 @@ pub(crate) struct Upload {
     pub(crate) conditions: Preconditions,
     /// The SHA-256 of the key to encrypt it with.
     pub(crate) key_sha256: Option<String>,
+    /// Its access control list, if the request says one.
+    pub(crate) acl: Option<Grants>,
 }
 
 impl Upload {
@@ -52,6 +55,7 @@ impl Upload {
                     digests,
                     component_count: None,
                     key_sha256: self.key_sha256,
+                    acl: self.acl,
                     content,
                 };
                 service.turn().publish(&draft, &self.conditions)
@@ -72,7 +76,7 @@ pub(crate) async fn insert(
         Some("multipart") => in_parts(service, call, bucket).await?,
         _ => return Err(Error::invalid("Invalid value for the parameter uploadType.")),
     };
-    shown(call, &object)
+    shown(service, call, &object)
 }
 
 async fn media(service: &Arc<Service>, call: &mut Call, bucket: &str) -> Result<Arc<Object>, Error> {
@@ -153,5 +157,6 @@ fn begin(call: &Call, bucket: &str, resource: &Map<String, serde_json::Value>) -
         expected,
         conditions: preconditions::from_query(&call.query)?,
         key_sha256: encryption::key(&call.headers)?,
+        acl: acl::asked(call.query.get("predefinedAcl"), resource)?,
     })
 }

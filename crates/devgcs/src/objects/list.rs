@@ -29,19 +29,34 @@ pub(crate) fn list(service: &Service, call: &Call, bucket: &str) -> Result<Respo
         start: text("startOffset"),
         end: text("endOffset"),
         versions: query.flag("versions"),
+        soft_deleted: query.flag("softDeleted"),
+        now: Some(service.now()),
         glob: text("matchGlob")
             .map(|pattern| Glob::parse(&pattern))
             .transpose()?,
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
         after,
     };
-    let page = service.list(bucket, &listing)?;
+    if listing.versions && listing.soft_deleted {
+        return Err(Error::invalid(
+            "A list shows versions or soft-deleted objects, not both.",
+        ));
+    }
+    let full = query.get("projection") == Some("full");
+    let mut page = service.list(bucket, &listing)?;
+    if query.flag("includeFoldersAsPrefixes") {
+        let record = service.bucket(bucket)?;
+        listing.add_folders(
+            &mut page,
+            record.folders.keys().chain(record.managed_folders.keys()),
+        );
+    }
     let mut list = document!({ "kind": "storage#objects" });
     if !page.objects.is_empty() {
         list["items"] = page
             .objects
             .iter()
-            .map(|object| object.resource(&call.base))
+            .map(|object| super::resource(service, &call.base, object, false, full))
             .collect();
     }
     if !page.prefixes.is_empty() {

@@ -8,9 +8,9 @@ mod get;
 mod insert;
 mod list;
 
-pub(crate) use change::{delete, patch, update};
-pub(crate) use compose::compose;
+pub(crate) use change::{delete, patch, restore, update};
+pub(crate) use compose::{Source, compose, join};
 pub(crate) use copy::{copy, move_within, rewrite};
-pub(crate) use get::{find, get};
+pub(crate) use get::{find, get, resource};
 pub(crate) use insert::{Upload, insert};
 pub(crate) use list::list;

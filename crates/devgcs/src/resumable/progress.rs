@@ -328,12 +328,9 @@ fn too_long(limit: u64) -> Error {
 }
 
 fn too_short(len: u64) -> Error {
-    Error::text(
-        StatusCode::BAD_REQUEST,
-        format!(
-            "Invalid request.  The number of bytes uploaded is required to be equal or greater than {CHUNK_ALIGNMENT}, \
+    Error::too_short(format!(
+        "Invalid request.  The number of bytes uploaded is required to be equal or greater than {CHUNK_ALIGNMENT}, \
              except for the final request (it's recommended to be the exact multiple of {CHUNK_ALIGNMENT}).  The \
              received request contained {len} bytes, which does not meet this requirement."
-        ),
-    )
+    ))
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::progress::{Batch, Phase, Plan, Progress};
 use super::range::ContentRange;
+use crate::acl::Grants;
 use crate::error::Error;
 use crate::inspect::{SessionPhase, SessionRecord};
 use crate::lock::locked;
@@ -35,6 +36,15 @@ pub(crate) struct Intent {
     /// The SHA-256 of the key to encrypt the object with; each request needs that key.
     #[serde(default)]
     pub(crate) key_sha256: Option<String>,
+    /// The object's access control list, if it is not the bucket's default.
+    #[serde(default)]
+    pub(crate) acl: Option<Grants>,
+    /// What the answer that shows the object shows of it (`fields` of the start).
+    #[serde(default)]
+    pub(crate) fields: Option<String>,
+    /// The answer shows who may do what, too (`projection=full` of the start).
+    #[serde(default)]
+    pub(crate) full: bool,
 }
 
 /// A session as a directory keeps it.
@@ -166,10 +176,13 @@ impl Session {
 
     /// Adds the checksums in a request's headers.
     pub(crate) fn expect(&self, headers: &http::HeaderMap) -> Result<(), Error> {
-        let mut progress = locked(&self.progress);
-        let mut expected = progress.expected;
+        if !headers.contains_key("x-goog-hash") {
+            return Ok(());
+        }
+        // A later request's replace an earlier one's; those of the start always hold.
+        let mut expected = self.intent.expected;
         expected.merge_headers(headers)?;
-        progress.expected = expected;
+        locked(&self.progress).expected = expected;
         Ok(())
     }
 
@@ -227,6 +240,7 @@ impl Session {
             digests,
             component_count: None,
             key_sha256: self.intent.key_sha256.clone(),
+            acl: self.intent.acl.clone(),
             content,
         };
         let published = expected
@@ -267,8 +281,8 @@ impl Session {
     }
 
     /// Whether it is older than `lifetime`.
-    pub(crate) fn is_expired(&self, lifetime: std::time::Duration) -> bool {
-        let age = Time::now().micros().saturating_sub(self.intent.created.micros());
+    pub(crate) fn is_expired(&self, lifetime: std::time::Duration, now: Time) -> bool {
+        let age = now.micros().saturating_sub(self.intent.created.micros());
         u128::from(age) >= lifetime.as_micros()
     }
 

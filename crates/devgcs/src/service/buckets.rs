@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::lock::locked;
 use crate::names;
 use crate::resource::BucketRecord;
-use crate::time::Time;
 
 impl Service {
     /// Creates a bucket. May block.
@@ -41,22 +40,46 @@ impl Service {
         index.buckets().map(|bucket| bucket.record.clone()).collect()
     }
 
-    /// Changes a bucket's record. May block.
-    pub(crate) fn update_bucket(
+    /// Changes what a bucket has beside its own settings, such as folders: its metageneration stays.
+    pub(crate) async fn change_below_bucket<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: String,
+        change: impl FnOnce(&mut BucketRecord) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(BucketRecord, T), Error> {
+        let shared = Arc::clone(self);
+        self.store.run(move || shared.save_changed(&name, change)).await
+    }
+
+    /// Changes a bucket's settings.
+    pub(crate) async fn change_bucket<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: String,
+        change: impl FnOnce(&mut BucketRecord) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(BucketRecord, T), Error> {
+        let shared = Arc::clone(self);
+        let now = self.now();
+        let change = move |record: &mut BucketRecord| {
+            let made = change(record)?;
+            record.metageneration += 1;
+            record.updated = now;
+            Ok(made)
+        };
+        self.store.run(move || shared.save_changed(&name, change)).await
+    }
+
+    fn save_changed<T>(
         &self,
         name: &str,
-        change: impl FnOnce(&mut BucketRecord) -> Result<(), Error>,
-    ) -> Result<BucketRecord, Error> {
+        change: impl FnOnce(&mut BucketRecord) -> Result<T, Error>,
+    ) -> Result<(BucketRecord, T), Error> {
         let _turn = self.turn();
         let mut record = self.bucket(name)?;
-        change(&mut record)?;
-        record.metageneration += 1;
-        record.updated = Time::now();
+        let made = change(&mut record)?;
         if let Some(directory) = self.store.directory() {
             directory.save_bucket(name, &record)?;
         }
         locked(&self.index).bucket_mut(name)?.record = record.clone();
-        Ok(record)
+        Ok((record, made))
     }
 
     /// Removes an empty bucket, if `allowed` says so. May block.
@@ -67,7 +90,14 @@ impl Service {
     ) -> Result<(), Error> {
         let _turn = self.turn();
         allowed(&self.bucket(name)?)?;
-        if !locked(&self.index).bucket(name)?.objects.is_empty() {
+        let mut soft_deleted = Vec::new();
+        let is_empty = {
+            let index = locked(&self.index);
+            let objects = index.bucket(name)?.objects.values();
+            soft_deleted.extend(objects.clone().flat_map(|versions| versions.soft_deleted.clone()));
+            objects.clone().all(|versions| versions.all().next().is_none())
+        };
+        if !is_empty {
             return Err(Error::new(
                 StatusCode::CONFLICT,
                 "notEmpty",
@@ -78,6 +108,9 @@ impl Service {
             directory.remove_bucket(name)?;
         }
         locked(&self.index).remove_bucket(name);
+        for object in soft_deleted {
+            self.store.remove(&object.content);
+        }
         Ok(())
     }
 
@@ -85,7 +118,7 @@ impl Service {
     /// do so.
     pub(crate) async fn want_bucket(self: &Arc<Self>, name: &str) -> Result<(), Error> {
         if self.create_missing_buckets && self.bucket(name).is_err() {
-            let (shared, record) = (Arc::clone(self), BucketRecord::new(name.to_owned()));
+            let (shared, record) = (Arc::clone(self), BucketRecord::new(name.to_owned(), self.now()));
             match self.store.run(move || shared.insert_bucket(record)).await {
                 Err(error) if error.status() != StatusCode::CONFLICT => return Err(error),
                 _ => {}

@@ -69,8 +69,8 @@ impl Index {
     }
 
     /// Generations grow, and are close to the time in microseconds, as at GCS.
-    pub(super) fn next_generation(&mut self) -> u64 {
-        self.last_generation = Time::now().micros().max(self.last_generation + 1);
+    pub(super) fn next_generation(&mut self, now: Time) -> u64 {
+        self.last_generation = now.micros().max(self.last_generation + 1);
         self.last_generation
     }
 
@@ -111,10 +111,10 @@ impl Index {
         for (name, record) in directory.load_buckets::<BucketRecord>()? {
             index.insert_bucket(record);
             for versions in directory.load_objects::<Versions>(&name)? {
-                let Some(first) = versions.all().next().cloned() else {
+                let Some(first) = versions.kept().next().cloned() else {
                     continue;
                 };
-                for object in versions.all() {
+                for object in versions.kept() {
                     index.last_generation = index.last_generation.max(object.generation);
                     if let Content::File(blob) = &object.content {
                         owners.insert(blob.clone(), Arc::clone(object));
@@ -134,7 +134,7 @@ impl Index {
             let blob = record.blob.clone();
             let (len, is_finished) = (directory.blob_len(&record.blob), record.finished.is_some());
             let session = Session::restore(key.clone(), record, len);
-            if session.is_expired(session_lifetime) {
+            if session.is_expired(session_lifetime, Time::now()) {
                 directory.remove_session(&key);
                 continue;
             }

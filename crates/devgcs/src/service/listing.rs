@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::glob::Glob;
 use crate::resource::{Object, Versions};
+use crate::time::Time;
 
 /// The most names examined for one page, and the most work for a glob: a page that finds little ends
 /// early, as GCS's may.
@@ -29,6 +30,9 @@ pub(crate) struct Listing {
     pub(crate) end: Option<String>,
     /// Noncurrent generations, too.
     pub(crate) versions: bool,
+    /// Soft-deleted generations, and no others.
+    pub(crate) soft_deleted: bool,
+    pub(crate) now: Option<Time>,
     pub(crate) glob: Option<Glob>,
     /// Objects and prefixes on the page.
     pub(crate) limit: usize,
@@ -125,6 +129,26 @@ impl Listing {
         page
     }
 
+    /// Adds the folders right below the prefix that belong on this page.
+    pub(crate) fn add_folders<'a>(&self, page: &mut Page, folders: impl Iterator<Item = &'a String>) {
+        let Some(begin) = self.first() else { return };
+        let begin = match &begin {
+            Bound::Included(name) | Bound::Excluded(name) => name.as_str(),
+            Bound::Unbounded => "",
+        };
+        let end = page.next.as_ref().map(|next| match next {
+            Cursor::Object(name, _) | Cursor::Prefix(name) => name.clone(),
+        });
+        for folder in folders {
+            let below = folder.len() > self.prefix.len() && self.group(folder).as_ref() == Some(folder);
+            let here = folder.as_str() >= begin && end.as_ref().is_none_or(|end| folder <= end);
+            if below && here && folder.starts_with(&self.prefix) && !page.prefixes.contains(folder) {
+                page.prefixes.push(folder.clone());
+            }
+        }
+        page.prefixes.sort();
+    }
+
     /// Where the page begins.
     fn first(&self) -> Option<Bound<String>> {
         let start = self.start.as_ref().filter(|start| **start > self.prefix);
@@ -149,14 +173,22 @@ impl Listing {
     /// The generations of `name` that the listing shows, oldest first.
     fn shown<'a>(&'a self, name: &'a str, versions: &'a Versions) -> impl Iterator<Item = &'a Arc<Object>> {
         let seen = match &self.after {
-            Some(Cursor::Object(last, generation)) if last == name && self.versions => *generation,
+            Some(Cursor::Object(last, generation))
+                if last == name && (self.versions || self.soft_deleted) =>
+            {
+                *generation
+            }
             Some(Cursor::Object(last, _)) if last == name => u64::MAX,
             _ => 0,
         };
         let wanted = self.glob.as_ref().is_none_or(|glob| glob.matches(name));
         let older = versions.noncurrent.iter().filter(move |_| self.versions);
-        older
-            .chain(&versions.live)
+        let is_gone = move |object: &Object| self.now.is_some_and(|now| object.is_gone(now));
+        let soft = versions.soft_deleted.iter();
+        let soft = soft.filter(move |object| self.soft_deleted && !is_gone(object));
+        let shown = older.chain(versions.live.iter().filter(move |_| !self.soft_deleted));
+        shown
+            .chain(soft)
             .filter(move |object| wanted && object.generation > seen)
     }
 }

@@ -19,17 +19,20 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 
+use super::clock::Clock;
 use super::config::{Config, StartError};
 use super::error::Error;
 use super::faults::Faults;
 use super::inspect::{Calls, Snapshot};
 use super::lock::locked;
+use super::projects::HmacKeys;
 use super::resource::{BucketRecord, Object};
 use super::storage::Store;
+use super::time::Time;
 use index::Index;
 pub(crate) use listing::{Cursor, Listing, Page};
 pub(crate) use sessions::cancelled;
-pub(crate) use turn::{Turn, held};
+pub(crate) use turn::Turn;
 
 /// A running server's state.
 #[derive(Debug)]
@@ -37,6 +40,9 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     session_lifetime: Duration,
     create_missing_buckets: bool,
+    pub(crate) like_testbench: bool,
+    pub(crate) clock: Clock,
+    pub(crate) hmac_keys: HmacKeys,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
     /// True while request bodies are not read.
@@ -63,6 +69,9 @@ impl Service {
             store,
             session_lifetime: config.session_lifetime,
             create_missing_buckets: config.create_missing_buckets,
+            like_testbench: config.like_testbench,
+            clock: Clock::default(),
+            hmac_keys: HmacKeys::default(),
             calls: Calls::default(),
             faults: Faults::new(&config.faults),
             gate: watch::Sender::new(false),
@@ -72,7 +81,7 @@ impl Service {
             _alive: alive,
         };
         for name in &config.buckets {
-            match service.insert_bucket(BucketRecord::new(name.clone())) {
+            match service.insert_bucket(BucketRecord::new(name.clone(), Time::now())) {
                 Err(error) if error.status() != StatusCode::CONFLICT => {
                     return Err(StartError::Bucket {
                         name: name.clone(),
@@ -83,6 +92,36 @@ impl Service {
             }
         }
         Ok(service)
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// A generation that was deleted and can be restored; 404 if there is none.
+    pub(crate) fn find_soft_deleted(
+        &self,
+        bucket: &str,
+        name: &str,
+        generation: u64,
+    ) -> Result<Arc<Object>, Error> {
+        let index = locked(&self.index);
+        let versions = index.bucket(bucket)?.objects.get(name);
+        let mut kept = versions.into_iter().flat_map(|versions| &versions.soft_deleted);
+        let now = self.now();
+        kept.find(|object| object.generation == generation && !object.is_gone(now))
+            .cloned()
+            .ok_or_else(|| Error::no_object(bucket, name))
+    }
+
+    /// Whether a bucket has live objects whose names go on after `prefix`.
+    pub(crate) fn has_below(&self, bucket: &str, prefix: &str) -> Result<bool, Error> {
+        let index = locked(&self.index);
+        let from = (std::ops::Bound::Excluded(prefix), std::ops::Bound::Unbounded);
+        let below = index.bucket(bucket)?.objects.range::<str, _>(from);
+        let mut below = below.take_while(|(name, _)| name.starts_with(prefix));
+        Ok(below.any(|(_, versions)| versions.live.is_some()))
     }
 
     /// The live generation of an object, if there is one.

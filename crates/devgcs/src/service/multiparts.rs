@@ -13,7 +13,6 @@ use crate::multipart_upload::{MultipartRecord, MultipartUpload, Part, no_upload}
 use crate::random;
 use crate::resource::{Draft, Object};
 use crate::storage::{Content, Digests};
-use crate::time::Time;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 
 /// The smallest part, except for the last.
@@ -93,7 +92,7 @@ impl Service {
             size: digests.size,
             crc32c: digests.crc32c.0,
             md5: digests.md5,
-            updated: Time::now(),
+            updated: self.now(),
             content,
         };
         let mut parts = locked(&upload.parts);
@@ -158,6 +157,7 @@ impl Service {
             },
             component_count: u32::try_from(chosen.len()).ok(),
             key_sha256: upload.record.key_sha256.clone(),
+            acl: upload.record.acl.clone(),
             content,
         };
         let published = self.turn().publish(&draft, &Preconditions::default());

@@ -67,7 +67,7 @@ impl Service {
     pub(crate) fn session(&self, id: &str) -> Result<Arc<Session>, Error> {
         let session = locked(&self.index).session(&session_key(id));
         session
-            .filter(|session| !session.is_expired(self.session_lifetime))
+            .filter(|session| !session.is_expired(self.session_lifetime, self.now()))
             .ok_or_else(|| Error::text(StatusCode::NOT_FOUND, "Not Found"))
     }
 }
@@ -94,6 +94,9 @@ mod tests {
             conditions: Preconditions::default(),
             created: Time::now(),
             key_sha256: None,
+            acl: None,
+            fields: None,
+            full: false,
         }
     }
 

@@ -1,15 +1,17 @@
 //! The turn in which an object appears, changes or goes: one at a time, first on the disk, then in memory.
 
+use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
 
 use http::StatusCode;
 
 use super::Service;
+use crate::acl;
 use crate::error::Error;
 use crate::lock::locked;
-use crate::metadata::Metadata;
 use crate::preconditions;
-use crate::resource::{Draft, Object, Versions};
+use crate::resource::{BucketRecord, Draft, Object, Versions};
+use crate::retention;
 use crate::time::Time;
 use gcsd_types::Preconditions;
 
@@ -51,11 +53,17 @@ impl<'a> Turn<'a> {
     pub(crate) fn publish(&self, draft: &Draft, conditions: &Preconditions) -> Result<Arc<Object>, Error> {
         let mut versions = self.versions(&draft.bucket, &draft.name)?;
         preconditions::check(conditions, versions.live.as_deref())?;
-        let now = Time::now();
+        let now = self.service.now();
+        let bucket = self.service.bucket(&draft.bucket)?;
+        let mut metadata = draft.metadata.clone();
+        if bucket.holds_new_objects() && metadata.event_based_hold.is_none() {
+            metadata.event_based_hold = Some(true);
+        }
+        retention::admit(&bucket, &metadata, now)?;
         let object = Arc::new(Object {
             bucket: draft.bucket.clone(),
             name: draft.name.clone(),
-            generation: locked(&self.service.index).next_generation(),
+            generation: locked(&self.service.index).next_generation(now),
             metageneration: 1,
             size: draft.digests.size,
             crc32c: draft.digests.crc32c.0,
@@ -64,14 +72,15 @@ impl<'a> Turn<'a> {
             created: now,
             updated: now,
             deleted: None,
-            metadata: draft.metadata.clone(),
+            metadata,
             key_sha256: draft.key_sha256.clone(),
+            acl: acl::of_new(&bucket, draft.acl.as_ref())?,
+            soft_deleted: None,
             content: draft.content.clone(),
         });
-        let removed = self.retire(&mut versions, now)?;
+        self.retire(&mut versions, &bucket, now)?;
         versions.live = Some(Arc::clone(&object));
         self.save(&object.bucket, &object.name, versions)?;
-        self.remove(removed);
         Ok(object)
     }
 
@@ -82,14 +91,14 @@ impl<'a> Turn<'a> {
         name: &str,
         generation: Option<u64>,
         conditions: &Preconditions,
-        change: impl FnOnce(&mut Metadata) -> Result<(), Error>,
+        change: impl FnOnce(&mut Object) -> Result<(), Error>,
     ) -> Result<Arc<Object>, Error> {
         let old = self.service.find(bucket, name, generation)?;
         preconditions::check(conditions, Some(&old))?;
         let mut changed = Object::clone(&old);
-        change(&mut changed.metadata)?;
+        change(&mut changed)?;
         changed.metageneration += 1;
-        changed.updated = Time::now();
+        changed.updated = self.service.now();
         let changed = Arc::new(changed);
         let mut versions = self.versions(bucket, name)?;
         for version in versions.noncurrent.iter_mut().chain(&mut versions.live) {
@@ -113,35 +122,63 @@ impl<'a> Turn<'a> {
         let found = self.service.find(bucket, name, generation)?;
         preconditions::check(conditions, Some(&found))?;
         let mut versions = self.versions(bucket, name)?;
-        let removed = if generation.is_some() {
-            held(&found)?;
+        let (record, now) = (self.service.bucket(bucket)?, self.service.now());
+        if generation.is_some() {
+            self.protect(&record, &found, now)?;
             versions
                 .noncurrent
                 .retain(|version| version.generation != found.generation);
             versions.live = versions.live.filter(|live| live.generation != found.generation);
-            Some(found)
+            soften(&mut versions, &record, &found, now);
         } else {
-            self.retire(&mut versions, Time::now())?
-        };
-        self.save(bucket, name, versions)?;
-        self.remove(removed);
-        Ok(())
+            self.retire(&mut versions, &record, now)?;
+        }
+        self.save(bucket, name, versions)
     }
 
-    /// Retires the live generation; returns it if its bytes have to be removed.
-    fn retire(&self, versions: &mut Versions, now: Time) -> Result<Option<Arc<Object>>, Error> {
-        let Some(live) = versions.live.take() else {
-            return Ok(None);
+    /// Makes a soft-deleted generation live again, as a new generation, if `conditions` hold of the live one.
+    pub(crate) fn restore(
+        &self,
+        bucket: &str,
+        name: &str,
+        generation: u64,
+        conditions: &Preconditions,
+        keeps_acl: bool,
+    ) -> Result<Arc<Object>, Error> {
+        let found = self.service.find_soft_deleted(bucket, name, generation)?;
+        let draft = Draft {
+            acl: found.acl.clone().filter(|_| keeps_acl),
+            ..Draft::copy_of(&found, self.service.store.duplicate(&found.content)?)
         };
-        held(&live)?;
-        if !self.service.bucket(&live.bucket)?.versioning {
-            return Ok(Some(live));
+        self.publish(&draft, conditions)
+            .inspect_err(|_| self.service.store.remove(&draft.content))
+    }
+
+    /// Refuses to remove or replace what must be kept.
+    pub(crate) fn protect(&self, record: &BucketRecord, object: &Object, now: Time) -> Result<(), Error> {
+        held(object)?;
+        match self.service.like_testbench {
+            true => Ok(()),
+            false => retention::refuse(record, object, now),
         }
-        versions.noncurrent.push(Arc::new(Object {
-            deleted: Some(now),
-            ..Object::clone(&live)
-        }));
-        Ok(None)
+    }
+
+    /// Takes the live generation out of the way.
+    fn retire(&self, versions: &mut Versions, record: &BucketRecord, now: Time) -> Result<(), Error> {
+        let Some(live) = versions.live.take() else {
+            return Ok(());
+        };
+        if record.versioning {
+            held(&live)?;
+            versions.noncurrent.push(Arc::new(Object {
+                deleted: Some(now),
+                ..Object::clone(&live)
+            }));
+        } else {
+            self.protect(record, &live, now)?;
+            soften(versions, record, &live, now);
+        }
+        Ok(())
     }
 
     fn versions(&self, bucket: &str, name: &str) -> Result<Versions, Error> {
@@ -154,7 +191,12 @@ impl<'a> Turn<'a> {
             .unwrap_or_default())
     }
 
-    fn save(&self, bucket: &str, name: &str, versions: Versions) -> Result<(), Error> {
+    /// Records the generations that are left, and removes the bytes of those that are gone.
+    fn save(&self, bucket: &str, name: &str, mut versions: Versions) -> Result<(), Error> {
+        let now = self.service.now();
+        versions.soft_deleted.retain(|object| !object.is_gone(now));
+        let old = self.versions(bucket, name)?;
+        let kept: HashSet<u64> = versions.kept().map(|object| object.generation).collect();
         if let Some(directory) = self.service.store.directory() {
             if versions.is_empty() {
                 directory.remove_object(bucket, name)?;
@@ -163,18 +205,25 @@ impl<'a> Turn<'a> {
             }
         }
         locked(&self.service.index).set_object(bucket, name, versions);
-        Ok(())
-    }
-
-    fn remove(&self, removed: Option<Arc<Object>>) {
-        if let Some(object) = removed {
+        for object in old.kept().filter(|object| !kept.contains(&object.generation)) {
             self.service.store.remove(&object.content);
         }
+        Ok(())
+    }
+}
+
+/// Keeps a generation that is deleted for a while, if the bucket says so.
+fn soften(versions: &mut Versions, record: &BucketRecord, object: &Object, now: Time) {
+    if let Some(duration) = record.soft_delete() {
+        versions.soft_deleted.push(Arc::new(Object {
+            soft_deleted: Some((now, now.plus(duration))),
+            ..Object::clone(object)
+        }));
     }
 }
 
 /// Refuses to change an object that is under a hold.
-pub(crate) fn held(object: &Object) -> Result<(), Error> {
+fn held(object: &Object) -> Result<(), Error> {
     let kind = if object.metadata.temporary_hold == Some(true) {
         "Temporary"
     } else if object.metadata.event_based_hold == Some(true) {

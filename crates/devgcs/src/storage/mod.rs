@@ -64,6 +64,11 @@ impl Store {
         Ok(Self { medium, md5 })
     }
 
+    /// Whether MD5 is computed.
+    pub(crate) fn has_md5(&self) -> bool {
+        self.md5
+    }
+
     /// Runs a piece of work that writes to the storage: beside the runtime if it may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

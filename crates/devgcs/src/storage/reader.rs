@@ -75,6 +75,26 @@ impl Reader {
         })
     }
 
+    /// Whether the bytes to come, at most a few, are these. Reads a file at once, without waiting beside the runtime.
+    pub(crate) fn begins_with(mut self, wanted: &[u8]) -> bool {
+        if self.remaining < wanted.len() as u64 {
+            return false;
+        }
+        let mut found = Vec::new();
+        if let Source::File { file, offset, .. } = &self.source {
+            let read = read_at(file, *offset, wanted.len() as u64);
+            return read.is_ok_and(|bytes| bytes == wanted);
+        }
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        while found.len() < wanted.len() {
+            match self.poll_next(&mut context) {
+                Poll::Ready(Some(Ok(bytes))) => found.extend_from_slice(&bytes),
+                _ => return false,
+            }
+        }
+        found.starts_with(wanted)
+    }
+
     /// Bytes still to come.
     pub(crate) fn remaining(&self) -> u64 {
         self.remaining

@@ -6,11 +6,13 @@ use http::{Response, StatusCode};
 
 use super::element::Element;
 use super::leaves::leaves;
-use super::object::etag;
+use super::object::{conditions, etag};
+use crate::acl;
 use crate::answer::empty;
 use crate::call::Call;
 use crate::error::Error;
 use crate::json;
+use crate::preconditions;
 use crate::query::Query;
 use crate::resource::{BucketRecord, Object};
 use crate::response_body::ResponseBody;
@@ -37,9 +39,7 @@ pub(super) fn list_all(service: &Service) -> Response<ResponseBody> {
 
 /// Whether a query asks for a part of a bucket's configuration.
 pub(super) fn is_configuration(query: &Query) -> bool {
-    ["location", "versioning", "storageClass"]
-        .iter()
-        .any(|part| query.has(part))
+    ["location", "storageClass"].iter().any(|part| query.has(part))
 }
 
 /// `HEAD /BUCKET`, and `GET /BUCKET?location` and the like.
@@ -50,9 +50,6 @@ pub(super) fn get(service: &Service, call: &Call, bucket: &str) -> Result<Respon
     }
     let document = if call.query.has("location") {
         Element::new("LocationConstraint").content(&record.location)
-    } else if call.query.has("versioning") {
-        let status = if record.versioning { "Enabled" } else { "Suspended" };
-        Element::new("VersioningConfiguration").text("Status", status)
     } else {
         Element::new("StorageClass").content(&record.storage_class)
     };
@@ -66,7 +63,13 @@ pub(super) async fn insert(
     bucket: String,
 ) -> Result<Response<ResponseBody>, Error> {
     let body = call.body.collect(json::MAX_BODY).await?;
-    let mut record = BucketRecord::new(bucket);
+    let mut record = BucketRecord::new(bucket, service.now());
+    if let Some(name) = call.header("x-goog-acl") {
+        record.acl = Some(acl::for_bucket(name)?);
+    }
+    if let Some(class) = call.header("x-goog-storage-class") {
+        record.storage_class = class.to_uppercase();
+    }
     let malformed = || Error::invalid("The XML you provided was not well-formed.");
     let text = std::str::from_utf8(&body).map_err(|_| malformed())?;
     for (name, value) in leaves(text).ok_or_else(malformed)? {
@@ -82,12 +85,19 @@ pub(super) async fn insert(
 }
 
 /// `DELETE /BUCKET`.
-pub(super) async fn delete(service: &Arc<Service>, bucket: String) -> Result<Response<ResponseBody>, Error> {
+pub(super) async fn delete(
+    service: &Arc<Service>,
+    call: &Call,
+    bucket: String,
+) -> Result<Response<ResponseBody>, Error> {
+    let conditions = conditions(&call.headers)?;
     let shared = Arc::clone(service);
-    service
-        .store
-        .run(move || shared.delete_bucket(&bucket, |_| Ok(())))
-        .await?;
+    let delete = move || {
+        shared.delete_bucket(&bucket, |record| {
+            preconditions::check_metageneration(&conditions, record.metageneration)
+        })
+    };
+    service.store.run(delete).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

@@ -23,6 +23,21 @@ impl Element {
         }
     }
 
+    /// An empty element with an attribute.
+    pub(super) fn with(name: &'static str, attribute: &str, value: &str) -> Self {
+        Self {
+            text: format!("<{name} {attribute}=\"{}\">", escape(value)),
+            name,
+        }
+    }
+
+    /// Adds an attribute to an element that is still empty.
+    pub(super) fn attribute(mut self, attribute: &str, value: &str) -> Self {
+        self.text.pop();
+        let _ = write!(self.text, " {attribute}=\"{}\">", escape(value));
+        self
+    }
+
     /// An empty element in the namespace of lists and results.
     pub(super) fn in_s3(name: &'static str) -> Self {
         Self {

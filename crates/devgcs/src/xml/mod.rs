@@ -1,14 +1,20 @@
 //! The XML API (<https://cloud.google.com/storage/docs/xml-api/overview>), addressed by path.
 
+mod access;
+mod admit;
 mod bucket;
+mod configuration;
 mod element;
 mod leaves;
 mod multipart;
 mod object;
+mod several;
+mod signed_url;
+mod tree;
 
 use std::sync::Arc;
 
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 
 use super::answer;
 use super::call::Call;
@@ -18,12 +24,23 @@ use super::response_body::ResponseBody;
 use super::resumable;
 use super::service::Service;
 use super::target::Target;
+pub(crate) use admit::{admit, translate};
 use element::Element;
+pub(crate) use signed_url::check_expiry;
 
 /// Which call a request is.
 pub(crate) fn classify(target: &Target, call: &Call) -> CallKind {
     let query = &call.query;
+    let takes_list = matches!(call.method, Method::GET | Method::PUT);
     match (target, &call.method) {
+        (Target::XmlBucket(_) | Target::XmlObject(..), _) if takes_list && query.has("acl") => {
+            CallKind::AccessControl
+        }
+        (Target::XmlBucket(_), method) if configuration::is_about(method, query) => {
+            CallKind::BucketConfiguration
+        }
+        (Target::XmlBucket(_), &Method::POST) if query.has("delete") => CallKind::DeleteObjects,
+        (Target::XmlObject(..), &Method::PUT) if query.has("compose") => CallKind::ComposeObject,
         (Target::XmlService, &Method::GET) => CallKind::ListBuckets,
         (Target::XmlBucket(_), &Method::GET) if query.has("uploads") => CallKind::ListMultiparts,
         (Target::XmlBucket(_), &Method::GET) if bucket::is_configuration(query) => CallKind::GetBucket,
@@ -66,8 +83,17 @@ pub(crate) async fn dispatch(
         (Target::XmlBucket(bucket), CallKind::GetBucket) => bucket::get(service, call, &bucket),
         (Target::XmlBucket(bucket), CallKind::ListObjects) => bucket::list(service, call, &bucket),
         (Target::XmlBucket(bucket), CallKind::InsertBucket) => bucket::insert(service, call, bucket).await,
-        (Target::XmlBucket(bucket), CallKind::DeleteBucket) => bucket::delete(service, bucket).await,
+        (Target::XmlBucket(bucket), CallKind::DeleteBucket) => bucket::delete(service, call, bucket).await,
+        (Target::XmlBucket(bucket), CallKind::AccessControl) => {
+            access::call(service, call, bucket, None).await
+        }
+        (Target::XmlBucket(bucket), CallKind::BucketConfiguration) => {
+            configuration::call(service, call, bucket).await
+        }
+        (Target::XmlBucket(bucket), CallKind::DeleteObjects) => several::delete(service, call, bucket).await,
         (Target::XmlObject(bucket, name), kind) => match kind {
+            CallKind::AccessControl => access::call(service, call, bucket, Some(name)).await,
+            CallKind::ComposeObject => several::compose(service, call, bucket, name).await,
             CallKind::InsertObject => object::insert(service, call, bucket, name).await,
             CallKind::CopyObject => object::copy(service, call, bucket, name).await,
             CallKind::ReadObject => object::read(service, call, &bucket, &name),
@@ -86,18 +112,10 @@ pub(crate) async fn dispatch(
             CallKind::ListParts => multipart::list_parts(service, call, &bucket, &name),
             CallKind::CompleteMultipart => multipart::complete(service, call, &bucket, &name).await,
             CallKind::AbortMultipart => multipart::abort(service, call, &bucket, &name).await,
-            _ => Err(not_allowed()),
+            _ => Err(Error::not_implemented("such a request in the XML API")),
         },
-        _ => Err(not_allowed()),
+        _ => Err(Error::not_implemented("such a request in the XML API")),
     }
-}
-
-fn not_allowed() -> Error {
-    Error::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "methodNotAllowed",
-        "The specified method is not allowed against this resource.",
-    )
 }
 
 /// A refusal as the XML API writes it. The answer to a HEAD has no body.

@@ -6,7 +6,7 @@ use http::{HeaderName, Response, StatusCode};
 
 use super::element::Element;
 use super::leaves::leaves;
-use super::object::{etag, expected, metadata};
+use super::object::{etag, expected, grants, metadata};
 use crate::answer::empty;
 use crate::call::Call;
 use crate::encoding::{base64, percent};
@@ -18,7 +18,6 @@ use crate::multipart_upload::{MAX_PARTS, MultipartRecord, MultipartUpload, Part}
 use crate::names;
 use crate::response_body::ResponseBody;
 use crate::service::Service;
-use crate::time::Time;
 
 /// The largest list of parts: 10,000 of them, with room for white space.
 const MAX_LIST: usize = 4 * 1024 * 1024;
@@ -38,8 +37,9 @@ pub(super) async fn start(
         bucket,
         name: names::object(&name)?,
         metadata: metadata(&call.headers)?,
-        created: Time::now(),
+        created: service.now(),
         key_sha256: encryption::key(&call.headers)?,
+        acl: grants(&call.headers)?,
     };
     let shared = Arc::clone(service);
     let upload = service.store.run(move || shared.start_multipart(record)).await?;

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
-    ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH,
+    ETAG, HeaderName,
 };
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::admit::is_signed_by_amazon;
 use super::element::Element;
+use crate::acl::{self, Grants};
 use crate::answer::empty;
 use crate::call::Call;
 use crate::encoding::{base64, hex, percent};
 use crate::encryption;
+use crate::entity_tags::{Current, HttpConditions};
 use crate::error::Error;
 use crate::ingest::Ingest;
 use crate::media::{self, set};
@@ -26,7 +29,6 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::resumable;
 use crate::service::Service;
-use crate::storage::Digests;
 use gcsd_types::Preconditions;
 
 /// The prefix of the client's own metadata.
@@ -40,6 +42,7 @@ pub(super) async fn insert(
     name: String,
 ) -> Result<Response<ResponseBody>, Error> {
     service.want_bucket(&bucket).await?;
+    check_length(call)?;
     let upload = Upload {
         key_sha256: encryption::key(&call.headers)?,
         bucket,
@@ -47,10 +50,40 @@ pub(super) async fn insert(
         metadata: metadata(&call.headers)?,
         expected: expected(&call.headers)?,
         conditions: conditions(&call.headers)?,
+        acl: grants(&call.headers)?,
     };
     upload.admit(service)?;
     let ingest = Ingest::body(service, &mut call.body).await?;
     Ok(stored(&*upload.publish(ingest).await?))
+}
+
+/// Checks the length against `x-goog-content-length-range`, which signed URLs carry.
+fn check_length(call: &Call) -> Result<(), Error> {
+    let Some(range) = call.header("x-goog-content-length-range") else {
+        return Ok(());
+    };
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = range
+        .split_once(',')
+        .and_then(|(min, max)| Some(number(min)?..=number(max)?));
+    let range = range.ok_or_else(|| Error::invalid("Invalid x-goog-content-length-range header."))?;
+    let length = call.body.length();
+    let length = length.ok_or_else(|| Error::text(StatusCode::LENGTH_REQUIRED, "Length Required"))?;
+    if length < *range.start() {
+        return Err(Error::new(
+            StatusCode::BAD_REQUEST,
+            "partSize",
+            format!("{length} bytes are too few."),
+        ));
+    }
+    if length > *range.end() {
+        return Err(Error::new(
+            StatusCode::BAD_REQUEST,
+            "tooLarge",
+            format!("{length} bytes are too many."),
+        ));
+    }
+    Ok(())
 }
 
 /// `PUT /BUCKET/OBJECT` with `x-goog-copy-source`.
@@ -70,8 +103,12 @@ pub(super) async fn copy(
     let generation = number(&call.headers, "x-goog-copy-source-generation")?;
     let replaced = match call.header("x-goog-metadata-directive") {
         Some("REPLACE") => Some(metadata(&call.headers)?),
-        _ => None,
+        None | Some("COPY") => None,
+        Some(_) => return Err(Error::invalid("The metadata directive is COPY or REPLACE.")),
     };
+    let (key, acl) = (encryption::key(&call.headers)?, grants(&call.headers)?);
+    let source_key = encryption::source_key(&call.headers)?;
+    let http_conditions = HttpConditions::of_copy_source(&call.headers);
     let source_conditions = Preconditions {
         if_generation_match: number(&call.headers, "x-goog-copy-source-if-generation-match")?,
         if_metageneration_match: number(&call.headers, "x-goog-copy-source-if-metageneration-match")?,
@@ -83,20 +120,18 @@ pub(super) async fn copy(
         .change(move |turn| {
             let source = turn.service().find(&from_bucket, &from_name, generation)?;
             preconditions::check(&source_conditions, Some(&source))?;
-            encryption::unlock(&source, None)?;
-            let draft = Draft {
+            current(&source).check(&http_conditions)?;
+            encryption::unlock(&source, source_key.as_deref())?;
+            let mut draft = Draft {
                 bucket,
                 name,
-                metadata: replaced.unwrap_or_else(|| source.metadata.clone()),
-                digests: Digests {
-                    size: source.size,
-                    crc32c: source.crc32c(),
-                    md5: source.md5,
-                },
-                component_count: source.component_count,
-                key_sha256: None,
-                content: turn.service().store.duplicate(&source.content)?,
+                key_sha256: key,
+                acl,
+                ..Draft::copy_of(&source, turn.service().store.duplicate(&source.content)?)
             };
+            if let Some(metadata) = replaced {
+                draft.metadata = metadata;
+            }
             turn.publish(&draft, &conditions)
                 .inspect_err(|_| turn.service().store.remove(&draft.content))
         })
@@ -118,8 +153,21 @@ pub(super) fn read(
 ) -> Result<Response<ResponseBody>, Error> {
     let object = find(service, call, bucket, name)?;
     let mut response = media::bytes(service, &call.headers, &object)?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        let range = call.header("range").unwrap_or_default();
+        return Err(Error::text(StatusCode::RANGE_NOT_SATISFIABLE, range));
+    }
     if response.status().is_success() {
         describe(response.headers_mut(), &object);
+        also_for_amazon(call, response.headers_mut());
+        for (parameter, header) in [
+            ("response-content-type", CONTENT_TYPE),
+            ("response-content-disposition", CONTENT_DISPOSITION),
+        ] {
+            if let Some(value) = call.query.get(parameter) {
+                set(response.headers_mut(), header, value);
+            }
+        }
     }
     Ok(response)
 }
@@ -135,6 +183,7 @@ pub(super) fn head(
     let mut response = empty(StatusCode::OK);
     media::describe(response.headers_mut(), &object);
     describe(response.headers_mut(), &object);
+    also_for_amazon(call, response.headers_mut());
     set(response.headers_mut(), CONTENT_LENGTH, &object.size.to_string());
     Ok(response)
 }
@@ -170,7 +219,10 @@ pub(super) async fn start_session(
         expected: expected(&call.headers)?,
         declared: resumable::declared(call)?,
         conditions: conditions(&call.headers)?,
-        created: crate::time::Time::now(),
+        created: service.now(),
+        acl: grants(&call.headers)?,
+        fields: None,
+        full: false,
     };
     resumable::open(service, call, intent, &path, StatusCode::CREATED).await
 }
@@ -185,17 +237,15 @@ pub(super) fn stored(object: &Object) -> Response<ResponseBody> {
 fn find(service: &Service, call: &Call, bucket: &str, name: &str) -> Result<Arc<Object>, Error> {
     let object = service.find(bucket, name, call.query.number("generation")?)?;
     preconditions::check(&conditions(&call.headers)?, Some(&object))?;
-    let names_it = |list: &str| {
-        list.split(',')
-            .any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == etag(&object)))
-    };
-    if call.header(IF_MATCH.as_str()).is_some_and(|list| !names_it(list)) {
-        return Err(Error::condition_not_met());
-    }
-    if call.header(IF_NONE_MATCH.as_str()).is_some_and(names_it) {
-        return Err(Error::not_modified());
-    }
+    current(&object).check(&HttpConditions::of(&call.headers))?;
     Ok(object)
+}
+
+fn current(object: &Object) -> Current {
+    Current {
+        etag: etag(object),
+        updated: object.updated,
+    }
 }
 
 /// The entity tag of the XML API: the MD5 where there is one.
@@ -248,6 +298,30 @@ fn describe(headers: &mut HeaderMap, object: &Object) {
     }
 }
 
+/// Who signs as Amazon does reads the client's own metadata under Amazon's names.
+fn also_for_amazon(call: &Call, headers: &mut HeaderMap) {
+    if !is_signed_by_amazon(call) {
+        return;
+    }
+    let custom: Vec<(HeaderName, HeaderValue)> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let key = name.as_str().strip_prefix(CUSTOM)?;
+            Some((
+                HeaderName::try_from(format!("x-amz-meta-{key}")).ok()?,
+                value.clone(),
+            ))
+        })
+        .collect();
+    headers.extend(custom);
+}
+
+/// The access control list that a request's headers give the object.
+pub(super) fn grants(headers: &HeaderMap) -> Result<Option<Grants>, Error> {
+    let name = headers.get("x-goog-acl").and_then(|name| name.to_str().ok());
+    name.map(acl::for_object).transpose()
+}
+
 /// The metadata that a request's headers give the object.
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -261,7 +335,9 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
         ("storageClass", "x-goog-storage-class"),
         ("customTime", "x-goog-custom-time"),
     ] {
-        if let Some(value) = text(header) {
+        // Amazon's framing of a body is not part of the object.
+        let value = text(header).map(|value| value.trim_start_matches("aws-chunked").trim_start_matches(','));
+        if let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) {
             resource.insert(key.to_owned(), value.into());
         }
     }
