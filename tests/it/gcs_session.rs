@@ -40,6 +40,28 @@ async fn start_with(answer: &str) -> Result<Answered<SessionUri>, Error> {
     once(&peer, answer, 0, gcs.start_upload(&start(), None)).await.0
 }
 
+/// GCS names requests on a session by the session's own id.
+#[tokio::test]
+async fn the_id_of_a_session_is_no_request_id() {
+    let named = |status| response(status, "Connection: close\r\nX-GUploader-UploadID: s3cr3t\r\n", "");
+    let error = start_with(&named("200 OK")).await.expect_err("there is no Location");
+    assert_eq!(error.request_id(), None);
+    assert!(!format!("{error:?}").contains("s3cr3t"));
+    let refused = start_with(&named("403 Forbidden")).await.expect_err("refused");
+    assert_eq!(refused.request_id(), Some("s3cr3t"), "there is no session");
+
+    let peer = Peer::listen().await;
+    let session = SessionUri::parse(&format!("http://{}/u?upload_id=s3cr3t", peer.address())).expect("a URI");
+    let gcs = peer.gcs();
+    let (queried, ..) = once(&peer, &named("308 Resume Incomplete"), 0, gcs.query(&session)).await;
+    assert_eq!(queried.expect("an answer").request_id, None);
+    let (queried, ..) = once(&peer, &named("503 Busy"), 0, gcs.query(&session)).await;
+    assert_eq!(queried.expect_err("an error").request_id(), None);
+    let other = response("503 Busy", "Connection: close\r\nX-GUploader-UploadID: other\r\n", "");
+    let (queried, ..) = once(&peer, &other, 0, gcs.query(&session)).await;
+    assert_eq!(queried.expect_err("an error").request_id(), Some("other"));
+}
+
 #[tokio::test]
 async fn a_start_sends_everything_it_was_given() {
     let peer = Peer::listen().await;
@@ -66,7 +88,8 @@ async fn a_start_sends_everything_it_was_given() {
         started.answer.expose(),
         format!("http://{}/upload?upload_id=secret", peer.address())
     );
-    assert_eq!(started.request_id.as_deref(), Some("id-1"));
+    // GCS's name for the request is that of the session, and so a credential.
+    assert_eq!(started.request_id, None);
     assert!(!format!("{started:?}").contains("secret"));
     let (line, headers) = head.split_once("\r\n").expect("a head");
     assert_eq!(

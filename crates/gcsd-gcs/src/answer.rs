@@ -89,6 +89,14 @@ impl Answer {
         request_id(&self.headers)
     }
 
+    /// Forgets the request's id, which goes to logs and clients, if it `is_secret`: for a request on a session, or one that
+    /// starts it, GCS gives the session's own id, and whoever has that can write the object.
+    pub(super) fn forget_request_id_if(&mut self, is_secret: impl FnOnce(&str) -> bool) {
+        if self.request_id().is_some_and(|id| is_secret(&id)) {
+            self.headers.remove(REQUEST_ID);
+        }
+    }
+
     /// The object resource in this answer.
     pub(super) fn object(&self) -> Result<Object, Error> {
         Object::parse(&self.body)
@@ -219,9 +227,12 @@ impl Chunks {
     }
 }
 
-/// The value of `X-GUploader-UploadID`, which names a request for Google's support.
+/// Names a request for Google's support.
+const REQUEST_ID: &str = "x-guploader-uploadid";
+
+/// The value of `X-GUploader-UploadID`.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("x-guploader-uploadid")?.to_str().ok()?;
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     Some(one_line(id, 256))
 }
 

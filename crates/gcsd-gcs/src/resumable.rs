@@ -64,7 +64,11 @@ impl Gcs {
         }
         let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
         let request = self.request(Method::POST, target, headers, body);
-        let answer = self.call(request).await?;
+        let mut answer = self.call(request).await?;
+        if answer.status.is_success() {
+            // Whatever else is wrong with the answer: there is a session now, and this is its id.
+            answer.forget_request_id_if(|_| true);
+        }
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Start));
         }
@@ -186,7 +190,9 @@ impl Gcs {
     ) -> Result<Answer, Error> {
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        self.call(request).await
+        let mut answer = self.call(request).await?;
+        answer.forget_request_id_if(|id| session.path().as_str().contains(id));
+        Ok(answer)
     }
 }
 
