@@ -11,7 +11,7 @@ use super::{
 };
 use gcsd_gcs::UploadBody;
 use gcsd_types::Part;
-use gcsd_wire::{self as wire, Kind, Request, Retry};
+use gcsd_wire::{self as wire, Request};
 
 /// What a request asks for, with what carrying it out takes.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ use gcsd_wire::{self as wire, Kind, Request, Retry};
 pub enum Work {
     /// Needs no call.
     Local(Local),
+    /// Ends the request in flight that has this sequence.
+    Cancel(u64),
     /// A call that is about no upload.
     Call(Call),
     /// A call on an upload, in its turn.
@@ -121,10 +123,7 @@ impl Work {
         Ok(match request {
             Request::Hello(args) => Self::Local(Local::Hello(args)),
             Request::Ping(args) => Self::Local(Local::Ping(args)),
-            Request::Cancel(_) => {
-                let message = "this daemon does not end requests by Cancel: close the connection instead";
-                return Err(Failure::new(Kind::Unsupported, Retry::Never, message));
-            }
+            Request::Cancel(args) => Self::Cancel(args.target),
             Request::StartUpload(args) => Self::UploadCall(turn()?, UploadCall::Start(Box::new(args))),
             Request::WriteAt(args) => Self::Streamed(Streamed::WriteAt(turn()?, args)),
             Request::QueryUpload(_) => Self::UploadCall(turn()?, UploadCall::Query),

@@ -32,7 +32,7 @@ impl Body {
     /// The body of a request whose head was read, behind `unread` bytes of args that are not wanted.
     pub(super) fn new(reader: Reader, head: &RequestHead, unread: u32) -> Self {
         let (pieces, len) = match head.streamed() {
-            true => (Some(Pieces::new()), 0),
+            true => (Some(Pieces::new(head.checked())), 0),
             false => (None, head.body_len),
         };
         Self {

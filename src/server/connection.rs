@@ -10,13 +10,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
 use super::body::Body;
+use super::foreign::Foreign;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
-use crate::ops::{Account, Failure, FrameQueue, Local, Replier, Share, Uploads, Work};
+use crate::ops::{Account, Answer, Failure, FrameQueue, Local, Replier, Share, Uploads, Work, cancel};
 use gcsd_net::Stream as _;
-use gcsd_wire::{Kind, RequestFrame};
+use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
 const LINGER: Duration = Duration::from_secs(2);
@@ -34,6 +35,15 @@ struct Connection {
     memory: Account,
     calls: Account,
     authenticated: bool,
+    /// A request was read.
+    spoken: bool,
+}
+
+/// A request whose head and args were read, with what it needs to be in flight.
+struct Begun {
+    frame: RequestFrame,
+    permit: Option<Permit>,
+    room: Share,
 }
 
 /// Serves a connection until it ends.
@@ -50,6 +60,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
     let mut connection = Connection {
         authenticated: shared.context.secret.is_none(),
+        spoken: false,
         shared: shared.clone(),
         peer,
         frames: FrameQueue::new(frames),
@@ -82,10 +93,6 @@ impl Connection {
     async fn read(&mut self, mut reader: Reader) -> Option<Reader> {
         let drain = self.shared.shutdown.drain.clone();
         loop {
-            let permit = tokio::select! {
-                permit = self.in_flight.acquire() => permit?,
-                () = self.frames.closed() => return None,
-            };
             let drained = async {
                 drain.cancelled().await;
                 self.in_flight.idle().await;
@@ -98,9 +105,9 @@ impl Connection {
             };
             let next = match frame {
                 // Boxed: what a request needs would otherwise be part of every idle connection.
-                Ok(Some((frame, room))) => Box::pin(self.request(frame, room, permit, reader)).await,
+                Ok(Some(begun)) => Box::pin(self.request(begun, reader)).await,
                 Ok(None) => return None,
-                Err(error) => self.unreadable(&error, reader),
+                Err(error) => self.unreadable(&error, reader).await,
             };
             match next {
                 Next::Read(back) => {
@@ -118,12 +125,11 @@ impl Connection {
         }
     }
 
-    /// The next request's head and args, and the memory that it can need; `None` at the end, or when the client has been
-    /// idle for too long.
+    /// The next request; `None` at the end, or when the client has been idle for too long.
     ///
-    /// The memory is there before the args are read: a connection that waits for it costs what it costs when it is idle, and
-    /// one small buffer.
-    async fn next(&self, reader: &mut Reader) -> Result<Option<(RequestFrame, Share)>, ReadError> {
+    /// Its place and its memory are there before its args are read: a connection that waits for them costs what it costs when
+    /// it is idle, and one small buffer.
+    async fn next(&self, reader: &mut Reader) -> Result<Option<Begun>, ReadError> {
         let begun = tokio::select! {
             biased;
             begun = reader.begin() => begun?,
@@ -139,18 +145,32 @@ impl Connection {
         let max_args = self.shared.context.limits.max_args;
         let room = room::of(&head, max_args, self.shared.config.read_buffer);
         let since = Instant::now();
+        let permit = match Opcode::from_code(head.opcode) {
+            // They have a place beside all others. One is enough: each is answered before anything behind it is read.
+            Some(Opcode::Cancel | Opcode::Ping) => None,
+            _ => Some(self.in_flight.acquire().await),
+        };
         let room = self.memory.take(room).await;
         reader.excuse(since.elapsed());
         let frame = reader.frame().await?;
-        Ok(Some((frame, room)))
+        Ok(Some(Begun { frame, permit, room }))
     }
 
     /// What to do when the client's bytes cannot be framed.
-    fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
+    async fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
         match error {
             ReadError::Broken(error) => debug!(peer = %self.peer, %error, "the client's stream broke"),
             ReadError::Silent => debug!(peer = %self.peer, "the client said nothing in time"),
             _ => {}
+        }
+        // Where a request was read before, these are bytes of a body.
+        if !self.spoken
+            && let Some(foreign) = Foreign::of(error)
+        {
+            self.shared.strangers.log(self.peer, foreign);
+            // A client that is gone needs no answer.
+            let _ = self.frames.foreign(foreign.answer()).await;
+            return Next::Close(Some(reader));
         }
         match refusal::unreadable(error) {
             Some(failure) => Next::Lost(reader, Box::new(failure)),
@@ -167,10 +187,16 @@ impl Connection {
     }
 
     /// Answers a request, or starts the task that does.
-    async fn request(&mut self, frame: RequestFrame, room: Share, permit: Permit, reader: Reader) -> Next {
+    async fn request(&mut self, begun: Begun, reader: Reader) -> Next {
+        let Begun { frame, permit, room } = begun;
         let head = frame.head;
+        self.spoken = true;
+        let Some(reserved) = self.in_flight.reserve(head.sequence) else {
+            // Under its sequence, this would be the answer of the request in flight.
+            return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
+        };
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.peer, head, replier, permit, room);
+        let job = Job::new(self.peer, head, replier, reserved, permit, room);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -179,12 +205,18 @@ impl Connection {
             return Next::Close(Some(body.into_reader()));
         }
         let shared = self.shared.clone();
-        let (work, repeatable) = match self.admit(&frame, &mut job) {
+        let (work, repeatable) = match self.admit(&frame) {
             Ok(admitted) => admitted,
             Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
         };
         match work {
             Work::Local(local) => self.answer(job, local, body).await,
+            Work::Cancel(target) => {
+                // It cannot end itself.
+                let was_in_flight = target != head.sequence && self.in_flight.cancel(target).await;
+                job.finish(Ok(cancel::answer(was_in_flight)), false).await;
+                Next::Read(body.into_reader())
+            }
             Work::Call(call) => {
                 let calls = self.calls.clone();
                 self.tasks.spawn(work::call(shared, job, calls, call, repeatable));
@@ -206,8 +238,7 @@ impl Connection {
     }
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
-    fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
-        job.reserve_sequence(&self.in_flight)?;
+    fn admit(&mut self, frame: &RequestFrame) -> Result<(Work, bool), Failure> {
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
         let repeatable = request.is_repeatable();
@@ -218,7 +249,17 @@ impl Connection {
     /// Answers a request that needs no call.
     async fn answer(&mut self, job: Job, local: Local, body: Body) -> Next {
         let hello = matches!(local, Local::Hello(_));
-        let outcome = local.run(&self.shared.context);
+        let mut outcome = local.run(&self.shared.context);
+        let mut checked = self.frames.is_checked();
+        if let Ok(Answer {
+            reply: Reply::Hello(reply),
+            ..
+        }) = &mut outcome
+        {
+            // What was agreed stays.
+            reply.features |= if checked { hello::CHECKED } else { 0 };
+            checked = reply.features & hello::CHECKED != 0;
+        }
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
         self.authenticated |= hello && outcome.is_ok();
@@ -226,9 +267,15 @@ impl Connection {
             self.delay().await;
         }
         job.finish(outcome, refused).await;
+        let mut reader = body.into_reader();
+        if checked {
+            // All frames behind Hello's reply, and all requests behind Hello.
+            self.frames.agree_checked();
+            reader.agree_checked();
+        }
         match refused {
-            true => Next::Close(Some(body.into_reader())),
-            false => Next::Read(body.into_reader()),
+            true => Next::Close(Some(reader)),
+            false => Next::Read(reader),
         }
     }
 }

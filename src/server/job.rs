@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
 use super::Shared;
 use super::body::Body;
-use super::in_flight::{InFlight, Permit, SequenceGuard};
+use super::in_flight::{Permit, Reserved};
 use super::reader::Next;
-use super::refusal;
 use crate::ops::{Answer, Failure, Replier, Share};
 use gcsd_wire::{Kind, RequestHead};
 
@@ -20,12 +20,12 @@ pub(super) struct Job {
     head: RequestHead,
     pub(super) replier: Replier,
     started: Instant,
-    /// Reserves the request's sequence until it is answered.
-    sequence: Option<SequenceGuard>,
+    /// Reserves the request's sequence, and says when the client wants it to end.
+    reserved: Reserved,
     /// What it may hold of the daemon's memory, until its reply is written.
     room: Option<Share>,
-    /// Counts the request as in flight until it is dropped.
-    _permit: Permit,
+    /// Counts the request as in flight until it is dropped. Cancel and Ping do not count.
+    _permit: Option<Permit>,
 }
 
 impl Job {
@@ -34,7 +34,8 @@ impl Job {
         peer: SocketAddr,
         head: RequestHead,
         replier: Replier,
-        permit: Permit,
+        reserved: Reserved,
+        permit: Option<Permit>,
         room: Share,
     ) -> Self {
         Self {
@@ -42,25 +43,21 @@ impl Job {
             head,
             replier,
             started: Instant::now(),
-            sequence: None,
+            reserved,
             room: Some(room),
             _permit: permit,
         }
     }
 
-    /// Reserves the request's sequence. Fails if a request in flight has it.
-    pub(super) fn reserve_sequence(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
-        let sequence = self.head.sequence;
-        let guard = in_flight.reserve(sequence);
-        self.sequence = Some(guard.ok_or_else(|| refusal::duplicate(sequence))?);
-        Ok(())
+    /// Cancelled when the client wants the request to end.
+    pub(super) fn cancel(&self) -> CancellationToken {
+        self.reserved.cancel()
     }
 
     /// Answers the request.
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
         self.log(&outcome);
-        // Once it has its reply, the client may use the sequence again.
-        self.sequence = None;
+        self.reserved.answered();
         let room = self.room.take();
         if self.replier.end(&outcome, closing, room).await.is_err() {
             debug!(peer = %self.peer, sequence = self.head.sequence, "the client is gone; its reply is dropped");

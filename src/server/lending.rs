@@ -6,8 +6,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Body, BodySource};
@@ -82,7 +84,8 @@ async fn send(
     body: UploadBody,
     give_back: oneshot::Sender<Next>,
 ) {
-    let mut call = pin!(call(&shared, &calls, transfer, body));
+    let cancel = job.cancel();
+    let mut call = pin!(call(&shared, &calls, &cancel, transfer, body));
     let outcome = tokio::select! {
         biased;
         outcome = &mut call => outcome,
@@ -105,22 +108,38 @@ async fn send(
 async fn call(
     shared: &Shared,
     calls: &Account,
+    cancel: &CancellationToken,
     transfer: Transfer,
     body: UploadBody,
 ) -> Result<Answer, Failure> {
     let tally = body.tally();
+    let begun = AtomicBool::new(false);
     let run = async {
         // Until there is a place nothing is taken from the client, whose clock does not run either.
         let _place = match &transfer {
             Transfer::WriteAt(turn, _) => place_in_turn(shared, calls, turn).await,
             Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(place(shared, calls).await),
         };
+        begun.store(true, Ordering::Relaxed);
         transfer.run(&shared.context, body).await
     };
     tokio::select! {
         biased;
         outcome = run => outcome,
         () = shared.shutdown.cut.cancelled() => Err(cut(&transfer, &tally)),
+        // The client cannot be heard before its body was read.
+        () = cancel.cancelled() => Err(cancelled(&transfer, begun.load(Ordering::Relaxed))),
+    }
+}
+
+/// The failure of a call that the client cancels; it was `begun` if GCS may have been sent something.
+fn cancelled(transfer: &Transfer, begun: bool) -> Failure {
+    match transfer {
+        Transfer::WriteAt(turn, _) => refusal::on_upload(refusal::cancelled(!begun), turn),
+        Transfer::PutObject(args) => {
+            refusal::cancelled(!begun || args.destination.preconditions.pins_generation())
+        }
+        Transfer::UploadPart(_) => refusal::cancelled(true),
     }
 }
 
