@@ -10,7 +10,7 @@ use super::{
     rewrite_object, start_multipart, start_upload, stat_bucket, stat_object, upload_part, write_at,
 };
 use gcsd_gcs::UploadBody;
-use gcsd_types::Part;
+use gcsd_types::{Crc32c, Part};
 use gcsd_wire::{self as wire, Request};
 
 /// What a request asks for, with what carrying it out takes.
@@ -198,6 +198,15 @@ impl UploadCall {
 }
 
 impl Transfer {
+    /// The checksum that the body must have.
+    pub fn body_crc32c(&self) -> Option<Crc32c> {
+        match self {
+            Self::WriteAt(_, permitted) => permitted.body_crc32c(),
+            Self::PutObject(args) => args.body_crc32c,
+            Self::UploadPart(args) => args.body_crc32c,
+        }
+    }
+
     /// Makes the call, which takes its bytes from `body`.
     pub async fn run(&self, context: &Context, body: UploadBody) -> Result<Answer, Failure> {
         // Boxed: each is as large as all that it takes to speak HTTP.

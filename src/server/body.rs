@@ -75,6 +75,16 @@ impl Body {
         Ok(len > 0)
     }
 
+    /// Fails if the body is known to have no bytes, and should have the checksum of some.
+    pub(super) fn check_empty(&self, expected: Option<Crc32c>) -> Result<(), SourceError> {
+        match expected {
+            Some(expected) if self.len() == Some(0) && expected != Crc32c::default() => {
+                Err(SourceError::Damaged)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a body of known length whole. It must be short.
     pub(super) async fn collect(&mut self) -> Result<Bytes, SourceError> {
         let mut bytes = BytesMut::new();

@@ -37,7 +37,9 @@ pub(super) async fn run(
         Ok(transfer) => transfer,
         Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
     };
+    let expected = transfer.body_crc32c();
     let (lease, body) = body.lend();
+    let body = body.expecting(expected);
     let (give_back, reader_back) = oneshot::channel();
     tasks.spawn(send(shared, job, calls.clone(), transfer, lease, body, give_back));
     // An error means that the task panicked, and the reader is lost with it.
@@ -55,8 +57,14 @@ async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<T
             };
             Ok(Transfer::WriteAt(turn, permitted))
         }
-        Streamed::PutObject(args) => Ok(Transfer::PutObject(args)),
-        Streamed::UploadPart(args) => Ok(Transfer::UploadPart(args)),
+        Streamed::PutObject(args) => {
+            body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            Ok(Transfer::PutObject(args))
+        }
+        Streamed::UploadPart(args) => {
+            body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            Ok(Transfer::UploadPart(args))
+        }
     }
 }
 
@@ -67,7 +75,8 @@ async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<P
     let permitted = write_at::permit(turn, args, body.len())?;
     let end = args.total.unwrap_or(MAX_BODY_LEN);
     body.expect(end.saturating_sub(args.offset), args.total.is_some());
-    match body.begin().await {
+    let begun = body.begin().await;
+    match begun.and_then(|bytes| body.check_empty(args.body_crc32c).map(|()| bytes)) {
         Ok(true) => Ok(permitted),
         Ok(false) => Ok(permitted.without_bytes()),
         Err(error) => Err(refusal::on_upload(refusal::unread_body(error), turn)),

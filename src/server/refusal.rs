@@ -112,7 +112,7 @@ pub(super) fn unread_body(error: SourceError) -> Failure {
         SourceError::Aborted => (Kind::BodyAborted, "the client aborted the body"),
         SourceError::Damaged => (
             Kind::BodyDamaged,
-            "the body is empty, and the checksum at its end is that of other bytes",
+            "the body is empty, and its checksum is that of other bytes",
         ),
         SourceError::Malformed(why) => (Kind::BadBody, why),
     };

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod body_checksums;
 mod bounds;
 mod bounds_serve;
 mod buckets;

@@ -373,3 +373,30 @@ fn a_body_length_beyond_a_signed_integer_is_no_head() {
     .decode(&mut BytesMut::from(&bytes[..]));
     assert!(matches!(accepted, Ok(Some(_))), "{accepted:?}");
 }
+
+#[test]
+fn reserved_bytes_and_undefined_flags_of_a_reply_are_ignored() {
+    use gcsd_wire::{Opcode, Reply, ReplyHead};
+    for (name, opcode, reserved) in [
+        ("write_at.reply", Opcode::WriteAt, 24..40),
+        ("cancel.reply", Opcode::Cancel, 4..16),
+        ("hello.reply", Opcode::Hello, 1..4),
+    ] {
+        let bytes = vectors::read(name);
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().expect("a head");
+        let sent = ReplyHead::decode(head).expect("a head");
+        let args = &rest[..usize::try_from(sent.args_len).expect("small")];
+        let mut later = args.to_vec();
+        later[reserved].fill(0xff);
+        let decode = |args: &[u8]| Reply::decode(opcode, args.to_vec().into()).expect("good args");
+        assert_eq!(decode(&later), decode(args), "{name}");
+        let mut flagged = *head;
+        flagged[6] |= 0xfc;
+        flagged[7] |= 0xfe;
+        let flagged = ReplyHead::decode(&flagged).expect("a head");
+        assert_eq!(
+            (flagged.more(), flagged.closing(), flagged.args_len),
+            (sent.more(), sent.closing(), sent.args_len)
+        );
+    }
+}
