@@ -35,6 +35,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         );
         return Err(bad_version(Retry::Never, message));
     }
+    if context.secret.is_some() && args.name.is_some() {
+        let message = "the secret of this daemon has no name: leave it out";
+        return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
+    }
     if let Some(Secret(expected)) = &context.secret
         // The secret has no name.
         && (verify_slices_are_equal(expected, &args.secret).is_err() || args.name.is_some())

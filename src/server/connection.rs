@@ -2,20 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info};
 
 use super::body::Body;
 use super::foreign::Foreign;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
+use super::lines::{Client, End};
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
-use crate::ops::{Account, Answer, Failure, FrameQueue, Local, Replier, Share, Uploads, Work, cancel};
+use crate::ops::{
+    Account, Answer, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+};
 use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
@@ -26,7 +29,8 @@ const LINGER_BYTES: u64 = 1 << 30;
 
 struct Connection {
     shared: Arc<Shared>,
-    peer: SocketAddr,
+    client: Arc<Client>,
+    end: End,
     frames: FrameQueue,
     in_flight: InFlight,
     uploads: Uploads,
@@ -49,9 +53,9 @@ struct Begun {
 /// Serves a connection until it ends.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
+    let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
     if let Err(error) = gcsd_net::prepare(&stream) {
-        debug!(%peer, %error, "the connection ended before it was served");
-        return;
+        return client.ended(&End::Broke(error));
     }
     // What is written and lies in the kernel is held to the same limit as what still waits to be written.
     stream.set_user_timeout(limits.client_timeout);
@@ -62,7 +66,8 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
         authenticated: shared.context.secret.is_none(),
         spoken: false,
         shared: shared.clone(),
-        peer,
+        client: client.clone(),
+        end: End::Closed,
         frames: FrameQueue::new(frames),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
@@ -72,20 +77,30 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     };
     let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
     let reader = connection.read(reader).await;
-    let Connection { tasks, frames, .. } = connection;
+    let Connection {
+        tasks,
+        frames,
+        uploads,
+        end,
+        ..
+    } = connection;
     drop(frames);
     tasks.close();
     tasks.wait().await;
-    match writer.await {
+    let end = match writer.await {
         Ok(Ok(())) => {
             if let Some(mut reader) = reader {
                 let _ = tokio::time::timeout(LINGER, reader.skip(LINGER_BYTES)).await;
             }
+            end
         }
-        Ok(Err(error)) => debug!(%peer, %error, "replies could not be written"),
-        Err(error) => error!(%error, "a connection's writer panicked"),
+        Ok(Err(error)) => End::Unread(error),
+        Err(error) => End::Defect(error),
+    };
+    for (upload, committed) in uploads.unfinished() {
+        client.left(&upload, committed);
     }
-    debug!(%peer, "connection closed");
+    client.ended(&end);
 }
 
 impl Connection {
@@ -101,13 +116,19 @@ impl Connection {
                 biased;
                 () = self.frames.closed() => return None,
                 frame = self.next(&mut reader) => frame,
-                () = drained => return Some(reader),
+                () = drained => {
+                    self.end = End::Draining;
+                    return Some(reader);
+                }
             };
             let next = match frame {
                 // Boxed: what a request needs would otherwise be part of every idle connection.
                 Ok(Some(begun)) => Box::pin(self.request(begun, reader)).await,
                 Ok(None) => return None,
-                Err(error) => self.unreadable(&error, reader).await,
+                Err(error) => match Foreign::of(&error).filter(|_| !self.spoken) {
+                    Some(foreign) => self.refer(foreign, reader).await,
+                    None => unreadable(error, reader),
+                },
             };
             match next {
                 Next::Read(back) => {
@@ -116,8 +137,19 @@ impl Connection {
                         reader.established();
                     }
                 }
-                Next::Close(back) => return back,
+                Next::Close(back) => {
+                    self.end = match drain.is_cancelled() {
+                        true => End::Draining,
+                        false => End::Failed,
+                    };
+                    return back;
+                }
+                Next::Gone(end) => {
+                    self.end = end;
+                    return None;
+                }
                 Next::Lost(back, failure) => {
+                    self.end = End::Unframed;
                     self.lost(*failure).await;
                     return Some(back);
                 }
@@ -125,7 +157,7 @@ impl Connection {
         }
     }
 
-    /// The next request; `None` at the end, or when the client has been idle for too long.
+    /// The next request; `None` at the end.
     ///
     /// Its place and its memory are there before its args are read: a connection that waits for them costs what it costs when
     /// it is idle, and one small buffer.
@@ -133,10 +165,7 @@ impl Connection {
         let begun = tokio::select! {
             biased;
             begun = reader.begin() => begun?,
-            () = idle(&self.in_flight, self.shared.context.limits.idle_timeout) => {
-                debug!(peer = %self.peer, "idle for too long");
-                false
-            }
+            () = idle(&self.in_flight, self.shared.context.limits.idle_timeout) => return Err(ReadError::Idle),
         };
         if !begun {
             return Ok(None);
@@ -156,31 +185,18 @@ impl Connection {
         Ok(Some(Begun { frame, permit, room }))
     }
 
-    /// What to do when the client's bytes cannot be framed.
-    async fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
-        match error {
-            ReadError::Broken(error) => debug!(peer = %self.peer, %error, "the client's stream broke"),
-            ReadError::Silent => debug!(peer = %self.peer, "the client said nothing in time"),
-            _ => {}
-        }
-        // Where a request was read before, these are bytes of a body.
-        if !self.spoken
-            && let Some(foreign) = Foreign::of(error)
-        {
-            self.shared.strangers.log(self.peer, foreign);
-            // A client that is gone needs no answer.
-            let _ = self.frames.foreign(foreign.answer()).await;
-            return Next::Close(Some(reader));
-        }
-        match refusal::unreadable(error) {
-            Some(failure) => Next::Lost(reader, Box::new(failure)),
-            None => Next::Close(None),
-        }
+    /// Answers a client of another protocol in it. Where a request was read before, such bytes are those of a body.
+    async fn refer(&self, foreign: Foreign, reader: Reader) -> Next {
+        let new = self.shared.strangers.is_new(self.client.address());
+        self.client.foreign(foreign.name(), new);
+        // A client that is gone needs no answer.
+        let _ = self.frames.foreign(foreign.answer()).await;
+        Next::Close(Some(reader))
     }
 
     /// Tells the client why no further request can be found in its bytes.
     async fn lost(&self, failure: Failure) {
-        info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
+        self.client.lost(&failure);
         let replier = Replier::to_nothing(self.frames.clone());
         // A client that is gone needs no reply.
         let _ = replier.end(&Err(failure), true, None).await;
@@ -196,7 +212,7 @@ impl Connection {
             return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
         };
         let replier = Replier::to(self.frames.clone(), &head);
-        let job = Job::new(self.peer, head, replier, reserved, permit, room);
+        let mut job = Job::new(self.client.clone(), &head, replier, reserved, permit, room);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -205,7 +221,7 @@ impl Connection {
             return Next::Close(Some(body.into_reader()));
         }
         let shared = self.shared.clone();
-        let (work, repeatable) = match self.admit(&frame) {
+        let (work, repeatable) = match self.admit(&frame, &mut job) {
             Ok(admitted) => admitted,
             Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
         };
@@ -238,9 +254,10 @@ impl Connection {
     }
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
-    fn admit(&mut self, frame: &RequestFrame) -> Result<(Work, bool), Failure> {
+    fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
+        job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
         let repeatable = request.is_repeatable();
         let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
         Ok((work, repeatable))
@@ -291,6 +308,18 @@ impl Connection {
             () = tokio::time::sleep(self.shared.config.refusal_delay) => {}
             () = self.shared.shutdown.drain.cancelled() => {}
         }
+    }
+}
+
+/// What to do when there is no further frame in the client's bytes.
+fn unreadable(error: ReadError, reader: Reader) -> Next {
+    match refusal::unreadable(&error) {
+        Some(failure) => Next::Lost(reader, Box::new(failure)),
+        None => Next::Gone(match error {
+            ReadError::Broken(error) => End::Broke(error),
+            ReadError::Silent => End::Silent,
+            _ => End::Idle,
+        }),
     }
 }
 

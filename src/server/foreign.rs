@@ -1,12 +1,9 @@
 //! Other protocols at the daemon's port (proto-spec.md, "Refused frames").
 
 use std::collections::HashMap;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use tracing::{debug, info};
 
 use super::reader::ReadError;
 use gcsd_wire::HeadError;
@@ -44,21 +41,20 @@ impl Foreign {
         }
     }
 
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Tls => "TLS",
+        }
+    }
+
     /// What its client understands.
     pub(super) fn answer(self) -> &'static [u8] {
         match self {
             Self::Http => HTTP,
             Self::Tls => TLS,
         }
-    }
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "HTTP",
-            Self::Tls => "TLS",
-        })
     }
 }
 
@@ -72,14 +68,12 @@ const ADDRESSES: usize = 1024;
 pub(super) struct Strangers(Mutex<HashMap<IpAddr, Instant>>);
 
 impl Strangers {
-    pub(super) fn log(&self, peer: SocketAddr, foreign: Foreign) {
-        match self.is_new(peer.ip(), Instant::now()) {
-            true => info!(%peer, protocol = %foreign, "closing: another protocol than gcsd's is spoken"),
-            false => debug!(%peer, protocol = %foreign, "another protocol again"),
-        }
+    /// Whether this address did not do so in the last minute.
+    pub(super) fn is_new(&self, address: IpAddr) -> bool {
+        self.is_new_at(address, Instant::now())
     }
 
-    fn is_new(&self, address: IpAddr, now: Instant) -> bool {
+    fn is_new_at(&self, address: IpAddr, now: Instant) -> bool {
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lately.len() >= ADDRESSES {
             lately.retain(|_, logged| now.duration_since(*logged) < EVERY);
@@ -103,14 +97,14 @@ mod tests {
     fn an_address_is_new_once_a_minute_and_few_are_remembered() {
         let (strangers, now) = (Strangers::default(), Instant::now());
         let address = |at: u16| IpAddr::from([10, 0, at.to_be_bytes()[0], at.to_be_bytes()[1]]);
-        assert!(strangers.is_new(address(1), now));
-        assert!(!strangers.is_new(address(1), now + EVERY / 2));
-        assert!(strangers.is_new(address(1), now + EVERY));
+        assert!(strangers.is_new_at(address(1), now));
+        assert!(!strangers.is_new_at(address(1), now + EVERY / 2));
+        assert!(strangers.is_new_at(address(1), now + EVERY));
         for at in 0..2000 {
-            strangers.is_new(address(at), now + EVERY);
+            strangers.is_new_at(address(at), now + EVERY);
         }
         assert_eq!(strangers.0.lock().expect("not poisoned").len(), ADDRESSES);
-        assert!(strangers.is_new(address(1), now + 2 * EVERY));
+        assert!(strangers.is_new_at(address(1), now + 2 * EVERY));
     }
 
     #[test]

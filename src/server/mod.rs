@@ -25,6 +25,7 @@ mod foreign;
 mod in_flight;
 mod job;
 mod lending;
+mod lines;
 mod pieces;
 mod reader;
 mod refusal;
@@ -36,6 +37,7 @@ mod writer;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -91,6 +93,8 @@ struct Shared {
     delayed: Semaphore,
     /// Who speaks other protocols.
     strangers: foreign::Strangers,
+    /// How many connections were accepted.
+    accepted: AtomicU64,
 }
 
 /// A server with its listeners bound.
@@ -120,6 +124,7 @@ impl Server {
             calls: Budget::new(config.max_calls as u64),
             delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
             strangers: foreign::Strangers::default(),
+            accepted: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),

@@ -86,7 +86,7 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
             let message = "a request's head and args were not there in time";
             Failure::new(Kind::ClientStalled, Retry::Reconnect, message)
         }
-        ReadError::Silent | ReadError::Broken(_) => return None,
+        ReadError::Silent | ReadError::Idle | ReadError::Broken(_) => return None,
     })
 }
 

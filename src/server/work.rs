@@ -40,7 +40,7 @@ pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Ca
 /// Makes a call on an upload, in its turn, which ends once the reply is queued.
 pub(super) async fn upload_call(
     shared: Arc<Shared>,
-    job: Job,
+    mut job: Job,
     calls: Account,
     mut turn: Turn,
     call: UploadCall,
@@ -55,12 +55,19 @@ pub(super) async fn upload_call(
     let in_turn = async {
         turn.wait().await;
         stage.store(IN_TURN, Ordering::Relaxed);
+        if !opens {
+            job.about(turn.about());
+        }
         let _place = match call {
             UploadCall::Attach(_) | UploadCall::Detach => None,
             _ => place_in_turn(&shared, &calls, &turn).await,
         };
         stage.store(BEGUN, Ordering::Relaxed);
-        call.run(&shared.context, &turn).await
+        let outcome = call.run(&shared.context, &turn).await;
+        if opens && outcome.is_ok() {
+            job.about(turn.about());
+        }
+        outcome
     };
     let outcome = tokio::select! {
         biased;
