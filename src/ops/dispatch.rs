@@ -10,8 +10,8 @@ use super::{
     rewrite_object, start_multipart, start_upload, stat_bucket, stat_object, upload_part, write_at,
 };
 use gcsd_gcs::UploadBody;
-use gcsd_types::Part;
-use gcsd_wire::{self as wire, Kind, Request, Retry};
+use gcsd_types::{Crc32c, Part};
+use gcsd_wire::{self as wire, Request};
 
 /// What a request asks for, with what carrying it out takes.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ use gcsd_wire::{self as wire, Kind, Request, Retry};
 pub enum Work {
     /// Needs no call.
     Local(Local),
+    /// Ends the request in flight that has this sequence.
+    Cancel(u64),
     /// A call that is about no upload.
     Call(Call),
     /// A call on an upload, in its turn.
@@ -121,10 +123,7 @@ impl Work {
         Ok(match request {
             Request::Hello(args) => Self::Local(Local::Hello(args)),
             Request::Ping(args) => Self::Local(Local::Ping(args)),
-            Request::Cancel(_) => {
-                let message = "this daemon does not end requests by Cancel: close the connection instead";
-                return Err(Failure::new(Kind::Unsupported, Retry::Never, message));
-            }
+            Request::Cancel(args) => Self::Cancel(args.target),
             Request::StartUpload(args) => Self::UploadCall(turn()?, UploadCall::Start(Box::new(args))),
             Request::WriteAt(args) => Self::Streamed(Streamed::WriteAt(turn()?, args)),
             Request::QueryUpload(_) => Self::UploadCall(turn()?, UploadCall::Query),
@@ -212,6 +211,15 @@ impl UploadCall {
 }
 
 impl Transfer {
+    /// The checksum that the body must have.
+    pub fn body_crc32c(&self) -> Option<Crc32c> {
+        match self {
+            Self::WriteAt(_, permitted) => permitted.body_crc32c(),
+            Self::PutObject(args) => args.body_crc32c,
+            Self::UploadPart(args) => args.body_crc32c,
+        }
+    }
+
     /// Makes the call, which takes its bytes from `body`.
     pub async fn run(&self, context: &Context, body: UploadBody) -> Result<Answer, Failure> {
         // Boxed: each is as large as all that it takes to speak HTTP.

@@ -7,7 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{Answer, Context, Failure};
 use gcsd_types::CHUNK_ALIGNMENT;
-use gcsd_wire::hello::{Args, Reply as HelloReply};
+use gcsd_wire::hello::{Args, CHECKED, Reply as HelloReply};
 use gcsd_wire::{Kind, Reply, Retry, VERSION};
 
 /// What a client must know to be served. Never printed, and compared in constant time.
@@ -33,14 +33,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
             "the client speaks versions {} to {}, and only version {VERSION} is spoken here",
             args.min_version, args.max_version
         );
-        return Err(Failure::new(Kind::BadVersion, Retry::Never, message));
+        return Err(bad_version(Retry::Never, message));
     }
     if context.secret.is_some() && args.name.is_some() {
         let message = "the secret of this daemon has no name: leave it out";
         return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
     }
     if let Some(Secret(expected)) = &context.secret
-        && verify_slices_are_equal(expected, &args.secret).is_err()
+        // The secret has no name.
+        && (verify_slices_are_equal(expected, &args.secret).is_err() || args.name.is_some())
     {
         let message = "the secret is not the one that this daemon expects";
         return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let limits = &context.limits;
     Ok(Answer::local(Reply::Hello(HelloReply {
         version: VERSION,
-        features: 0,
+        features: args.features & CHECKED,
         max_args: limits.max_args,
         max_in_flight: limits.max_in_flight,
         max_uploads: limits.max_uploads,
@@ -60,6 +61,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         handshake_timeout_ms: millis(limits.handshake_timeout),
         server: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
     })))
+}
+
+/// A version that is not spoken here, with those that are.
+pub fn bad_version(retry: Retry, message: impl Into<String>) -> Failure {
+    let mut failure = Failure::new(Kind::BadVersion, retry, message);
+    failure.reply.versions = Box::new([VERSION]);
+    failure
 }
 
 fn millis(duration: Duration) -> u32 {

@@ -7,6 +7,7 @@
 mod abort_multipart;
 mod attach_upload;
 mod budget;
+pub mod cancel;
 mod cancel_upload;
 mod complete_multipart;
 mod compose_objects;
@@ -92,7 +93,7 @@ pub struct Context {
     pub secret: Option<hello::Secret>,
 }
 
-pub use hello::Secret;
+pub use hello::{Secret, bad_version};
 
 /// A request that was carried out.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Sending replies: frames go to the connection's one writer, which keeps each of them whole.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -28,6 +29,8 @@ pub struct FrameQueue {
     frames: mpsc::Sender<Box<OutFrame>>,
     /// The bytes of bodies that may wait.
     bytes: Arc<Semaphore>,
+    /// Every frame is checked.
+    checked: Arc<AtomicBool>,
 }
 
 impl FrameQueue {
@@ -37,7 +40,33 @@ impl FrameQueue {
     /// A queue into this channel.
     pub fn new(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
         let bytes = Arc::new(Semaphore::new(Self::BYTES as usize));
-        Self { frames, bytes }
+        let checked = Arc::default();
+        Self {
+            frames,
+            bytes,
+            checked,
+        }
+    }
+
+    /// From now on, every frame is checked.
+    pub fn agree_checked(&self) {
+        self.checked.store(true, Ordering::Release);
+    }
+
+    /// Whether every frame is checked.
+    pub fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Acquire)
+    }
+
+    /// Sends bytes that are no frame: to a client that speaks another protocol.
+    pub async fn foreign(&self, bytes: &'static [u8]) -> Result<(), ClientGone> {
+        let frame = OutFrame {
+            front: Bytes::from_static(bytes),
+            body: Bytes::new(),
+            queued: None,
+            room: None,
+        };
+        self.send(frame).await
     }
 
     /// Waits until nobody takes frames any more. Cancel safe.
@@ -83,7 +112,7 @@ pub struct Replier {
     frames: FrameQueue,
     opcode: u8,
     sequence: u64,
-    /// The flags of every frame of the reply.
+    /// The flags of every frame of the reply, as the request has them.
     flags: u16,
 }
 
@@ -162,9 +191,10 @@ impl Replier {
         body: Bytes,
         room: Option<Share>,
     ) -> Result<(), ClientGone> {
+        let checked = if self.frames.is_checked() { CHECKED } else { 0 };
         let head = ReplyHead {
             opcode: self.opcode,
-            flags: flags | self.flags,
+            flags: flags | self.flags | checked,
             sequence: self.sequence,
             status,
             http_status,

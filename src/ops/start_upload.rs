@@ -36,6 +36,8 @@ pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<A
 async fn start(context: &Context, args: &Args) -> Result<(Answered<Session>, StartReply), Failure> {
     let Args { destination, size } = args;
     let started = Session::start(&context.gcs, destination, *size).await?;
+    // If it cannot be sealed, the session stays at GCS, without bytes, until it expires: one request is one call, and the one
+    // that would cancel it is another.
     let (token, expires) = context
         .sealer
         .seal(started.answer.uri(), &destination.bucket, &destination.object)

@@ -19,7 +19,7 @@ use gcsd_wire::{Kind, Retry};
 
 /// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The first byte of a token.
+/// The first byte of a token. In every version, the id of the key follows.
 const TOKEN_VERSION: u8 = 1;
 /// Bytes that name the key a token was sealed with.
 const KEY_ID_LEN: usize = 4;
@@ -167,10 +167,32 @@ impl Sealer {
 
     /// Opens a token, however old it is: whether the session is still there, GCS says.
     pub(super) fn open(&self, token: &str) -> Result<Opened, Failure> {
-        self.unseal(token).ok_or_else(|| {
-            let message = "the token was not sealed with this daemon's key, or was altered";
-            Failure::new(Kind::BadToken, Retry::Never, message)
-        })
+        self.unseal(token)
+            .ok_or_else(|| match self.is_of_another_version(token) {
+                true => {
+                    let message =
+                        "the token is of a version that this daemon does not know: start a new upload";
+                    Failure::new(Kind::TokenExpired, Retry::Restart, message)
+                }
+                false => {
+                    let message = "the token was not sealed with this daemon's key, or was altered";
+                    Failure::new(Kind::BadToken, Retry::Never, message)
+                }
+            })
+    }
+
+    /// Whether a token has another version, and the id of one of this daemon's keys behind it, as in every version: a daemon
+    /// of the same fleet sealed it.
+    fn is_of_another_version(&self, token: &str) -> bool {
+        let token = Some(token).filter(|token| token.len() <= MAX_TOKEN);
+        let token = token.and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
+        let Some([version, id @ ..]) = token
+            .as_ref()
+            .and_then(|token| token.first_chunk::<{ 1 + KEY_ID_LEN }>())
+        else {
+            return false;
+        };
+        *version != TOKEN_VERSION && self.keys.iter().any(|key| key.id == *id)
     }
 
     fn unseal(&self, token: &str) -> Option<Opened> {
@@ -260,6 +282,8 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gcsd_wire::Status;
+
     const WEEK: u64 = 604_800;
 
     fn sealed(sealer: &Sealer) -> String {
@@ -350,6 +374,32 @@ mod tests {
             assert!(sealer.open(&token[..at]).is_err(), "cut at {at}");
         }
         assert!(sealer.open(&"A".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn a_token_of_another_version_starts_the_upload_anew() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let token = URL_SAFE_NO_PAD.decode(sealed(&sealer)).expect("base64");
+        let status = |token: &[u8]| {
+            let refused = sealer.open(&URL_SAFE_NO_PAD.encode(token));
+            refused.expect_err("no token of this version").status
+        };
+        // As a daemon of the next version would seal it, whatever stands behind the key's id.
+        for version in [0, 2, 255] {
+            let mut next = token.clone();
+            next[0] = version;
+            let restart = Status::new(Kind::TokenExpired, Retry::Restart);
+            assert_eq!(status(&next), restart);
+            assert_eq!(status(&next[..1 + KEY_ID_LEN]), restart);
+        }
+        // Altered, or of another fleet: starting anew is not for the daemon to say.
+        let bad = Status::new(Kind::BadToken, Retry::Never);
+        for at in [1, KEY_ID_LEN, 1 + KEY_ID_LEN, token.len() - 1] {
+            let mut altered = token.clone();
+            altered[at] ^= 1;
+            assert_eq!(status(&altered), bad, "altered at {at}");
+        }
+        assert_eq!(status(&[2]), bad);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Slot {
 struct Entry {
     slot: Arc<Slot>,
     /// Resolves when the turn of the last request in the queue ends; `None` if it is known to have ended.
-    last: Option<oneshot::Receiver<()>>,
+    last: Option<Before>,
     /// When the entry was last used, as a count of requests.
     used: u64,
 }
@@ -89,8 +89,7 @@ struct Entry {
 impl Entry {
     /// Whether its queue is empty and it names no open upload.
     fn is_idle(&mut self) -> bool {
-        let waits = |last: &mut oneshot::Receiver<()>| last.try_recv() == Err(TryRecvError::Empty);
-        if !self.last.as_mut().is_some_and(waits) {
+        if self.last.as_mut().is_none_or(Before::has_ended) {
             self.last = None;
         }
         self.last.is_none() && !self.slot.lock().is_open()
@@ -125,11 +124,11 @@ impl Uploads {
         let (end, ended) = oneshot::channel();
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.used = self.requests;
-            let before = entry.last.replace(ended);
+            let before = entry.last.replace(Before(ended));
             return Ok(Turn {
                 slot: entry.slot.clone(),
                 before,
-                _end: end,
+                end: Some(end),
             });
         }
         if !binds {
@@ -143,14 +142,14 @@ impl Uploads {
             id,
             Entry {
                 slot: slot.clone(),
-                last: Some(ended),
+                last: Some(Before(ended)),
                 used: self.requests,
             },
         );
         Ok(Turn {
             slot,
             before: None,
-            _end: end,
+            end: Some(end),
         })
     }
 
@@ -199,16 +198,51 @@ impl fmt::Debug for Uploads {
 pub struct Turn {
     slot: Arc<Slot>,
     /// Resolves when the turn before ends; `None` once it has.
-    before: Option<oneshot::Receiver<()>>,
-    _end: oneshot::Sender<()>,
+    before: Option<Before>,
+    /// Tells the turn behind. `None` once it was told.
+    end: Option<oneshot::Sender<Before>>,
+}
+
+/// The turn before. If it was given up before it had come, it hands on the one that it waited for.
+struct Before(oneshot::Receiver<Before>);
+
+impl Before {
+    /// Waits until all turns before have ended. Cancel safe.
+    async fn ended(&mut self) {
+        // An error means that the turn was dropped when it had come, which is its end.
+        while let Ok(before) = (&mut self.0).await {
+            *self = before;
+        }
+    }
+
+    /// Whether all turns before are known to have ended.
+    fn has_ended(&mut self) -> bool {
+        loop {
+            match self.0.try_recv() {
+                Ok(before) => *self = before,
+                Err(error) => return error == TryRecvError::Closed,
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Whoever is behind must not overtake those before.
+        if let Some(before) = self.before.take()
+            && let Some(end) = self.end.take()
+        {
+            // Nobody may be behind.
+            let _ = end.send(before);
+        }
+    }
 }
 
 impl Turn {
     /// Waits until it is this request's turn. Cancel safe.
     pub async fn wait(&mut self) {
         if let Some(before) = &mut self.before {
-            // An error means that the turn before was dropped, which is its end.
-            let _ = before.await;
+            before.ended().await;
             self.before = None;
         }
     }
@@ -232,6 +266,14 @@ impl Turn {
     pub(super) fn bind_failure(&self, failure: &Failure, about: Option<Subject>) {
         let why = format!("{}: {}", failure.status, failure.reply.message);
         self.bind(Bound::Failed(why, about.map(Arc::new)));
+    }
+
+    /// Notes that a StartUpload or an AttachUpload was ended from outside; it was `begun` if it may have bound the id.
+    pub fn opening_failed(&self, begun: bool, failure: &Failure) {
+        // Before, a refusal would have left alone what the id is bound to.
+        if begun || self.check_free().is_ok() {
+            self.bind_failure(failure, None);
+        }
     }
 
     /// Looks at the upload. Fails if there is none.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Failure, Turn};
 use gcsd_gcs::{Session, UploadBody, WriteRange};
+use gcsd_types::Crc32c;
 use gcsd_wire::Reply;
 use gcsd_wire::progress::Progress;
 use gcsd_wire::write_at::Args;
@@ -13,9 +14,15 @@ use gcsd_wire::write_at::Args;
 pub struct Permitted {
     session: Arc<Session>,
     range: WriteRange,
+    body_crc32c: Option<Crc32c>,
 }
 
 impl Permitted {
+    /// The checksum that the body must have.
+    pub(super) fn body_crc32c(&self) -> Option<Crc32c> {
+        self.body_crc32c
+    }
+
     /// The same range, of a body in pieces that turned out to hold no bytes.
     #[must_use]
     pub fn without_bytes(mut self) -> Self {
@@ -35,13 +42,18 @@ pub fn permit(turn: &Turn, args: &Args, len: Option<u64>) -> Result<Permitted, F
         object_crc32c: args.object_crc32c,
     };
     session.check_write(&range)?;
-    Ok(Permitted { session, range })
+    let body_crc32c = args.body_crc32c;
+    Ok(Permitted {
+        session,
+        range,
+        body_crc32c,
+    })
 }
 
 /// Sends the range, whose bytes `body` takes from the client as GCS takes them from us.
 pub(super) async fn run(turn: &Turn, permitted: &Permitted, body: UploadBody) -> Result<Answer, Failure> {
     let tally = body.tally();
-    let Permitted { session, range } = permitted;
+    let Permitted { session, range, .. } = permitted;
     let answered = turn.call(session.write(*range, body)).await?;
     let received = tally.received();
     let reply = |progress| {

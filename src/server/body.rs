@@ -32,7 +32,7 @@ impl Body {
     /// The body of a request whose head was read, behind `unread` bytes of args that are not wanted.
     pub(super) fn new(reader: Reader, head: &RequestHead, unread: u32) -> Self {
         let (pieces, len) = match head.streamed() {
-            true => (Some(Pieces::new()), 0),
+            true => (Some(Pieces::new(head.checked())), 0),
             false => (None, head.body_len),
         };
         Self {
@@ -73,6 +73,16 @@ impl Body {
             return Err(SourceError::Damaged);
         }
         Ok(len > 0)
+    }
+
+    /// Fails if the body is known to have no bytes, and should have the checksum of some.
+    pub(super) fn check_empty(&self, expected: Option<Crc32c>) -> Result<(), SourceError> {
+        match expected {
+            Some(expected) if self.len() == Some(0) && expected != Crc32c::default() => {
+                Err(SourceError::Damaged)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads a body of known length whole. It must be short.

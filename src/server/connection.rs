@@ -10,14 +10,17 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
+use super::foreign::Foreign;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
 use super::lines::{Client, End};
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
-use crate::ops::{Account, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work};
+use crate::ops::{
+    Account, Answer, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+};
 use gcsd_net::Stream as _;
-use gcsd_wire::{Kind, RequestFrame};
+use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
 const LINGER: Duration = Duration::from_secs(2);
@@ -36,6 +39,15 @@ struct Connection {
     memory: Account,
     calls: Account,
     authenticated: bool,
+    /// A request was read.
+    spoken: bool,
+}
+
+/// A request whose head and args were read, with what it needs to be in flight.
+struct Begun {
+    frame: RequestFrame,
+    permit: Option<Permit>,
+    room: Share,
 }
 
 /// Serves a connection until it ends.
@@ -54,6 +66,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
     let mut connection = Connection {
         authenticated: shared.context.secret.is_none(),
+        spoken: false,
         shared: shared.clone(),
         client: client.clone(),
         end: End::Closed,
@@ -97,11 +110,6 @@ impl Connection {
     async fn read(&mut self, mut reader: Reader) -> Option<Reader> {
         let drain = self.shared.shutdown.drain.clone();
         loop {
-            let permit = tokio::select! {
-                permit = self.in_flight.acquire() => permit?,
-                // Why, the writer tells.
-                () = self.frames.closed() => return None,
-            };
             let drained = async {
                 drain.cancelled().await;
                 self.in_flight.idle().await;
@@ -117,9 +125,12 @@ impl Connection {
             };
             let next = match frame {
                 // Boxed: what a request needs would otherwise be part of every idle connection.
-                Ok(Some((frame, room))) => Box::pin(self.request(frame, room, permit, reader)).await,
+                Ok(Some(begun)) => Box::pin(self.request(begun, reader)).await,
                 Ok(None) => return None,
-                Err(error) => unreadable(error, reader),
+                Err(error) => match Foreign::of(&error).filter(|_| !self.spoken) {
+                    Some(foreign) => self.refer(foreign, reader).await,
+                    None => unreadable(error, reader),
+                },
             };
             match next {
                 Next::Read(back) => {
@@ -148,11 +159,11 @@ impl Connection {
         }
     }
 
-    /// The next request's head and args, and the memory that it can need; `None` at the end.
+    /// The next request; `None` at the end.
     ///
-    /// The memory is there before the args are read: a connection that waits for it costs what it costs when it is idle, and
-    /// one small buffer.
-    async fn next(&self, reader: &mut Reader) -> Result<Option<(RequestFrame, Share)>, ReadError> {
+    /// Its place and its memory are there before its args are read: a connection that waits for them costs what it costs when
+    /// it is idle, and one small buffer.
+    async fn next(&self, reader: &mut Reader) -> Result<Option<Begun>, ReadError> {
         let begun = tokio::select! {
             biased;
             begun = reader.begin() => begun?,
@@ -165,10 +176,24 @@ impl Connection {
         let max_args = self.shared.context.limits.max_args;
         let room = room::of(&head, max_args, self.shared.config.read_buffer);
         let since = Instant::now();
+        let permit = match Opcode::from_code(head.opcode) {
+            // They have a place beside all others. One is enough: each is answered before anything behind it is read.
+            Some(Opcode::Cancel | Opcode::Ping) => None,
+            _ => Some(self.in_flight.acquire().await),
+        };
         let room = self.memory.take(room).await;
         reader.excuse(since.elapsed());
         let frame = reader.frame().await?;
-        Ok(Some((frame, room)))
+        Ok(Some(Begun { frame, permit, room }))
+    }
+
+    /// Answers a client of another protocol in it. Where a request was read before, such bytes are those of a body.
+    async fn refer(&self, foreign: Foreign, reader: Reader) -> Next {
+        let new = self.shared.strangers.is_new(self.client.address());
+        self.client.foreign(foreign.name(), new);
+        // A client that is gone needs no answer.
+        let _ = self.frames.foreign(foreign.answer()).await;
+        Next::Close(Some(reader))
     }
 
     /// Tells the client why no further request can be found in its bytes.
@@ -180,10 +205,16 @@ impl Connection {
     }
 
     /// Answers a request, or starts the task that does.
-    async fn request(&mut self, frame: RequestFrame, room: Share, permit: Permit, reader: Reader) -> Next {
+    async fn request(&mut self, begun: Begun, reader: Reader) -> Next {
+        let Begun { frame, permit, room } = begun;
         let head = frame.head;
+        self.spoken = true;
+        let Some(reserved) = self.in_flight.reserve(head.sequence) else {
+            // Under its sequence, this would be the answer of the request in flight.
+            return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
+        };
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.client.clone(), &head, replier, permit, room);
+        let mut job = Job::new(self.client.clone(), &head, replier, reserved, permit, room);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -198,6 +229,12 @@ impl Connection {
         };
         match work {
             Work::Local(local) => self.answer(job, local, body).await,
+            Work::Cancel(target) => {
+                // It cannot end itself.
+                let was_in_flight = target != head.sequence && self.in_flight.cancel(target).await;
+                job.finish(Ok(cancel::answer(was_in_flight)), false).await;
+                Next::Read(body.into_reader())
+            }
             Work::Call(call) => {
                 let calls = self.calls.clone();
                 self.tasks.spawn(work::call(shared, job, calls, call, repeatable));
@@ -220,7 +257,6 @@ impl Connection {
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
     fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
-        job.reserve_sequence(&self.in_flight)?;
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
         job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
@@ -232,7 +268,17 @@ impl Connection {
     /// Answers a request that needs no call.
     async fn answer(&mut self, job: Job, local: Local, body: Body) -> Next {
         let hello = matches!(local, Local::Hello(_));
-        let outcome = local.run(&self.shared.context);
+        let mut outcome = local.run(&self.shared.context);
+        let mut checked = self.frames.is_checked();
+        if let Ok(Answer {
+            reply: Reply::Hello(reply),
+            ..
+        }) = &mut outcome
+        {
+            // What was agreed stays.
+            reply.features |= if checked { hello::CHECKED } else { 0 };
+            checked = reply.features & hello::CHECKED != 0;
+        }
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
         self.authenticated |= hello && outcome.is_ok();
@@ -240,9 +286,15 @@ impl Connection {
             self.delay().await;
         }
         job.finish(outcome, refused).await;
+        let mut reader = body.into_reader();
+        if checked {
+            // All frames behind Hello's reply, and all requests behind Hello.
+            self.frames.agree_checked();
+            reader.agree_checked();
+        }
         match refused {
-            true => Next::Close(Some(body.into_reader())),
-            false => Next::Read(body.into_reader()),
+            true => Next::Close(Some(reader)),
+            false => Next::Read(reader),
         }
     }
 }

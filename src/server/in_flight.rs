@@ -1,72 +1,224 @@
-//! The requests of a connection that are not answered yet: how many, and their sequences.
+//! The requests of a connection that are not answered yet: how many, their sequences, and how to end one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Bounds the requests in flight, and knows their sequences.
 #[derive(Debug, Clone)]
 pub(super) struct InFlight {
-    sequences: Arc<Mutex<HashSet<u64>>>,
-    permits: Arc<Semaphore>,
+    shared: Arc<Shared>,
     max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Permits came back.
+    fewer: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    permits: usize,
+    requests: HashMap<u64, Request>,
+    /// Counts reservations.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// Which reservation it is.
+    id: u64,
+    /// Its reply is on its way: the client may use the sequence again as soon as it has it.
+    answered: bool,
+    cancel: CancellationToken,
+    ended: CancellationToken,
 }
 
 /// Allows one request to be in flight, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
-    _permit: OwnedSemaphorePermit,
-}
+pub(super) struct Permit(Arc<Shared>);
 
-/// Reserves a sequence until it is dropped.
+/// Reserves a sequence until it is dropped, which must not be before the request's last frame is queued.
 #[derive(Debug)]
-pub(super) struct SequenceGuard {
-    sequences: Arc<Mutex<HashSet<u64>>>,
+pub(super) struct Reserved {
+    shared: Arc<Shared>,
     sequence: u64,
+    id: u64,
+    cancel: CancellationToken,
+    _ended: DropGuard,
 }
 
 impl InFlight {
     pub(super) fn new(max: u32) -> Self {
-        let max = usize::try_from(max)
-            .unwrap_or(usize::MAX)
-            .clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            sequences: Arc::default(),
-            permits: Arc::new(Semaphore::new(max)),
-            max,
+            shared: Arc::default(),
+            max: usize::try_from(max).unwrap_or(usize::MAX).max(1),
         }
     }
 
     /// Waits until another request may be in flight. Cancel safe.
-    pub(super) async fn acquire(&self) -> Option<Permit> {
-        // The semaphore is never closed.
-        let permit = self.permits.clone().acquire_owned().await.ok()?;
-        Some(Permit { _permit: permit })
+    pub(super) async fn acquire(&self) -> Permit {
+        self.shared
+            .wait(|state| {
+                let free = state.permits < self.max;
+                state.permits += usize::from(free);
+                free
+            })
+            .await;
+        Permit(self.shared.clone())
     }
 
-    /// Waits until no request is in flight beside the permit that the caller holds. Cancel safe.
+    /// Waits until no request is in flight. Cancel safe.
     pub(super) async fn idle(&self) {
-        let others = u32::try_from(self.max - 1).unwrap_or(u32::MAX);
-        drop(self.permits.acquire_many(others).await);
+        self.shared.wait(|state| state.permits == 0).await;
     }
 
     /// Reserves a sequence; `None` if a request in flight has it.
-    pub(super) fn reserve(&self, sequence: u64) -> Option<SequenceGuard> {
-        lock(&self.sequences).insert(sequence).then(|| SequenceGuard {
-            sequences: self.sequences.clone(),
+    pub(super) fn reserve(&self, sequence: u64) -> Option<Reserved> {
+        let mut state = self.shared.lock();
+        if state
+            .requests
+            .get(&sequence)
+            .is_some_and(|request| !request.answered)
+        {
+            return None;
+        }
+        state.next += 1;
+        let (cancel, ended) = (CancellationToken::new(), CancellationToken::new());
+        let request = Request {
+            id: state.next,
+            answered: false,
+            cancel: cancel.clone(),
+            ended: ended.clone(),
+        };
+        let id = request.id;
+        state.requests.insert(sequence, request);
+        Some(Reserved {
+            shared: self.shared.clone(),
             sequence,
+            id,
+            cancel,
+            _ended: ended.drop_guard(),
         })
     }
-}
 
-impl Drop for SequenceGuard {
-    fn drop(&mut self) {
-        lock(&self.sequences).remove(&self.sequence);
+    /// Ends the request with this sequence, and waits until its last frame is queued. False if there is none.
+    pub(super) async fn cancel(&self, sequence: u64) -> bool {
+        let ended = match self.shared.lock().requests.get(&sequence) {
+            Some(request) => {
+                request.cancel.cancel();
+                request.ended.clone()
+            }
+            None => return false,
+        };
+        ended.cancelled().await;
+        true
     }
 }
 
-fn lock(sequences: &Mutex<HashSet<u64>>) -> MutexGuard<'_, HashSet<u64>> {
-    // An insertion or a removal is never half done.
-    sequences.lock().unwrap_or_else(PoisonError::into_inner)
+impl Reserved {
+    /// The request's reply is about to be queued.
+    pub(super) fn answered(&self) {
+        if let Some(request) = self.shared.lock().requests.get_mut(&self.sequence)
+            && request.id == self.id
+        {
+            request.answered = true;
+        }
+    }
+
+    /// Cancelled when the client wants the request to end.
+    pub(super) fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Entry::Occupied(request) = self.shared.lock().requests.entry(self.sequence)
+            && request.get().id == self.id
+        {
+            request.remove();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.lock().permits -= 1;
+        self.0.fewer.notify_waiters();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No change is ever half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `ready` says so. It is asked again after each permit that comes back.
+    async fn wait(&self, mut ready: impl FnMut(&mut State) -> bool) {
+        loop {
+            let fewer = self.fewer.notified();
+            if ready(&mut self.lock()) {
+                return;
+            }
+            fewer.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn waits<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_there_when_another_comes_back() {
+        let in_flight = InFlight::new(2);
+        let first = in_flight.acquire().await;
+        let second = in_flight.acquire().await;
+        let mut third = Box::pin(in_flight.acquire());
+        assert!(waits(&mut third));
+        let mut idle = Box::pin(in_flight.idle());
+        assert!(waits(&mut idle));
+        drop(first);
+        let third = third.await;
+        assert!(waits(&mut idle));
+        drop((second, third));
+        idle.await;
+    }
+
+    #[tokio::test]
+    async fn a_sequence_is_free_once_it_is_answered_and_ends_with_its_last_frame() {
+        let in_flight = InFlight::new(8);
+        let first = in_flight.reserve(7).expect("free");
+        assert!(in_flight.reserve(7).is_none());
+        let mut cancel = Box::pin(in_flight.cancel(7));
+        assert!(waits(&mut cancel));
+        assert!(first.cancel().is_cancelled());
+        first.answered();
+        // The client has its reply, and uses the sequence again, before the first knows that it was queued.
+        let second = in_flight.reserve(7).expect("answered");
+        assert!(waits(&mut cancel));
+        drop(first);
+        assert!(cancel.await);
+        assert!(in_flight.reserve(7).is_none(), "the second has it");
+        assert!(!second.cancel().is_cancelled());
+        drop(second);
+        assert!(!in_flight.cancel(7).await);
+    }
 }

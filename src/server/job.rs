@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Shared;
 use super::body::Body;
-use super::in_flight::{InFlight, Permit, SequenceGuard};
+use super::in_flight::{Permit, Reserved};
 use super::lines::{Client, Line};
 use super::reader::Next;
-use super::refusal;
 use crate::ops::{Answer, Failure, Replier, Share, Subject};
 use gcsd_gcs::Tally;
 use gcsd_wire::{Kind, RequestHead};
@@ -19,12 +20,12 @@ pub(super) struct Job {
     line: Line,
     /// What came of its body, if that was lent.
     body: Option<Tally>,
-    /// Reserves the request's sequence until it is answered.
-    sequence: Option<SequenceGuard>,
+    /// Reserves the request's sequence, and says when the client wants it to end.
+    reserved: Reserved,
     /// What it may hold of the daemon's memory, until its reply is written.
     room: Option<Share>,
-    /// Counts the request as in flight until it is dropped.
-    _permit: Permit,
+    /// Counts the request as in flight until it is dropped. Cancel and Ping do not count.
+    _permit: Option<Permit>,
 }
 
 impl Job {
@@ -33,25 +34,23 @@ impl Job {
         client: Arc<Client>,
         head: &RequestHead,
         replier: Replier,
-        permit: Permit,
+        reserved: Reserved,
+        permit: Option<Permit>,
         room: Share,
     ) -> Self {
         Self {
             replier,
             line: Line::new(client, head),
             body: None,
-            sequence: None,
+            reserved,
             room: Some(room),
             _permit: permit,
         }
     }
 
-    /// Reserves the request's sequence. Fails if a request in flight has it.
-    pub(super) fn reserve_sequence(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
-        let sequence = self.line.sequence();
-        let guard = in_flight.reserve(sequence);
-        self.sequence = Some(guard.ok_or_else(|| refusal::duplicate(sequence))?);
-        Ok(())
+    /// Cancelled when the client wants the request to end.
+    pub(super) fn cancel(&self) -> CancellationToken {
+        self.reserved.cancel()
     }
 
     /// Notes what the request is about, where that is known.
@@ -68,8 +67,7 @@ impl Job {
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
         let received = self.body.take().map(|body| body.received());
         self.line.ended(&outcome, received);
-        // Once it has its reply, the client may use the sequence again.
-        self.sequence = None;
+        self.reserved.answered();
         let room = self.room.take();
         if self.replier.end(&outcome, closing, room).await.is_err() {
             self.line.unread();

@@ -6,8 +6,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Body, BodySource};
@@ -35,7 +37,9 @@ pub(super) async fn run(
         Ok(transfer) => transfer,
         Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
     };
+    let expected = transfer.body_crc32c();
     let (lease, body) = body.lend();
+    let body = body.expecting(expected);
     job.lent(body.tally());
     let (give_back, reader_back) = oneshot::channel();
     tasks.spawn(send(shared, job, calls.clone(), transfer, lease, body, give_back));
@@ -59,8 +63,14 @@ async fn permit(
             };
             Ok(Transfer::WriteAt(turn, permitted))
         }
-        Streamed::PutObject(args) => Ok(Transfer::PutObject(args)),
-        Streamed::UploadPart(args) => Ok(Transfer::UploadPart(args)),
+        Streamed::PutObject(args) => {
+            body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            Ok(Transfer::PutObject(args))
+        }
+        Streamed::UploadPart(args) => {
+            body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            Ok(Transfer::UploadPart(args))
+        }
     }
 }
 
@@ -77,7 +87,8 @@ async fn permit_write(
     let permitted = write_at::permit(turn, args, body.len())?;
     let end = args.total.unwrap_or(MAX_BODY_LEN);
     body.expect(end.saturating_sub(args.offset), args.total.is_some());
-    match body.begin().await {
+    let begun = body.begin().await;
+    match begun.and_then(|bytes| body.check_empty(args.body_crc32c).map(|()| bytes)) {
         Ok(true) => Ok(permitted),
         Ok(false) => Ok(permitted.without_bytes()),
         Err(error) => Err(refusal::on_upload(refusal::unread_body(error), turn)),
@@ -96,8 +107,9 @@ async fn send(
 ) {
     // A part is named by its number: its sender repeats it, and has no use for one that comes beside the repeat.
     let is_part = matches!(transfer, Transfer::UploadPart(_));
+    let cancel = job.cancel();
     let (outcome, give_back) = {
-        let mut call = pin!(call(&shared, &calls, transfer, body));
+        let mut call = pin!(call(&shared, &calls, &cancel, transfer, body));
         tokio::select! {
             biased;
             outcome = &mut call => (outcome, Some(give_back)),
@@ -138,22 +150,38 @@ async fn useless(job: &Job, lease: &Lease<BodySource>, is_part: bool) {
 async fn call(
     shared: &Shared,
     calls: &Account,
+    cancel: &CancellationToken,
     transfer: Transfer,
     body: UploadBody,
 ) -> Result<Answer, Failure> {
     let tally = body.tally();
+    let begun = AtomicBool::new(false);
     let run = async {
         // Until there is a place nothing is taken from the client, whose clock does not run either.
         let _place = match &transfer {
             Transfer::WriteAt(turn, _) => place_in_turn(shared, calls, turn).await,
             Transfer::PutObject(_) | Transfer::UploadPart(_) => Some(place(shared, calls).await),
         };
+        begun.store(true, Ordering::Relaxed);
         transfer.run(&shared.context, body).await
     };
     tokio::select! {
         biased;
         outcome = run => outcome,
         () = shared.shutdown.cut.cancelled() => Err(cut(&transfer, &tally)),
+        // The client cannot be heard before its body was read.
+        () = cancel.cancelled() => Err(cancelled(&transfer, begun.load(Ordering::Relaxed))),
+    }
+}
+
+/// The failure of a call that the client cancels; it was `begun` if GCS may have been sent something.
+fn cancelled(transfer: &Transfer, begun: bool) -> Failure {
+    match transfer {
+        Transfer::WriteAt(turn, _) => refusal::on_upload(refusal::cancelled(!begun), turn),
+        Transfer::PutObject(args) => {
+            refusal::cancelled(!begun || args.destination.preconditions.pins_generation())
+        }
+        Transfer::UploadPart(_) => refusal::cancelled(true),
     }
 }
 

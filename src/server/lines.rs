@@ -5,7 +5,7 @@
 //! how many there were.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -159,6 +159,28 @@ impl Client {
         );
     }
 
+    /// Where it comes from.
+    pub(super) fn address(&self) -> IpAddr {
+        self.peer.ip()
+    }
+
+    /// The client speaks another protocol. One that is not new is told at DEBUG.
+    pub(super) fn foreign(&self, protocol: &'static str, new: bool) {
+        let Self { id, peer, .. } = self;
+        macro_rules! foreign {
+            ($event:ident) => {
+                $event!(
+                    target: "gcsd::connection",
+                    connection = id, %peer, protocol, "the client speaks another protocol than gcsd's"
+                )
+            };
+        }
+        match new {
+            true => foreign!(info),
+            false => foreign!(debug),
+        }
+    }
+
     /// No further request can be found in the client's bytes.
     pub(super) fn lost(&self, failure: &Failure) {
         let Self { id, peer, .. } = self;
@@ -185,11 +207,6 @@ impl Line {
             about: None,
             begun: Instant::now(),
         }
-    }
-
-    /// The request's number on its connection.
-    pub(super) fn sequence(&self) -> u64 {
-        self.sequence
     }
 
     /// Says what the request is about, where that is known.

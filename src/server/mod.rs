@@ -15,11 +15,13 @@
 //!
 //! The modules, from the socket inwards: `accept`, `connection` (the loop that reads requests), then `work` for requests
 //! without a streamed body and `lending` for those with one; both end in a `job`, which answers. `body` and `pieces`
-//! know where a body ends, `reader` holds the socket's read half, and `writer` its write half.
+//! know where a body ends, `reader` holds the socket's read half, and `writer` its write half. `in_flight` knows what has no
+//! answer yet, `foreign` other protocols.
 
 mod accept;
 mod body;
 mod connection;
+mod foreign;
 mod in_flight;
 mod job;
 mod lending;
@@ -92,6 +94,8 @@ struct Shared {
     calls: Budget,
     /// The wrong secrets that may wait for their answers: each holds the place of a connection.
     delayed: Semaphore,
+    /// Who speaks other protocols.
+    strangers: foreign::Strangers,
     /// How many connections were accepted.
     accepted: AtomicU64,
 }
@@ -122,6 +126,7 @@ impl Server {
             memory: Budget::new(config.max_memory),
             calls: Budget::new(config.max_calls as u64),
             delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
+            strangers: foreign::Strangers::default(),
             accepted: AtomicU64::new(0),
         };
         Self {

@@ -20,6 +20,8 @@ pub(super) struct Pieces {
     allowed: u64,
     /// All of them must follow.
     exact: bool,
+    /// The request is checked: heads have a checksum, and so has the body at its end.
+    checked: bool,
     checksum: Option<Crc32c>,
 }
 
@@ -33,6 +35,8 @@ enum At {
     Checksum,
     /// Behind the end.
     End,
+    /// Behind an end without the checksum that a checked request must have.
+    Unsummed,
     /// Behind an abort.
     Aborted,
     /// Inside a data piece that exceeds what is allowed; N bytes remain.
@@ -43,10 +47,15 @@ enum At {
 
 impl At {
     /// What a head leads to.
-    fn of(head: Result<PieceHead, PieceError>) -> Self {
+    fn of(head: &[u8; PIECE_HEAD_LEN], checked: bool) -> Self {
+        let head = match checked {
+            true => PieceHead::decode_checked(head),
+            false => PieceHead::decode(head),
+        };
         match head {
             Ok(PieceHead::Data(len)) => Self::Data(len),
             Ok(PieceHead::End { checksum: true }) => Self::Checksum,
+            Ok(PieceHead::End { checksum: false }) if checked => Self::Unsummed,
             Ok(PieceHead::End { checksum: false }) => Self::End,
             Ok(PieceHead::Abort) => Self::Aborted,
             Err(error) => Self::Lost(error),
@@ -55,12 +64,13 @@ impl At {
 }
 
 impl Pieces {
-    /// The pieces of a body of which nothing was read yet.
-    pub(super) fn new() -> Self {
+    /// The pieces of a body of which nothing was read yet; `checked` as its request is.
+    pub(super) fn new(checked: bool) -> Self {
         Self {
             at: At::Head,
             allowed: MAX_BODY_LEN,
             exact: false,
+            checked,
             checksum: None,
         }
     }
@@ -94,7 +104,7 @@ impl Pieces {
         loop {
             self.at = match self.at {
                 At::Data(len) => return Poll::Ready(Ok(len)),
-                At::Head => match At::of(PieceHead::decode(&ready!(reader.poll_exactly(cx))?)) {
+                At::Head => match At::of(&ready!(reader.poll_exactly(cx))?, self.checked) {
                     At::Data(len) if u64::from(len) > self.allowed => At::Beyond(len),
                     at => at,
                 },
@@ -107,6 +117,9 @@ impl Pieces {
                     return malformed("the pieces bring fewer bytes than 'total' says");
                 }
                 At::End => return Poll::Ready(Ok(0)),
+                At::Unsummed => {
+                    return malformed("the end piece of a checked request has no checksum of the body");
+                }
                 At::Aborted => return Poll::Ready(Err(SourceError::Aborted)),
                 At::Beyond(_) if self.exact => {
                     return malformed("the pieces bring more bytes than 'total' says");
@@ -147,7 +160,7 @@ impl Pieces {
         let mut left = cap.saturating_sub(read);
         loop {
             let (len, next) = match self.at {
-                At::End | At::Aborted => return Next::Read(reader),
+                At::End | At::Unsummed | At::Aborted => return Next::Read(reader),
                 At::Lost(error) => return Next::Lost(reader, Box::new(refusal::bad_piece(error))),
                 At::Head => (PIECE_HEAD_LEN as u64, At::Head),
                 At::Checksum => (CHECKSUM_LEN as u64, At::End),
@@ -160,7 +173,7 @@ impl Pieces {
             let read = match self.at {
                 At::Head => match reader.exactly::<PIECE_HEAD_LEN>().await {
                     Some(head) => {
-                        self.at = At::of(PieceHead::decode(&head));
+                        self.at = At::of(&head, self.checked);
                         true
                     }
                     None => false,

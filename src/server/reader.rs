@@ -109,6 +109,7 @@ impl Reader {
             chunk,
             codec: RequestCodec {
                 max_args: limits.max_args,
+                checked: false,
             },
             client_timeout: limits.client_timeout,
             deadline: None,
@@ -133,14 +134,20 @@ impl Reader {
         Ok(true)
     }
 
-    /// The head of the request that has begun, which [`frame`](Self::frame) is still to give. Cancel safe.
+    /// The head of the request that has begun, which [`frame`](Self::frame) is still to give, and to judge if it is
+    /// checked. Cancel safe.
     pub(super) async fn head(&mut self) -> Result<RequestHead, ReadError> {
         loop {
-            if let Some(bytes) = self.buffer.first_chunk::<HEAD_LEN>() {
-                return RequestHead::decode(bytes).map_err(|error| ReadError::Malformed(error.into()));
+            if let Some(head) = self.codec.peek(&self.buffer).map_err(ReadError::Malformed)? {
+                return Ok(head);
             }
             self.more().await?;
         }
+    }
+
+    /// From now on, every request must be checked.
+    pub(super) fn agree_checked(&mut self) {
+        self.codec.checked = true;
     }
 
     /// The head and args of the request that has begun. Cancel safe: what was read stays in the buffer.

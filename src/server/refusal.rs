@@ -3,11 +3,11 @@
 use std::io;
 
 use super::reader::ReadError;
-use crate::ops::{Failure, Turn};
+use crate::ops::{Failure, Turn, bad_version};
 use gcsd_gcs::SourceError;
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::head::{CHECKED, STREAMED};
-use gcsd_wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, Retry};
+use gcsd_wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, RequestHead, Retry};
 
 /// Reads the request in a frame.
 pub(super) fn read_request(
@@ -63,35 +63,42 @@ pub(super) fn read_request(
 }
 
 /// The next frame cannot be read. `None` if the client is gone.
+///
+/// Unless a checksum held, the bytes may have been damaged on the way: then another connection helps.
 pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
-    match error {
-        ReadError::Malformed(FrameError::Head(head)) => {
-            let kind = match head {
-                HeadError::Magic(_) | HeadError::Direction => Kind::BadHead,
-                HeadError::Version(_) => Kind::BadVersion,
-                HeadError::FramingFlags(_) => Kind::BadFlags,
-                HeadError::BodyLen(_) | HeadError::StreamedLen(_) => Kind::BadBody,
+    Some(match error {
+        ReadError::Malformed(FrameError::Head(head)) => bad_head(head, Retry::Reconnect),
+        ReadError::Malformed(FrameError::Verified(head)) => bad_head(head, Retry::Never),
+        ReadError::Malformed(error) => {
+            let kind = match error {
+                FrameError::Damaged | FrameError::Unchecked => Kind::Damaged,
+                FrameError::Unverifiable(_) => Kind::ArgsTooLarge,
+                _ => Kind::BadHead,
             };
-            Some(match kind {
-                Kind::BadHead => unframed(kind, head.to_string()),
-                _ => refuse(kind, head.to_string()),
-            })
+            Failure::new(kind, Retry::Reconnect, error.to_string())
         }
-        ReadError::Malformed(FrameError::Damaged) => {
-            Some(unframed(Kind::Damaged, FrameError::Damaged.to_string()))
-        }
-        ReadError::Malformed(error) => Some(unframed(Kind::BadHead, error.to_string())),
         ReadError::Truncated(read) => {
             let message =
                 format!("the stream ended inside a request's head or args, after {read} bytes of them");
-            Some(unframed(Kind::BadHead, message))
+            Failure::new(Kind::BadHead, Retry::Reconnect, message)
         }
         ReadError::Stalled => {
             let message = "a request's head and args were not there in time";
-            Some(Failure::new(Kind::ClientStalled, Retry::Reconnect, message))
+            Failure::new(Kind::ClientStalled, Retry::Reconnect, message)
         }
-        ReadError::Silent | ReadError::Idle | ReadError::Broken(_) => None,
-    }
+        ReadError::Silent | ReadError::Idle | ReadError::Broken(_) => return None,
+    })
+}
+
+/// The first bytes are no head of this version.
+fn bad_head(error: &HeadError, retry: Retry) -> Failure {
+    let kind = match error {
+        HeadError::Magic(_) | HeadError::Direction | HeadError::Sequence => Kind::BadHead,
+        HeadError::Version(_) => return bad_version(retry, error.to_string()),
+        HeadError::FramingFlags(_) => Kind::BadFlags,
+        HeadError::BodyLen(_) | HeadError::StreamedLen(_) => Kind::BadBody,
+    };
+    Failure::new(kind, retry, error.to_string())
 }
 
 /// The body of a request failed before any of it was sent to GCS.
@@ -105,7 +112,7 @@ pub(super) fn unread_body(error: SourceError) -> Failure {
         SourceError::Aborted => (Kind::BodyAborted, "the client aborted the body"),
         SourceError::Damaged => (
             Kind::BodyDamaged,
-            "the body is empty, and the checksum at its end is that of other bytes",
+            "the body is empty, and its checksum is that of other bytes",
         ),
         SourceError::Malformed(why) => (Kind::BadBody, why),
     };
@@ -129,6 +136,17 @@ pub(super) fn cut(turn: &Turn) -> Failure {
     on_upload(draining(), turn)
 }
 
+/// The client ended the request by Cancel. It is `harmless` if nothing was done, or nothing that matters.
+pub(super) fn cancelled(harmless: bool) -> Failure {
+    match harmless {
+        true => Failure::new(Kind::Cancelled, Retry::Same, "a Cancel ended the request"),
+        false => {
+            let message = "a Cancel ended the request before GCS had answered: look what became of it";
+            Failure::new(Kind::Cancelled, Retry::Query, message)
+        }
+    }
+}
+
 /// A change of objects was cut because the daemon stops.
 pub(super) fn interrupted() -> Failure {
     let message = "the daemon stopped before GCS had answered: check whether the objects were changed";
@@ -144,11 +162,17 @@ pub(super) fn on_upload(failure: Failure, turn: &Turn) -> Failure {
 }
 
 /// A request in flight has the same sequence.
-pub(super) fn duplicate(sequence: u64) -> Failure {
-    refuse(
-        Kind::DuplicateSequence,
-        format!("a request with the sequence {sequence} is in flight"),
-    )
+pub(super) fn duplicate(head: &RequestHead) -> Failure {
+    let retry = if head.checked() {
+        Retry::Never
+    } else {
+        Retry::Reconnect
+    };
+    let message = format!(
+        "a request with the sequence {} is in flight, and keeps its answer",
+        head.sequence
+    );
+    Failure::new(Kind::DuplicateSequence, retry, message)
 }
 
 /// The rest of a body in pieces cannot be framed.
@@ -160,11 +184,6 @@ pub(super) fn bad_piece(error: PieceError) -> Failure {
 pub(super) fn endless_pieces(cap: u64) -> Failure {
     let message = format!("the rest of a refused body had not ended after {cap} bytes: connect again");
     Failure::new(Kind::BadBody, Retry::Reconnect, message)
-}
-
-/// The bytes make no sense, perhaps because they were damaged in transit: the connection ends, uploads do not.
-fn unframed(kind: Kind, message: String) -> Failure {
-    Failure::new(kind, Retry::Reconnect, message)
 }
 
 fn refuse(kind: Kind, message: String) -> Failure {

@@ -23,7 +23,9 @@ pub(super) fn of(head: &RequestHead, max_args: u32, read_buffer: usize) -> u64 {
     let opcode = Opcode::from_code(head.opcode);
     let local = matches!(
         opcode,
-        None | Some(Opcode::Hello | Opcode::Ping | Opcode::AttachUpload | Opcode::DetachUpload)
+        None | Some(
+            Opcode::Hello | Opcode::Ping | Opcode::Cancel | Opcode::AttachUpload | Opcode::DetachUpload
+        )
     );
     if local && (head.args_len <= FREE_ARGS || head.args_len > max_args) {
         return 0;
@@ -94,7 +96,7 @@ mod tests {
             };
             let local = matches!(
                 opcode,
-                Opcode::Hello | Opcode::Ping | Opcode::AttachUpload | Opcode::DetachUpload
+                Opcode::Hello | Opcode::Ping | Opcode::Cancel | Opcode::AttachUpload | Opcode::DetachUpload
             );
             assert_eq!(room(opcode, 0, 0, 0) >= TASK + CALL, !local, "{}", opcode.name());
         }

@@ -1,6 +1,7 @@
 //! Requests that stream no body: each runs in a task of its own, and the connection reads on meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio_util::task::TaskTracker;
 
@@ -18,8 +19,11 @@ use gcsd_wire::{Kind, Retry};
 pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Call, repeatable: bool) {
     let cut = &shared.shutdown.cut;
     let is_read = call.is_read();
+    let cancel = job.cancel();
+    let begun = AtomicBool::new(false);
     let call = async {
         let _place = place(&shared, &calls).await;
+        begun.store(true, Ordering::Relaxed);
         call.run(&shared.context, &job.replier).await
     };
     let outcome = tokio::select! {
@@ -30,6 +34,7 @@ pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Ca
             true => refusal::draining(),
             false => refusal::interrupted(),
         }),
+        () = cancel.cancelled() => Err(refusal::cancelled(repeatable || !begun.load(Ordering::Relaxed))),
     };
     job.finish(outcome, cut.is_cancelled()).await;
 }
@@ -43,18 +48,25 @@ pub(super) async fn upload_call(
     call: UploadCall,
 ) {
     let cut = &shared.shutdown.cut;
+    let cancel = job.cancel();
+    let stage = AtomicU8::new(WAITING);
+    let (opens, changes) = (
+        matches!(call, UploadCall::Start(_) | UploadCall::Attach(_)),
+        matches!(call, UploadCall::Finish(_)),
+    );
     let in_turn = async {
         turn.wait().await;
-        let binds = matches!(call, UploadCall::Start(_) | UploadCall::Attach(_));
-        if !binds {
+        stage.store(IN_TURN, Ordering::Relaxed);
+        if !opens {
             job.about(turn.about());
         }
         let _place = match call {
             UploadCall::Attach(_) | UploadCall::Detach => None,
             _ => place_in_turn(&shared, &calls, &turn).await,
         };
+        stage.store(BEGUN, Ordering::Relaxed);
         let outcome = call.run(&shared.context, &turn).await;
-        if binds && outcome.is_ok() {
+        if opens && outcome.is_ok() {
             job.about(turn.about());
         }
         outcome
@@ -63,9 +75,24 @@ pub(super) async fn upload_call(
         biased;
         outcome = in_turn => outcome,
         () = cut.cancelled() => Err(refusal::cut(&turn)),
+        () = cancel.cancelled() => {
+            let stage = stage.load(Ordering::Relaxed);
+            let failure = refusal::cancelled(!(changes && stage == BEGUN));
+            if opens && stage != WAITING {
+                turn.opening_failed(stage == BEGUN, &failure);
+            }
+            Err(refusal::on_upload(failure, &turn))
+        }
     };
     job.finish(outcome, cut.is_cancelled()).await;
 }
+
+/// How far a call on an upload is.
+const WAITING: u8 = 0;
+/// Its turn has come.
+const IN_TURN: u8 = 1;
+/// GCS may have been asked.
+const BEGUN: u8 = 2;
 
 /// Waits for the place of a call. What frees places when the daemon stops is no reason to begin further calls: then this
 /// waits for ever, and whoever makes the call has been told to end.

@@ -13,6 +13,7 @@ import os, random, select, socket, struct, sys, time
 START, WRITE, QUERY, FINISH, CANCEL, ATTACH, READ = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x21  # opcodes
 STAT, LIST, DELETE = 0x22, 0x23, 0x24
 SAME, UNKNOWN, RESTART, RECONNECT = 1, 2, 3, 4  # retry classes
+DAMAGED, MISSING, LOST = 0x19, 0x83, 0x88  # kinds: body_damaged, not_found, session_lost
 RANGE, PIECE = 8 << 20, 256 << 10  # bytes in one WriteAt (a multiple of 256 KiB) and in one send
 TABLE = list(range(256))
 for _ in range(8):
@@ -26,10 +27,15 @@ def crc32c(data, crc=0):
 
 class Failure(Exception):
     """An error reply."""
-    def __init__(self, status, flags, args):
+    def __init__(self, status, http, flags, args):
         committed, present, self.delay_ms, length = struct.unpack_from("<QIIH", args)
         self.retry, self.closing, self.committed = status >> 8 & 15, flags & 2, committed if present & 1 else 0
+        self.kind, self.http = status & 255, http
         super().__init__("status 0x%04x: %s" % (status, args[40:40 + length].decode()))
+
+class Damaged(Exception):
+    """The daemon received other bytes than were sent."""
+    retry, closing, kind = RESTART, 0, DAMAGED
 
 class Connection:
     """One request at a time over one stream."""
@@ -64,12 +70,12 @@ class Connection:
             self.send(memoryview(piece))
         while flags & 1:
             head = struct.unpack("<4sBBHQHHIQ", self.receive(32))
-            magic, version, _, flags, sequence, status, _, args_len, body_len = head
+            magic, version, _, flags, sequence, status, http, args_len, body_len = head
             if (magic, version) != (b"GCS!", 1) or sequence not in (0, self.sequence) or args_len > 65536:
                 raise ConnectionError("what came is no reply to the request")
             args, body = self.receive(args_len), self.receive(body_len)
             if status:
-                raise Failure(status, flags, args)
+                raise Failure(status, http, flags, args)
             yield args, body
         if flags & 2 or self.cut:
             self.socket.close()  # the next request finds out, and connects again
@@ -92,53 +98,93 @@ def recover(error, failures):
 def start_args(bucket, name):
     return struct.pack("<HHHHHHIII40xQ8x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0) + bucket + name
 
+def look(address, bucket, name, began, size, checksum):
+    """The generation of the object, if an earlier request made it after all; None if nothing was made."""
+    failures = 0
+    while True:
+        try:
+            args = Connection(address).ask(STAT, 0, object_ref(bucket, name) + bucket + name)[0]
+            generation, _, stored, stored_crc = struct.unpack_from("<QQQI", args)
+            if generation < began:
+                return None
+            if (stored, stored_crc) == (size, checksum):
+                return generation
+            raise ValueError("the outcome is unknown: the object that is there is another")
+        except (Failure, OSError) as error:
+            if getattr(error, "kind", 0) == MISSING:
+                return None
+            if getattr(error, "retry", RECONNECT) not in (SAME, RECONNECT):
+                raise ValueError("the outcome is unknown: %s" % error)
+            recover(error, failures)
+            failures += 1
+
 def put(address, path, bucket, name):
     source, size, checksum = open(path, "rb"), os.path.getsize(path), 0
     while piece := source.read(PIECE):
         checksum = crc32c(piece, checksum)
-    connection, token, bound, settled, committed, failures = None, None, False, False, 0, 0
+    connection, token, bound, settled, unsure, began = None, None, False, False, False, 0
+    committed = failures = restarts = 0
     while True:
+        last = False
         try:
-            data = b""
+            data, data_crc, upload = b"", 0, restarts + 1
             if connection is None:
                 connection, bound = Connection(address), False
             if token is None:
                 args = start_args(bucket, name)
-                reply = connection.ask(START, 1, args)[0]
+                reply = connection.ask(START, upload, args)[0]
                 token, committed, bound, settled = reply[32:32 + struct.unpack_from("<H", reply, 8)[0]], 0, True, True
+                began = began or (struct.unpack_from("<Q", reply)[0] - 604800) * 1000000  # as generations count
             if not bound:
-                connection.ask(ATTACH, 1, struct.pack("<HHI8x", len(token), 0, 0) + token)
+                connection.ask(ATTACH, upload, struct.pack("<HHI8x", len(token), 0, 0) + token)
                 bound, settled = True, False
             if not settled:
-                progress, settled = connection.progress(QUERY, 1, bytes(8)), True
+                progress, settled = connection.progress(QUERY, upload, bytes(8)), True
             elif committed == size:  # an empty object, or all bytes are there and the last answer was lost
-                progress = connection.progress(FINISH, 1, struct.pack("<QII8x", size, checksum, 1))
+                last = True
+                progress = connection.progress(FINISH, upload, struct.pack("<QII8x", size, checksum, 1))
             else:
                 source.seek(committed)
                 data = source.read(RANGE)
-                last = (size, checksum, 0, 3) if committed + len(data) == size else (0, 0, 0, 0)
-                progress = connection.progress(WRITE, 1, struct.pack("<QQIII12x", committed, *last), data)
+                data_crc, last = crc32c(data), committed + len(data) == size
+                ends = (size, checksum, data_crc, 7) if last else (0, 0, data_crc, 4)
+                progress = connection.progress(WRITE, upload, struct.pack("<QQIII12x", committed, *ends), data)
             now, received, received_crc, finished, generation, _, stored, stored_crc = progress
-            if (received, received_crc) != (len(data), crc32c(data)):
-                raise ValueError("the bytes changed on their way to the daemon")
-            if not committed <= now <= size:
-                raise ValueError("GCS holds %d bytes of %d, and %d were committed" % (now, size, committed))
             if finished and (stored, stored_crc) != (size, checksum):
                 raise ValueError("the object is wrong: generation %d" % generation)
             if finished:
                 return generation
+            if (received, received_crc) != (len(data), data_crc):
+                raise Damaged("the bytes changed on their way to the daemon")
+            if not committed <= now <= size:
+                raise ValueError("GCS holds %d bytes of %d, and %d were committed" % (now, size, committed))
             committed, failures = now, failures if now == committed else 0
-        except (Failure, OSError) as error:
+        except (Failure, Damaged, OSError) as error:
+            retry, kind = getattr(error, "retry", RECONNECT), getattr(error, "kind", 0)
+            unsure |= last and (retry in (UNKNOWN, RECONNECT) or kind == LOST)
+            refused = retry not in (SAME, UNKNOWN, RESTART, RECONNECT) and error.http in (403, 404, 410, 412)
+            if unsure and (retry == RESTART or refused):
+                if made := look(address, bucket, name, began, size, checksum):
+                    return made
+            if retry == RESTART and restarts == 3:
+                raise
             if getattr(error, "committed", 0) > committed:
                 committed, failures = error.committed, 0
-            retry, failures = recover(error, failures), failures + 1
-            if retry == RECONNECT or error.closing or connection.cut:
+            recover(error, failures)
+            failures += 1
+            if retry == RECONNECT or getattr(error, "closing", 0) or connection.cut:
                 connection = None
             settled &= retry != UNKNOWN
-            token = None if retry == RESTART else token
+            if retry == RESTART:
+                if kind == DAMAGED and connection and bound:  # GCS need not keep what nobody will finish
+                    try:
+                        connection.ask(CANCEL, upload, bytes(8))
+                    except (Failure, OSError):
+                        connection = None
+                token, restarts = None, restarts + 1  # under another id
         except (KeyboardInterrupt, ValueError):
-            if connection and bound:  # GCS need not keep what nobody will finish
-                connection.ask(CANCEL, 1, bytes(8))
+            if connection and bound:
+                connection.ask(CANCEL, upload, bytes(8))
             raise
 
 def pieces(source):

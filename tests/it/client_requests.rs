@@ -10,7 +10,7 @@ use gcsd_client::{Body, Connection, Error, FileBody, Options, ReaderBody};
 use gcsd_net::{BoxStream, Stream, TcpConnector};
 use gcsd_types::Crc32c;
 use gcsd_wire::head::CLOSING;
-use gcsd_wire::{self, Kind, Request, Retry, Status};
+use gcsd_wire::{self, Kind, Request, Retry, Status, hello};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 
@@ -194,4 +194,60 @@ async fn a_connection_begins_with_the_secret() {
         .expect_err("nobody listens");
     assert_eq!((error.name(), error.retry()), ("unreachable", Retry::Reconnect));
     assert!(!lost::<()>(Err(error)).1);
+}
+
+#[tokio::test]
+async fn checked_frames_are_agreed_on_first_and_then_every_frame_is_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let address = format!("127.0.0.1:{port}").parse().expect("an address");
+    for granted in [0, hello::CHECKED] {
+        let script = async {
+            let mut daemon = Daemon::accept(&listener).await;
+            let (head, request) = daemon.request().await;
+            let Request::Hello(args) = request else {
+                panic!("not a Hello")
+            };
+            assert_eq!((args.features, args.secret.len()), (hello::CHECKED, 0));
+            let reply = hello::Reply {
+                version: 1,
+                features: granted,
+                max_args: 65_536,
+                max_in_flight: 64,
+                max_uploads: 16,
+                alignment: 262_144,
+                drain_cap: 0,
+                idle_timeout_ms: 0,
+                client_timeout_ms: 0,
+                gcs_timeout_ms: 0,
+                handshake_timeout_ms: 0,
+                server: "scripted".to_owned(),
+            };
+            daemon
+                .reply(head.sequence, 0, gcsd_wire::Reply::Hello(reply), b"")
+                .await;
+            let (head, _) = daemon.request().await;
+            assert!(head.checked());
+            // An error that answers nothing, without a checksum.
+            let nothing = gcsd_wire::RequestHead {
+                opcode: 0,
+                flags: 0,
+                sequence: 0,
+                ..head
+            };
+            let damaged = Status::new(Kind::Damaged, Retry::Reconnect);
+            daemon.error(&nothing, CLOSING, damaged, None).await;
+        };
+        let ping = async {
+            let options = Options::default().with_checked(true);
+            let connection = Connection::open(&TcpConnector, &address, &options).await;
+            let connection = connection.expect("a connection");
+            let answer = connection.ping(Bytes::from_static(b"x")).await;
+            (answer.expect_err("no answer"), connection.reason())
+        };
+        let ((error, reason), ()) = tokio::join!(ping, script);
+        assert_eq!(error.retry(), Retry::Reconnect);
+        let noticed = matches!(reason, Some(gcsd_client::Reason::Damaged));
+        assert_eq!(noticed, granted != 0, "{reason:?}");
+    }
 }

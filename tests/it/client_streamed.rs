@@ -34,7 +34,7 @@ async fn pieces(daemon: &mut scripted::Daemon) -> (Vec<u8>, PieceHead, Option<Cr
     let mut bytes = Vec::new();
     loop {
         let head: [u8; 8] = daemon.body(8).await.try_into().expect("8 bytes");
-        match PieceHead::decode(&head).expect("a piece") {
+        match PieceHead::decode_checked(&head).expect("a piece") {
             PieceHead::Data(len) => bytes.extend(daemon.body(len.into()).await),
             last @ PieceHead::End { checksum: true } => {
                 let checksum: [u8; 4] = daemon.body(4).await.try_into().expect("4 bytes");

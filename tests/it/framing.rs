@@ -22,11 +22,9 @@ async fn malformed(daemon: &Daemon, bytes: &[u8], kind: Kind) {
     client.lives().await;
     client.raw(bytes).await;
     let reply = client.reply_to(0).await;
-    let retry = match kind {
-        Kind::BadHead | Kind::Damaged => Retry::Reconnect,
-        _ => Retry::Never,
-    };
-    reply.fails(kind, retry);
+    reply.fails(kind, Retry::Reconnect);
+    let versions: &[u8] = if kind == Kind::BadVersion { &[1] } else { &[] };
+    assert_eq!(*reply.error().versions, *versions);
     assert!(reply.head.closing());
     assert_eq!(reply.head.opcode, 0);
     client.closed().await;
@@ -41,12 +39,9 @@ async fn a_malformed_head_ends_the_connection_after_one_reply() {
         bytes[at] = byte;
         bytes
     };
-    malformed(
-        &daemon,
-        b"GET / HTTP/1.1\r\nHost: localhost:4743\r\n\r\n",
-        Kind::BadHead,
-    )
-    .await;
+    // It is not waited for the rest of a head.
+    malformed(&daemon, b"SSH-", Kind::BadHead).await;
+    malformed(&daemon, &with(8, 0), Kind::BadHead).await;
     malformed(&daemon, &with(3, b'!'), Kind::BadHead).await;
     malformed(&daemon, &with(4, 0), Kind::BadVersion).await;
     malformed(&daemon, &with(4, 2), Kind::BadVersion).await;
@@ -226,14 +221,20 @@ async fn a_sequence_in_flight_cannot_be_used_again() {
         ..head(Opcode::Ping as u8)
     };
     client.raw(&ping.encode()).await;
-    client
-        .reply_to(write)
-        .await
-        .fails(Kind::DuplicateSequence, Retry::Never);
+    // Under the sequence itself, it would be taken for the answer of the write.
+    let reply = client.reply_to(0).await;
+    reply.fails(Kind::DuplicateSequence, Retry::Reconnect);
+    assert!(reply.head.closing());
+    assert_eq!(reply.head.opcode, 0);
     daemon.devgcs.pause_bodies(false);
     assert!(client.reply_to(write).await.progress().object.is_some());
-    client.raw(&ping.encode()).await;
-    client.reply_to(write).await.ok();
+    client.closed().await;
+    // Once it is answered, a sequence can be used again.
+    let mut client = daemon.connect().await;
+    for _ in 0..2 {
+        client.raw(&ping.encode()).await;
+        client.reply_to(write).await.ok();
+    }
 }
 
 #[tokio::test]

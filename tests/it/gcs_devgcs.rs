@@ -343,7 +343,7 @@ async fn a_cut_put_commits_only_what_arrived_and_goes_on_from_there() {
         tokio::spawn(async move { gcs.write(&upload, range, body).await.map(drop) })
     };
     patiently(async {
-        while lease.received() < 1 << 20 {
+        while lease.received() < 64 << 10 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     })

@@ -14,6 +14,7 @@ use crate::support::vectors;
 
 const REQUESTS: RequestCodec = RequestCodec {
     max_args: DEFAULT_MAX_ARGS,
+    checked: false,
 };
 const REPLIES: ReplyCodec = ReplyCodec {
     max_args: DEFAULT_MAX_ARGS,

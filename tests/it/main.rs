@@ -6,9 +6,12 @@
 )]
 
 mod addresses;
+mod body_checksums;
 mod bounds;
 mod bounds_serve;
 mod buckets;
+mod cancel;
+mod checked;
 mod cli_ends;
 mod cli_environment;
 mod cli_from_command;
@@ -50,6 +53,7 @@ mod encryption;
 mod examples;
 mod fencing;
 mod fleet;
+mod foreign;
 mod framing;
 mod gcs_auth;
 mod gcs_broken;

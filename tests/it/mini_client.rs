@@ -143,3 +143,54 @@ async fn a_stranger_recovers_by_the_rules() {
     assert!(get.status.success());
     assert_eq!(std::fs::read(&target).expect("a file"), bytes);
 }
+
+/// Forwards connections to `daemon`. On the n-th one, a bit of the byte at this position from the client is turned over.
+async fn damaging_proxy(daemon: SocketAddr, positions: Vec<u64>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let mut positions = positions.into_iter();
+        while let Ok((client, _)) = listener.accept().await {
+            let position = positions.next();
+            let daemon = TcpStream::connect(daemon).await.expect("the daemon listens");
+            tokio::spawn(async move {
+                let ((mut from_client, mut to_client), (mut from_daemon, mut to_daemon)) =
+                    (client.into_split(), daemon.into_split());
+                let up = async {
+                    if let Some(position) = position {
+                        copy(&mut (&mut from_client).take(position), &mut to_daemon).await?;
+                        let byte = from_client.read_u8().await?;
+                        to_daemon.write_u8(byte ^ 0x10).await?;
+                    }
+                    copy(&mut from_client, &mut to_daemon).await
+                };
+                tokio::select! {
+                    _ = up => {}
+                    _ = copy(&mut from_daemon, &mut to_client) => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_stranger_whose_bytes_are_damaged_starts_anew() {
+    let daemon = Daemon::start().await;
+    let files = tempfile::tempdir().expect("a directory");
+    let source = files.path().join("source");
+    let bytes = pattern(600_000);
+    std::fs::write(&source, &bytes).expect("written");
+    // In the body of the WriteAt, near its beginning and at its end.
+    for position in [1000, 600_000] {
+        let proxy = damaging_proxy(daemon.address, vec![position]).await;
+        let url = format!("gs://{BUCKET}/mini/damaged/{position}");
+        let Some(put) = mini(proxy, &["put", source.to_str().expect("a path"), &url]).await else {
+            return;
+        };
+        assert!(put.status.success());
+        assert!(String::from_utf8_lossy(&put.stderr).contains("trying again"));
+        assert_eq!(daemon.object(&format!("mini/damaged/{position}")).await, bytes);
+    }
+    assert_eq!(daemon.devgcs.inspect().open_sessions(), 0);
+}

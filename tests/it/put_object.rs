@@ -123,9 +123,9 @@ async fn a_wrong_object_never_becomes_visible() {
     let mut args = put_object("checked");
     args.body_crc32c = Some(wrong);
     let reply = known(&mut client, &args, &body).await;
-    reply.fails(Kind::ChecksumMismatch, Retry::Restart);
+    reply.fails(Kind::BodyDamaged, Retry::Same);
     let reply = pieces(&mut client, &args, &whole(&body, 65_536)).await;
-    reply.fails(Kind::ChecksumMismatch, Retry::Restart);
+    reply.fails(Kind::BodyDamaged, Retry::Same);
     // What the client says at the end is another thing than what came.
     args.body_crc32c = None;
     let damaged = [data(&body), end(Some(wrong))].concat();

@@ -427,7 +427,7 @@ async fn a_body_in_pieces_has_no_length_of_its_own() {
     bytes[24] = 5;
     client.raw(&bytes).await;
     let reply = client.reply_to(0).await;
-    reply.fails(Kind::BadBody, Retry::Never);
+    reply.fails(Kind::BadBody, Retry::Reconnect);
     assert!(reply.head.closing());
     client.closed().await;
 }

@@ -210,3 +210,33 @@ async fn an_endpoint_that_is_down_is_told_apart() {
         .await
         .fails(Kind::TlsFailed, Retry::Same);
 }
+
+#[tokio::test]
+async fn a_token_of_another_version_starts_the_upload_anew() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let daemon = Daemon::start().await;
+    let mut client = daemon.connect().await;
+    let token = client.start(1, "versions").await;
+    let token = URL_SAFE_NO_PAD.decode(token).expect("base64");
+    let with = |at: usize, byte: u8| {
+        let mut token = token.clone();
+        token[at] ^= byte;
+        attach(&URL_SAFE_NO_PAD.encode(token))
+    };
+    // As a daemon of another version seals it, with the same key.
+    let refused = client.call(2, with(0, 3)).await;
+    refused.fails(Kind::TokenExpired, Retry::Restart);
+    client
+        .call(2, query_upload())
+        .await
+        .fails(Kind::UploadFailed, Retry::Never);
+    // Altered, or sealed with another key.
+    for at in [1, token.len() / 2, token.len() - 1] {
+        client
+            .call(2, with(at, 3))
+            .await
+            .fails(Kind::BadToken, Retry::Never);
+    }
+    client.call(2, with(0, 0)).await.ok();
+}

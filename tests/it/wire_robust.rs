@@ -68,15 +68,18 @@ fn frame_all(bytes: &[u8], requests: bool) -> Vec<Decoded> {
     for _ in 0..=bytes.len() / HEAD_LEN {
         let before = source.len();
         let decoded = if requests {
-            RequestCodec { max_args: MAX_ARGS }
-                .decode(&mut source)
-                .map(|frame| {
-                    frame.map(|frame| Decoded {
-                        opcode: frame.head.opcode,
-                        ok: true,
-                        args: frame.args,
-                    })
+            RequestCodec {
+                max_args: MAX_ARGS,
+                checked: false,
+            }
+            .decode(&mut source)
+            .map(|frame| {
+                frame.map(|frame| Decoded {
+                    opcode: frame.head.opcode,
+                    ok: true,
+                    args: frame.args,
                 })
+            })
         } else {
             ReplyCodec { max_args: MAX_ARGS }
                 .decode(&mut source)
@@ -324,16 +327,20 @@ fn a_claimed_length_allocates_nothing() {
             let mut head = [0; HEAD_LEN];
             head[..4].copy_from_slice(&magic);
             head[4] = VERSION;
+            head[8] = 1;
             head[20..24].copy_from_slice(&claim.to_le_bytes());
             // Beyond the limit a request is refused and a reply is an error; within it, the bytes are waited for.
             assert_eq!(frame_all(&head, requests).len(), usize::from(requests));
             let mut source = BytesMut::from(&head[..]);
             let capacity = source.capacity();
             let waits = match requests {
-                true => RequestCodec { max_args: u32::MAX }
-                    .decode(&mut source)
-                    .expect("a head")
-                    .is_none(),
+                true => RequestCodec {
+                    max_args: u32::MAX,
+                    checked: false,
+                }
+                .decode(&mut source)
+                .expect("a head")
+                .is_none(),
                 false => ReplyCodec { max_args: u32::MAX }
                     .decode(&mut source)
                     .expect("a head")
@@ -349,12 +356,47 @@ fn a_claimed_length_allocates_nothing() {
 fn a_body_length_beyond_a_signed_integer_is_no_head() {
     let mut bytes = vectors::read("write_at.request");
     bytes[24..32].copy_from_slice(&(1_u64 << 63).to_le_bytes());
-    let refused = RequestCodec { max_args: MAX_ARGS }.decode(&mut BytesMut::from(&bytes[..]));
+    let refused = RequestCodec {
+        max_args: MAX_ARGS,
+        checked: false,
+    }
+    .decode(&mut BytesMut::from(&bytes[..]));
     assert!(
         matches!(refused, Err(FrameError::Head(HeadError::BodyLen(_)))),
         "{refused:?}"
     );
     bytes[24..32].copy_from_slice(&u64::MAX.wrapping_shr(1).to_le_bytes());
-    let accepted = RequestCodec { max_args: MAX_ARGS }.decode(&mut BytesMut::from(&bytes[..]));
+    let accepted = RequestCodec {
+        max_args: MAX_ARGS,
+        checked: false,
+    }
+    .decode(&mut BytesMut::from(&bytes[..]));
     assert!(matches!(accepted, Ok(Some(_))), "{accepted:?}");
+}
+
+#[test]
+fn reserved_bytes_and_undefined_flags_of_a_reply_are_ignored() {
+    use gcsd_wire::{Opcode, Reply, ReplyHead};
+    for (name, opcode, reserved) in [
+        ("write_at.reply", Opcode::WriteAt, 24..40),
+        ("cancel.reply", Opcode::Cancel, 4..16),
+        ("hello.reply", Opcode::Hello, 1..4),
+    ] {
+        let bytes = vectors::read(name);
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().expect("a head");
+        let sent = ReplyHead::decode(head).expect("a head");
+        let args = &rest[..usize::try_from(sent.args_len).expect("small")];
+        let mut later = args.to_vec();
+        later[reserved].fill(0xff);
+        let decode = |args: &[u8]| Reply::decode(opcode, args.to_vec().into()).expect("good args");
+        assert_eq!(decode(&later), decode(args), "{name}");
+        let mut flagged = *head;
+        flagged[6] |= 0xfc;
+        flagged[7] |= 0xfe;
+        let flagged = ReplyHead::decode(&flagged).expect("a head");
+        assert_eq!(
+            (flagged.more(), flagged.closing(), flagged.args_len),
+            (sent.more(), sent.closing(), sent.args_len)
+        );
+    }
 }

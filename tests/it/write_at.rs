@@ -202,6 +202,24 @@ async fn a_range_that_cannot_be_is_refused_without_a_call() {
         .write(1, u64::MAX, Some(99), &pattern(100))
         .await
         .fails(Kind::BadArgs, Retry::Never);
+    for total in [1 << 63, u64::MAX] {
+        client
+            .write(1, 0, Some(total), &pattern(100))
+            .await
+            .fails(Kind::BadArgs, Retry::Never);
+        client
+            .call(1, finish_upload(total))
+            .await
+            .fails(Kind::BadArgs, Retry::Never);
+        let Request::StartUpload(mut start) = start_upload("too/large") else {
+            panic!("it is one")
+        };
+        start.size = Some(total);
+        client
+            .call(2, Request::StartUpload(start))
+            .await
+            .fails(Kind::BadArgs, Retry::Never);
+    }
     let lone = Request::WriteAt(Args {
         offset: 0,
         total: Some(5),
@@ -239,6 +257,13 @@ async fn ranges_of_every_shape_make_the_object() {
             .committed,
         2 * quarter as u64
     );
+    // It ends where it may, and is too short for GCS.
+    let calls = daemon.devgcs.inspect().calls.len();
+    client
+        .write(1, 100, None, &body[100..quarter])
+        .await
+        .fails(Kind::BadAlignment, Retry::Never);
+    assert_eq!(daemon.devgcs.inspect().calls.len(), calls);
     // An overlap, whose resent bytes GCS ignores.
     let again = client.write(1, 5, None, &body[5..3 * quarter]).await.progress();
     assert_eq!(again.committed, 3 * quarter as u64);

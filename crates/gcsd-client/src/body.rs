@@ -8,6 +8,8 @@ use std::pin::Pin;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use gcsd_types::Crc32c;
+
 /// What [`BodySource::next`] returns.
 pub type NextPiece<'a> = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send + 'a>>;
 
@@ -28,6 +30,8 @@ pub struct Body {
     /// `None` if it is known only at the end.
     pub(super) len: Option<u128>,
     pub(super) content: Content,
+    /// The checksum of all of it, where that is known before it is sent.
+    pub(super) crc32c: Option<Crc32c>,
 }
 
 pub(super) enum Content {
@@ -41,11 +45,21 @@ impl Body {
         Self::from(Vec::new())
     }
 
+    /// The same body, with its checksum: what is damaged on the way to the daemon is then no object, and no part of one.
+    #[must_use]
+    pub fn with_crc32c(self, crc32c: Crc32c) -> Self {
+        Self {
+            crc32c: Some(crc32c),
+            ..self
+        }
+    }
+
     /// `len` bytes from `source`.
     pub fn source(len: u64, source: impl BodySource) -> Self {
         Self {
             len: Some(len.into()),
             content: Content::Source(Box::new(source)),
+            crc32c: None,
         }
     }
 
@@ -58,6 +72,7 @@ impl Body {
         Self {
             len: None,
             content: Content::Source(Box::new(source)),
+            crc32c: None,
         }
     }
 }
@@ -75,6 +90,7 @@ impl From<Vec<Bytes>> for Body {
         Self {
             len: Some(pieces.iter().map(|piece| piece.len() as u128).sum()),
             content: Content::Pieces(pieces),
+            crc32c: None,
         }
     }
 }

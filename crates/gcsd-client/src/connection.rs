@@ -111,7 +111,7 @@ impl Drop for Interest {
 }
 
 impl Connection {
-    /// Connects to the daemon at `address`, and says Hello if there is a secret to prove.
+    /// Connects to the daemon at `address`, and says Hello if there is a secret to prove, or checked frames to agree on.
     pub async fn open(
         connector: &dyn Connector,
         address: &Address,
@@ -125,8 +125,12 @@ impl Connection {
         })?;
         stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
-        if let Some(secret) = &options.secret {
-            connection.hello(&Self::greeting(secret.clone())).await?;
+        if options.secret.is_some() || options.checked {
+            let hello = hello::Args {
+                features: hello::CHECKED,
+                ..Self::greeting(options.secret.clone().unwrap_or_default())
+            };
+            connection.hello(&hello).await?;
         }
         Ok(connection)
     }

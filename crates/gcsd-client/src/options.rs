@@ -37,6 +37,10 @@ pub struct Options {
     pub max_args: u32,
     /// The daemon's secret (`--auth-file`), where it wants one: [`Connection::open`](super::Connection::open) then says Hello.
     pub secret: Option<Bytes>,
+    /// Agrees with the daemon, by Hello, that every frame of the connection is checked. Each request is checked anyway; with
+    /// this, the daemon notices, too, if the mark of one is lost on the way, and it also holds for errors that answer no
+    /// request. It costs a round trip for each connection, unless there is a secret: then it is agreed along with that.
+    pub checked: bool,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             max_in_flight: 64,
             max_args: DEFAULT_MAX_ARGS,
             secret: None,
+            checked: false,
         }
     }
 }
@@ -80,6 +85,13 @@ impl Options {
         self
     }
 
+    /// Agrees that every frame is checked: see [`checked`](Self::checked).
+    #[must_use]
+    pub fn with_checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
+        self
+    }
+
     /// Proves itself with the daemon's secret.
     #[must_use]
     pub fn with_secret(mut self, secret: impl Into<Bytes>) -> Self {
@@ -97,6 +109,7 @@ impl fmt::Debug for Options {
             .field("max_in_flight", &self.max_in_flight)
             .field("max_args", &self.max_args)
             .field("secret", &self.secret.as_ref().map(|_| "[redacted]"))
+            .field("checked", &self.checked)
             .finish()
     }
 }

@@ -19,7 +19,7 @@ use super::lost::Reason;
 use super::status_error::StatusError;
 use gcsd_net::Acknowledgements;
 use gcsd_wire::codec::FrameError;
-use gcsd_wire::{ErrorReply, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, page, read_at};
+use gcsd_wire::{ErrorReply, Reply, ReplyCodec, ReplyFrame, ReplyHead, WireArgs as _, hello, page, read_at};
 
 /// The room for one read of the socket, in bytes.
 const READ_LEN: usize = 256 * 1024;
@@ -44,6 +44,7 @@ pub(super) async fn run<R: AsyncRead + Unpin>(half: R, in_flight: Arc<InFlight>,
         },
         codec: ReplyCodec { max_args: MAX_ARGS },
         reads: HashMap::new(),
+        agreed: false,
     };
     let Err(reason) = receiver.replies().await;
     // Before the readers of `reads` are dropped: they ask why.
@@ -55,6 +56,8 @@ struct Receiver<R> {
     codec: ReplyCodec,
     /// Replies in several frames, of which the first has been received.
     reads: HashMap<u64, Read>,
+    /// The daemon has agreed that every frame is checked, also one that answers no request.
+    agreed: bool,
 }
 
 /// A reply in several frames.
@@ -108,7 +111,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         loop {
             match self.codec.decode(&mut self.socket.buffer) {
                 // The damage may have cleared the request's flag `checked`: the reply then has none either.
-                Ok(Some(frame)) if frame.head.sequence != 0 && !frame.head.checked() => {
+                Ok(Some(frame)) if (frame.head.sequence != 0 || self.agreed) && !frame.head.checked() => {
                     return Err(Reason::Damaged);
                 }
                 Ok(Some(frame)) => return Ok(frame),
@@ -136,6 +139,9 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             return Err(protocol("a reply whose body is too large to be one"));
         }
         let body = self.socket.body(head.body_len).await?;
+        if let Reply::Hello(hello) = &reply {
+            self.agreed |= hello.features & hello::CHECKED != 0;
+        }
         if let Waiter::Whole(waiter) = self.socket.in_flight.answered(head.sequence, head.closing()) {
             // The caller may have gone away.
             let _gone = waiter.send(Ok((reply, body)));

@@ -196,7 +196,7 @@ async fn send_pieces<W: AsyncWrite + Unpin>(
         while !bytes.is_empty() && !attention.unwanted() {
             let piece = bytes.split_to(bytes.len().min(PIECE_LEN));
             let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            queue.push_back(Bytes::copy_from_slice(&PieceHead::Data(len).encode()));
+            queue.push_back(Bytes::copy_from_slice(&PieceHead::Data(len).encode_checked()));
             queue.push_back(piece);
             write(half, &mut queue, &stop).await?;
         }
@@ -204,10 +204,10 @@ async fn send_pieces<W: AsyncWrite + Unpin>(
     let mut last = BytesMut::new();
     match &ended {
         Ok(()) => {
-            last.extend_from_slice(&PieceHead::End { checksum: true }.encode());
+            last.extend_from_slice(&PieceHead::End { checksum: true }.encode_checked());
             last.extend_from_slice(&checksum.0.to_le_bytes());
         }
-        Err(_) => last.extend_from_slice(&PieceHead::Abort.encode()),
+        Err(_) => last.extend_from_slice(&PieceHead::Abort.encode_checked()),
     }
     queue.push_back(last.freeze());
     write(half, &mut queue, &stop).await?;

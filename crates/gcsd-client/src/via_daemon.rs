@@ -121,7 +121,7 @@ impl UnreliableWriter for DaemonWriter {
             offset,
             total: last.map(|last| last.total),
             object_crc32c: last.map(|last| last.crc32c),
-            body_crc32c: None,
+            body_crc32c: body.crc32c,
         };
         let reply = self.connection.write_at(self.upload, &args, body).await;
         self.answered(reply)

@@ -84,7 +84,7 @@ impl From<Refusal> for Failure {
             Refusal::Unsettled => (Kind::Unsettled, Retry::Query),
             Refusal::Ended => (Kind::UploadEnded, Retry::Never),
             Refusal::Gap { .. } => (Kind::Gap, Retry::Query),
-            Refusal::Alignment { .. } => (Kind::BadAlignment, Retry::Never),
+            Refusal::Alignment { .. } | Refusal::Short { .. } => (Kind::BadAlignment, Retry::Never),
             Refusal::Empty => (Kind::BadBody, Retry::Never),
             Refusal::Total { .. } | Refusal::TooLong => (Kind::BadArgs, Retry::Never),
         };

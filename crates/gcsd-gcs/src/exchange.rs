@@ -226,7 +226,7 @@ impl Exchange {
             BodyState::Malformed(why) => Error::new(ErrorKind::SourceMalformed, why),
             BodyState::Damaged => Error::new(
                 ErrorKind::SourceDamaged,
-                "the body does not match the checksum at its end: it was cut, and no object was made of it",
+                "the body does not match its checksum: it was cut, and no object was made of it",
             ),
             BodyState::Taken | BodyState::Lent | BodyState::Complete | BodyState::Stopped => {
                 Error::new(ErrorKind::SourceTaken, "the body was taken back")

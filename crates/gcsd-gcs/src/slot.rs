@@ -30,7 +30,7 @@ pub enum BodyState {
     Aborted,
     /// Its bytes cannot be the body.
     Malformed(&'static str),
-    /// Its bytes do not match the checksum that it gave.
+    /// Its bytes have another checksum than it gave, or than they must have.
     Damaged,
     /// The lender took it back.
     Taken,
@@ -73,6 +73,8 @@ pub(super) trait Lending: Send + Sync {
     fn received(&self) -> (u64, Crc32c);
     /// The checksum that the source gave at its end.
     fn checksum(&self) -> Option<Crc32c>;
+    /// Requires that all bytes have this checksum.
+    fn expect(&self, crc32c: Crc32c);
     /// Notes that the whole request body was given to the HTTP connection.
     fn set_whole(&self);
     fn is_whole(&self) -> bool;
@@ -94,6 +96,8 @@ struct Lent<S> {
     state: BodyState,
     received: u64,
     crc32c: Crc32c,
+    /// The checksum that all bytes must have.
+    expected: Option<Crc32c>,
     /// The checksum that the source gave at its end, once it is known to match.
     checksum: Option<Crc32c>,
     /// The source was asked for bytes and had none.
@@ -117,6 +121,7 @@ impl<S> Slot<S> {
                 state,
                 received: 0,
                 crc32c: Crc32c::default(),
+                expected: None,
                 checksum: None,
                 source_pending: false,
                 driver: None,
@@ -161,6 +166,11 @@ impl<S> Slot<S> {
 }
 
 impl<S> Lent<S> {
+    /// Whether all bytes must have another checksum.
+    fn is_other(&self, crc32c: Crc32c) -> bool {
+        self.expected.is_some_and(|expected| expected != crc32c)
+    }
+
     fn settle(&mut self, state: BodyState) {
         self.state = state;
         self.source_pending = false;
@@ -206,14 +216,17 @@ impl<S: Source> Lending for Slot<S> {
             return Poll::Pending;
         };
         lent.source_pending = false;
-        let expected = source.checksum();
+        let told = source.checksum();
         let state = match chunk {
             Ok(chunk) if chunk.is_empty() && self.len.is_some() => BodyState::Ended,
-            Ok(chunk) if chunk.is_empty() && expected.is_some_and(|expected| expected != lent.crc32c) => {
+            Ok(chunk)
+                if chunk.is_empty()
+                    && (lent.is_other(lent.crc32c) || told.is_some_and(|told| told != lent.crc32c)) =>
+            {
                 BodyState::Damaged
             }
             Ok(chunk) if chunk.is_empty() => {
-                lent.checksum = expected;
+                lent.checksum = told;
                 lent.settle(BodyState::Complete);
                 return Poll::Ready(Ok(Given::End));
             }
@@ -222,6 +235,11 @@ impl<S: Source> Lending for Slot<S> {
                 lent.received += bytes.len() as u64;
                 lent.crc32c = lent.crc32c.append(&bytes);
                 let last = self.len == Some(lent.received);
+                // The last chunk is not given away before the checksum of all of them is known: without it, GCS has no whole body.
+                if last && lent.is_other(lent.crc32c) {
+                    lent.settle(BodyState::Damaged);
+                    return Poll::Ready(Err(BodyError));
+                }
                 if last {
                     lent.settle(BodyState::Complete);
                 }
@@ -266,6 +284,10 @@ impl<S: Source> Lending for Slot<S> {
 
     fn checksum(&self) -> Option<Crc32c> {
         self.lock().checksum
+    }
+
+    fn expect(&self, crc32c: Crc32c) {
+        self.lock().expected = Some(crc32c);
     }
 
     fn set_whole(&self) {

@@ -25,7 +25,8 @@ const MAX_END: u64 = i64::MAX as u64;
 pub struct WriteRange {
     /// Where the first byte goes.
     pub offset: u64,
-    /// How many bytes there are. A range that is not the last must end on a multiple of [`CHUNK_ALIGNMENT`].
+    /// How many bytes there are. A range that is not the last must end on a multiple of [`CHUNK_ALIGNMENT`], and have at
+    /// least as many bytes.
     ///
     /// `None` where only the end of the body tells: that end is then the object's.
     pub len: Option<u64>,
@@ -83,6 +84,12 @@ pub enum Refusal {
     Alignment {
         /// Where the range ends.
         end: u64,
+    },
+    /// The range is not the last, and is shorter than 256 KiB: GCS refuses it.
+    #[error("the range has {len} bytes: one that is not the last must have at least 262144")]
+    Short {
+        /// How long it is.
+        len: u64,
     },
     /// The range is empty, and not the last.
     #[error("a range that is not the last must hold at least one byte")]
@@ -203,6 +210,7 @@ impl Upload {
                     Some(_) => {}
                     None if len == 0 => return Err(Refusal::Empty),
                     None if !end.is_multiple_of(CHUNK_ALIGNMENT) => return Err(Refusal::Alignment { end }),
+                    None if len < CHUNK_ALIGNMENT => return Err(Refusal::Short { len }),
                     None => {}
                 }
             }
@@ -277,12 +285,7 @@ impl Upload {
                 }
             }
             // Nothing known to be persisted, and something was before: what it means is unknown.
-            SessionStatus::Active { committed: None } if self.committed > 0 => {
-                self.phase = Phase::Unsettled;
-                Err(Anomaly::NoRange {
-                    before: self.committed,
-                })
-            }
+            SessionStatus::Active { committed: None } if self.committed > 0 => Err(self.no_range()),
             SessionStatus::Active { committed: now } => {
                 self.advance(now.unwrap_or(0))?;
                 if total.is_some() || self.committed < wanted {
@@ -301,6 +304,8 @@ impl Upload {
             SessionStatus::Finished(object) => self.finished(object.info),
             // What has ended here does not come back to life, whatever GCS still says of its session.
             SessionStatus::Active { .. } if self.has_ended() => {}
+            // As behind a write: one such answer is no proof that confirmed bytes are lost.
+            SessionStatus::Active { committed: None } if self.committed > 0 => return Err(self.no_range()),
             SessionStatus::Active { committed: now } => {
                 self.advance(now.unwrap_or(0))?;
                 self.phase = Phase::Settled;
@@ -340,6 +345,13 @@ impl Upload {
     fn finished(&mut self, object: ObjectInfo) {
         self.committed = object.size;
         self.phase = Phase::Finished(object);
+    }
+
+    fn no_range(&mut self) -> Anomaly {
+        self.phase = Phase::Unsettled;
+        Anomaly::NoRange {
+            before: self.committed,
+        }
     }
 
     fn advance(&mut self, now: u64) -> Result<(), Anomaly> {

@@ -41,6 +41,16 @@ impl UploadBody {
         }
     }
 
+    /// The same body, which must have the checksum `crc32c`: its end is withheld otherwise, so that GCS never has all of it. A
+    /// body of no bytes, which has no end of its own, is the caller's to compare.
+    #[must_use]
+    pub fn expecting(self, crc32c: Option<Crc32c>) -> Self {
+        if let Some(crc32c) = crc32c {
+            self.lending.expect(crc32c);
+        }
+        self
+    }
+
     /// The same body between `before` and what `after` makes, which is never sent unless the source's bytes are complete.
     ///
     /// `after` is given the checksum that a source of unknown length gave at its end; without one it must make

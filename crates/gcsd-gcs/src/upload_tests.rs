@@ -110,9 +110,20 @@ fn confirmed_bytes_never_vanish_silently() {
     let answer = upload.after_write(&range(MIB, MIB, None), MIB, &active(None));
     assert_eq!(answer, Err(Anomaly::NoRange { before: MIB }));
     assert_eq!(upload.check_finish(), Err(Refusal::Unsettled));
+    // Nor does a query that says nothing end the upload: the next one may say more.
     let answer = upload.after_query(&active(None));
-    assert_eq!(answer, Err(Anomaly::Regress { before: MIB, now: 0 }));
+    assert_eq!(answer, Err(Anomaly::NoRange { before: MIB }));
     assert_eq!(upload.committed(), MIB);
+    assert_eq!(upload.check_finish(), Err(Refusal::Unsettled));
+    assert_eq!(upload.after_query(&active(MIB)), Ok(()));
+    let answer = upload.after_query(&active(MIB - 1));
+    assert_eq!(
+        answer,
+        Err(Anomaly::Regress {
+            before: MIB,
+            now: MIB - 1
+        })
+    );
     assert_eq!(upload.check_finish(), Err(Refusal::Unsettled));
 }
 

@@ -6,7 +6,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::check;
+use super::check::{self, CHECK_LEN};
 use super::head::{HEAD_LEN, HeadError, ReplyHead, RequestHead};
 
 /// A request without its body.
@@ -34,6 +34,15 @@ pub enum FrameError {
     /// The head is none.
     #[error("{0}")]
     Head(#[from] HeadError),
+    /// The head is none, and its checksum holds: so it was sent.
+    #[error("{0}")]
+    Verified(HeadError),
+    /// The connection has agreed on checked frames, and this one is not.
+    #[error("a frame without a checksum, on a connection that agreed on checked frames")]
+    Unchecked,
+    /// The args of a checked request are longer than can be verified.
+    #[error("a checked request has {0} bytes of args, more than can be verified here")]
+    Unverifiable(u32),
     /// The checksum of a head and its args is not theirs.
     #[error("the head or the args were damaged on the way: they have another checksum")]
     Damaged,
@@ -48,8 +57,38 @@ pub enum FrameError {
 /// Frames requests, on the daemon's side.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestCodec {
-    /// The largest args that are accepted, in bytes.
+    /// The largest args that are accepted, in bytes, without their checksum.
     pub max_args: u32,
+    /// Every request must be checked: the connection has agreed on it.
+    pub checked: bool,
+}
+
+impl RequestCodec {
+    /// The head that `source` begins with, as soon as it is there. That of a checked request is not judged yet. Bytes of
+    /// another protocol are an error as soon as there are four.
+    pub fn peek(&self, source: &[u8]) -> Result<Option<RequestHead>, FrameError> {
+        let Some(magic) = source.first_chunk() else {
+            return Ok(None);
+        };
+        if let Err(error) = RequestHead::check_magic(*magic) {
+            return Err(match holds(source) {
+                true => FrameError::Verified(error),
+                false => FrameError::Head(error),
+            });
+        }
+        let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
+            return Ok(None);
+        };
+        let head = RequestHead::peek(bytes);
+        match head.checked() {
+            true if u64::from(head.args_len) > u64::from(self.max_args) + CHECK_LEN as u64 => {
+                Err(FrameError::Unverifiable(head.args_len))
+            }
+            true => Ok(Some(head)),
+            false if self.checked => Err(FrameError::Unchecked),
+            false => Ok(Some(RequestHead::decode(bytes)?)),
+        }
+    }
 }
 
 impl Decoder for RequestCodec {
@@ -57,23 +96,39 @@ impl Decoder for RequestCodec {
     type Error = FrameError;
 
     fn decode(&mut self, source: &mut BytesMut) -> Result<Option<RequestFrame>, FrameError> {
-        let Some(bytes) = source.first_chunk::<HEAD_LEN>() else {
+        let Some(head) = self.peek(source)? else {
             return Ok(None);
         };
-        let bytes = *bytes;
-        let head = RequestHead::decode(&bytes)?;
-        if head.args_len > self.max_args {
+        if !head.checked() && head.args_len > self.max_args {
             source.advance(HEAD_LEN);
             return Ok(Some(RequestFrame { head, args: None }));
         }
+        let Some(bytes) = source.first_chunk::<HEAD_LEN>().copied() else {
+            return Ok(None);
+        };
         let Some(args) = take_args(source, &bytes, head.args_len, head.checked())? else {
             return Ok(None);
         };
+        let head = RequestHead::decode(&bytes).map_err(|error| match head.checked() {
+            true => FrameError::Verified(error),
+            false => FrameError::Head(error),
+        })?;
         Ok(Some(RequestFrame {
             head,
             args: Some(args),
         }))
     }
+}
+
+/// Whether `source` begins with a whole checked frame whose checksum holds, whatever its magic is.
+fn holds(source: &[u8]) -> bool {
+    let Some((bytes, rest)) = source.split_first_chunk::<HEAD_LEN>() else {
+        return false;
+    };
+    let head = RequestHead::peek(bytes);
+    let len = usize::try_from(head.args_len).unwrap_or(usize::MAX);
+    let args = rest.get(..len).filter(|_| head.checked());
+    args.is_some_and(|args| check::verify(bytes, &Bytes::copy_from_slice(args)).is_some())
 }
 
 /// Frames replies, on the client's side.
@@ -160,7 +215,10 @@ mod tests {
 
     #[test]
     fn a_request_is_framed_only_when_whole_and_the_body_is_left() {
-        let mut codec = RequestCodec { max_args: 8 };
+        let mut codec = RequestCodec {
+            max_args: 8,
+            checked: false,
+        };
         let mut wire = head(2).encode().to_vec();
         wire.extend(b"ab123");
         let mut buffer = BytesMut::new();
@@ -185,7 +243,10 @@ mod tests {
 
     #[test]
     fn args_beyond_the_limit_are_left_unread() {
-        let mut codec = RequestCodec { max_args: 8 };
+        let mut codec = RequestCodec {
+            max_args: 8,
+            checked: false,
+        };
         let mut buffer = BytesMut::from(&head(9).encode()[..]);
         buffer.extend_from_slice(b"123456789");
         let frame = codec.decode(&mut buffer).expect("a good head").expect("a frame");
@@ -195,7 +256,10 @@ mod tests {
 
     #[test]
     fn what_breaks_the_framing_is_an_error() {
-        let mut codec = RequestCodec { max_args: 8 };
+        let mut codec = RequestCodec {
+            max_args: 8,
+            checked: false,
+        };
         let mut bytes = head(0).encode();
         let decode =
             |bytes: [u8; HEAD_LEN], codec: &mut RequestCodec| codec.decode(&mut BytesMut::from(&bytes[..]));

@@ -46,6 +46,9 @@ pub enum HeadError {
     /// A body in pieces has a length.
     #[error("body_len is {0}, and must be 0 where the body comes in pieces")]
     StreamedLen(u64),
+    /// A request has the sequence of replies to nothing.
+    #[error("a request has the sequence 0, which replies have that answer none")]
+    Sequence,
 }
 
 wire_struct! {
@@ -135,14 +138,29 @@ impl RequestHead {
         if raw.flags.get() & STREAMED != 0 && raw.body_len != 0 {
             return Err(HeadError::StreamedLen(raw.body_len.get()));
         }
-        Ok(Self {
+        if raw.sequence == 0 {
+            return Err(HeadError::Sequence);
+        }
+        Ok(Self::peek(bytes))
+    }
+
+    /// What the bytes say, if they are a head: nothing is judged. Of a checked request that comes first, since only its
+    /// checksum tells whether these are the bytes that were sent.
+    pub fn peek(bytes: &[u8; HEAD_LEN]) -> Self {
+        let raw: RawRequest = zerocopy::transmute!(*bytes);
+        Self {
             opcode: raw.opcode,
             flags: raw.flags.get(),
             sequence: raw.sequence.get(),
             upload: raw.upload.get(),
             args_len: raw.args_len.get(),
             body_len: raw.body_len.get(),
-        })
+        }
+    }
+
+    /// Whether the first four bytes can begin a request.
+    pub fn check_magic(found: [u8; 4]) -> Result<(), HeadError> {
+        check_magic(found, REQUEST_MAGIC, REPLY_MAGIC)
     }
 
     /// Whether the body comes in pieces.
@@ -251,12 +269,7 @@ fn check(
     version: u8,
     body_len: u64,
 ) -> Result<(), HeadError> {
-    if found == other {
-        return Err(HeadError::Direction);
-    }
-    if found != expected {
-        return Err(HeadError::Magic(found));
-    }
+    check_magic(found, expected, other)?;
     if version != VERSION {
         return Err(HeadError::Version(version));
     }
@@ -264,4 +277,12 @@ fn check(
         return Err(HeadError::BodyLen(body_len));
     }
     Ok(())
+}
+
+fn check_magic(found: [u8; 4], expected: [u8; 4], other: [u8; 4]) -> Result<(), HeadError> {
+    match found {
+        _ if found == expected => Ok(()),
+        _ if found == other => Err(HeadError::Direction),
+        _ => Err(HeadError::Magic(found)),
+    }
 }

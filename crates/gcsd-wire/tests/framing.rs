@@ -57,7 +57,10 @@ where
 }
 
 fn requests(segments: &[&[u8]]) -> (Vec<Seen<RequestFrame>>, Option<String>) {
-    let codec = RequestCodec { max_args: MAX_ARGS };
+    let codec = RequestCodec {
+        max_args: MAX_ARGS,
+        checked: false,
+    };
     frames(codec, segments, |frame: &RequestFrame| {
         let skipped = if frame.args.is_none() {
             frame.head.args_len
@@ -161,7 +164,7 @@ proptest! {
         all in vec(request(), 0..6),
         places in vec(any::<Index>(), 0..12),
     ) {
-        let wire = wire(RequestCodec { max_args: MAX_ARGS }, &all);
+        let wire = wire(RequestCodec { max_args: MAX_ARGS, checked: false }, &all);
         prop_assert_eq!(requests(&[&wire]), (all.clone(), None));
         prop_assert_eq!(requests(&cut(&wire, &places)), (all.clone(), None));
         prop_assert_eq!(requests(&crumbs(&wire)), (all, None));
@@ -187,7 +190,7 @@ proptest! {
         is_request in any::<bool>(),
         places in vec(any::<Index>(), 0..12),
     ) {
-        let mut bytes = wire(RequestCodec { max_args: MAX_ARGS }, &good);
+        let mut bytes = wire(RequestCodec { max_args: MAX_ARGS, checked: false }, &good);
         bytes.extend_from_slice(&tail);
         if !is_request {
             for head in (0..bytes.len().saturating_sub(3)).rev() {
@@ -216,7 +219,7 @@ proptest! {
         let mut bytes = first.frame.head.encode().to_vec();
         bytes.extend_from_slice(&args);
         bytes.extend_from_slice(&first.body);
-        bytes.extend_from_slice(&wire(RequestCodec { max_args: MAX_ARGS }, std::slice::from_ref(&next)));
+        bytes.extend_from_slice(&wire(RequestCodec { max_args: MAX_ARGS, checked: false }, std::slice::from_ref(&next)));
         if len > MAX_ARGS {
             first.frame.args = None;
             first.body = [args, first.body].concat();
@@ -245,7 +248,7 @@ proptest! {
         sent.frame.head.flags = CHECKED;
         sent.body = Vec::new();
         sent.frame.head.body_len = 0;
-        let mut bytes = wire(RequestCodec { max_args: MAX_ARGS }, std::slice::from_ref(&sent));
+        let mut bytes = wire(RequestCodec { max_args: MAX_ARGS, checked: false }, std::slice::from_ref(&sent));
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
         let (seen, _) = requests(&[&bytes]);

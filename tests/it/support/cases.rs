@@ -341,7 +341,7 @@ fn uploads() -> Vec<Case> {
         offset: 0,
         total: Some(12),
         object_crc32c,
-        body_crc32c: None,
+        body_crc32c: Some(Crc32c::of(BODY)),
     };
     let write_body = write_at::Args {
         body_crc32c: Some(Crc32c::of(BODY)),

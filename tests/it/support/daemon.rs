@@ -201,7 +201,7 @@ impl Frame {
             self.error().message
         );
         let opcode = Opcode::from_code(self.head.opcode).expect("a known opcode");
-        Reply::decode(opcode, self.args.clone()).expect("well-formed args")
+        Reply::decode(opcode, self.verified()).expect("well-formed args")
     }
 
     /// The progress that a successful reply tells.
@@ -216,7 +216,15 @@ impl Frame {
 
     /// The args of an error.
     pub(crate) fn error(&self) -> ErrorReply {
-        ErrorReply::decode(self.args.clone()).expect("well-formed args")
+        ErrorReply::decode(self.verified()).expect("well-formed args")
+    }
+
+    /// The args without their checksum, which must be theirs.
+    fn verified(&self) -> Bytes {
+        match self.head.checked() {
+            true => gcsd_wire::check::verify(&self.head.encode(), &self.args).expect("the checksum holds"),
+            false => self.args.clone(),
+        }
     }
 
     /// Whether the daemon's clock ran out on GCS, which a busy machine can bring about.
@@ -283,6 +291,28 @@ impl Client {
         // In one write: the daemon's clock for the args does not start before they are there.
         self.raw(&[&head.encode()[..], &args].concat()).await;
         self.sequence
+    }
+
+    /// Sends the head and args of a checked request. Returns its sequence.
+    pub(crate) async fn begin_checked(&mut self, upload: u32, request: &Request, flags: u16) -> u64 {
+        self.sequence += 1;
+        let front = checked(self.sequence, upload, request, flags);
+        self.raw(&front).await;
+        self.sequence
+    }
+
+    /// Agrees with the daemon that all frames are checked.
+    pub(crate) async fn agree_checked(&mut self) {
+        let hello = gcsd_wire::hello::Args {
+            min_version: 1,
+            max_version: 1,
+            features: gcsd_wire::hello::CHECKED,
+            ..gcsd_wire::hello::Args::default()
+        };
+        match self.call(0, Request::Hello(hello)).await.ok() {
+            Reply::Hello(hello) => assert_eq!(hello.features, gcsd_wire::hello::CHECKED),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Sends bytes as they are.
@@ -401,6 +431,19 @@ impl Client {
             .await;
         assert_eq!(reply.ok(), Reply::Ping(gcsd_wire::ping::Args { echo }));
     }
+}
+
+/// The head and args of a checked request.
+pub(crate) fn checked(sequence: u64, upload: u32, request: &Request, flags: u16) -> Vec<u8> {
+    let head = RequestHead {
+        opcode: request.opcode() as u8,
+        flags: flags | gcsd_wire::head::CHECKED,
+        sequence,
+        upload,
+        args_len: 0,
+        body_len: 0,
+    };
+    head.front(&request.to_bytes()).to_vec()
 }
 
 /// A StartUpload of `object`.

@@ -56,7 +56,10 @@ impl Daemon {
 
     /// The next request, without its body; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<(RequestHead, Request)> {
-        let mut codec = RequestCodec { max_args: 1 << 20 };
+        let mut codec = RequestCodec {
+            max_args: 1 << 20,
+            checked: false,
+        };
         loop {
             if let Some(frame) = codec.decode(&mut self.buffer).expect("a request") {
                 let opcode = Opcode::from_code(frame.head.opcode).expect("a known opcode");

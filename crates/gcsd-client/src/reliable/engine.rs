@@ -23,6 +23,7 @@ use super::report::Report;
 use super::retry::{Attempts, Repeatable, Retrier};
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
+use gcsd_wire::{Kind, Retry};
 
 /// What the task returns.
 pub(super) struct TaskOutput {
@@ -208,9 +209,16 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
             (Ok(progress), Request::Write { offset, len, .. }) if progress.object.is_none() => {
                 self.damaged(progress, offset, len)
             }
+            // The daemon has seen it, and GCS may have a part of it.
+            (Err(error), Request::Write { .. })
+                if error.is(Kind::BodyDamaged) && error.retry() == Retry::Restart =>
+            {
+                Some(error.clone())
+            }
             _ => None,
         };
         if let Some(damaged) = damaged {
+            self.supply.check()?;
             return self.discard(writer, damaged).await;
         }
         if let Some(current) = &mut self.current {

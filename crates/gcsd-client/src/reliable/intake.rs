@@ -102,7 +102,11 @@ impl Supply for Intake {
     }
 
     async fn body(&mut self, offset: u64, len: u64) -> Result<Body, UploadError> {
-        Ok(Body::from(self.retained.slices(offset, len)))
+        let body = Body::from(self.retained.slices(offset, len));
+        Ok(match self.retained.crc32c_of(offset, len) {
+            Some(crc32c) => body.with_crc32c(crc32c),
+            None => body,
+        })
     }
 
     fn sum(&mut self, offset: u64, len: u64) -> Option<Crc32c> {

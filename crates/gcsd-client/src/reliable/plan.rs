@@ -56,10 +56,11 @@ pub(super) fn plan(offset: u64, view: &View, sizes: Sizes) -> Plan {
         (false, Some(declared)) => view.end.min(declared.saturating_sub(1)),
         (false, None) => view.end,
     };
-    let end = kept.min(offset.saturating_add(sizes.max));
+    // GCS takes no range of fewer than 256 KiB but the last, wherever it begins.
+    let end = kept.min(offset.saturating_add(sizes.max.max(2 * CHUNK_ALIGNMENT)));
     let end = end - end % CHUNK_ALIGNMENT;
     match end.checked_sub(offset) {
-        None | Some(0) => Plan::Wait,
+        None | Some(..CHUNK_ALIGNMENT) => Plan::Wait,
         Some(len) => Plan::Write { len, last: false },
     }
 }
@@ -79,6 +80,12 @@ mod tests {
         min: K,
         max: u64::MAX,
         last: 4 * K,
+    };
+
+    const SMALL: Sizes = Sizes {
+        min: K,
+        max: K,
+        last: K,
     };
 
     fn view(end: u64, ended: bool, declared: Option<u64>) -> View {
@@ -107,6 +114,9 @@ mod tests {
             (5, 2 * K + 4, false, None, CHUNKS, Plan::Wait),
             (5, 2 * K + 5, false, None, CHUNKS, write(2 * K - 5, false)),
             (5, 9 * K, false, None, CHUNKS, write(4 * K - 5, false)),
+            (5, 2 * K - 1, false, None, SMALL, Plan::Wait),
+            (5, 2 * K, false, None, SMALL, write(2 * K - 5, false)),
+            (5, 9 * K, true, None, SMALL, write(2 * K - 5, false)),
             // The end is known.
             (0, 0, true, None, CHUNKS, Plan::Finish),
             (0, 1, true, None, CHUNKS, write(1, true)),

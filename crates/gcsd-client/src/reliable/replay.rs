@@ -162,7 +162,12 @@ impl<R: ReplaySource + Sync> Supply for Replay<R> {
             rest: len,
             tally: self.tally.clone(),
         };
-        Ok(Body::source(len, tallied))
+        let body = Body::source(len, tallied);
+        // Where all of it was read before, as for the last range.
+        Ok(match self.expected.filter(|_| self.hashed == offset + len) {
+            Some(crc32c) => body.with_crc32c(crc32c),
+            None => body,
+        })
     }
 
     fn sum(&mut self, offset: u64, len: u64) -> Option<Crc32c> {
