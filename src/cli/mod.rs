@@ -45,6 +45,7 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+mod reporting;
 mod resume;
 mod retries;
 mod rm;
@@ -151,6 +152,7 @@ impl Cli {
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
         };
+        stderr::clear();
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
