@@ -23,6 +23,14 @@ outside *names:
 ci:
     .ci/run
 
+# Break what must not lose a byte in every way that cargo-mutants knows, and see the tests notice (hours)
+mutants:
+    .ci/full mutants
+
+# What takes longer than CI should: all, or the steps named
+full *steps:
+    .ci/full {{ steps }}
+
 # Licences, bans and sources of the dependencies
 deny:
     cargo deny check

@@ -23,12 +23,12 @@ def request(opcode, sequence, upload, args=b"", body_len=0):
 
 
 def start_upload(bucket, name):
-    args = struct.pack("<HHHHHHIIIQQQQQ", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    args = struct.pack("<HHHHHHIII40xQ8x", len(bucket), len(name), 0, 0, 0, 0, 0, 0, 0, 0)
     return request(0x10, 1, 1, args + bucket + name)
 
 
 def write_at(offset, total, length):
-    return request(0x11, 2, 1, struct.pack("<QQII", offset, total, 0, 1), length)
+    return request(0x11, 2, 1, struct.pack("<QQIII12x", offset, total, 0, 0, 1), length)
 
 
 async def reply(reader):

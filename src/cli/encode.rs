@@ -6,6 +6,8 @@ mod body;
 mod fields;
 #[path = "encode_help.rs"]
 mod help;
+#[path = "encode_values.rs"]
+mod values;
 #[path = "encode_words.rs"]
 mod words;
 
@@ -81,7 +83,7 @@ fn request(opcode: Opcode) -> Command {
         .action(ArgAction::Append);
     let command = Command::new(opcode.stem().replace('_', "-"))
         .alias(opcode.name())
-        .about(opcode.about())
+        .about(opcode.about().trim_end_matches('.'))
         .after_help(help::fields(opcode))
         .arg(words.help("Fields by the names below, and URLs of objects"));
     let leaves = leaves(opcode.args());

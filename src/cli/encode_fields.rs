@@ -1,15 +1,12 @@
 //! `gcsd encode`: the args of a request, from the words that name their fields.
 
-use std::path::Path;
-
 use bytes::Bytes;
 
-use super::words::{Words, number};
-use crate::cli::encryption_key::read_key;
+use super::values::{distance, parse};
+use super::words::Words;
 use crate::cli::exit::Failure;
 use crate::cli::fields::short_names;
-use crate::cli::secret::read_secret;
-use gcsd_types::{Crc32c, EncryptionKey};
+use gcsd_types::EncryptionKey;
 use gcsd_wire::dynamic::{self, Leaf, Value, Values, leaves};
 use gcsd_wire::layout::{FieldKind, Presence};
 use gcsd_wire::{Opcode, Request, VERSION};
@@ -115,6 +112,9 @@ impl Args {
             }
             return Ok(());
         }
+        if self.of_last_element(name, value)? {
+            return Ok(());
+        }
         let at = self.find(opcode, name)?;
         let leaf = &self.leaves[at];
         if let Some(why) = leaf.refused {
@@ -127,12 +127,38 @@ impl Args {
         Ok(())
     }
 
-    /// The array whose elements the word names: `source` of `sources`.
+    /// The array whose elements the word names: `source`, or `sources`.
     fn array(&self, name: &str) -> Option<usize> {
-        let named = |leaf: &Leaf| {
-            matches!(leaf.field.kind, FieldKind::Array(_)) && leaf.field.name.strip_suffix('s') == Some(name)
+        let is_array = |leaf: &Leaf| matches!(leaf.field.kind, FieldKind::Array(_));
+        let named = |leaf: &Leaf| leaf.field.name == name || leaf.field.name.strip_suffix('s') == Some(name);
+        self.leaves.iter().position(|leaf| is_array(leaf) && named(leaf))
+    }
+
+    /// Takes `source.FIELD=VALUE` for the source before it; `false` where the word is none of that kind.
+    fn of_last_element(&mut self, name: &str, value: Option<&str>) -> Result<bool, Failure> {
+        let split = name.split_once('.');
+        let Some((at, field)) = split.and_then(|(array, field)| Some((self.array(array)?, field))) else {
+            return Ok(false);
         };
-        self.leaves.iter().position(named)
+        let FieldKind::Array(of) = self.leaves[at].field.kind else {
+            return Ok(false);
+        };
+        let leaves = leaves(of);
+        let Some(place) = leaves.iter().position(|leaf| leaf.field.name == field) else {
+            return Ok(false);
+        };
+        let list = self.values.iter_mut().find(|(of, _)| *of == at);
+        let Some((_, Value::List(elements))) = list else {
+            return Err(Failure::usage(format!(
+                "{name}= stands behind the one that it is about"
+            )));
+        };
+        let value = parse(&leaves[place], value).map_err(|failure| failure.or_at(name))?;
+        if let Some(element) = elements.last_mut() {
+            element.retain(|(of, _)| *of != place);
+            element.extend(value.map(|value| (place, value)));
+        }
+        Ok(true)
     }
 
     /// An element of an array: `NAME`, or `NAME#GENERATION`.
@@ -182,6 +208,11 @@ impl Args {
         }
         let mut names = short_names(&self.leaves);
         names.extend(super::help::words(opcode).map(str::to_owned));
+        let arrays = self
+            .leaves
+            .iter()
+            .filter(|leaf| self.array(leaf.field.name).is_some());
+        names.extend(arrays.map(|leaf| leaf.field.name.trim_end_matches('s').to_owned()));
         let nearest = names.iter().min_by_key(|known| distance(known, name));
         let failure = Failure::usage(format!("{} has no field '{name}'", opcode.name()));
         let advice = match nearest {
@@ -273,69 +304,4 @@ impl Args {
             .any(|leaf| !given(leaf))
             .then_some("name it by its URL, gs://BUCKET/OBJECT, or by bucket= and object=")
     }
-}
-
-/// The value of a field; `None` where the word says that it has none.
-fn parse(leaf: &Leaf, text: Option<&str>) -> Result<Option<Value>, Failure> {
-    let kind = leaf.field.kind;
-    let name = leaf.field.name;
-    let Some(text) = text else {
-        return match kind {
-            FieldKind::Flag => Ok(Some(Value::Flag)),
-            _ => Err(Failure::usage(format!("'{name}' needs a value: {name}=..."))),
-        };
-    };
-    let file = |what: &str| {
-        let path = text.strip_prefix('@').map(Path::new);
-        path.ok_or_else(|| Failure::usage(format!("a {what} is read from a file: {name}=@FILE")))
-    };
-    let plain = || Value::Bytes(text.to_owned().into());
-    Ok(Some(match kind {
-        FieldKind::Flag => match text {
-            "true" | "1" => Value::Flag,
-            "false" | "0" => return Ok(None),
-            _ => return Err(Failure::usage(format!("'{text}' is neither true nor false"))),
-        },
-        FieldKind::Crc32c => Value::Number(crc32c(text).map_err(Failure::usage)?.0.into()),
-        FieldKind::Secret => Value::Bytes(read_secret(file("secret")?)?),
-        FieldKind::Key => {
-            let key = read_key(file("key")?, name)?;
-            Value::Bytes(Bytes::copy_from_slice(key.expose()))
-        }
-        FieldKind::Json => match text.strip_prefix('@') {
-            Some(path) => {
-                let bytes = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
-                Value::Bytes(bytes.into())
-            }
-            None => plain(),
-        },
-        FieldKind::Text | FieldKind::Token | FieldKind::Rest => plain(),
-        _ => Value::Number(number(text).map_err(Failure::usage)?),
-    }))
-}
-
-/// Reads a CRC32C in GCS's base64 or in hexadecimal.
-pub(super) fn crc32c(text: &str) -> Result<Crc32c, String> {
-    Crc32c::from_base64(text)
-        .or_else(|| {
-            let digits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
-            digits.then(|| u32::from_str_radix(text, 16).ok().map(Crc32c))?
-        })
-        .ok_or_else(|| format!("'{text}' is neither base64 of four bytes nor eight hexadecimal digits"))
-}
-
-/// How many letters two names differ in.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (at, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (to, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[to + 1];
-            row[to + 1] = changed.min(diagonal + 1).min(row[to] + 1);
-        }
-    }
-    row[b.len()]
 }

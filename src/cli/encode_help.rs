@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::cli::fields::short_names;
 use gcsd_wire::Opcode;
 use gcsd_wire::dynamic::leaves;
-use gcsd_wire::layout::FieldKind;
+use gcsd_wire::layout::{FieldKind, FieldLayout};
 
 /// Words of the head and the body: how they are written, what they mean.
 fn others(opcode: Opcode) -> Vec<(&'static str, &'static str)> {
@@ -37,7 +37,10 @@ fn others(opcode: Opcode) -> Vec<(&'static str, &'static str)> {
             ("text=TEXT", "The bytes of the body, as text."),
             ("body_len=SIZE", "How many bytes of body= are sent [default: all]."),
             ("streamed", "Send the bytes in pieces, as they come: how many there are need not be known before their end."),
-            ("abort", "In pieces, which an abort ends."),
+            (
+                "abort",
+                "Send the bytes in pieces, and take them back: an abort stands behind them.",
+            ),
         ]);
     }
     if opcode == Opcode::WriteAt {
@@ -53,6 +56,20 @@ fn others(opcode: Opcode) -> Vec<(&'static str, &'static str)> {
 pub(super) fn words(opcode: Opcode) -> impl Iterator<Item = &'static str> {
     let others = others(opcode).into_iter();
     others.map(|(word, _)| word.split('=').next().unwrap_or(word))
+}
+
+/// What the table says of a field, where it stands and not where that refers to.
+fn about(field: &'static FieldLayout) -> &'static str {
+    let Some(name) = field.doc.trim().strip_prefix("As in ") else {
+        return field.doc;
+    };
+    let structs = gcsd_wire::describe::structs();
+    let referred = structs
+        .iter()
+        .find(|(known, _)| known == name.trim_end_matches('.'));
+    let fields = referred.map_or(&[][..], |(_, layout)| layout.fields);
+    let same = fields.iter().find(|other| other.name == field.name);
+    same.map_or(field.doc, |same| same.doc)
 }
 
 /// What a request is made of.
@@ -72,16 +89,18 @@ pub(super) fn fields(opcode: Opcode) -> String {
             FieldKind::Secret | FieldKind::Key => "=@FILE",
             FieldKind::Json => "=JSON|@FILE",
             FieldKind::Text | FieldKind::Token | FieldKind::Rest => "=TEXT",
-            FieldKind::Array(_) => {
-                add(
-                    &format!("{}=NAME[#GENERATION]", name.trim_end_matches('s')),
-                    leaf.field.doc,
-                );
+            FieldKind::Array(of) => {
+                let name = name.trim_end_matches('s');
+                add(&format!("{name}=NAME[#GENERATION]"), leaf.field.doc);
+                for field in gcsd_wire::dynamic::leaves(of).iter().skip(1) {
+                    let about = format!("Of the {name} before it: {}", field.field.doc.trim());
+                    add(&format!("{name}.{}=NUMBER", field.field.name), &about);
+                }
                 continue;
             }
             _ => "=NUMBER",
         };
-        add(&format!("{name}{value}"), leaf.field.doc);
+        add(&format!("{name}{value}"), about(leaf.field));
     }
     for (word, about) in others(opcode) {
         add(word, about);

@@ -2,9 +2,12 @@
 
 use clap::{Args as _, FromArgMatches as _};
 use gcsd_types::Crc32c;
+use gcsd_wire::dynamic::Value;
+use gcsd_wire::layout::StructLayout;
 use gcsd_wire::{HEAD_LEN, Request};
+use tempfile::NamedTempFile;
 
-use super::fields::crc32c;
+use super::values::crc32c;
 use super::*;
 
 /// What a command line comes to.
@@ -138,7 +141,7 @@ fn a_composition_has_its_sources_in_order() {
         "gs://bucket/to",
         "source=a",
         "source=b#8",
-        "source=c#9#",
+        "sources=c#9#",
     ];
     let Request::ComposeObjects(args) = request(&line) else {
         panic!("no composition")
@@ -279,6 +282,14 @@ fn errors_name_the_right_field() {
         (&["write-at", "offset=x"], "offset"),
         (&["finish-upload"], "total=NUMBER"),
         (&["cancel"], "target=NUMBER"),
+        (
+            &["compose-objects", "gs://bucket/o", "sorce=a"],
+            "did you mean source?",
+        ),
+        (
+            &["compose-objects", "gs://bucket/o", "source.generation=1"],
+            "behind the one",
+        ),
         (&["stat-object"], "gs://BUCKET/OBJECT"),
         (
             &["delete-object", "gs://bucket/o", "fields=x"],
@@ -305,5 +316,107 @@ fn each_opcode_is_a_subcommand_that_lists_its_fields() {
             assert!(help.contains(field), "{name}: {}", leaf.name());
         }
         assert!(help.contains("sequence=NUMBER"), "{name}");
+        assert!(!help.contains("As in"), "{name}: the help refers to other places");
     }
+}
+
+/// The words by which a request is shown, and with which it is made.
+fn words_of(layout: &'static StructLayout, args: Vec<u8>, files: &mut Vec<NamedTempFile>) -> Vec<String> {
+    let leaves = leaves(layout);
+    let names = crate::cli::fields::short_names(&leaves);
+    let values = gcsd_wire::dynamic::decode(layout, args.into()).expect("good args");
+    let mut words = Vec::new();
+    for (at, value) in values {
+        let name = &names[at];
+        let mut file = |bytes: &[u8]| {
+            let file = NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), bytes).expect("a full file");
+            let word = format!("{name}=@{}", file.path().display());
+            files.push(file);
+            word
+        };
+        match (leaves[at].field.kind, value) {
+            (_, Value::Flag) => words.push(name.clone()),
+            (FieldKind::Crc32c, Value::Number(number)) => words.push(format!("{name}={number:08x}")),
+            (_, Value::Number(number)) => words.push(format!("{name}={number}")),
+            (FieldKind::Secret | FieldKind::Key, Value::Bytes(bytes)) => words.push(file(&bytes)),
+            (_, Value::Bytes(bytes)) => {
+                let text = String::from_utf8(bytes.to_vec()).expect("text");
+                words.push(format!("{name}={text}"));
+            }
+            (FieldKind::Array(of), Value::List(each)) => {
+                let one = name.trim_end_matches('s');
+                let fields = gcsd_wire::dynamic::leaves(of);
+                for (at, value) in each.into_iter().flatten() {
+                    match (value, fields[at].field.name) {
+                        (Value::Bytes(bytes), _) => {
+                            words.push(format!(
+                                "{one}={}",
+                                String::from_utf8(bytes.to_vec()).expect("text")
+                            ));
+                        }
+                        (Value::Number(number), field) => words.push(format!("{one}.{field}={number}")),
+                        (other, field) => panic!("{field}: {other:?}"),
+                    }
+                }
+            }
+            (kind, value) => panic!("{name}: {kind:?} {value:?}"),
+        }
+    }
+    words
+}
+
+/// Each golden vector of a request is what `encode` makes of the words by which `decode` shows it.
+#[test]
+fn every_request_can_be_made_from_its_words() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let mut made = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(directory).expect("the vectors") {
+        let path = entry.expect("an entry").path();
+        if !path.to_str().is_some_and(|name| name.ends_with(".request.hex")) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a vector");
+        let hex = text
+            .lines()
+            .flat_map(|line| line.split('#').next().unwrap_or("").split_whitespace());
+        let bytes: Vec<u8> = hex
+            .map(|pair| u8::from_str_radix(pair, 16).expect("hex"))
+            .collect();
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().expect("a head");
+        let request = RequestHead::decode(head).expect("a good head");
+        let opcode = Opcode::from_code(request.opcode).expect("an opcode");
+        let (args, body) = rest.split_at(usize::try_from(request.args_len).expect("short"));
+        let args = &args[..args.len() - if request.checked() { 4 } else { 0 }];
+        let mut files = Vec::new();
+        let mut words = vec![opcode.name().to_owned(), format!("sequence={}", request.sequence)];
+        words.extend(words_of(opcode.args(), args.to_vec(), &mut files));
+        words.extend(opcode.has_upload().then(|| format!("upload={}", request.upload)));
+        words.extend(request.checked().then(|| "checked".to_owned()));
+        words.extend(request.streamed().then(|| "streamed".to_owned()));
+        if opcode == Opcode::CompleteMultipart {
+            let parts = gcsd_wire::multipart::decode_parts(body.to_vec().into()).expect("parts");
+            words.extend(
+                parts
+                    .iter()
+                    .map(|part| format!("part={}={}", part.number, part.etag)),
+            );
+        } else if !body.is_empty() && !request.streamed() {
+            words.push(format!(
+                "text={}",
+                String::from_utf8(body.to_vec()).expect("text")
+            ));
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut encoded = encode(&words);
+        let mut expected = bytes.clone();
+        if request.streamed() {
+            // How a body is cut into pieces is the sender's.
+            encoded.truncate(HEAD_LEN + rest.len() - body.len());
+            expected.truncate(HEAD_LEN + rest.len() - body.len());
+        }
+        assert_eq!(encoded, expected, "{}: {words:?}", path.display());
+        made.insert(opcode as u8);
+    }
+    assert_eq!(made.len(), Opcode::ALL.len());
 }

@@ -24,7 +24,7 @@ const SETTINGS: [&str; 9] = [
 const SERVERS: [&str; 2] = ["serve", "devgcs"];
 
 /// Variables that others have named: whose they are, and what they set.
-const OTHERS: [(&str, &str, &str); 14] = [
+const OTHERS: [(&str, &str, &str); 15] = [
     (
         "`GOOGLE_APPLICATION_CREDENTIALS`",
         "`serve`",
@@ -84,6 +84,11 @@ const OTHERS: [(&str, &str, &str); 14] = [
         "`NOTIFY_SOCKET`",
         "`serve`",
         "Where systemd is told that the daemon is ready, or stops",
+    ),
+    (
+        "`JOURNAL_STREAM`",
+        "all",
+        "Where systemd says that standard error is its journal ([logs.md](logs.md))",
     ),
     ("`TMPDIR`", "`demo`", "Where its temporary directory is made"),
     (

@@ -69,6 +69,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use tracing_subscriber::filter::LevelFilter;
+
 use exit::{EXIT_CODES, failed};
 
 /// What `gcsd --help` shows below the commands.
@@ -107,6 +109,18 @@ enum Command {
     Decode(decode::DecodeArgs),
 }
 
+impl Command {
+    /// What it logs unless told otherwise.
+    fn log_level(&self) -> LevelFilter {
+        match self {
+            Self::Serve(_) | Self::Devgcs(_) => LevelFilter::INFO,
+            // Its daemon meets what it is there to survive.
+            Self::Demo(_) => LevelFilter::ERROR,
+            _ => LevelFilter::WARN,
+        }
+    }
+}
+
 impl Cli {
     /// Does what must be done while nothing else runs in this process, before a runtime is built; `gcsd serve` may start anew
     /// here, in another environment.
@@ -133,10 +147,10 @@ impl Cli {
 
     /// Does what the command line asks for.
     pub async fn run(self) -> ExitCode {
-        let server = matches!(self.command, Command::Serve(_) | Command::Devgcs(_));
-        if let Err(message) = self.logging.init(server) {
-            return failed(message).report();
-        }
+        let log = match self.logging.init(self.command.log_level()) {
+            Ok(log) => log,
+            Err(message) => return failed(message).report(),
+        };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
@@ -153,6 +167,8 @@ impl Cli {
             Command::Decode(args) => decode::run(args),
         };
         stderr::clear();
+        // What is said last stands behind what was logged.
+        drop(log);
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -1,8 +1,10 @@
 //! The secret that a daemon wants from its clients: the same file on both sides.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::exit::{Failure, failed};
 
@@ -19,6 +21,18 @@ pub(super) fn read_secret(file: &Path) -> Result<Bytes, Failure> {
         0 => Err(failed("it is empty, and would let everybody in").at(place)),
         1..=MAX_SECRET => Ok(Bytes::copy_from_slice(text)),
         _ => Err(failed("the secret is longer than 64 KiB").at(place)),
+    }
+}
+
+/// Warns of a file with a secret that every user of the machine can read.
+pub(super) fn warn_if_open(file: &Path) {
+    let mode = std::fs::metadata(file).map(|metadata| metadata.mode());
+    if mode.is_ok_and(|mode| mode & 0o004 != 0) {
+        let file = file.display().to_string();
+        warn!(
+            file,
+            "every user of this machine can read this secret: take the right away (chmod o-r)"
+        );
     }
 }
 

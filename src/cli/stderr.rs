@@ -5,9 +5,14 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use indicatif::ProgressBar;
+
+/// How long a process that ends waits until its last line is taken.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bar that is on the terminal.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -39,5 +44,18 @@ pub(super) fn clear() {
     let bar = shown().take();
     if let Some(bar) = bar {
         bar.finish_and_clear();
+    }
+}
+
+/// Writes the last line before the process ends, which it does even if nobody takes the line.
+pub(super) fn last_line(text: impl Display) {
+    let text = text.to_string();
+    let (written, ended) = mpsc::sync_channel::<()>(1);
+    let write = move || {
+        line(text);
+        drop(written);
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = ended.recv_timeout(PATIENCE);
     }
 }

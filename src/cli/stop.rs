@@ -57,8 +57,8 @@ impl Signals {
             stderr::clear();
             first.cancel();
             tokio::select! {
-                () = next(&mut ends) => stderr::line("gcsd: a second signal: ending at once"),
-                () = patience => stderr::line("gcsd: clearing up takes too long: ending without"),
+                () = next(&mut ends) => stderr::last_line("gcsd: a second signal: ending at once"),
+                () = patience => stderr::last_line("gcsd: clearing up takes too long: ending without"),
             }
             std::process::exit(Exit::Interrupted as i32);
         });

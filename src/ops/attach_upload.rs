@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Turn};
+use super::{Answer, Context, Failure, Subject, Turn};
 use gcsd_gcs::Session;
 use gcsd_wire::Reply;
 use gcsd_wire::attach_upload::{Args, Reply as AttachReply};
@@ -14,7 +14,11 @@ pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<A
         Ok(opened) => {
             let session = opened.session.with_key(args.key.clone());
             let session = Session::attach(&context.gcs, session);
-            turn.bind(Bound::Upload(OpenUpload::claim(&context.fences, session)));
+            let about = Subject {
+                upload_name: Some(opened.upload_name),
+                ..Subject::object(&opened.bucket, &opened.object)
+            };
+            turn.bind(Bound::Upload(OpenUpload::claim(&context.fences, session, about)));
             // What the one before has under way is being cut: the answer says that it is gone.
             turn.call(ready(Ok::<_, Failure>(()))).await?;
             Ok(Answer::local(Reply::AttachUpload(AttachReply {
@@ -24,7 +28,7 @@ pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<A
             })))
         }
         Err(failure) => {
-            turn.bind_failure(&failure);
+            turn.bind_failure(&failure, None);
             Err(failure)
         }
     }

@@ -35,6 +35,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         );
         return Err(Failure::new(Kind::BadVersion, Retry::Never, message));
     }
+    if context.secret.is_some() && args.name.is_some() {
+        let message = "the secret of this daemon has no name: leave it out";
+        return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
+    }
     if let Some(Secret(expected)) = &context.secret
         && verify_slices_are_equal(expected, &args.secret).is_err()
     {
@@ -53,7 +57,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         idle_timeout_ms: millis(limits.idle_timeout),
         client_timeout_ms: millis(limits.client_timeout),
         gcs_timeout_ms: millis(limits.gcs_timeout),
-        handshake_timeout_ms: 0,
+        handshake_timeout_ms: millis(limits.handshake_timeout),
         server: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
     })))
 }

@@ -31,6 +31,7 @@ mod start_multipart;
 mod start_upload;
 mod stat_bucket;
 mod stat_object;
+mod subject;
 mod token;
 mod upload_part;
 mod uploads;
@@ -45,6 +46,7 @@ pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
 pub use fences::Fences;
 pub use gcsd_failure::Failure;
 pub use replier::{FrameQueue, OutFrame, Replier};
+pub use subject::Subject;
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Turn, Uploads};
 
@@ -103,17 +105,21 @@ pub struct Answer {
     pub http_status: u16,
     /// Bulk bytes that the request moved, for the log.
     pub moved: u64,
+    /// The generation of the object that it is about, where GCS told it, for the log.
+    pub generation: Option<u64>,
+    /// The name of the upload that it began, where that is not bound to an id, for the log.
+    pub upload_name: Option<String>,
 }
 
 impl Answer {
     /// An answer for which GCS was not asked.
     fn local(reply: Reply) -> Self {
-        Self {
-            reply,
-            body: Bytes::new(),
-            http_status: 0,
-            moved: 0,
-        }
+        Self::of_gcs(reply, 0, Bytes::new())
+    }
+
+    /// Whether the request made an object.
+    pub fn made(&self) -> bool {
+        subject::made(&self.reply)
     }
 
     /// An answer of GCS that describes an object.
@@ -140,10 +146,12 @@ impl Answer {
     /// An answer of GCS.
     fn of_gcs(reply: Reply, http_status: u16, body: Bytes) -> Self {
         Self {
+            generation: subject::generation(&reply),
             reply,
             body,
             http_status,
             moved: 0,
+            upload_name: None,
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
         offset: stream.first(),
         len: stream.len(),
     };
+    let generation = start.object.generation;
     let http_status = stream.http_status();
     let start = Reply::ReadAt(ReadReply::Start(start));
     replier.piece(&start, Bytes::new()).await?;
@@ -30,6 +31,7 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
     let reply = Reply::ReadAt(ReadReply::End(End { sent, crc32c }));
     Ok(Answer {
         moved: sent,
+        generation: Some(generation),
         ..Answer::of_gcs(reply, http_status, Bytes::new())
     })
 }

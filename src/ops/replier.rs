@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Answer, Failure, Share};
 use gcsd_wire::head::{CHECKED, CLOSING, MORE};
-use gcsd_wire::{Kind, Opcode, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
+use gcsd_wire::{Kind, Reply, ReplyHead, RequestHead, Retry, Status, WireArgs};
 
 /// A frame of a reply, ready for the socket.
 #[derive(Debug)]
@@ -173,10 +173,5 @@ impl Replier {
             room,
         };
         self.frames.send(frame).await
-    }
-
-    /// The name of the request's opcode, for the log.
-    pub fn opcode_name(&self) -> &'static str {
-        Opcode::from_code(self.opcode).map_or("unknown", Opcode::name)
     }
 }

@@ -8,12 +8,12 @@ use gcsd_wire::start_multipart::{Args, Reply as StartReply};
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let started = context.gcs.start_multipart(&args.destination).await?;
-    let reply = StartReply {
+    let upload_name = Some(context.sealer.name_of_parts(&started.answer));
+    let reply = Reply::StartMultipart(StartReply {
         multipart_id: started.answer,
-    };
-    Ok(Answer::of_gcs(
-        Reply::StartMultipart(reply),
-        started.http_status,
-        Bytes::new(),
-    ))
+    });
+    Ok(Answer {
+        upload_name,
+        ..Answer::of_gcs(reply, started.http_status, Bytes::new())
+    })
 }

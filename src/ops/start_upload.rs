@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::uploads::{Bound, OpenUpload};
-use super::{Answer, Context, Failure, Turn};
+use super::{Answer, Context, Failure, Subject, Turn};
 use gcsd_gcs::{Answered, Session};
 use gcsd_wire::start_upload::{Args, Reply as StartReply};
 use gcsd_wire::{Kind, Reply, Retry};
@@ -11,9 +11,14 @@ use gcsd_wire::{Kind, Reply, Retry};
 pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
     // A refusal leaves the upload alone that the id is bound to.
     turn.check_free()?;
+    let about = Subject::made(&args.destination);
     match start(context, args).await {
         Ok((started, reply)) => {
-            let upload = OpenUpload::claim(&context.fences, started.answer);
+            let about = Subject {
+                upload_name: context.sealer.name_of(started.answer.uri()),
+                ..about
+            };
+            let upload = OpenUpload::claim(&context.fences, started.answer, about);
             turn.bind(Bound::Upload(upload));
             Ok(Answer::of_gcs(
                 Reply::StartUpload(reply),
@@ -22,7 +27,7 @@ pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<A
             ))
         }
         Err(failure) => {
-            turn.bind_failure(&failure);
+            turn.bind_failure(&failure, Some(about));
             Err(failure)
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ const KEY_ID_LEN: usize = 4;
 /// The longest token that is looked at, in bytes; proto-spec.md names it. A name of 1,024 bytes takes up to six times
 /// as many in JSON, and three times as many in the session's URI.
 const MAX_TOKEN: usize = 16_384;
+/// Digits of an upload's name, 5 bits each.
+const NAME_LEN: usize = 12;
 /// Bytes of a key.
 const KEY_LEN: usize = 32;
 
@@ -50,6 +52,8 @@ pub enum TokenKeyError {
 struct Key {
     id: [u8; KEY_ID_LEN],
     aead: RandomizedNonceKey,
+    /// For the names of uploads.
+    names: hmac::Key,
 }
 
 /// Seals and opens upload tokens.
@@ -74,6 +78,8 @@ pub(super) struct Opened {
     pub(super) object: ObjectName,
     /// When GCS was to forget the session, in seconds since 1970, by the clock of the daemon that sealed it.
     pub(super) expires: u64,
+    /// The upload's name in the log.
+    pub(super) upload_name: String,
 }
 
 impl Sealer {
@@ -91,6 +97,7 @@ impl Sealer {
             keys.push(Key {
                 id: key_id(&bytes),
                 aead: RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| bad)?,
+                names: hmac::Key::new(hmac::HMAC_SHA256, &derived(b"gcsd upload names", &bytes)),
             });
         }
         if keys.is_empty() {
@@ -146,6 +153,18 @@ impl Sealer {
         Some((URL_SAFE_NO_PAD.encode(token), expires))
     }
 
+    /// The name of the upload that is sealed with this session, for the log: the same wherever the token is opened. It follows
+    /// from the session's URI by a secret key, so that nothing of the URI can be found out from it.
+    pub(super) fn name_of(&self, session: &SessionUri) -> Option<String> {
+        Some(name(self.keys.first()?, b"session", session.expose()))
+    }
+
+    /// The name of a multipart upload, in the same way.
+    pub(super) fn name_of_parts(&self, multipart_id: &str) -> String {
+        let key = self.keys.first();
+        key.map_or_else(String::new, |key| name(key, b"multipart", multipart_id))
+    }
+
     /// Opens a token, however old it is: whether the session is still there, GCS says.
     pub(super) fn open(&self, token: &str) -> Result<Opened, Failure> {
         self.unseal(token).ok_or_else(|| {
@@ -165,8 +184,10 @@ impl Sealer {
         let key = self.keys.iter().find(|key| front(key) == *front_bytes)?;
         let text = key.aead.open_in_place(nonce, Aad::from(front(key)), text).ok()?;
         let sealed: Sealed = serde_json::from_slice(text).ok()?;
+        let session = SessionUri::parse(&sealed.session).ok()?;
         Some(Opened {
-            session: SessionUri::parse(&sealed.session).ok()?,
+            upload_name: name(key, b"session", session.expose()),
+            session,
             bucket: BucketName::new(sealed.bucket).ok()?,
             object: ObjectName::new(sealed.object).ok()?,
             expires: sealed.expires,
@@ -188,13 +209,35 @@ fn front(key: &Key) -> [u8; 1 + KEY_ID_LEN] {
 }
 
 fn key_id(key: &[u8]) -> [u8; KEY_ID_LEN] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"gcsd token key id");
-    context.update(key);
-    let digest = context.finish();
     let mut id = [0; KEY_ID_LEN];
-    id.copy_from_slice(&digest.as_ref()[..KEY_ID_LEN]);
+    id.copy_from_slice(&derived(b"gcsd token key id", key)[..KEY_ID_LEN]);
     id
+}
+
+/// What a key is for a purpose other than its own.
+fn derived(purpose: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(purpose);
+    context.update(key);
+    context.finish().as_ref().to_vec()
+}
+
+/// The name of an upload: 60 bits of an HMAC over what GCS calls it.
+fn name(key: &Key, kind: &[u8], id: &str) -> String {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut context = hmac::Context::with_key(&key.names);
+    context.update(kind);
+    context.update(b"\0");
+    context.update(id.as_bytes());
+    let tag = context.sign();
+    let bits = tag
+        .as_ref()
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
+    let bits: Vec<u8> = bits.take(5 * NAME_LEN).collect();
+    let digit =
+        |five: &[u8]| char::from(DIGITS[five.iter().fold(0, |digit, bit| digit << 1 | usize::from(*bit))]);
+    bits.chunks(5).map(digit).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -251,6 +294,29 @@ mod tests {
         );
         let rotated = Sealer::from_text(&format!("{} # new\n\n{}\n", key('b'), key('a'))).expect("two keys");
         assert!(rotated.open(&token).is_ok());
+    }
+
+    #[test]
+    fn an_upload_has_one_name_wherever_its_token_is_opened() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
+        let token = sealed(&sealer);
+        let name = sealer.name_of(&session).expect("a key");
+        assert_eq!(name.len(), NAME_LEN);
+        assert!(
+            name.bytes()
+                .all(|digit| matches!(digit, b'a'..=b'z' | b'2'..=b'7')),
+            "{name}"
+        );
+        let rotated = Sealer::from_text(&format!("{}\n{}\n", key('b'), key('a'))).expect("two keys");
+        for sealer in [&sealer, &rotated] {
+            assert_eq!(sealer.open(&token).expect("the key").upload_name, name);
+        }
+        // Neither another upload nor another key has it.
+        let other = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secres").expect("a URI");
+        assert_ne!(sealer.name_of(&other), Some(name.clone()));
+        assert_ne!(rotated.name_of(&session), Some(name.clone()));
+        assert_ne!(sealer.name_of_parts(session.expose()), name);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::Failure;
 use super::fences::{Claim, Fenced, Fences};
+use super::{Failure, Subject};
 use gcsd_gcs::Session;
 use gcsd_types::ObjectInfo;
 use gcsd_wire::{Kind, Opcode, Retry};
@@ -22,7 +22,7 @@ pub(super) enum Bound {
     /// Nothing: not yet, or no longer.
     Free,
     /// The request that should have opened an upload failed, with this status and message.
-    Failed(String),
+    Failed(String, Option<Arc<Subject>>),
     /// An upload, ended or not.
     Upload(OpenUpload),
 }
@@ -34,14 +34,21 @@ pub(super) struct OpenUpload {
     session: Arc<Session>,
     /// Gives the right to work on it, until it has ended.
     claim: Option<Claim>,
+    /// The object that it becomes, and its name in the log.
+    about: Arc<Subject>,
 }
 
 impl OpenUpload {
     /// Claims `session`, which fences earlier claims on other connections or under other ids.
-    pub(super) fn claim(fences: &Fences, session: Session) -> Self {
+    pub(super) fn claim(fences: &Fences, session: Session, about: Subject) -> Self {
         let claim = Some(fences.claim(session.uri()));
         let session = Arc::new(session);
-        Self { session, claim }
+        let about = Arc::new(about);
+        Self {
+            session,
+            claim,
+            about,
+        }
     }
 
     fn is_fenced(&self) -> bool {
@@ -147,6 +154,17 @@ impl Uploads {
         })
     }
 
+    /// The uploads that are still open and nobody else's, with what is committed of each: for the log.
+    pub fn unfinished(&self) -> Vec<(Arc<Subject>, u64)> {
+        let open = |entry: &Entry| match &*entry.slot.lock() {
+            bound @ Bound::Upload(upload) if bound.is_open() => {
+                Some((upload.about.clone(), upload.session.committed()))
+            }
+            _ => None,
+        };
+        self.entries.values().filter_map(open).collect()
+    }
+
     /// Forgets the id that has been idle longest, if the table is full.
     fn evict_idle(&mut self) -> Result<(), Failure> {
         if self.entries.len() < self.max {
@@ -211,18 +229,16 @@ impl Turn {
     }
 
     /// Notes why there is no upload, for the requests that wait in the queue.
-    pub(super) fn bind_failure(&self, failure: &Failure) {
-        self.bind(Bound::Failed(format!(
-            "{}: {}",
-            failure.status, failure.reply.message
-        )));
+    pub(super) fn bind_failure(&self, failure: &Failure, about: Option<Subject>) {
+        let why = format!("{}: {}", failure.status, failure.reply.message);
+        self.bind(Bound::Failed(why, about.map(Arc::new)));
     }
 
     /// Looks at the upload. Fails if there is none.
     fn with<T>(&self, look: impl FnOnce(&mut OpenUpload) -> T) -> Result<T, Failure> {
         match &mut *self.slot.lock() {
             Bound::Upload(open) => Ok(look(open)),
-            Bound::Failed(why) => {
+            Bound::Failed(why, _) => {
                 let message = format!("the upload was not opened: {why}");
                 Err(Failure::new(Kind::UploadFailed, Retry::Never, message))
             }
@@ -275,6 +291,15 @@ impl Turn {
         match self.with(|open| open.claim.clone()) {
             Ok(Some(claim)) => claim.fenced().await,
             _ => std::future::pending().await,
+        }
+    }
+
+    /// What the upload is, for the log; `None` if nothing is known of it. It must be the request's turn.
+    pub fn about(&self) -> Option<Arc<Subject>> {
+        match &*self.slot.lock() {
+            Bound::Upload(open) => Some(open.about.clone()),
+            Bound::Failed(_, about) => about.clone(),
+            Bound::Free => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Shared, connection};
 
@@ -119,7 +119,6 @@ pub(super) async fn run(
             Ok((stream, peer)) => {
                 failing = false;
                 place.occupy();
-                debug!(%peer, "connection accepted");
                 let shared = shared.clone();
                 connections.spawn(async move {
                     connection::serve(stream, peer, shared).await;

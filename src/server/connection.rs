@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info};
 
 use super::body::Body;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
+use super::lines::{Client, End};
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
-use crate::ops::{Account, Failure, FrameQueue, Local, Replier, Share, Uploads, Work};
+use crate::ops::{Account, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work};
 use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, RequestFrame};
 
@@ -25,7 +26,8 @@ const LINGER_BYTES: u64 = 1 << 30;
 
 struct Connection {
     shared: Arc<Shared>,
-    peer: SocketAddr,
+    client: Arc<Client>,
+    end: End,
     frames: FrameQueue,
     in_flight: InFlight,
     uploads: Uploads,
@@ -39,9 +41,9 @@ struct Connection {
 /// Serves a connection until it ends.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
+    let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
     if let Err(error) = gcsd_net::prepare(&stream) {
-        debug!(%peer, %error, "the connection ended before it was served");
-        return;
+        return client.ended(&End::Broke(error));
     }
     // What is written and lies in the kernel is held to the same limit as what still waits to be written.
     stream.set_user_timeout(limits.client_timeout);
@@ -51,7 +53,8 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let mut connection = Connection {
         authenticated: shared.context.secret.is_none(),
         shared: shared.clone(),
-        peer,
+        client: client.clone(),
+        end: End::Closed,
         frames: FrameQueue::new(frames),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
@@ -61,20 +64,30 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     };
     let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
     let reader = connection.read(reader).await;
-    let Connection { tasks, frames, .. } = connection;
+    let Connection {
+        tasks,
+        frames,
+        uploads,
+        end,
+        ..
+    } = connection;
     drop(frames);
     tasks.close();
     tasks.wait().await;
-    match writer.await {
+    let end = match writer.await {
         Ok(Ok(())) => {
             if let Some(mut reader) = reader {
                 let _ = tokio::time::timeout(LINGER, reader.skip(LINGER_BYTES)).await;
             }
+            end
         }
-        Ok(Err(error)) => debug!(%peer, %error, "replies could not be written"),
-        Err(error) => error!(%error, "a connection's writer panicked"),
+        Ok(Err(error)) => End::Unread(error),
+        Err(error) => End::Defect(error),
+    };
+    for (upload, committed) in uploads.unfinished() {
+        client.left(&upload, committed);
     }
-    debug!(%peer, "connection closed");
+    client.ended(&end);
 }
 
 impl Connection {
@@ -84,6 +97,7 @@ impl Connection {
         loop {
             let permit = tokio::select! {
                 permit = self.in_flight.acquire() => permit?,
+                // Why, the writer tells.
                 () = self.frames.closed() => return None,
             };
             let drained = async {
@@ -94,13 +108,16 @@ impl Connection {
                 biased;
                 () = self.frames.closed() => return None,
                 frame = self.next(&mut reader) => frame,
-                () = drained => return Some(reader),
+                () = drained => {
+                    self.end = End::Draining;
+                    return Some(reader);
+                }
             };
             let next = match frame {
                 // Boxed: what a request needs would otherwise be part of every idle connection.
                 Ok(Some((frame, room))) => Box::pin(self.request(frame, room, permit, reader)).await,
                 Ok(None) => return None,
-                Err(error) => self.unreadable(&error, reader),
+                Err(error) => unreadable(error, reader),
             };
             match next {
                 Next::Read(back) => {
@@ -109,8 +126,19 @@ impl Connection {
                         reader.established();
                     }
                 }
-                Next::Close(back) => return back,
+                Next::Close(back) => {
+                    self.end = match drain.is_cancelled() {
+                        true => End::Draining,
+                        false => End::Failed,
+                    };
+                    return back;
+                }
+                Next::Gone(end) => {
+                    self.end = end;
+                    return None;
+                }
                 Next::Lost(back, failure) => {
+                    self.end = End::Unframed;
                     self.lost(*failure).await;
                     return Some(back);
                 }
@@ -118,8 +146,7 @@ impl Connection {
         }
     }
 
-    /// The next request's head and args, and the memory that it can need; `None` at the end, or when the client has been
-    /// idle for too long.
+    /// The next request's head and args, and the memory that it can need; `None` at the end.
     ///
     /// The memory is there before the args are read: a connection that waits for it costs what it costs when it is idle, and
     /// one small buffer.
@@ -127,10 +154,7 @@ impl Connection {
         let begun = tokio::select! {
             biased;
             begun = reader.begin() => begun?,
-            () = idle(&self.in_flight, self.shared.context.limits.idle_timeout) => {
-                debug!(peer = %self.peer, "idle for too long");
-                false
-            }
+            () = idle(&self.in_flight, self.shared.context.limits.idle_timeout) => return Err(ReadError::Idle),
         };
         if !begun {
             return Ok(None);
@@ -145,22 +169,9 @@ impl Connection {
         Ok(Some((frame, room)))
     }
 
-    /// What to do when the client's bytes cannot be framed.
-    fn unreadable(&self, error: &ReadError, reader: Reader) -> Next {
-        match error {
-            ReadError::Broken(error) => debug!(peer = %self.peer, %error, "the client's stream broke"),
-            ReadError::Silent => debug!(peer = %self.peer, "the client said nothing in time"),
-            _ => {}
-        }
-        match refusal::unreadable(error) {
-            Some(failure) => Next::Lost(reader, Box::new(failure)),
-            None => Next::Close(None),
-        }
-    }
-
     /// Tells the client why no further request can be found in its bytes.
     async fn lost(&self, failure: Failure) {
-        info!(peer = %self.peer, status = %failure.status, message = failure.reply.message, "closing");
+        self.client.lost(&failure);
         let replier = Replier::to_nothing(self.frames.clone());
         // A client that is gone needs no reply.
         let _ = replier.end(&Err(failure), true, None).await;
@@ -170,7 +181,7 @@ impl Connection {
     async fn request(&mut self, frame: RequestFrame, room: Share, permit: Permit, reader: Reader) -> Next {
         let head = frame.head;
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.peer, head, replier, permit, room);
+        let mut job = Job::new(self.client.clone(), &head, replier, permit, room);
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -210,6 +221,7 @@ impl Connection {
         job.reserve_sequence(&self.in_flight)?;
         let max_args = self.shared.context.limits.max_args;
         let request = refusal::read_request(frame, max_args, self.authenticated)?;
+        job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
         let repeatable = request.is_repeatable();
         let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
         Ok((work, repeatable))
@@ -244,6 +256,18 @@ impl Connection {
             () = tokio::time::sleep(self.shared.config.refusal_delay) => {}
             () = self.shared.shutdown.drain.cancelled() => {}
         }
+    }
+}
+
+/// What to do when there is no further frame in the client's bytes.
+fn unreadable(error: ReadError, reader: Reader) -> Next {
+    match refusal::unreadable(&error) {
+        Some(failure) => Next::Lost(reader, Box::new(failure)),
+        None => Next::Gone(match error {
+            ReadError::Broken(error) => End::Broke(error),
+            ReadError::Silent => End::Silent,
+            _ => End::Idle,
+        }),
     }
 }
 

@@ -1,25 +1,24 @@
 //! A request in hand, from its head to its reply and its line in the log.
 
-use std::net::SocketAddr;
-use std::time::Instant;
-
-use tracing::{debug, error, info};
+use std::sync::Arc;
 
 use super::Shared;
 use super::body::Body;
 use super::in_flight::{InFlight, Permit, SequenceGuard};
+use super::lines::{Client, Line};
 use super::reader::Next;
 use super::refusal;
-use crate::ops::{Answer, Failure, Replier, Share};
+use crate::ops::{Answer, Failure, Replier, Share, Subject};
+use gcsd_gcs::Tally;
 use gcsd_wire::{Kind, RequestHead};
 
 /// A request in hand.
 #[derive(Debug)]
 pub(super) struct Job {
-    peer: SocketAddr,
-    head: RequestHead,
     pub(super) replier: Replier,
-    started: Instant,
+    line: Line,
+    /// What came of its body, if that was lent.
+    body: Option<Tally>,
     /// Reserves the request's sequence until it is answered.
     sequence: Option<SequenceGuard>,
     /// What it may hold of the daemon's memory, until its reply is written.
@@ -31,17 +30,16 @@ pub(super) struct Job {
 impl Job {
     /// A request whose head was read just now.
     pub(super) fn new(
-        peer: SocketAddr,
-        head: RequestHead,
+        client: Arc<Client>,
+        head: &RequestHead,
         replier: Replier,
         permit: Permit,
         room: Share,
     ) -> Self {
         Self {
-            peer,
-            head,
             replier,
-            started: Instant::now(),
+            line: Line::new(client, head),
+            body: None,
             sequence: None,
             room: Some(room),
             _permit: permit,
@@ -50,20 +48,31 @@ impl Job {
 
     /// Reserves the request's sequence. Fails if a request in flight has it.
     pub(super) fn reserve_sequence(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
-        let sequence = self.head.sequence;
+        let sequence = self.line.sequence();
         let guard = in_flight.reserve(sequence);
         self.sequence = Some(guard.ok_or_else(|| refusal::duplicate(sequence))?);
         Ok(())
     }
 
+    /// Notes what the request is about, where that is known.
+    pub(super) fn about(&mut self, about: Option<Arc<Subject>>) {
+        self.line.about(about);
+    }
+
+    /// Its body is lent.
+    pub(super) fn lent(&mut self, body: Tally) {
+        self.body = Some(body);
+    }
+
     /// Answers the request.
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
-        self.log(&outcome);
+        let received = self.body.take().map(|body| body.received());
+        self.line.ended(&outcome, received);
         // Once it has its reply, the client may use the sequence again.
         self.sequence = None;
         let room = self.room.take();
         if self.replier.end(&outcome, closing, room).await.is_err() {
-            debug!(peer = %self.peer, sequence = self.head.sequence, "the client is gone; its reply is dropped");
+            self.line.unread();
         }
     }
 
@@ -89,39 +98,12 @@ impl Job {
             }
         }
     }
-
-    fn log(&self, outcome: &Result<Answer, Failure>) {
-        let RequestHead { sequence, upload, .. } = self.head;
-        let opcode = self.replier.opcode_name();
-        let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let peer = self.peer;
-        match outcome {
-            Ok(answer) => {
-                let (bytes, http) = (answer.moved, answer.http_status);
-                info!(%peer, sequence, opcode, upload, bytes, status = "ok", http, ms, "request");
-            }
-            Err(Failure {
-                status,
-                http_status: http,
-                reply,
-            }) => {
-                let retry = status.retry().map_or("", |retry| retry.name());
-                let request_id = reply.request_id.as_deref();
-                let message = &reply.message;
-                info!(
-                    %peer, sequence, opcode, upload, %status, retry, http, committed = reply.committed,
-                    ms, message, request_id, "request"
-                );
-            }
-        }
-    }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let opcode = self.replier.opcode_name();
-            error!(peer = %self.peer, sequence = self.head.sequence, opcode, "a request panicked");
+            self.line.panicked();
         }
     }
 }

@@ -25,17 +25,18 @@ use gcsd_wire::write_at::Args;
 /// answered.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    job: Job,
+    mut job: Job,
     calls: &Account,
     request: Streamed,
     mut body: Body,
     tasks: &TaskTracker,
 ) -> Next {
-    let transfer = match permit(&shared, request, &mut body).await {
+    let transfer = match permit(&shared, &mut job, request, &mut body).await {
         Ok(transfer) => transfer,
         Err(failure) => return job.conclude(&shared, Err(failure), Some(body)).await,
     };
     let (lease, body) = body.lend();
+    job.lent(body.tally());
     let (give_back, reader_back) = oneshot::channel();
     tasks.spawn(send(shared, job, calls.clone(), transfer, lease, body, give_back));
     // An error means that the task panicked, and the reader is lost with it.
@@ -43,12 +44,17 @@ pub(super) async fn run(
 }
 
 /// Decides whether the body may be sent, before any of its bytes is.
-async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<Transfer, Failure> {
+async fn permit(
+    shared: &Shared,
+    job: &mut Job,
+    request: Streamed,
+    body: &mut Body,
+) -> Result<Transfer, Failure> {
     match request {
         Streamed::WriteAt(mut turn, args) => {
             let permitted = tokio::select! {
                 biased;
-                permitted = permit_write(&mut turn, &args, body) => permitted?,
+                permitted = permit_write(job, &mut turn, &args, body) => permitted?,
                 () = shared.shutdown.cut.cancelled() => return Err(refusal::cut(&turn)),
             };
             Ok(Transfer::WriteAt(turn, permitted))
@@ -60,8 +66,14 @@ async fn permit(shared: &Shared, request: Streamed, body: &mut Body) -> Result<T
 
 /// Waits for the request's turn on its upload, and for the first bytes of a body in pieces: GCS is not bothered with
 /// one that has none.
-async fn permit_write(turn: &mut Turn, args: &Args, body: &mut Body) -> Result<Permitted, Failure> {
+async fn permit_write(
+    job: &mut Job,
+    turn: &mut Turn,
+    args: &Args,
+    body: &mut Body,
+) -> Result<Permitted, Failure> {
     turn.wait().await;
+    job.about(turn.about());
     let permitted = write_at::permit(turn, args, body.len())?;
     let end = args.total.unwrap_or(MAX_BODY_LEN);
     body.expect(end.saturating_sub(args.offset), args.total.is_some());

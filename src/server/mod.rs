@@ -23,6 +23,7 @@ mod connection;
 mod in_flight;
 mod job;
 mod lending;
+mod lines;
 mod pieces;
 mod reader;
 mod refusal;
@@ -34,6 +35,7 @@ mod writer;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -87,6 +89,8 @@ struct Shared {
     calls: Budget,
     /// The wrong secrets that may wait for their answers: each holds the place of a connection.
     delayed: Semaphore,
+    /// How many connections were accepted.
+    accepted: AtomicU64,
 }
 
 /// A server with its listeners bound.
@@ -115,6 +119,7 @@ impl Server {
             memory: Budget::new(config.max_memory),
             calls: Budget::new(config.max_calls as u64),
             delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
+            accepted: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),

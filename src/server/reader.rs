@@ -12,6 +12,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Decoder;
 
+use super::lines::End;
 use crate::ops::{Failure, Limits};
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame, RequestHead};
@@ -55,6 +56,8 @@ pub(super) enum Next {
     Read(Reader),
     /// Closes the connection. With a reader, input may still arrive.
     Close(Option<Reader>),
+    /// The client is gone, or has to go, and there is nothing to tell it.
+    Gone(End),
     /// Tells the client why the frame boundary is lost, then closes the connection.
     Lost(Reader, Box<Failure>),
 }
@@ -70,6 +73,8 @@ pub(super) enum ReadError {
     Stalled,
     /// The client said nothing in time after it had connected.
     Silent,
+    /// The client asked for nothing for too long.
+    Idle,
     /// The socket failed.
     Broken(io::Error),
 }

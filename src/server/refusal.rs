@@ -90,7 +90,7 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
             let message = "a request's head and args were not there in time";
             Some(Failure::new(Kind::ClientStalled, Retry::Reconnect, message))
         }
-        ReadError::Silent | ReadError::Broken(_) => None,
+        ReadError::Silent | ReadError::Idle | ReadError::Broken(_) => None,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn call(shared: Arc<Shared>, job: Job, calls: Account, call: Ca
 /// Makes a call on an upload, in its turn, which ends once the reply is queued.
 pub(super) async fn upload_call(
     shared: Arc<Shared>,
-    job: Job,
+    mut job: Job,
     calls: Account,
     mut turn: Turn,
     call: UploadCall,
@@ -43,11 +43,19 @@ pub(super) async fn upload_call(
     let cut = &shared.shutdown.cut;
     let in_turn = async {
         turn.wait().await;
+        let binds = matches!(call, UploadCall::Start(_) | UploadCall::Attach(_));
+        if !binds {
+            job.about(turn.about());
+        }
         let _place = match call {
             UploadCall::Attach(_) | UploadCall::Detach => None,
             _ => place_in_turn(&shared, &calls, &turn).await,
         };
-        call.run(&shared.context, &turn).await
+        let outcome = call.run(&shared.context, &turn).await;
+        if binds && outcome.is_ok() {
+            job.about(turn.about());
+        }
+        outcome
     };
     let outcome = tokio::select! {
         biased;

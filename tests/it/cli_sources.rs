@@ -45,7 +45,8 @@ async fn a_size_that_is_a_claim_is_not_taken_for_the_end() {
                 &format!("usage: {flag} needs a file that can be read again, and the size of"),
             );
         }
-        let encode = ["encode", "write-at", "--upload", "1", "--body", path, "--last"];
+        let body = format!("body=@{path}");
+        let encode = ["encode", "write-at", "upload=1", &body, "last"];
         let encoded = run(None, &encode, b"").await.quiet().out;
         assert!(encoded.ends_with(&bytes), "{path}");
     }
@@ -91,7 +92,7 @@ async fn a_standard_input_that_is_not_there_is_no_empty_one() {
         &["rm", "--stdin"],
         &["cat", "--stdin"],
         &["decode"],
-        &["encode", "put-object", "--body", "-", URL],
+        &["encode", "put-object", "body=@-", URL],
     ] {
         let ended = redirected(&daemon, args, "<&-").await;
         ended.failed(1, "io: it is closed: standard input");

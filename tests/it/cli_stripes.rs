@@ -96,7 +96,7 @@ impl Scene {
         let object = self.devgcs.object(BUCKET, "a/object").expect("the object");
         assert_eq!(object.size, self.whole.len() as u64);
         assert_eq!(object.crc32c, Crc32c::of(&self.whole).0);
-        assert_eq!(object.resource["metadata"]["componentCount"], 5);
+        assert_eq!(object.resource["componentCount"], 5);
         self.left(&["a/object"]).await;
     }
 }
@@ -110,7 +110,7 @@ async fn a_file_goes_up_in_parts_and_what_is_small_or_a_pipe_does_not() {
     scene.done(&put).await;
     let resource: serde_json::Value = serde_json::from_str(put.text()).expect("JSON");
     assert_eq!(resource["metadata"]["contentType"], "a/b");
-    assert_eq!(resource["componentCount"], 5);
+    assert_eq!(resource["metadata"]["componentCount"], 5);
     assert_eq!(resource["gcsd"]["recovered"], 0);
     let starts = scene.devgcs.inspect().count(CallKind::StartUpload);
     assert_eq!(starts, 5);

@@ -261,6 +261,19 @@ async fn what_a_secret_protects_needs_hello_first() {
     assert!(wrong.head.closing());
     client.closed().await;
     let mut client = daemon.connect().await;
+    let Request::Hello(mut named) = hello("open sesame") else {
+        panic!("it is one")
+    };
+    named.name = Some("of whom".to_owned());
+    let named = client.call(0, Request::Hello(named)).await;
+    assert!(
+        named
+            .fails(Kind::Unauthenticated, Retry::Never)
+            .message
+            .contains("no name")
+    );
+    client.closed().await;
+    let mut client = daemon.connect().await;
     client.call(0, hello("open sesame")).await.ok();
     client.lives().await;
     client

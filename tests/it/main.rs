@@ -62,6 +62,7 @@ mod gcs_write;
 mod golden;
 mod handshake;
 mod list_objects;
+mod logs;
 mod lost_answers;
 mod matrix;
 mod mini_client;

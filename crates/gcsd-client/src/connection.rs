@@ -54,6 +54,23 @@ pub struct Reply<T> {
 /// no more requests. If not, the rest is at most the daemon's drain cap: it is sent, because that is
 /// cheaper than another connection, and the daemon throws it away. A body without a length is taken back
 /// instead.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// use gcsd_client::{Connection, Daemons};
+///
+/// let mut daemons: Daemons = address.parse()?;
+/// let connection: Connection = daemons.connect().await?;
+/// let reply = connection.ping("hello?".into()).await?;
+/// assert_eq!(reply.args.echo, "hello?");
+/// connection.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Connection {
     handle: Arc<Handle>,

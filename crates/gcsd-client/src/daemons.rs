@@ -10,6 +10,22 @@ use gcsd_net::{SharedConnector, TcpConnector};
 /// The daemons of a list, asked in turn.
 ///
 /// They share a token key, so that an upload that one of them began can be continued through any other.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// use gcsd_client::{Client, Daemons};
+///
+/// // When one fails, the next is asked.
+/// let daemons: Daemons = format!("{address},127.0.0.1:9").parse()?;
+/// let client = Client::new(daemons);
+/// assert_eq!(client.object("gs://my-bucket/notes.txt")?.read().bytes().await?.len(), 23);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Daemons {
     connector: SharedConnector,

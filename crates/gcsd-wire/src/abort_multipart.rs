@@ -1,6 +1,6 @@
 //! AbortMultipart: throw parts away (proto-spec.md, "AbortMultipart").
 
-use super::field::choice;
+use super::field_types::choice;
 use super::table::{wire_args_as, wire_struct};
 use gcsd_types::MultipartRef;
 

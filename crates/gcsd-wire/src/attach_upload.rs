@@ -1,6 +1,6 @@
 //! AttachUpload: come back to an upload by its token (proto-spec.md, "AttachUpload").
 
-use super::field::{Time, Token};
+use super::field_types::{Time, Token};
 use super::table::wire_struct;
 use gcsd_types::{BucketName, EncryptionKey, ObjectName};
 
@@ -23,7 +23,7 @@ wire_struct! {
     /// What the token is for.
     #[derive(Clone, PartialEq, Eq)]
     pub struct AttachUploadReply: "AttachUpload.reply"[24], reply {
-        /// When GCS forgets the session, in seconds since 1970-01-01 00:00 UTC.
+        /// As in the reply to the StartUpload, by the clock of the daemon that answered it.
         expires: u64 as Time;
         /// The bucket.
         bucket: BucketName;

@@ -1,6 +1,6 @@
 //! Cancel: end a request in flight on the same connection (proto-spec.md, "Cancel").
 
-use super::field::choice;
+use super::field_types::choice;
 use super::table::wire_struct;
 
 wire_struct! {

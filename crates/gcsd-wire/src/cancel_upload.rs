@@ -1,6 +1,6 @@
 //! CancelUpload: throw away what is committed (proto-spec.md, "CancelUpload").
 
-use super::field::choice;
+use super::field_types::choice;
 use super::table::{wire_args_as, wire_struct};
 
 /// The request says nothing more than its head.

@@ -1,6 +1,6 @@
 //! The object that a request makes (proto-spec.md, "Shared structs").
 
-use super::field::Json;
+use super::field_types::Json;
 use super::table::wire_struct;
 use gcsd_types::{BucketName, Destination, EncryptionKey, ObjectName, Preconditions};
 

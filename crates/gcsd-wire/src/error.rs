@@ -1,6 +1,6 @@
 //! The args of a reply whose status is not `ok` (proto-spec.md, "Errors and recovery").
 
-use super::field::OrZero;
+use super::field_types::OrZero;
 use super::table::wire_struct;
 
 wire_struct! {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::args::ArgsError;
-use super::field::Secret;
+use super::field_types::Secret;
 use super::table::wire_struct;
 
 /// Feature: every later frame of both directions is [checked](super::check).

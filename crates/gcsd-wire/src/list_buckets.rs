@@ -1,7 +1,7 @@
 //! ListBuckets: one page of a project's buckets (proto-spec.md, "ListBuckets").
 
 use super::args::ArgsError;
-use super::field::NotZero;
+use super::field_types::NotZero;
 use super::table::{wire_args_as, wire_struct};
 use gcsd_types::BucketQuery;
 

@@ -1,6 +1,6 @@
 //! ListObjects: one page of a bucket's objects (proto-spec.md, "ListObjects").
 
-use super::field::NotZero;
+use super::field_types::NotZero;
 use super::table::{wire_args_as, wire_struct};
 use gcsd_types::{BucketName, ObjectQuery};
 

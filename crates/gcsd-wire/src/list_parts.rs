@@ -1,7 +1,7 @@
 //! ListParts: a page of the parts that GCS holds (proto-spec.md, "ListParts").
 
 use super::args::ArgsError;
-use super::field::NotZero;
+use super::field_types::NotZero;
 use super::table::{wire_args_as, wire_struct};
 use gcsd_types::{MultipartRef, Part, PartsPage, StoredPart};
 

@@ -39,18 +39,18 @@ impl Struct for Preconditions {
             precondition(
                 "if_generation_match",
                 0,
-                "The live generation is this one; 0: there is no live object",
+                "The live generation is this one; 0: there is no live object.",
             ),
             precondition(
                 "if_generation_not_match",
                 1,
-                "The live generation is not this one",
+                "The live generation is not this one.",
             ),
-            precondition("if_metageneration_match", 2, "The metadata has this version"),
+            precondition("if_metageneration_match", 2, "The metadata has this version."),
             precondition(
                 "if_metageneration_not_match",
                 3,
-                "The metadata has not this version",
+                "The metadata has not this version.",
             ),
         ],
     };

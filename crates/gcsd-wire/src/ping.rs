@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::field::Rest;
+use super::field_types::Rest;
 use super::table::wire_struct;
 
 wire_struct! {

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::MAX_BODY_LEN;
 use super::args::{ArgsError, WireArgs, check_size};
-use super::field::{NotMax, Struct as _};
+use super::field::Struct as _;
+use super::field_types::NotMax;
 use super::layout::StructLayout;
 use super::object::NO_JSON;
 use super::table::{wire_args_as, wire_struct};
@@ -105,7 +106,7 @@ wire_struct! {
         object: ObjectInfo;
         /// The object's byte that comes first.
         offset: u64;
-        /// How many bytes come; 2^64-1: unknown, since GCS decompresses.
+        /// How many bytes come; 2^64-1: unknown, since GCS decompresses, or does not say.
         len: Option<u64> as NotMax;
     }
 }

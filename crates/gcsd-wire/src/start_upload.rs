@@ -1,7 +1,7 @@
 //! StartUpload: begin an unfinished object (proto-spec.md, "StartUpload").
 
 use super::args::{ArgsError, check_size};
-use super::field::{Time, Token};
+use super::field_types::{Time, Token};
 use super::object::NO_JSON;
 use super::table::wire_struct;
 use gcsd_types::{BucketName, Destination, ObjectName};
@@ -22,7 +22,8 @@ wire_struct! {
     /// The upload is open.
     #[derive(Clone, PartialEq, Eq)]
     pub struct StartUploadReply: "StartUpload.reply"[32], reply {
-        /// When GCS forgets the session, in seconds since 1970-01-01 00:00 UTC: seven days from now.
+        /// About when GCS forgets the session, in seconds since 1970-01-01 00:00 UTC: seven days from now, by the daemon's
+        /// clock. For people: only GCS's answer tells that a session is gone.
         expires: u64 as Time;
         /// What brings the upload back on any connection, on any daemon with the same key: 1 to 16,384 characters of `A-Z
         /// a-z 0-9 - _`, to be kept as they are; a few hundred as a rule.

@@ -173,7 +173,7 @@ kinds! {
         "the client's stream ended inside the body; always `closing`"
         => "(it is gone) attaches and queries";
     0x15 Client ClientStalled "client_stalled" [Same Query Reconnect]
-        "the client sent nothing for too long inside a request; always `closing`"
+        "the client sent nothing for too long inside a body, or took too long for a head and args; always `closing`"
         => "attaches and queries";
     0x16 Client TooManyUploads "too_many_uploads" [Never]
         "as many uploads are open as the connection may have"
@@ -207,7 +207,7 @@ kinds! {
         "reserved: no daemon of version 1 sends it"
         => "connects again, elsewhere";
     0x43 Daemon Exhausted "exhausted" [Same]
-        "the daemon's machine has no more open files, or no memory, for a connection to GCS"
+        "the daemon's machine has no more open files, or no memory, for a connection to GCS; nothing was sent"
         => "waits, sends it again; tells the operator";
 
     0x60 Network ConnectFailed "connect_failed" [Never Same]

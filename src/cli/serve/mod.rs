@@ -18,7 +18,7 @@ use super::devgcs::not_started;
 use super::environment;
 use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
-use super::secret::read_secret;
+use super::secret::{read_secret, warn_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
 use crate::server::{self, Server};
@@ -150,6 +150,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         limits: args.limits.of_connections(),
         secret: secret(&args)?,
     };
+    [&args.token_key, &args.auth_file]
+        .into_iter()
+        .flatten()
+        .for_each(|file| warn_if_open(file));
     let listeners = listeners(&args.listen, args.limits.backlog)?;
     let config = server::Config {
         max_connections: bounds.connections,

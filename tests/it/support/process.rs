@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
@@ -17,6 +18,8 @@ pub(crate) struct Process {
     address: SocketAddr,
     /// What it has logged so far.
     log: Arc<Mutex<String>>,
+    /// Reads what it logs, to the end.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -55,6 +58,19 @@ impl Process {
         let (started, log) = Self::spawn(command, &[], "address=");
         drop(log);
         started
+    }
+
+    /// The same, of whose log nobody has read anything since it listens.
+    pub(crate) fn serve_stalled(listen: &str, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--listen", listen]).args(arguments);
+        Self::spawn(command, &[], "\"address\":\"")
+    }
+
+    /// The same, which logs JSON.
+    pub(crate) fn serve_json(listen: &str, arguments: &[&str]) -> Self {
+        let json = ["serve", "--listen", listen, "--log-format", "json"];
+        Self::start(&[&json, arguments].concat(), &[], "\"address\":\"")
     }
 
     /// The same, which SIGHUP reaches, whatever it does to this process.
@@ -102,24 +118,34 @@ impl Process {
             child,
             address,
             log: Arc::new(Mutex::new(seen)),
+            reading: None,
         };
         (started, log)
     }
 
     /// Reads what it still logs, which must not fill the pipe.
-    fn keeping(self, log: BufReader<ChildStderr>) -> Self {
+    fn keeping(mut self, log: BufReader<ChildStderr>) -> Self {
         let keep = self.log.clone();
-        std::thread::spawn(move || {
+        self.reading = Some(std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 *keep.lock().expect("no panic under the lock") += &format!("{line}\n");
             }
-        });
+        }));
         self
     }
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no panic under the lock").clone()
+    }
+
+    /// Asks it to stop, and waits until it has, and all that it logged was read.
+    pub(crate) fn whole_log(&mut self) -> String {
+        assert!(self.stop().success(), "{}", self.log());
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("no panic");
+        }
+        self.log()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -20,6 +20,22 @@ use gcsd_types::{BucketUrl, GsUrl, ObjectQuery, ObjectRef, UrlError};
 /// Cloud Storage, through one daemon or several.
 ///
 /// Cheap to clone; clones share connections.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// use gcsd_client::Client;
+///
+/// let client = Client::connect(address).await?; // "127.0.0.1:4743", or several: "one:4743,two:4743"
+/// let object = client.object("gs://my-bucket/greeting.txt")?;
+/// object.upload().bytes("hello, world").await?;
+/// assert_eq!(object.read().bytes().await?, "hello, world");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     daemons: Daemons,

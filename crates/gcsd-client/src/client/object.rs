@@ -7,6 +7,26 @@ use crate::{GivenUp, NewObject, ReadRequest, StoredObject};
 use gcsd_types::{Destination, EncryptionKey, ObjectRef, Preconditions, Rewrite};
 
 /// An object in Cloud Storage, whether it exists or not.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// let notes = client.object("gs://my-bucket/notes.txt")?;
+/// let found = notes.stat().await?;
+/// assert_eq!(found.info.size, 23);
+///
+/// // The version that was found, and no other.
+/// let version = notes.clone().with_generation(found.info.generation);
+/// let copy = client.object("gs://my-bucket/copy.txt")?;
+/// version.copy_to(&copy).await?;
+/// copy.delete().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Object {
     client: Client,

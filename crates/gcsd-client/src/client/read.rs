@@ -7,6 +7,19 @@ use crate::{ReadError, ReadRequest, ReliableReader};
 use gcsd_types::ByteRange;
 
 /// A read before it begins: which bytes of the object, and how they are wanted.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// let notes = client.object("gs://my-bucket/notes.txt")?;
+/// assert_eq!(notes.read().range(0..5).bytes().await?, "first");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is read before the bytes are asked for"]
 pub struct Read {

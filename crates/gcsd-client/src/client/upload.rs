@@ -26,6 +26,26 @@ const READ_LEN: usize = 256 * 1024;
 ///
 /// [`writer`](Self::writer), [`start`](Self::start) and [`striped`](Self::striped) hand the upload over to the caller, who
 /// can look at its progress, keep a checkpoint of it, and abort it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::UploadError;
+///
+/// let report = client.object("gs://my-bucket/report.csv")?;
+/// let made = report.upload().content_type("text/csv").if_absent().bytes("a,b\n1,2\n").await?;
+/// assert_eq!(made.size, 8);
+///
+/// // A second one is refused, since the object is there.
+/// let refused: UploadError = report.upload().if_absent().bytes("other").await.unwrap_err();
+/// assert!(!refused.to_string().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent before the bytes are given"]
 pub struct Upload {

@@ -32,6 +32,23 @@ pub struct ObjectPage {
 }
 
 /// A list, of which one page is held at a time. Each is asked for again until it comes.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// let mut pages = client.list("gs://my-bucket/")?;
+/// while let Some(page) = pages.next().await? {
+///     for object in page.objects {
+///         assert_eq!(object.name, "notes.txt");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ObjectPages {
     requests: ReliableRequests,

@@ -53,6 +53,24 @@ enum Broken {
 /// Only a few pieces wait for a slow reader. Then its connection, which is its own, fills up, the daemon stops taking
 /// from GCS, and GCS waits. GCS may drop a connection that stands still for minutes; the read then resumes as after any
 /// break.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use tokio::io::AsyncBufReadExt as _;
+///
+/// let notes = client.object("gs://my-bucket/notes.txt")?;
+/// let mut lines = notes.read().reader().lines();
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("first line"));
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("second line"));
+/// assert_eq!(lines.next_line().await?, None);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReliableReader {
     attempts: ReadAttempts,
     /// The first answer.

@@ -26,6 +26,24 @@ const IDLE_STEPS: u32 = 32;
 ///
 /// They share one connection, on which any number of them can be in flight. Where it is over, the next daemon of the
 /// list is asked. Clones share it, too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::ObjectRef;
+///
+/// let requests = client.requests();
+/// let notes = ObjectRef::new("my-bucket".parse()?, "notes.txt".parse()?);
+/// assert_eq!(requests.stat(&notes).await?.info.size, 23);
+/// requests.delete(&notes).await?;
+/// assert!(requests.stat(&notes).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ReliableRequests {
     pub(super) connection: SharedConnection,

@@ -28,6 +28,28 @@ use gcsd_types::{Crc32c, ObjectInfo};
 ///
 /// It runs in a task of its own. Dropping it ends that task at once: the object is not finished, unless the request that
 /// finishes it was in flight, and what is committed stays at GCS for a week, for whoever has a [`Checkpoint`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use gcsd_client::FileSource;
+///
+/// # let path = std::env::temp_dir().join(format!("gcsd-doctest-{}", std::process::id()));
+/// # std::fs::write(&path, vec![7; 300_000])?;
+/// let source = FileSource::new(std::fs::File::open(&path)?)?;
+/// # std::fs::remove_file(&path)?;
+/// let mut upload = client.object("gs://my-bucket/backup")?.upload().start(source);
+/// // Kept somewhere, it brings the upload back in another process.
+/// let token = upload.token().await?;
+/// assert_eq!(upload.complete().await?.size, 300_000);
+/// # let _ = token;
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReliableUpload {
     task: JoinHandle<TaskOutput>,
     ended: Option<TaskOutput>,

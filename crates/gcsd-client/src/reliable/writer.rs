@@ -28,6 +28,26 @@ use gcsd_types::{Crc32c, ObjectInfo};
 const PIECE: usize = 256 * 1024;
 
 /// Writes an object, and recovers from every failure that can be recovered from. See [the module](super) for how.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/daemon.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = daemon().await?;
+/// # let address = daemon.address.as_str();
+/// # let client = gcsd_client::Client::connect(address).await?;
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// let mut writer = client.object("gs://my-bucket/log.txt")?.upload().writer()?;
+/// for line in 0..1000 {
+///     writer.write_all(format!("line {line}\n").as_bytes()).await?;
+/// }
+/// // There is no object before this, and none at all after `abort`.
+/// let made = writer.complete().await?;
+/// assert_eq!(made.size, 8890);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReliableWriter {
     upload: ReliableUpload,
     /// `None` after the end.
