@@ -1,6 +1,7 @@
 //! Work on many objects, with bounded concurrency. Failures are reported, and the rest continues.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -71,6 +72,9 @@ impl From<Result<Value, Failure>> for Outcome {
         }
     }
 }
+
+/// What is done with an object.
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Objects that are being worked on, a bounded number at a time.
 pub(super) struct Batch {
@@ -189,32 +193,33 @@ impl Batch {
 
     /// Starts `work` on the object at `place`, once fewer than the allowed number are being worked on. Fails if nothing
     /// more is begun.
-    pub(super) async fn add(
+    pub(super) fn add(
         &mut self,
         place: String,
         work: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Result<(), Failure> {
-        self.add_of(Of::Url(place), work).await
+    ) -> impl Future<Output = Result<(), Failure>> {
+        self.begin(Of::Url(place), Box::pin(work))
     }
 
     /// The same for what has a file, too.
-    pub(super) async fn add_of(
+    pub(super) fn add_of(
         &mut self,
         of: Of,
         work: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Result<(), Failure> {
+    ) -> impl Future<Output = Result<(), Failure>> {
+        self.begin(of, Box::pin(work))
+    }
+
+    async fn begin(&mut self, of: Of, work: Work) -> Result<(), Failure> {
         if self.dry {
-            let would = Outcome::Would(self.doing.0);
-            self.report_of(&of, would).await;
-        } else {
-            while self.working.len() >= self.jobs {
-                self.one().await;
-            }
+            self.report_of(&of, Outcome::Would(self.doing.0)).await;
+            return self.closed.take().map_or(Ok(()), Err);
+        }
+        while self.working.len() >= self.jobs {
+            self.one().await;
         }
         self.closed.take().map_or(Ok(()), Err)?;
-        if !self.dry {
-            self.working.spawn(async move { (of, work.await) });
-        }
+        self.working.spawn(async move { (of, work.await) });
         Ok(())
     }
 
