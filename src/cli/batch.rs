@@ -1,15 +1,18 @@
 //! Work on many objects, with bounded concurrency. Failures are reported, and the rest continues.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::exit::{Exit, Failure, failed};
 use super::quoting::shown;
-use super::stderr;
+use super::reporting::{DryRun, Reporting};
 use super::stdout::Output;
+use super::{progress, stderr};
 
 /// How many objects at once.
 #[derive(Debug, Clone, Args)]
@@ -20,15 +23,6 @@ pub(super) struct Jobs {
     jobs: u16,
 }
 
-/// What is reported, and where.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reporting {
-    /// A line of JSON for each object.
-    pub(super) json: bool,
-    /// Nothing on standard error but failures.
-    pub(super) quiet: bool,
-}
-
 /// What became of one object.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -36,7 +30,38 @@ pub(super) enum Outcome {
     Done(Value),
     /// There was nothing to do, for this reason.
     Skipped(&'static str),
+    /// Nothing was done: somebody asks what would be.
+    Would(&'static str),
     Failed(Failure),
+}
+
+/// What an outcome is of.
+#[derive(Debug, Clone)]
+pub(super) enum Of {
+    /// An object.
+    Url(String),
+    /// A file that makes no object.
+    OnlyFile(String),
+    /// A file, and the object that it becomes.
+    File { file: String, url: String },
+}
+
+impl Of {
+    /// Where it is, for people.
+    fn place(&self) -> &str {
+        match self {
+            Self::Url(place) | Self::OnlyFile(place) | Self::File { url: place, .. } => place,
+        }
+    }
+
+    /// The same for programs.
+    fn json(&self) -> Value {
+        match self {
+            Self::Url(url) => json!({ "url": url }),
+            Self::OnlyFile(file) => json!({ "file": file }),
+            Self::File { file, url } => json!({ "url": url, "file": file }),
+        }
+    }
 }
 
 impl From<Result<Value, Failure>> for Outcome {
@@ -48,17 +73,29 @@ impl From<Result<Value, Failure>> for Outcome {
     }
 }
 
+/// What is done with an object.
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
 /// Objects that are being worked on, a bounded number at a time.
 pub(super) struct Batch {
     jobs: usize,
     reporting: Reporting,
-    working: JoinSet<(String, Outcome)>,
+    working: JoinSet<(Of, Outcome)>,
     tally: Tally,
-    /// What is printed of each object that is done.
-    done: Option<&'static str>,
+    /// What is done, as a command says it and as something that is over.
+    doing: (&'static str, &'static str),
+    /// Each object that is done is named.
+    names: bool,
+    /// Nothing is done.
+    dry: bool,
+    /// Whether a failure ends it all.
+    ends: fn(&Failure) -> bool,
+    bar: ProgressBar,
     output: Output,
-    /// Standard output takes no more.
+    /// Nothing more is begun: standard output takes no more, or every other object would fail so, too.
     closed: Option<Failure>,
+    /// What ended it was reported.
+    over: bool,
 }
 
 /// How much was tried, and how much failed.
@@ -66,6 +103,7 @@ pub(super) struct Batch {
 pub(super) struct Tally {
     pub(super) total: u64,
     failures: u64,
+    skipped: u64,
     /// The exit code of the failures, or [`Exit::Failed`] if they differ.
     exit: Option<Exit>,
 }
@@ -79,6 +117,17 @@ impl Tally {
             Some(other) if other != exit => Some(Exit::Failed),
             _ => Some(exit),
         };
+    }
+
+    /// What there was, for people.
+    fn words(&self, done: &str) -> String {
+        let mut words = format!("{} {done}", self.total - self.failures - self.skipped);
+        for (count, what) in [(self.skipped, "skipped"), (self.failures, "failed")] {
+            if count > 0 {
+                words += &format!(", {count} {what}");
+            }
+        }
+        words
     }
 
     /// The failure of the whole. Each single one has been reported.
@@ -101,68 +150,147 @@ impl Batch {
             reporting,
             working: JoinSet::new(),
             tally: Tally::default(),
-            done: None,
+            doing: ("do", "done"),
+            names: reporting.verbose,
+            dry: false,
+            ends: |_| false,
+            bar: ProgressBar::hidden(),
             output: Output::default(),
             closed: None,
+            over: false,
         }
     }
 
-    /// Starts `work` on the object at `place`, once fewer than the allowed number are being worked on. Fails if standard
-    /// output is closed.
-    pub(super) async fn add(
+    /// What a command tells of the one object that it is about.
+    pub(super) fn of_one(reporting: Reporting) -> Self {
+        Self::new(&Jobs { jobs: 1 }, reporting)
+    }
+
+    /// Says what is done, such as "copy" and "copied", and shows on `bar` how often.
+    pub(super) fn doing(mut self, does: &'static str, done: &'static str, bar: &ProgressBar) -> Self {
+        self.doing = (does, done);
+        self.bar = bar.clone();
+        self
+    }
+
+    /// Names each object that is done, even if nobody asks for it.
+    pub(super) fn announcing(mut self) -> Self {
+        self.names = !self.reporting.json && !self.reporting.quiet;
+        self
+    }
+
+    /// Does nothing but say what it would do, if that is asked for.
+    pub(super) fn dry(mut self, dry_run: DryRun) -> Self {
+        self.dry = dry_run.dry_run;
+        self
+    }
+
+    /// Begins nothing more after a failure that `ends` says this of.
+    pub(super) fn ending_at(mut self, ends: fn(&Failure) -> bool) -> Self {
+        self.ends = ends;
+        self
+    }
+
+    /// Starts `work` on the object at `place`, once fewer than the allowed number are being worked on. Fails if nothing
+    /// more is begun.
+    pub(super) fn add(
         &mut self,
         place: String,
         work: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Result<(), Failure> {
+    ) -> impl Future<Output = Result<(), Failure>> {
+        self.begin(Of::Url(place), Box::pin(work))
+    }
+
+    /// The same for what has a file, too.
+    pub(super) fn add_of(
+        &mut self,
+        of: Of,
+        work: impl Future<Output = Outcome> + Send + 'static,
+    ) -> impl Future<Output = Result<(), Failure>> {
+        self.begin(of, Box::pin(work))
+    }
+
+    async fn begin(&mut self, of: Of, work: Work) -> Result<(), Failure> {
+        if self.dry {
+            self.report_of(&of, Outcome::Would(self.doing.0)).await;
+            return self.closed.take().map_or(Ok(()), Err);
+        }
         while self.working.len() >= self.jobs {
             self.one().await;
         }
         self.closed.take().map_or(Ok(()), Err)?;
-        self.working.spawn(async move { (place, work.await) });
+        self.working.spawn(async move { (of, work.await) });
         Ok(())
-    }
-
-    /// Prints `done` and the place of each object that is done, unless that is told in JSON, or not at all.
-    pub(super) fn announcing(mut self, done: &'static str) -> Self {
-        self.done = Some(done).filter(|_| !self.reporting.json && !self.reporting.quiet);
-        self
     }
 
     /// Reports the outcome of an object that needed no work.
     pub(super) async fn report(&mut self, place: &str, outcome: Outcome) {
-        self.report_as("url", place, outcome).await;
+        self.report_of(&Of::Url(place.to_owned()), outcome).await;
     }
 
     /// Reports the outcome of a file that made no object.
     pub(super) async fn report_file(&mut self, place: &str, outcome: Outcome) {
-        self.report_as("file", place, outcome).await;
+        self.report_of(&Of::OnlyFile(place.to_owned()), outcome).await;
     }
 
-    async fn report_as(&mut self, key: &str, place: &str, outcome: Outcome) {
+    /// Reports the outcome of an object, and of the file that goes with it.
+    pub(super) async fn report_of(&mut self, of: &Of, outcome: Outcome) {
+        if self.over {
+            return;
+        }
         self.tally.total += 1;
-        let mut line = match outcome {
+        let place = of.place();
+        let mut told = of.json();
+        let line = match outcome {
             Outcome::Done(line) => {
-                if let Some(done) = self.done {
-                    stderr::line(format_args!("gcsd: {done}: {}", shown(place)));
+                if self.names {
+                    stderr::line(format_args!("gcsd: {}: {}", self.doing.1, shown(place)));
                 }
                 line
             }
             Outcome::Skipped(why) => {
+                self.tally.skipped += 1;
                 if !self.reporting.quiet {
                     stderr::line(format_args!("gcsd: skipped: {why}: {}", shown(place)));
                 }
                 json!({ "skipped": why })
             }
+            Outcome::Would(what) => {
+                if !self.reporting.json {
+                    stderr::line(format_args!("gcsd: would {what}: {}", shown(place)));
+                }
+                json!({ "would": what })
+            }
+            Outcome::Failed(failure) if failure.is_silent() => {
+                self.tally.failed(&failure);
+                return;
+            }
             Outcome::Failed(failure) => {
                 let failure = failure.or_at(place);
                 self.tally.failed(&failure);
                 failure.report();
-                json!({ "error": failure.json() })
+                let error = json!({ "error": failure.json() });
+                if (self.ends)(&failure) {
+                    self.over = true;
+                    self.closed = Some(Failure::said(failure.exit()));
+                }
+                error
             }
         };
-        if self.reporting.json && self.closed.is_none() {
-            line[key] = place.into();
-            self.closed = self.output.line(&line.to_string()).await.err();
+        if !self.bar.is_hidden() {
+            let objects = match self.tally.total {
+                1 => "1 object".to_owned(),
+                more => format!("{more} objects"),
+            };
+            self.bar.set_message(format!("{objects}  "));
+        }
+        if self.reporting.json && (self.closed.is_none() || self.over) {
+            if let (Value::Object(told), Value::Object(line)) = (&mut told, line) {
+                told.extend(line);
+            }
+            if let Err(failure) = self.output.line(&told.to_string()).await {
+                self.closed = Some(failure);
+            }
         }
     }
 
@@ -171,8 +299,12 @@ impl Batch {
         while !self.working.is_empty() {
             self.one().await;
         }
-        self.closed.take().map_or(Ok(()), Err)?;
+        let closed = self.closed.take();
+        if !self.over {
+            closed.map_or(Ok(()), Err)?;
+        }
         self.output.finish().await?;
+        progress::last_line(&self.bar, &self.tally.words(self.doing.1));
         self.tally.sum()
     }
 
@@ -184,11 +316,13 @@ impl Batch {
     /// Waits until all work has ended by itself, without reporting it.
     pub(super) async fn stopped(&mut self) {
         while self.working.join_next().await.is_some() {}
+        // Where a failure ended it, what was printed may not have been taken yet.
+        let _told = self.output.finish().await;
     }
 
     async fn one(&mut self) {
         match self.working.join_next().await {
-            Some(Ok((place, outcome))) => self.report(&place, outcome).await,
+            Some(Ok((of, outcome))) => self.report_of(&of, outcome).await,
             Some(Err(lost)) => self.report("an object", Outcome::Failed(failed(lost))).await,
             None => {}
         }
@@ -201,8 +335,8 @@ mod tests {
 
     fn batch(jobs: u16) -> Batch {
         let reporting = Reporting {
-            json: false,
             quiet: true,
+            ..Reporting::default()
         };
         Batch::new(&Jobs { jobs }, reporting)
     }
@@ -244,5 +378,30 @@ mod tests {
         );
         alike.report("d", Outcome::Failed(Failure::usage("no"))).await;
         assert_eq!(alike.finish().await.expect_err("it failed").exit(), Exit::Failed);
+    }
+
+    #[tokio::test]
+    async fn what_every_other_would_fail_with_ends_it_and_is_told_once() {
+        let mut batch = batch(1).ending_at(|failure| failure.exit() == Exit::NotFound);
+        let not_found = || async { Outcome::Failed(Failure::new(Exit::NotFound, "not_found", "no")) };
+        let mut begun = 0;
+        let ended = loop {
+            match batch.add("x".to_owned(), not_found()).await {
+                Ok(()) => begun += 1,
+                Err(failure) => break failure,
+            }
+            assert!(begun < 10, "it goes on and on");
+        };
+        assert!(ended.is_silent() && ended.exit() == Exit::NotFound);
+        assert_eq!((begun, batch.tally.total), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_does_nothing() {
+        let mut batch = batch(1).dry(DryRun { dry_run: true });
+        let work = async { Outcome::Failed(failed("it was done")) };
+        batch.add("x".to_owned(), work).await.expect("it is not done");
+        batch.finish().await.expect("nothing failed");
+        assert_eq!(batch.tally.total, 1);
     }
 }

@@ -61,17 +61,16 @@ pub(super) struct CatArgs {
 pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
     let stop = signals()?;
     let reports = watch::Sender::default();
-    let bar = ProgressBar::hidden();
     tokio::select! {
         printed = print(&args, &reports) => printed,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::report_failures(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, args.quiet) => never,
     }
 }
 
 async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Failure> {
     let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
-    let download = Download::new(&args.remote, 1, reports).await?;
+    let download = Download::new(&args.remote, args.quiet, 1, reports).await?;
     let how = Walking::new(download.requests.clone(), &args.payer);
     while let Some(name) = names.next().await {
         match name?.meaning(&how, args.quiet).await? {

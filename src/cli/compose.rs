@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 
 use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::Value;
 
+use super::batch::{Batch, Outcome};
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::exit::Failure;
@@ -11,7 +14,8 @@ use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Meaning, Name, Naming};
 use super::new_object::NewObject;
 use super::operands;
-use super::stdout;
+use super::put::THERE;
+use super::reporting::{self, Reporting};
 use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_types::{ComposeSource, ObjectName};
@@ -32,9 +36,8 @@ pub(super) struct ComposeArgs {
     /// What it is made of, objects or patterns of them, and the object that is made.
     #[arg(value_names = ["gs://BUCKET/SRC", "gs://BUCKET/OBJECT"], num_args = 1.., required = true)]
     operands: Vec<OsString>,
-    /// Print the new object's JSON resource.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
@@ -46,22 +49,30 @@ pub(super) struct ComposeArgs {
 /// Runs the command.
 pub(super) async fn run(args: ComposeArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    tokio::select! {
-        composed = compose(&args) => composed,
-        () = stop => Err(Failure::interrupted()),
-    }
-}
-
-async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
     let (sources, target) = operands::split(&args.operands)?;
     let urls: Vec<BucketUrl> = operands::parse_all(sources)?;
     let target: GsUrl = operands::parse(target)?;
+    let composed = tokio::select! {
+        composed = compose(&args, &urls, &target) => composed,
+        () = stop => Err(Failure::interrupted()),
+    };
+    let outcome = match composed {
+        Err(failure) if args.new.is_no_clobber() && failure.is_precondition() => Outcome::Skipped(THERE),
+        composed => composed.into(),
+    };
+    let bar = ProgressBar::hidden();
+    let mut batch = Batch::of_one(args.reporting).doing("compose", "composed", &bar);
+    batch.report(&target.to_string(), outcome).await;
+    batch.finish().await
+}
+
+async fn compose(args: &ComposeArgs, urls: &[BucketUrl], target: &GsUrl) -> Result<Value, Failure> {
     let requests = args.remote.requests().await?;
     let new = args.new.clone();
-    let destination = blocking(move || new.template()).await?.destination(&target);
+    let destination = blocking(move || new.template()).await?.destination(target);
     let how = Walking::new(requests.clone(), &args.new.payer);
     let mut sources = Vec::new();
-    for url in &urls {
+    for url in urls {
         if url.bucket != target.bucket {
             return Err(Failure::usage("objects are composed within one bucket").at(url));
         }
@@ -87,12 +98,9 @@ async fn compose(args: &ComposeArgs) -> Result<(), Failure> {
         }
     }
     let composed = requests.compose(&destination, &sources).await;
-    let composed = composed.map_err(|error| Failure::from(error).at(&target))?;
-    if args.json {
-        let resource = String::from_utf8_lossy(&composed.json);
-        return stdout::print(format!("{}\n", resource.trim_end())).await;
-    }
-    Ok(())
+    let composed = composed.map_err(|error| Failure::from(error).at(target))?;
+    let resource = reporting::resource(&composed.json);
+    Ok(reporting::with_resource(&composed.info, &resource))
 }
 
 fn add(sources: &mut Vec<ComposeSource>, source: ComposeSource) -> Result<(), Failure> {

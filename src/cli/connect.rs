@@ -2,18 +2,26 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
+use tokio::time::sleep;
 
 use super::blocking::blocking;
 use super::exit::Failure;
 use super::retries::Patience;
 use super::secret::read_secret;
-use super::units;
+use super::{stderr, units};
 use gcsd_client::{Address, Daemons, Options, ReliableRequests};
 use gcsd_net::{SharedConnector, TcpConnector};
+use gcsd_wire::Retry;
+
+/// Between the first tries to reach a daemon.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
+/// Between later ones.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Which daemon, and how long to wait for it.
 #[derive(Debug, Clone, Args)]
@@ -51,24 +59,44 @@ pub(super) struct Remote {
 impl Remote {
     /// Requests on objects, once a daemon was reached.
     pub(super) async fn requests(&self) -> Result<ReliableRequests, Failure> {
-        let daemons = self.daemon.reached().await?;
+        let daemons = self.daemon.reached(&self.patience, false).await?;
         Ok(ReliableRequests::new(daemons, self.patience.policy()))
     }
 }
 
 impl Daemon {
-    /// The daemons of the list.
-    pub(super) async fn daemons(&self) -> Result<Daemons, Failure> {
-        Ok(self.with_secret(self.secret().await?))
-    }
-
     /// The daemons of the list, of which one could be reached and answered a Hello.
-    pub(super) async fn reached(&self) -> Result<Daemons, Failure> {
+    ///
+    /// A daemon that never was there is waited for as long as `patience` says, and no longer than it takes one to start
+    /// where it says nothing.
+    pub(super) async fn reached(&self, patience: &Patience, quiet: bool) -> Result<Daemons, Failure> {
         let secret = self.secret().await?;
         let daemons = self.with_secret(secret.clone());
         let mut first = self.with_secret(Some(secret.unwrap_or_default()));
-        daemons.release(first.connect().await?);
-        Ok(daemons)
+        let budget = patience.first_contact();
+        let begun = Instant::now();
+        let mut wait = SHORTEST_WAIT;
+        let mut told = quiet || !patience.is_given();
+        loop {
+            let error = match first.connect().await {
+                Ok(connection) => {
+                    daemons.release(connection);
+                    return Ok(daemons);
+                }
+                Err(error) => error,
+            };
+            let failure = Failure::from(&error);
+            let left = budget.saturating_sub(begun.elapsed());
+            if error.retry() == Retry::Never || left.is_zero() {
+                return Err(failure);
+            }
+            if !told {
+                stderr::line(format_args!("gcsd: {}", failure.also(patience.outlook())));
+                told = true;
+            }
+            sleep(wait.min(left)).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
     }
 
     async fn secret(&self) -> Result<Option<Bytes>, Failure> {

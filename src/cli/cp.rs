@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use serde_json::json;
 
-use super::batch::{Batch, Jobs, Outcome, Reporting};
+use super::batch::{Batch, Jobs, Outcome};
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::copies::{self, Copies};
@@ -14,6 +13,8 @@ use super::gs_url::{GsUrl, Target};
 use super::naming::{Listed, Meaning, Names, Naming};
 use super::new_object::{NewObject, Template};
 use super::operands;
+use super::progress;
+use super::reporting::{self, DryRun, Reporting};
 use super::stop::signals;
 use super::walk::Walking;
 use gcsd_client::ReliableRequests;
@@ -43,16 +44,14 @@ pub(super) struct CpArgs {
     /// What lies below the sources, too.
     #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
-    /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long)]
-    json: bool,
-    /// Do not tell what is skipped.
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
     listed: Listed,
+    #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
+    dry_run: DryRun,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
@@ -64,11 +63,10 @@ pub(super) struct CpArgs {
 /// Runs the command.
 pub(super) async fn run(args: CpArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    let reporting = Reporting {
-        json: args.json,
-        quiet: args.quiet,
-    };
-    let mut batch = Batch::new(&args.jobs, reporting);
+    let bar = progress::count(args.reporting.quiet);
+    let mut batch = Batch::new(&args.jobs, args.reporting)
+        .doing("copy", "copied", &bar)
+        .dry(args.dry_run);
     tokio::select! {
         copied = copy(&args, &mut batch) => copied,
         () = stop => Err(Failure::interrupted()),
@@ -99,7 +97,7 @@ async fn copy(args: &CpArgs, batch: &mut Batch) -> Result<(), Failure> {
     };
     let mut sources = Vec::new();
     for name in names.all().await? {
-        let meaning = name.meaning(&how, args.quiet).await;
+        let meaning = name.meaning(&how, args.reporting.quiet).await;
         match meaning {
             Ok(Meaning::Object { url, generation }) if may_be_one => {
                 let target = target.named(last_part(url.object.as_str()));
@@ -148,18 +146,14 @@ pub(super) async fn rewrite(
         max_bytes: None,
         token: None,
     };
-    let skips = of_many && new.is_no_clobber();
+    let skips = new.is_no_clobber();
     let requests = requests.clone();
     let work = async move {
         match requests.copy(rewrite).await {
             Ok(copied) => {
-                let object = copied.info;
-                Outcome::Done(json!({
-                    "destination": target.to_string(),
-                    "generation": object.generation.to_string(),
-                    "size": object.size.to_string(),
-                    "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
-                }))
+                let mut line = reporting::object(&copied.info);
+                line["destination"] = target.to_string().into();
+                Outcome::Done(line)
             }
             Err(given_up)
                 if skips && !given_up.is_unknown() && given_up.error().is(Kind::PreconditionFailed) =>

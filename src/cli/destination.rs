@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, Failure, failed};
+use super::exit::{Exit, FILE_EXISTS, Failure, failed};
 use super::temporary::{Temporary, USUAL};
 
 /// A place that takes bytes.
@@ -61,7 +61,7 @@ impl Destination {
             Ok(metadata) if metadata.is_dir() => Err(failed("it is a directory").at(path.display())),
             Ok(_) if no_clobber => {
                 let what = "the file is there, and --no-clobber leaves it alone";
-                Err(Failure::new(Exit::Precondition, "file_exists", what).at(path.display()))
+                Err(Failure::new(Exit::Precondition, FILE_EXISTS, what).at(path.display()))
             }
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(&path);

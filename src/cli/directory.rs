@@ -14,40 +14,57 @@ use super::held::same_target;
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
-    /// It takes the place of the directory that is fetched, rather than to be what that lies in.
-    pub(super) renames: bool,
     /// Where it is without any link.
     real: PathBuf,
     /// Files that links lead to, outside of it, and the objects that they are for.
     elsewhere: Mutex<HashMap<PathBuf, String>>,
 }
 
+/// What to do about a directory that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfNone {
+    Make,
+    /// Make it, if its name says by a slash at its end that it is one.
+    MakeWithSlash,
+    /// Nothing is written to it.
+    Pretend,
+}
+
 impl Directory {
-    /// Opens `path`, or makes it. It can take the place of the directory that is fetched only if there was none before.
-    pub(super) fn open(path: PathBuf, may_rename: bool) -> Result<Self, Failure> {
+    /// Opens `path`. Where there is none, `if_none` says what to do.
+    pub(super) fn open(path: PathBuf, if_none: IfNone) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let what = "several objects cannot be told apart on standard output; 'gcsd cat' prints them";
             return Err(Failure::usage(what));
         }
         let at = |error: &io::Error| Failure::io(path.display(), error);
-        let renames = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => false,
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(Failure::usage("several objects need a directory").at(path.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let named = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-                if !named && !may_rename {
-                    let what = "several objects need a directory, and there is none";
-                    return Err(Failure::usage(what).at(path.display()));
+                match if_none {
+                    IfNone::MakeWithSlash if !named => {
+                        let what = "several objects need a directory, and there is none; with '/' at its end, it is made";
+                        return Err(Failure::usage(what).at(path.display()));
+                    }
+                    IfNone::Make | IfNone::MakeWithSlash => {
+                        fs::create_dir_all(&path).map_err(|error| at(&error))?;
+                    }
+                    IfNone::Pretend => {
+                        return Ok(Self {
+                            real: path.clone(),
+                            path,
+                            elsewhere: Mutex::default(),
+                        });
+                    }
                 }
-                fs::create_dir_all(&path).map_err(|error| at(&error))?;
-                may_rename
             }
             Err(error) => return Err(at(&error)),
-        };
+        }
         let real = fs::canonicalize(&path).map_err(|error| at(&error))?;
         Ok(Self {
             path,
-            renames,
             real,
             elsewhere: Mutex::default(),
         })
@@ -110,7 +127,7 @@ mod tests {
             symlink(to, path.join(link)).expect("a link");
         }
         fs::write(path.join("real/f"), "").expect("a file");
-        let directory = Directory::open(path, false).expect("a directory");
+        let directory = Directory::open(path, IfNone::MakeWithSlash).expect("a directory");
         let file = |target: &str| {
             let from = format!("gs://bucket/{target}");
             directory

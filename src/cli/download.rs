@@ -66,10 +66,11 @@ impl Download {
     /// Objects that come through a daemon, once one was reached.
     pub(super) async fn new(
         remote: &Remote,
+        quiet: bool,
         connections: u64,
         reports: &watch::Sender<Report>,
     ) -> Result<Self, Failure> {
-        let daemons = remote.daemon.reached().await?;
+        let daemons = remote.daemon.reached(&remote.patience, quiet).await?;
         let retries = remote.patience.policy();
         Ok(Self {
             requests: ReliableRequests::new(daemons.clone(), retries.clone()).reporting(reports.clone()),
@@ -90,14 +91,11 @@ impl Download {
     ) -> Result<Downloaded, Failure> {
         if let Some((object, spans)) = self.spans(&request).await? {
             let whole = spans.first().map_or(0, |first| first.start)..spans.last().map_or(0, |last| last.end);
-            bar.set_length(whole.end - whole.start);
+            set_length(bar, whole.end - whole.start);
             let request = pinned(request, object.generation);
             match blocking(open).await? {
                 Destination::File(temporary) => {
-                    let received = self.slices(&request, spans, bar, &temporary).await?;
-                    if received.len == object.size {
-                        verify(&object, received.crc32c)?;
-                    }
+                    let received = self.verified(&object, &request, spans, bar, &temporary).await?;
                     keep(temporary).await?;
                     return Ok(Downloaded { object, received });
                 }
@@ -112,7 +110,7 @@ impl Download {
         let start = reader.start().await?;
         let object = start.object;
         if let Some(len) = start.len {
-            bar.set_length(len);
+            set_length(bar, len);
         }
         let received = match blocking(open).await? {
             Destination::Stream(stream) => self.stream(reader, bar, stream).await?,
@@ -173,6 +171,42 @@ impl Download {
             })
     }
 
+    /// Fetches ranges that follow each other. GCS has a checksum of the whole only: what differs from it is read again.
+    async fn verified(
+        &self,
+        object: &ObjectInfo,
+        request: &ReadRequest,
+        spans: Vec<Span<u64>>,
+        bar: &ProgressBar,
+        temporary: &Temporary,
+    ) -> Result<Received, Failure> {
+        let mut again = READ_AGAIN;
+        loop {
+            let received = self.slices(request, spans.clone(), bar, temporary).await?;
+            let verified = match received.len == object.size {
+                true => verify(object, received.crc32c),
+                false => Ok(()),
+            };
+            match verified {
+                Ok(()) => return Ok(received),
+                Err(failure) if again == 0 => return Err(failure),
+                Err(_) => {
+                    again -= 1;
+                    self.damaged();
+                    bar.dec(received.len);
+                }
+            }
+        }
+    }
+
+    /// Counts that bytes are read again because they were damaged.
+    fn damaged(&self) {
+        self.reports.send_modify(|report| {
+            report.restarts += 1;
+            *report.failures.entry("damaged").or_default() += 1;
+        });
+    }
+
     /// Fetches ranges that follow each other, all at once.
     async fn slices(
         &self,
@@ -226,10 +260,7 @@ impl Download {
             let writing = Writing::begin(Region::new(slice.file.clone(), slice.offset));
             match copy(&mut reader, writing, bar).await {
                 Err(SliceError::Read(error @ ReadError::Damaged { .. })) if again > 0 => {
-                    self.reports.send_modify(|report| {
-                        report.restarts += 1;
-                        *report.failures.entry("damaged").or_default() += 1;
-                    });
+                    self.damaged();
                     tracing::debug!(%error, "read again");
                     bar.dec(reader.received());
                     reader = self.reader(slice.request.clone());
@@ -320,6 +351,13 @@ fn cut(whole: Span<u64>, count: u64) -> Vec<Span<u64>> {
     (0..count)
         .map(|number| bound(number)..bound(number + 1))
         .collect()
+}
+
+/// How many bytes come, on a bar that is of one object.
+fn set_length(bar: &ProgressBar, len: u64) {
+    if bar.length().is_some() {
+        bar.set_length(len);
+    }
 }
 
 fn verify(object: &ObjectInfo, found: Crc32c) -> Result<(), Failure> {

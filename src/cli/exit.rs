@@ -28,6 +28,9 @@ pub(super) enum Exit {
     ReaderGone = 141,
 }
 
+/// The name of a file in the way.
+pub(super) const FILE_EXISTS: &str = "file_exists";
+
 /// What the help says of them.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,7 +38,7 @@ Exit codes:
   1    failed
   2    the command line is wrong
   3    no such bucket, object or generation
-  4    a precondition (--if-..., --no-clobber) does not hold
+  4    a precondition (--if-...) does not hold
   5    the daemon or GCS cannot be reached or cannot now: trying again can help
   6    bytes differ from what their checksum says
   7    not permitted: credentials, permissions, the daemon's secret
@@ -157,6 +160,34 @@ impl Failure {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         json!({ "name": self.name, "message": self.to_string(), "exit": self.exit as u8 })
+    }
+
+    /// Whether GCS refused it for the state that the object is in.
+    pub(super) fn is_precondition(&self) -> bool {
+        self.exit == Exit::Precondition && self.name == Kind::PreconditionFailed.name()
+    }
+
+    /// Whether a file is in the way that --no-clobber leaves alone.
+    pub(super) fn is_file_there(&self) -> bool {
+        self.name == FILE_EXISTS
+    }
+
+    /// Whether every other upload to the same bucket would fail so, too.
+    pub(super) fn is_for_all_uploads(&self) -> bool {
+        let named = |kind: Kind| self.name == kind.name();
+        match self.exit {
+            // A file that is not there is another failure.
+            Exit::NotFound => named(Kind::NotFound),
+            // Others can be about the object: a hold, or the permission to replace it.
+            Exit::NotPermitted if named(Kind::Forbidden) => self.what.contains("storage.objects.create"),
+            Exit::NotPermitted => true,
+            _ => false,
+        }
+    }
+
+    /// Whether there is nothing more to say.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// Whether GCS refused to make an object, so that there is nothing to clear up.

@@ -7,21 +7,22 @@ use clap::Args;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
-use super::batch::{Batch, Jobs, Reporting};
+use super::batch::{Batch, Jobs, Outcome};
 use super::blocking::blocking;
 use super::conditions::Version;
 use super::connect::Remote;
 use super::destination::Destination;
-use super::download::{Download, Downloaded};
+use super::download::Download;
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::get_many::{self, Meant, Several};
 use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Listed, Names, Naming};
 use super::operands;
+use super::reporting::{DryRun, Reporting};
 use super::stop::signals;
 use super::walk::Walking;
-use super::{progress, recovered, stderr, stdout};
+use super::{progress, recovered, stderr};
 use gcsd_client::ReadRequest;
 use gcsd_types::{BucketName, ByteRange, EncryptionKey, ObjectName, ObjectRef};
 
@@ -30,6 +31,10 @@ use gcsd_types::{BucketName, ByteRange, EncryptionKey, ObjectName, ObjectRef};
 /// A file appears under its name only when all bytes are there and have the checksum (CRC32C) that GCS
 /// keeps; until then they are in a temporary file beside it, which is removed if anything fails. A read that breaks
 /// goes on behind the last byte that came, in the same generation of the object.
+///
+/// With --recursive, gs://BUCKET/DIR becomes DEST/DIR/..., and gs://BUCKET/DIR/, with a slash at its end, DEST/...: what lies in
+/// it, as rsync has it. DEST is made where it is not there, which changes nothing else: the same command again goes to the
+/// same files.
 ///
 /// Of several objects each becomes a file below a directory, with what its name has behind the last '/' before the
 /// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that is called
@@ -47,7 +52,7 @@ Examples:
   gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes
   gcsd get 'gs://my-bucket/logs/2025-*.gz' .
   gcsd get -r gs://my-bucket/site .                  becomes ./site/...
-  gcsd get -r gs://my-bucket/site new                becomes new/..., if there is no 'new' yet
+  gcsd get -r gs://my-bucket/site/ new               becomes new/...
   gcsd ls gs://my-bucket | gcsd get --stdin .")]
 pub(super) struct GetArgs {
     /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
@@ -57,7 +62,7 @@ pub(super) struct GetArgs {
     /// What lies below the sources, too.
     #[arg(long, short, visible_short_alias = 'R')]
     pub(super) recursive: bool,
-    /// Leave files alone that are there.
+    /// Skip files that are there already, and say so: that is no failure.
     #[arg(long, short)]
     pub(super) no_clobber: bool,
     /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
@@ -70,13 +75,10 @@ pub(super) struct GetArgs {
     /// Read a file over so many connections at once, at least 1 MiB over each.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     connections: u64,
-    /// Print a line of JSON for each object; of one, in it as "gcsd", what was recovered from; of several, its "error"
-    /// where it failed.
-    #[arg(long)]
-    json: bool,
-    /// Show no progress, and nothing of what is skipped or recovered from.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
+    pub(super) dry_run: DryRun,
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
@@ -132,7 +134,7 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let names = Names::new(&sources, &args.naming, &args.listed)?;
     let destination = Path::new(destination);
     let to_stdout = destination.as_os_str() == "-";
-    if to_stdout && args.json {
+    if to_stdout && args.reporting.json {
         return Err(Failure::usage(
             "--json and the bytes cannot both go to standard output",
         ));
@@ -140,26 +142,31 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let may_be_one = sources.len() == 1 && !args.recursive;
     let reports = watch::Sender::default();
     let sized = may_be_one && !sources[0].is_pattern() && !args.decompress;
-    let bar = progress::bar(sized.then_some(0), args.quiet || to_stdout);
-    let reporting = Reporting {
-        json: args.json,
-        quiet: args.quiet,
+    let hidden = args.reporting.quiet || to_stdout;
+    let bar = match may_be_one {
+        true => progress::bar(sized.then_some(0), hidden),
+        false => progress::several(hidden),
     };
-    let mut batch = Batch::new(&args.jobs, reporting);
-    let mut one = None;
+    let mut batch = Batch::new(&args.jobs, args.reporting)
+        .doing("fetch", "fetched", &bar)
+        .dry(args.dry_run);
+    let (mut one, mut several_told) = (None, false);
     let work = async {
-        let download = Download::new(&args.remote, args.connections, &reports).await?;
+        let download = Download::new(&args.remote, args.reporting.quiet, args.connections, &reports).await?;
         let meant = get_many::meanings(&args, names, destination, &download, &mut batch).await?;
-        one = match &meant {
-            Meant::One(url, generation) => Some((url.clone(), *generation)),
-            Meant::Several(_) => None,
-        };
         match meant {
-            Meant::One(url, generation) => get(&args, &url, generation, destination, &download, &bar)
-                .await
-                .map(Some),
+            Meant::One(url, _) if args.dry_run.dry_run => {
+                one = Some(url.clone());
+                Ok(Some(Outcome::Would("fetch")))
+            }
+            Meant::One(url, generation) => {
+                one = Some(url.clone());
+                let got = get(&args, &url, generation, destination, &download, &bar).await?;
+                Ok(Some(got))
+            }
             Meant::Several(meanings) => {
-                let several = Several::open(&args, meanings, sources.len() == 1, destination).await?;
+                let several = Several::open(&args, meanings, destination).await?;
+                several_told = true;
                 several.get(&download, &bar, &mut batch).await.map(|()| None)
             }
         }
@@ -167,26 +174,36 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let done = tokio::select! {
         done = work => done,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::report_failures(reports.subscribe(), &bar, &args.remote.patience, args.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, args.reporting.quiet) => never,
     };
     // What was begun is cleared up before this process ends.
     batch.stop().await;
-    bar.finish_and_clear();
+    let place = match (&one, &sources[..]) {
+        (Some(url), _) => Some(url.to_string()),
+        (None, [url]) if may_be_one && !several_told => Some(url.to_string()),
+        _ => None,
+    };
     let report = reports.borrow().clone();
-    if let (Ok(_), false, Some(line)) = (&done, args.quiet, recovered::line(&report)) {
+    if let (Ok(_), false, Some(line)) = (&done, args.reporting.quiet, recovered::line(&report)) {
         stderr::line(format_args!("gcsd: {line}"));
     }
-    let done = done.map_err(|failure| match &one {
-        Some((url, _)) => failure.or_at(url),
-        None => failure,
-    })?;
-    if let (Some(downloaded), Some((url, _)), true) = (done, &one, args.json) {
-        let mut line = downloaded.json();
-        line["url"] = url.to_string().into();
-        line["gcsd"] = recovered::json(&report);
-        return stdout::print(format!("{line}\n")).await;
+    let outcome = match done {
+        Ok(None) => return Ok(()),
+        Ok(Some(Outcome::Done(mut line))) => {
+            line["gcsd"] = recovered::json(&report);
+            Outcome::Done(line)
+        }
+        Ok(Some(outcome)) => outcome,
+        Err(failure) => Outcome::Failed(failure),
+    };
+    match (place, outcome) {
+        (Some(place), outcome) => {
+            batch.report(&place, outcome).await;
+            batch.finish().await
+        }
+        (None, Outcome::Failed(failure)) => Err(failure),
+        (None, _) => Ok(()),
     }
-    Ok(())
 }
 
 impl GetArgs {
@@ -200,7 +217,7 @@ impl GetArgs {
 
     /// Nothing is said but failures.
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.reporting.quiet
     }
 
     /// An object as the wire names it.
@@ -220,7 +237,7 @@ async fn get(
     destination: &Path,
     download: &Download,
     bar: &ProgressBar,
-) -> Result<Downloaded, Failure> {
+) -> Result<Outcome, Failure> {
     let mut object = args.object_ref(url.bucket.clone(), url.object.clone());
     object.generation = object.generation.or(generation);
     let request = ReadRequest::new(object)
@@ -230,7 +247,11 @@ async fn get(
     let name = object.rsplit('/').find(|part| !part.is_empty()).unwrap_or(object);
     let (path, name, no_clobber) = (destination.to_owned(), name.to_owned(), args.no_clobber);
     let open = move || Destination::open(&path, &name, no_clobber);
-    download.run(request, bar, open).await
+    match download.run(request, bar, open).await {
+        Ok(downloaded) => Ok(Outcome::Done(downloaded.json())),
+        Err(failure) if failure.is_file_there() => Ok(Outcome::Skipped(get_many::THERE)),
+        Err(failure) => Err(failure),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use super::batch::{Batch, Outcome};
 use super::blocking::blocking;
 use super::cp::last_part;
-use super::directory::Directory;
+use super::directory::{Directory, IfNone};
 use super::download::Download;
 use super::exit::{Exit, Failure, failed};
 use super::get::GetArgs;
@@ -21,6 +21,9 @@ use super::quoting::shown;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReadRequest;
 use gcsd_types::ObjectName;
+
+/// Why nothing was fetched.
+pub(super) const THERE: &str = "the file is there (--no-clobber)";
 
 /// What the sources are.
 pub(super) enum Meant {
@@ -90,7 +93,6 @@ impl<'a> Several<'a> {
     pub(super) async fn open(
         args: &'a GetArgs,
         meanings: Vec<Meaning>,
-        alone: bool,
         destination: &Path,
     ) -> Result<Self, Failure> {
         if args.range.is_some() || !args.version.is_any() {
@@ -115,9 +117,13 @@ impl<'a> Several<'a> {
         if let Some((one, other)) = clash(ones) {
             return Err(same_target(&other.place()).at(one.place()));
         }
-        let may_rename = args.recursive && alone;
+        let how = match (args.dry_run.dry_run, args.recursive) {
+            (true, _) => IfNone::Pretend,
+            (false, true) => IfNone::Make,
+            (false, false) => IfNone::MakeWithSlash,
+        };
         let path = destination.to_owned();
-        let directory = blocking(move || Directory::open(path, may_rename)).await?;
+        let directory = blocking(move || Directory::open(path, how)).await?;
         Ok(Self {
             args,
             named,
@@ -142,7 +148,8 @@ impl<'a> Several<'a> {
         let mut begins = Vec::new();
         for url in &self.walks {
             let walk = Walk::new(how.clone(), url);
-            let base = walk.base(self.directory.renames);
+            // As rsync has it: with a slash at the end, it is what lies in the directory, and not the directory.
+            let base = walk.base(self.args.recursive && url.prefix.ends_with('/'));
             let begin = url.prefix.get(base..).filter(|_| !url.is_pattern());
             begins.push((url.clone(), begin.unwrap_or_default().to_owned()));
             merged.add(walk, url.clone(), base);
@@ -224,7 +231,7 @@ impl<'a> Several<'a> {
                 let there = blocking(move || Ok(no_clobber && there.symlink_metadata().is_ok()));
                 match there.await {
                     Ok(false) => {}
-                    Ok(true) => return Outcome::Skipped("the file is there (--no-clobber)"),
+                    Ok(true) => return Outcome::Skipped(THERE),
                     Err(failure) => return Outcome::Failed(failure),
                 }
                 let open = move || directory.file(&target, &from, no_clobber);
@@ -234,6 +241,7 @@ impl<'a> Several<'a> {
                         line["file"] = file.to_string_lossy().into_owned().into();
                         Outcome::Done(line)
                     }
+                    Err(failure) if failure.is_file_there() => Outcome::Skipped(THERE),
                     Err(failure) => Outcome::Failed(failure),
                 }
             })

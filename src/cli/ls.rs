@@ -16,7 +16,7 @@ use super::quoting::quoted;
 use super::stdout::Output;
 use super::stop::signals;
 use super::walk::{Found, Walk, Walking, nothing};
-use super::{stat, units};
+use super::{reporting, stat, units};
 use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
 use gcsd_types::{BucketQuery, UrlError};
 
@@ -47,13 +47,14 @@ pub(super) struct LsArgs {
     /// With all that GCS says of each.
     #[arg(long, short = 'L')]
     full: bool,
-    /// What lies below, too, by directory.
+    /// What lies below, too.
     #[arg(long, short, visible_short_alias = 'R')]
     recursive: bool,
     /// Versions that are not live, too, each with '#' and its generation.
     #[arg(long, short)]
     all_versions: bool,
-    /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource.
+    /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource; of
+    /// objects "generation", "size" and "crc32c"; "error" where it cannot be listed.
     #[arg(long, short)]
     json: bool,
     /// The project whose buckets to list.
@@ -104,7 +105,8 @@ async fn list(args: &LsArgs) -> Result<(), Failure> {
     };
     let terminal = std::io::stdout().is_terminal();
     let spread = |listed: &Listed| matches!(listed, Listed::Objects(url) if url.is_pattern());
-    let headed = args.recursive || args.urls.len() > 1 || args.urls.iter().any(spread);
+    // Names of different directories come in one row, and each has all of its name.
+    let headed = !args.recursive && (args.urls.len() > 1 || args.urls.iter().any(spread));
     let mut printer = Printer {
         args,
         terminal,
@@ -271,8 +273,9 @@ impl Printer<'_> {
             place = format!("{place}#{}", object.info.generation);
         }
         if self.args.json {
-            let metadata = &object.resource;
-            let line = json!({"url": place, "type": "cloud_object", "metadata": metadata});
+            let mut line = reporting::with_resource(&object.info, &object.resource);
+            line["url"] = place.into();
+            line["type"] = "cloud_object".into();
             return self.print(&line.to_string()).await;
         }
         self.head(url, dir).await?;

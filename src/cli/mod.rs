@@ -45,6 +45,7 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+mod reporting;
 mod resume;
 mod retries;
 mod rm;
@@ -165,6 +166,7 @@ impl Cli {
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
         };
+        stderr::clear();
         // What is said last stands behind what was logged.
         drop(log);
         match done {

@@ -46,7 +46,7 @@ pub(super) struct NewObject {
     predefined_acl: Option<String>,
     #[command(flatten)]
     pub(super) payer: Payer,
-    /// Only if there is no such object yet: the same as --if-generation-match 0.
+    /// Skip what is there already, and say so: that is no failure. --if-generation-match 0 makes it one.
     #[arg(long, short = 'n', conflicts_with = "if_generation_match")]
     no_clobber: bool,
     #[command(flatten)]
@@ -110,6 +110,11 @@ impl Template {
 }
 
 impl NewObject {
+    /// Whether objects that are there stay as they are.
+    pub(super) fn is_no_clobber(&self) -> bool {
+        self.no_clobber
+    }
+
     /// Reads what the flags name. The key's file may be a pipe, which can be read once.
     pub(super) fn template(&self) -> Result<Template, Failure> {
         let mut preconditions = Preconditions::from(&self.conditions);

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::batch::Reporting;
+use super::batch::{Batch, Of, Outcome};
 use super::blocking::blocking;
 use super::connect::Daemon;
 use super::exit::{Failure, failed};
@@ -18,12 +18,13 @@ use super::operands;
 use super::pipe::Chunks;
 use super::producer::Producer;
 use super::put_many::{ManyArgs, Several};
+use super::reporting::{self, DryRun, Reporting};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::signals;
 use super::stripes::{PartMeter, Stripes, describe_leftovers};
 use super::upload::{Console, Metered, Upload, Uploaded, cleared_up};
-use super::{progress, recovered, stderr, units};
+use super::{progress, recovered, stderr};
 use gcsd_client::{
     Aborted, Checkpoint, DaemonRoute, Daemons, FileContent, FileSource, ReliableUpload, ReliableWriter,
     ReplaySource as _, StripedUpload, ViaDaemon,
@@ -76,12 +77,6 @@ pub(super) struct PutArgs {
     /// input and standard error of this command.
     #[arg(long, conflicts_with_all = ["recursive", "abort"])]
     from_command: bool,
-    /// Print the finished object's JSON resource, and in it as "gcsd" what was recovered from; of several, a line for each.
-    #[arg(long)]
-    json: bool,
-    /// Show no progress, and nothing of what is recovered from.
-    #[arg(long, short)]
-    quiet: bool,
     /// Keep here what a later run needs to go on, however this one ends: killed, interrupted or failed. The same command
     /// again goes on; the file is gone once the object is there. It holds a token that can write the object: keep it to
     /// yourself.
@@ -94,6 +89,10 @@ pub(super) struct PutArgs {
     stripes: Stripes,
     #[command(flatten)]
     many: ManyArgs,
+    #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
+    dry_run: DryRun,
     #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
@@ -119,10 +118,8 @@ impl PutArgs {
             chunks: &self.chunks,
             new: &self.new,
             alone: alone.into_iter().find_map(|(flag, given)| given.then_some(flag)),
-            reporting: Reporting {
-                json: self.json,
-                quiet: self.quiet,
-            },
+            reporting: self.reporting,
+            dry_run: self.dry_run,
         }
     }
 }
@@ -168,21 +165,56 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
             () = stop => Err(Failure::interrupted().at(&url)),
         };
     }
-    let prepared = tokio::select! {
-        prepared = prepare(&args, &url) => prepared?,
-        () = &mut stop => return Err(Failure::interrupted().at(&url)),
+    let mut batch = Batch::of_one(args.reporting);
+    let outcome = match args.dry_run.dry_run {
+        true => Outcome::Would("upload"),
+        false => one(&args, &url, stop).await.into(),
     };
-    let bar = progress::bar(prepared.size, args.quiet);
-    let (upload, resume) = begin(&args, prepared, &bar)?;
+    let outcome = match outcome {
+        Outcome::Failed(failure) if args.new.is_no_clobber() && failure.is_precondition() => {
+            Outcome::Skipped(THERE)
+        }
+        outcome => outcome,
+    };
+    let place = url.to_string();
+    let of = match name {
+        Some(_) => Of::File {
+            file: args.source.display().to_string(),
+            url: place,
+        },
+        None => Of::Url(place),
+    };
+    batch.report_of(&of, outcome).await;
+    batch.finish().await
+}
+
+/// Why nothing was uploaded.
+pub(super) const THERE: &str = "the object is there (--no-clobber)";
+
+/// Uploads one file or stream.
+async fn one(args: &PutArgs, url: &GsUrl, stop: impl Future<Output = ()>) -> Result<Value, Failure> {
+    tokio::pin!(stop);
+    let prepared = tokio::select! {
+        prepared = prepare(args, url) => prepared?,
+        () = &mut stop => return Err(Failure::interrupted().at(url)),
+    };
+    let bar = progress::bar(prepared.size, args.reporting.quiet);
+    let (upload, resume) = begin(args, prepared, &bar)?;
     let console = Console {
-        url: &url,
+        url,
         bar: &bar,
         patience: &args.retries.patience,
-        quiet: args.quiet,
+        quiet: args.reporting.quiet,
     };
     let uploaded = upload.run(&console, resume, stop).await?;
-    bar.finish_and_clear();
-    report(&args, &url, &uploaded)
+    progress::last_line(&bar, &format!("{url}: generation {}", uploaded.object.generation));
+    if let (false, Some(line)) = (args.reporting.quiet, recovered::line(&uploaded.report)) {
+        stderr::line(format_args!("gcsd: {line}"));
+    }
+    if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
+        stderr::line(format_args!("gcsd: {line}"));
+    }
+    Ok(json(&uploaded))
 }
 
 /// Opens the source of what becomes the object at `url`.
@@ -192,7 +224,7 @@ fn open(args: &PutArgs, url: &GsUrl) -> Result<Source, Failure> {
         // What else can be wrong on the command line, before anything is started.
         args.chunks.options(args.retries.policy())?;
         args.new.to_upload(url, None)?;
-        return Producer::start(program, words, args.quiet).map(Source::Once);
+        return Producer::start(program, words, args.reporting.quiet).map(Source::Once);
     }
     let failed = |error: std::io::Error| Failure::io(args.source.display(), &error);
     let named = args.source.as_os_str() == "-";
@@ -237,33 +269,54 @@ struct Prepared {
     resume: Option<Resume>,
 }
 
-/// Opens and reads what the command line names.
+/// Opens and reads what the command line names, and reaches a daemon.
 async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
-    let daemons = args.daemon.daemons().await?;
-    let (args, url) = (args.clone(), url.clone());
-    blocking(move || {
-        let source = open(&args, &url)?;
-        let size = match &source {
-            Source::File(file) => Some(file.size()),
-            Source::Once(_) => None,
+    let reached = async {
+        let reached = args
+            .daemon
+            .reached(&args.retries.patience, args.reporting.quiet)
+            .await;
+        let nothing = match args.resume_file {
+            Some(_) => "nothing more was uploaded",
+            None => "nothing was uploaded",
         };
-        let object = args.new.to_upload(&url, size)?;
-        let resume = match (&args.resume_file, &source) {
-            (Some(path), Source::File(file)) => {
-                let of = Identity::new(file, &url, &object);
-                Some(Resume::open(path, of)?)
-            }
-            _ => None,
-        };
-        Ok(Prepared {
-            source,
-            size,
-            object,
-            daemons,
-            resume,
+        reached.map_err(|failure| failure.or_at(url).also(nothing))
+    };
+    let opened = async {
+        let (args, url) = (args.clone(), url.clone());
+        blocking(move || {
+            let source = open(&args, &url)?;
+            let size = match &source {
+                Source::File(file) => Some(file.size()),
+                Source::Once(_) => None,
+            };
+            let object = args.new.to_upload(&url, size)?;
+            Ok((source, size, object))
         })
+        .await
+    };
+    // A command is not started for nothing; of a file, what is wrong with it is known at once.
+    let ((source, size, object), daemons) = match args.from_command {
+        true => {
+            let daemons = reached.await?;
+            (opened.await?, daemons)
+        }
+        false => (opened.await?, reached.await?),
+    };
+    let resume = match (&args.resume_file, &source) {
+        (Some(path), Source::File(file)) => {
+            let (path, of) = (path.clone(), Identity::new(file, url, &object));
+            Some(blocking(move || Resume::open(&path, of)).await?)
+        }
+        _ => None,
+    };
+    Ok(Prepared {
+        source,
+        size,
+        object,
+        daemons,
+        resume,
     })
-    .await
 }
 
 /// Starts the upload, or goes on with it.
@@ -278,8 +331,8 @@ fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Uploa
     let retries = args.retries.policy();
     let cut = args.stripes.options(size, retries.clone())?;
     let begun = resume.as_ref().and_then(Resume::begun).cloned();
-    if begun.is_some() && !args.quiet {
-        bar.suspend(|| stderr::line("gcsd: going on with the upload of an earlier run"));
+    if begun.is_some() && !args.reporting.quiet {
+        stderr::line("gcsd: going on with the upload of an earlier run");
     }
     let bar = bar.clone();
     let upload = match (source, begun, cut) {
@@ -290,7 +343,7 @@ fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Uploa
             let retries = args.retries.resuming();
             Upload::Whole(ReliableUpload::resume(
                 open,
-                Metered { source, bar },
+                Metered::new(source, bar),
                 checkpoint,
                 retries,
             ))
@@ -312,7 +365,7 @@ fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Uploa
         }
         (Source::File(source), None, None) => {
             let open = ViaDaemon::through(daemons, object);
-            Upload::Whole(ReliableUpload::start(open, Metered { source, bar }, retries))
+            Upload::Whole(ReliableUpload::start(open, Metered::new(source, bar), retries))
         }
         (Source::Once(producer), ..) => {
             let open = ViaDaemon::through(daemons, object);
@@ -329,7 +382,10 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let Some(path) = &args.resume_file else {
         return Err(Failure::usage("--abort needs --resume-file"));
     };
-    let daemons = args.daemon.daemons().await?;
+    let daemons = args
+        .daemon
+        .reached(&args.retries.patience, args.reporting.quiet)
+        .await?;
     let retries = args.retries.policy();
     let (new, at, of) = (args.new.clone(), path.clone(), url.clone());
     let (object, begun) = blocking(move || {
@@ -359,7 +415,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
         (None, Some(failure)) => Err(failure.at(url).also(end)),
         (None, None) => {
             resume::remove(path)?;
-            if !args.quiet {
+            if !args.reporting.quiet {
                 stderr::line(format_args!("gcsd: {end}: {url}"));
             }
             Ok(())
@@ -367,33 +423,10 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     }
 }
 
-fn report(args: &PutArgs, url: &GsUrl, uploaded: &Uploaded) -> Result<(), Failure> {
-    if !args.quiet {
-        if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-            let size = units::show_size(uploaded.object.size);
-            stderr::line(format_args!(
-                "{url}: {size}, generation {}",
-                uploaded.object.generation
-            ));
-        }
-        if let Some(line) = recovered::line(&uploaded.report) {
-            stderr::line(format_args!("gcsd: {line}"));
-        }
-    }
-    if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
-        stderr::line(format_args!("gcsd: {line}"));
-    }
-    if args.json {
-        let written = gcsd_stdio::print(&format!("{:#}\n", json(uploaded)));
-        return written.map_err(|error| Failure::stdout(&error));
-    }
-    Ok(())
-}
-
-/// GCS's JSON resource of the object, with what was recovered from.
-fn json(uploaded: &Uploaded) -> Value {
+/// For programs: the object, with what was recovered from.
+pub(super) fn json(uploaded: &Uploaded) -> Value {
     let resource = uploaded.report.resource.as_deref().unwrap_or_default();
-    let mut resource: Map<String, Value> = serde_json::from_slice(resource).unwrap_or_default();
-    resource.insert("gcsd".to_owned(), recovered::json(&uploaded.report));
-    Value::Object(resource)
+    let mut line = reporting::with_resource(&uploaded.object, &reporting::resource(resource));
+    line["gcsd"] = recovered::json(&uploaded.report);
+    line
 }

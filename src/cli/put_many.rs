@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, Jobs, Outcome, Reporting};
+use super::batch::{Batch, Jobs, Of, Outcome};
 use super::blocking::{blocking, open_regular};
 use super::connect::Daemon;
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::gs_url::{GsUrl, Place, Target};
 use super::held::TWICE;
 use super::local_files::{Found, Local, Looking, find};
@@ -19,9 +18,11 @@ use super::mounted;
 use super::new_object::{NewObject, Template};
 use super::pipe::Chunks;
 use super::producer::Producer;
+use super::put::{self, THERE};
+use super::reporting::{DryRun, Reporting};
 use super::retries::Retries;
 use super::same_objects::{Distinct, distinct};
-use super::upload::{Console, Upload, Uploaded};
+use super::upload::{Console, Metered, Upload, Uploaded};
 use super::{progress, recovered, stderr};
 use gcsd_client::{
     Daemons, FileContent, ReliableUpload, ReliableWriter, ReplaySource as _, Report, ViaDaemon, WriterOptions,
@@ -53,6 +54,7 @@ pub(super) struct Several<'a> {
     /// A flag that is for one file, where it was given.
     pub(super) alone: Option<&'static str>,
     pub(super) reporting: Reporting,
+    pub(super) dry_run: DryRun,
 }
 
 impl Several<'_> {
@@ -70,8 +72,9 @@ impl Several<'_> {
         let place = self.target.below(renames).map_err(Failure::usage)?;
         let cancelled = CancellationToken::new();
         let reports = watch::Sender::new(Report::default());
-        let bar = progress::bar(None, self.reporting.quiet);
-        let mut batch = Batch::new(&self.many.jobs, self.reporting);
+        let bar = progress::several(self.reporting.quiet);
+        let batch = Batch::new(&self.many.jobs, self.reporting).doing("upload", "uploaded", &bar);
+        let mut batch = batch.dry(self.dry_run).ending_at(Failure::is_for_all_uploads);
         let work = self.work(&place, &mut batch, &cancelled, &reports, &bar);
         let done = tokio::select! {
             done = work => done,
@@ -80,7 +83,7 @@ impl Several<'_> {
         // Each upload that is under way is thrown away at GCS, too.
         cancelled.cancel();
         batch.stopped().await;
-        bar.finish_and_clear();
+        stderr::clear();
         if let (false, Some(line)) = (self.reporting.quiet, recovered::line(&reports.borrow())) {
             stderr::line(format_args!("gcsd: {line}"));
         }
@@ -114,7 +117,13 @@ impl Several<'_> {
             let skipped = Outcome::Skipped(TWICE);
             batch.report_file(&path.display().to_string(), skipped).await;
         }
-        let daemons = self.daemon.reached().await?;
+        if !bar.is_hidden() {
+            show_end(&sources, looking, bar);
+        }
+        let daemons = self
+            .daemon
+            .reached(&self.retries.patience, self.reporting.quiet)
+            .await?;
         let mut found = find(sources, looking);
         let mut number = 0_usize;
         while let Some(Found { path, is }) = found.recv().await {
@@ -145,10 +154,32 @@ impl Several<'_> {
                 bar: bar.clone(),
             };
             let place = url.to_string();
-            batch.add(place, async move { one.put(url).await }).await?;
+            let of = Of::File {
+                file: from,
+                url: place,
+            };
+            batch.add_of(of, async move { one.put(url).await }).await?;
         }
         batch.finish().await
     }
+}
+
+/// Counts the bytes of all files, so that the bar can have an end.
+fn show_end(sources: &[PathBuf], looking: Looking, bar: &ProgressBar) {
+    let mut found = find(sources.to_vec(), looking);
+    let bar = bar.clone();
+    tokio::spawn(async move {
+        let mut bytes = 0_u64;
+        while let Some(Found { path, is }) = found.recv().await {
+            if matches!(is, Local::File { .. }) {
+                let size = tokio::fs::metadata(path)
+                    .await
+                    .map_or(0, |metadata| metadata.len());
+                bytes = bytes.saturating_add(size);
+            }
+        }
+        progress::ends_at(&bar, bytes);
+    });
 }
 
 /// One of the files.
@@ -166,21 +197,12 @@ struct One {
 
 impl One {
     async fn put(self, url: GsUrl) -> Outcome {
-        let file = self.path.display().to_string();
         match self.upload(&url).await {
-            Ok(Uploaded { object, report, .. }) => {
-                self.bar.inc(object.size);
-                self.reports.send_modify(|sum| sum.add(&report));
-                Outcome::Done(json!({
-                    "file": file,
-                    "generation": object.generation.to_string(),
-                    "size": object.size.to_string(),
-                    "crc32c": object.crc32c.map(|crc32c| crc32c.to_base64()),
-                }))
+            Ok(uploaded) => {
+                self.reports.send_modify(|sum| sum.add(&uploaded.report));
+                Outcome::Done(put::json(&uploaded))
             }
-            Err(failure) if self.new.is_no_clobber() && failure.exit() == Exit::Precondition => {
-                Outcome::Skipped("the object is there (--no-clobber)")
-            }
+            Err(failure) if self.new.is_no_clobber() && failure.is_precondition() => Outcome::Skipped(THERE),
             Err(failure) => Outcome::Failed(failure),
         }
     }
@@ -203,6 +225,7 @@ impl One {
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = match content {
             FileContent::Sized(source) => {
+                let source = Metered::new(source, self.bar.clone());
                 Upload::Whole(ReliableUpload::start(open, source, self.retries.policy()))
             }
             FileContent::Stream(file) => {
@@ -214,7 +237,7 @@ impl One {
         };
         let console = Console {
             url,
-            bar: &ProgressBar::hidden(),
+            bar: &self.bar,
             patience: &self.retries.patience,
             quiet: true,
         };

@@ -2,7 +2,6 @@
 
 use std::future::pending;
 
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -16,7 +15,6 @@ use gcsd_client::Report;
 /// itself.
 pub(super) async fn report_failures<T>(
     mut reports: watch::Receiver<Report>,
-    bar: &ProgressBar,
     patience: &Patience,
     quiet: bool,
 ) -> T {
@@ -37,7 +35,7 @@ pub(super) async fn report_failures<T>(
                 None if failure.name() == UNREACHABLE => line.also(patience.outlook()),
                 _ => line.advise(patience.outlook()),
             };
-            bar.suspend(|| stderr::line(format_args!("gcsd: {line}")));
+            stderr::line(format_args!("gcsd: {line}"));
         }
         printed = seen;
     }

@@ -14,22 +14,46 @@ const CLEARING: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Failures")]
 pub(super) struct Patience {
-    /// How long to try again while it gets no further, not by one byte; 0 gives up at the first failure.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::duration, env = "GCSD_RETRY_FOR")]
-    retry_for: Duration,
+    /// How long to try again while it gets no further, not by one byte; 0 gives up at the first failure [default: 10m, and 5s
+    /// for the first connection to a daemon].
+    #[arg(long, value_name = "TIME", value_parser = units::duration, env = "GCSD_RETRY_FOR")]
+    retry_for: Option<Duration>,
 }
+
+/// How long to try where nobody says.
+const RETRY_FOR: Duration = Duration::from_secs(600);
+
+/// How long to wait for a daemon that never was there: one that starts at the same time has begun to listen by then.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
 
 impl Patience {
     /// As the library has it.
     pub(super) fn policy(&self) -> RetryPolicy {
         RetryPolicy::default()
-            .with_budget(self.retry_for)
-            .with_abort_budget(self.retry_for.clamp(Duration::from_secs(2), CLEARING))
+            .with_budget(self.retry_for())
+            .with_abort_budget(self.retry_for().clamp(Duration::from_secs(2), CLEARING))
+    }
+
+    fn retry_for(&self) -> Duration {
+        self.retry_for.unwrap_or(RETRY_FOR)
+    }
+
+    /// How long to wait for the first connection.
+    pub(super) fn first_contact(&self) -> Duration {
+        self.retry_for.unwrap_or(FIRST_CONTACT)
+    }
+
+    /// Whether somebody said how long.
+    pub(super) fn is_given(&self) -> bool {
+        self.retry_for.is_some()
     }
 
     /// What a failure leads to, for people.
     pub(super) fn outlook(&self) -> String {
-        format!("trying again, for up to {}", units::show_duration(self.retry_for))
+        format!(
+            "trying again, for up to {}",
+            units::show_duration(self.retry_for())
+        )
     }
 }
 

@@ -3,12 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use super::batch::{Batch, Jobs, Outcome, Reporting};
+use super::batch::{Batch, Jobs, Outcome};
 use super::conditions::Version;
 use super::connect::Remote;
 use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::naming::{Listed, Meaning, Names, Naming};
+use super::progress;
+use super::reporting::{DryRun, Reporting};
 use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::ReliableRequests;
@@ -41,18 +43,16 @@ pub(super) struct RmArgs {
     /// Versions that are not live, too.
     #[arg(long, short)]
     all_versions: bool,
-    /// Print a line of JSON for each object, with its "error" where it failed.
-    #[arg(long)]
-    json: bool,
-    /// Do not name what is deleted.
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
     listed: Listed,
     #[command(flatten)]
     version: Version,
+    #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
+    dry_run: DryRun,
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
@@ -62,11 +62,9 @@ pub(super) struct RmArgs {
 /// Runs the command.
 pub(super) async fn run(args: RmArgs) -> Result<(), Failure> {
     let stop = signals()?;
-    let reporting = Reporting {
-        json: args.json,
-        quiet: args.quiet,
-    };
-    let mut batch = Batch::new(&args.jobs, reporting).announcing("deleted");
+    let bar = progress::count(args.reporting.quiet);
+    let batch = Batch::new(&args.jobs, args.reporting).doing("delete", "deleted", &bar);
+    let mut batch = batch.announcing().dry(args.dry_run);
     tokio::select! {
         removed = remove(&args, &mut batch) => removed,
         () = stop => Err(Failure::interrupted()),
@@ -103,7 +101,7 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
                 continue;
             }
         };
-        let mut walk = match name.meaning(&how, args.quiet).await {
+        let mut walk = match name.meaning(&how, args.reporting.quiet).await {
             Ok(Meaning::Walk(_)) if !args.version.is_any() => return Err(Version::several()),
             Ok(Meaning::Walk(url)) => Walk::new(how.clone(), &url),
             Ok(Meaning::Object { url, generation }) => {

@@ -1,7 +1,7 @@
 //! `gcsd stat`: what GCS says of objects.
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::batch::Tally;
 use super::blocking::blocking;
@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Listed, Meaning, Name, Names, Naming};
 use super::quoting::shown;
+use super::reporting;
 use super::stdout::Output;
 use super::stop::signals;
 use super::walk::{Walk, Walking};
@@ -26,8 +27,8 @@ use gcsd_types::{EncryptionKey, ObjectInfo, ObjectName};
 Examples:
   gcsd stat gs://my-bucket/backup.tar
   gcsd stat 'gs://my-bucket/2025-*.tar'
-  gcsd stat --json gs://my-bucket/backup.tar | jq -r .md5Hash
-  gcsd stat gs://my-bucket/backup.tar >/dev/null || echo 'it is not there'")]
+  gcsd stat --json gs://my-bucket/backup.tar | jq -r .metadata.md5Hash
+  gcsd stat gs://my-bucket/backup.tar >/dev/null; [ $? -eq 3 ] && echo 'it is not there'")]
 pub(super) struct StatArgs {
     /// The objects, or patterns of them.
     #[arg(
@@ -44,7 +45,8 @@ pub(super) struct StatArgs {
     version: Version,
     #[command(flatten)]
     key: KeyArgs,
-    /// Print GCS's JSON resource as it is; of several objects, each on a line.
+    /// Print a line of JSON for each object: "url", "type", "generation", "size", "crc32c" and "metadata", GCS's resource, or
+    /// "error".
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -74,20 +76,19 @@ async fn stat(args: &StatArgs) -> Result<(), Failure> {
         args,
         requests,
         key,
-        pretty: one,
         out: Output::default(),
         closed: false,
         tally: Tally::default(),
     };
     while let Some(name) = names.next().await {
-        let shown = match name {
-            Ok(name) => showing.name(&name, &how).await,
-            Err(failure) => Err(failure),
+        let (place, shown) = match name {
+            Ok(name) => (name.url.to_string(), showing.name(&name, &how).await),
+            Err(failure) => ("a name on standard input".to_owned(), Err(failure)),
         };
         match shown {
             Ok(()) => {}
             Err(failure) if failure.exit() == Exit::Usage && one => return Err(failure),
-            Err(failure) => showing.failed(failure)?,
+            Err(failure) => showing.failed(&place, failure).await?,
         }
     }
     showing.out.finish().await?;
@@ -99,8 +100,6 @@ struct Showing<'a> {
     args: &'a StatArgs,
     requests: ReliableRequests,
     key: Option<EncryptionKey>,
-    /// There can be one object only, whose JSON may have several lines.
-    pretty: bool,
     out: Output,
     /// Nobody takes any more.
     closed: bool,
@@ -115,28 +114,36 @@ impl Showing<'_> {
             Meaning::Walk(_) if !self.args.version.is_any() => return Err(Version::several()),
             Meaning::Walk(url) => Walk::new(how.clone(), &url),
         };
-        self.pretty = false;
         while let Some(listed) = walk.next_object().await? {
             let object = ObjectName::new(listed.name);
             let object = object.map_err(|error| Failure::usage(error).at(&name.url))?;
             let bucket = name.url.bucket.clone();
             let generation = Some(listed.info.generation);
-            if let Err(failure) = self.object(GsUrl { bucket, object }, generation).await {
-                self.failed(failure)?;
+            let url = GsUrl { bucket, object };
+            let place = url.to_string();
+            if let Err(failure) = self.object(url, generation).await {
+                self.failed(&place, failure).await?;
             }
         }
         Ok(())
     }
 
     /// Reports a failure, unless nobody takes what follows.
-    fn failed(&mut self, failure: Failure) -> Result<(), Failure> {
+    async fn failed(&mut self, place: &str, failure: Failure) -> Result<(), Failure> {
         if self.closed {
             return Err(failure);
         }
+        let failure = failure.or_at(place);
         self.tally.total += 1;
         self.tally.failed(&failure);
         failure.report();
-        Ok(())
+        if !self.args.json {
+            return Ok(());
+        }
+        let line = json!({"url": place, "error": failure.json()});
+        let printed = self.out.line(&line.to_string()).await;
+        self.closed |= printed.is_err();
+        printed
     }
 
     async fn object(&mut self, url: GsUrl, generation: Option<u64>) -> Result<(), Failure> {
@@ -147,16 +154,15 @@ impl Showing<'_> {
         let stored = self.requests.stat(&object).await;
         let stored = stored.map_err(|error| Failure::from(error).at(&place))?;
         self.tally.total += 1;
-        let text = match (self.args.json, self.pretty) {
-            (true, true) => String::from_utf8_lossy(&stored.json).into_owned() + "\n",
-            (true, false) => {
-                let resource: Value = serde_json::from_slice(&stored.json).unwrap_or_default();
-                format!("{resource}\n")
+        let resource = reporting::resource(&stored.json);
+        let text = match self.args.json {
+            true => {
+                let mut line = reporting::with_resource(&stored.info, &resource);
+                line["url"] = place.into();
+                line["type"] = "cloud_object".into();
+                format!("{line}\n")
             }
-            (false, _) => {
-                let resource = serde_json::from_slice(&stored.json).unwrap_or_default();
-                show(&shown(&place), &stored.info, &resource)
-            }
+            false => show(&shown(&place), &stored.info, &resource),
         };
         let printed = self.out.text(text).await;
         self.closed |= printed.is_err();

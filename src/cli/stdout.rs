@@ -36,10 +36,3 @@ impl Output {
         }
     }
 }
-
-/// Writes `text`, which is all there is.
-pub(super) async fn print(text: String) -> Result<(), Failure> {
-    let mut output = Output::default();
-    output.text(text).await?;
-    output.finish().await
-}

@@ -54,6 +54,7 @@ impl Signals {
         // A task of its own, which nothing that a command waits for can hold up.
         tokio::spawn(async move {
             next(&mut ends).await;
+            stderr::clear();
             first.cancel();
             tokio::select! {
                 () = next(&mut ends) => stderr::last_line("gcsd: a second signal: ending at once"),

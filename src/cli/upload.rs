@@ -1,6 +1,8 @@
 //! One upload on the command line: what it says meanwhile, and what it leaves behind.
 
 use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -13,6 +15,7 @@ use super::producer::Producer;
 use super::recovered::report_failures;
 use super::resume::Resume;
 use super::retries::Patience;
+use super::stderr;
 use super::stripes::describe_leftovers;
 use super::upload_failure::UploadFailure;
 use gcsd_client::{
@@ -80,9 +83,9 @@ impl Upload {
                 resume = None;
                 (failure, None)
             }
-            never = report_failures(reports.clone(), console.bar, console.patience, console.quiet) => never,
+            never = report_failures(reports.clone(), console.patience, console.quiet) => never,
         };
-        console.bar.abandon();
+        stderr::clear();
         // The terminal sends Ctrl-C to the command, too, which may have ended before this process heard of it.
         let (failure, why) = match failure.exit() {
             Exit::Producer if timeout(ECHO, stop).await.is_ok() => {
@@ -207,8 +210,18 @@ pub(super) fn cleared_up(aborted: Aborted) -> String {
 
 /// A source that shows on a bar how far it was read.
 pub(super) struct Metered<R> {
-    pub(super) source: R,
-    pub(super) bar: ProgressBar,
+    source: R,
+    bar: ProgressBar,
+    /// How far it was read.
+    at: Arc<AtomicU64>,
+}
+
+impl<R> Metered<R> {
+    /// Over `source`, on a bar that others may move, too.
+    pub(super) fn new(source: R, bar: ProgressBar) -> Self {
+        let at = Arc::default();
+        Self { source, bar, at }
+    }
 }
 
 impl<R: ReplaySource> ReplaySource for Metered<R> {
@@ -217,10 +230,14 @@ impl<R: ReplaySource> ReplaySource for Metered<R> {
     }
 
     fn read(&self, offset: u64, len: u64) -> Box<dyn BodySource> {
-        self.bar.set_position(offset);
+        // What is read again counts once.
+        let before = self.at.swap(offset, Ordering::Relaxed);
+        self.bar.inc(offset.saturating_sub(before));
+        self.bar.dec(before.saturating_sub(offset));
         Box::new(MeteredBody {
             source: self.source.read(offset, len),
             bar: self.bar.clone(),
+            at: self.at.clone(),
         })
     }
 
@@ -232,6 +249,7 @@ impl<R: ReplaySource> ReplaySource for Metered<R> {
 struct MeteredBody {
     source: Box<dyn BodySource>,
     bar: ProgressBar,
+    at: Arc<AtomicU64>,
 }
 
 impl BodySource for MeteredBody {
@@ -239,6 +257,7 @@ impl BodySource for MeteredBody {
         Box::pin(async move {
             let piece = self.source.next().await?;
             self.bar.inc(piece.len() as u64);
+            self.at.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok(piece)
         })
     }

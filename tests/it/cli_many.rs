@@ -98,7 +98,9 @@ async fn get_makes_files_below_a_directory() {
         ("d/e/g", "d/e/g"),
     ];
     came(get(&["-r", "gs://bucket/d"], "").await.path(), &below);
-    came(get(&["-r", "gs://bucket/d/"], "").await.path(), &below);
+    // With a slash at the end it is what lies in it.
+    let in_it = [("a.txt", "d/a.txt"), ("e/f.gz", "d/e/f.gz"), ("e/g", "d/e/g")];
+    came(get(&["-r", "gs://bucket/d/"], "").await.path(), &in_it);
     came(
         get(&["gs://bucket/d/**"], "new/").await.path(),
         &[
@@ -107,15 +109,14 @@ async fn get_makes_files_below_a_directory() {
             ("new/e/g", "d/e/g"),
         ],
     );
-    // As 'cp -r' does: a directory that is not there yet takes the place of what is fetched.
-    came(
-        get(&["-r", "gs://bucket/d"], "new").await.path(),
-        &[
-            ("new/a.txt", "d/a.txt"),
-            ("new/e/f.gz", "d/e/f.gz"),
-            ("new/e/g", "d/e/g"),
-        ],
-    );
+    // Whether the directory is there makes no difference: the second run goes where the first one went.
+    let dir = tempfile::tempdir().expect("a directory");
+    let new = dir.path().join("new");
+    for _ in 0..2 {
+        let args = ["get", "-r", "gs://bucket/d", new.to_str().expect("UTF-8")];
+        run(to, &args, b"").await.quiet();
+        came(&new, &below);
+    }
     came(
         get(
             &["-r", "gs://bucket/d/e/g", "gs://bucket/a.txt", "--jobs", "1"],
@@ -211,10 +212,24 @@ async fn what_is_in_the_way_is_told_for_each() {
     let get = run(to, &["get", "gs://bucket/c", "gs://bucket/d", path], b"").await;
     assert_eq!(get.code, Some(1), "{}", get.err);
     assert_eq!(fs::read(dir.path().join("d")).expect("the file"), b"d");
-    // One alone is not skipped, but refused.
+    // One alone is skipped as many are.
     let one = dir.path().join("d");
-    let one = ["get", "-n", "gs://bucket/d", one.to_str().expect("UTF-8")];
-    run(to, &one, b"").await.failed(4, "file_exists: ");
+    fs::write(&one, "mine").expect("a file");
+    let args = [
+        "get",
+        "-n",
+        "gs://bucket/d",
+        one.to_str().expect("UTF-8"),
+        "--json",
+    ];
+    let get = run(to, &args, b"").await;
+    assert_eq!(get.code, Some(0), "{}", get.err);
+    assert_eq!(
+        get.err,
+        "gcsd: skipped: the file is there (--no-clobber): gs://bucket/d\n"
+    );
+    assert_eq!(lines(&get)[0]["skipped"], "the file is there (--no-clobber)");
+    assert_eq!(fs::read(&one).expect("the file"), b"mine");
 }
 
 /// `count` objects below `o/`.

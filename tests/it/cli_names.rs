@@ -71,7 +71,7 @@ async fn an_exact_name_wins_over_a_pattern_in_every_command() {
     assert_eq!(noted(run(to, &["ls", url], b"").await).text(), format!("{url}\n"));
     let stat = noted(run(to, &["stat", "--json", url], b"").await);
     let resource: Value = serde_json::from_str(stat.text()).expect("JSON");
-    assert_eq!(resource["name"], exact);
+    assert_eq!(resource["metadata"]["name"], exact);
     noted(run(to, &["cp", url, "gs://bucket/copy"], b"").await);
     assert_eq!(daemon.object("copy").await, exact.as_bytes());
     let composed = run(to, &["compose", url, url, "gs://bucket/copy"], b"").await;
@@ -206,7 +206,7 @@ async fn what_ls_prints_is_what_the_others_take() {
         .collect();
     let seen: Vec<_> = seen
         .iter()
-        .map(|resource| resource["name"].as_str().expect("a name"))
+        .map(|resource| resource["metadata"]["name"].as_str().expect("a name"))
         .collect();
     assert_eq!(seen, names);
     let dir = tempfile::tempdir().expect("a directory");

@@ -86,7 +86,7 @@ async fn a_pipe_becomes_an_object_whatever_its_length() {
         let put = run(Some(daemon.address), &args, &whole).await.quiet();
         let resource: serde_json::Value = serde_json::from_str(put.text()).expect("JSON");
         assert_eq!(resource["size"], len.to_string());
-        assert_eq!(resource["contentType"], "a/b");
+        assert_eq!(resource["metadata"]["contentType"], "a/b");
         assert_eq!(resource["crc32c"], Crc32c::of(&whole).to_base64());
         assert!(daemon.object("piped").await == whole, "{len}");
     }
@@ -173,7 +173,13 @@ async fn failures_have_their_exit_codes_and_leave_files_alone() {
         .await
         .quiet();
     let again = run(to, &["put", "-", &url, "--no-clobber"], b"second").await;
-    again.failed(4, "precondition_failed: ");
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    let skipped = format!("gcsd: skipped: the object is there (--no-clobber): {url}\n");
+    assert_eq!(again.err, skipped);
+    // Who wants a failure asks for one.
+    run(to, &["put", "-", &url, "--if-generation-match", "0"], b"second")
+        .await
+        .failed(4, "precondition_failed: ");
     assert_eq!(daemon.object("o").await, b"first");
     let args = ["get", &url, text(&target), "--if-generation-match", "1"];
     run(to, &args, b"").await.failed(4, "precondition_failed: ");

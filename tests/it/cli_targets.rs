@@ -180,7 +180,7 @@ async fn objects_that_would_become_one_file_are_refused() {
         assert_eq!(files(dir.path()), came);
     }
     // A file where others need a directory: the file is refused, whatever comes between.
-    let get = run(to, &["get", "-r", "gs://bucket/c/", "gs://bucket/x", path], b"").await;
+    let get = run(to, &["get", "-r", "gs://bucket/c", "gs://bucket/x", path], b"").await;
     assert_eq!(get.code, Some(0), "{}", get.err);
     assert_eq!(files(dir.path()).len(), 3, "'c/x' and 'x' are not the same");
     let dir = tree(&[]);
@@ -236,11 +236,11 @@ async fn an_object_with_a_directorys_name_is_not_lost() {
     assert_eq!(get.code, Some(1), "{}", get.err);
     assert!(
         get.err
-            .contains("without --recursive, it becomes a file: gs://bucket/d\n"),
+            .contains("it would be a file where gs://bucket/d/x needs a directory: gs://bucket/d\n"),
         "{}",
         get.err
     );
-    assert_eq!(files(dir.path()), [("new/x".to_owned(), "d/x".to_owned())]);
+    assert_eq!(files(dir.path()), [("new/d/x".to_owned(), "d/x".to_owned())]);
     run(to, &["cp", "-r", "gs://bucket/d", "gs://other/new"], b"")
         .await
         .quiet();

@@ -17,6 +17,7 @@ mod cli_environment;
 mod cli_from_command;
 mod cli_get;
 mod cli_list;
+mod cli_manners;
 mod cli_many;
 mod cli_names;
 mod cli_objects;

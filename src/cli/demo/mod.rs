@@ -19,7 +19,7 @@ use super::generated::Generated;
 use super::gs_url::GsUrl;
 use super::stop::signals;
 use super::upload::Metered;
-use super::{progress, recovered, units};
+use super::{progress, recovered, stderr, units};
 use devgcs;
 use gcsd_client::{
     Address, Daemons, FileSource, Jitter, NewObject, Options, ReliableUpload, ReplaySource, RetryPolicy,
@@ -180,14 +180,14 @@ async fn play(
     let read_retries = retries.clone();
     let meter = bar.clone();
     let mut uploading = match input {
-        Input::File(source) => ReliableUpload::start(open, Metered { source, bar: meter }, retries),
-        Input::Generated(source) => ReliableUpload::start(open, Metered { source, bar: meter }, retries),
+        Input::File(source) => ReliableUpload::start(open, Metered::new(source, meter), retries),
+        Input::Generated(source) => ReliableUpload::start(open, Metered::new(source, meter), retries),
     };
     let reports = uploading.reports();
     let uploaded = uploading.wait().await;
     let uploaded = uploaded.map_err(|error| Failure::from(&error).at(&url))?;
     let up = begun.elapsed();
-    bar.finish_and_clear();
+    stderr::clear();
 
     let begun = Instant::now();
     let of = ObjectRef {
