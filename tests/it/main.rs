@@ -45,7 +45,6 @@ mod examples;
 mod fencing;
 mod fleet;
 mod framing;
-mod fuzz;
 mod gcs_auth;
 mod gcs_broken;
 mod gcs_connect;

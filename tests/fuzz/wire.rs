@@ -114,10 +114,11 @@ fn request(bytes: &[u8]) -> String {
     match decoded {
         Ok(request) => {
             assert_eq!(request.opcode(), opcode);
-            assert_eq!(request.to_bytes(), args, "{request:?} has other bytes than those that it came of");
-            let values = dynamic::decode(opcode.args(), args.clone()).expect("the table reads it, too");
+            // A number whose bit is 0 is ignored; all other bytes come back.
+            stable(&args, request.clone(), Request::to_bytes, |bytes| Request::decode(opcode, bytes));
+            let values = dynamic::decode(opcode.args(), args).expect("the table reads it, too");
             let written = dynamic::encode(opcode.args(), &values).expect("the table writes it, too");
-            assert_eq!(written, args, "the table's names say something else");
+            assert_eq!(written, request.to_bytes(), "the table's names say something else");
             let present: Vec<_> = values.iter().map(|(at, _)| at).collect();
             format!("{opcode:?} {checked} {present:?}")
         }
@@ -128,7 +129,7 @@ fn request(bytes: &[u8]) -> String {
 #[test]
 fn requests() {
     let fuzz = Fuzz {
-        name: "fuzz::wire::requests",
+        name: "wire::requests",
         inputs: 60_000,
         max_len: 2048,
         seeds: vectors_of("request"),
@@ -196,7 +197,7 @@ fn reply(bytes: &[u8]) -> String {
     }
 }
 
-/// What is reserved in a reply may have any value; all else comes back.
+/// A value comes back from its own bytes, which are as many as those that it came of: nothing was made up, or left.
 fn stable<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
     bytes: &Bytes,
     value: T,
@@ -211,7 +212,7 @@ fn stable<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
 #[test]
 fn replies() {
     let fuzz = Fuzz {
-        name: "fuzz::wire::replies",
+        name: "wire::replies",
         inputs: 60_000,
         max_len: 2048,
         seeds: vectors_of("reply"),
@@ -251,7 +252,7 @@ fn pieces() {
     let plain = heads.iter().map(|head| head.encode().to_vec());
     let checked = heads.iter().map(|head| head.encode_checked().to_vec());
     let fuzz = Fuzz {
-        name: "fuzz::wire::pieces",
+        name: "wire::pieces",
         inputs: 60_000,
         max_len: PIECE_HEAD_LEN,
         seeds: plain.chain(checked).collect(),

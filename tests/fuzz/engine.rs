@@ -1,17 +1,4 @@
-//! Fuzzing on a stable toolchain, without a tool: inputs are mutations of seeds, and what made a target do something new is
-//! mutated further (docs/testing.md).
-//!
-//! `cargo test` runs a fixed number of inputs, the same in every run. `GCSD_FUZZ_SECONDS` gives each target that much time instead, and
-//! other inputs in each run; `GCSD_FUZZ_SEED` repeats one, `GCSD_FUZZ_INPUT` (hex) tries one input.
-
-mod answers;
-mod devgcs;
-mod facts;
-mod feed;
-mod mutate;
-mod server;
-mod stream;
-mod wire;
+//! Inputs by mutation, and what becomes of them.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -19,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gcsd_fault::Random;
 
-use mutate::Mutator;
+use super::mutate::Mutator;
 
 /// What is kept of inputs that made a target do something new.
 const MAX_CORPUS: usize = 4096;

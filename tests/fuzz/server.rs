@@ -172,6 +172,8 @@ fn seeds() -> Vec<Vec<u8>> {
     ];
     seeds.extend((0..=80).map(|vector| vec![1, 0, 2, 0, 0, 9, vector, 0]));
     seeds.extend((0..=80).map(|vector| [&start[..], &[1, 0, 2, 0, 0, 9, vector, 1]].concat()));
+    // In one write.
+    seeds.iter_mut().for_each(|seed| seed.insert(0, 0));
     seeds
 }
 
@@ -191,7 +193,7 @@ fn conversations() {
     options.devgcs = options.devgcs.bucket("photos");
     let daemon = runtime.block_on(Daemon::with(options));
     let fuzz = Fuzz {
-        name: "fuzz::server::conversations",
+        name: "server::conversations",
         inputs: 700,
         max_len: 400,
         seeds: seeds(),
