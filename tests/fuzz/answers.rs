@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd_gcs::{
-    BucketQuery, BucketRef, ByteRange, CancelOutcome, ComposeSource, Destination, Gcs, MultipartRef, ObjectQuery,
-    ObjectRef, PageStream, Part, Rewrite, SessionStatus, WriteRange, lend,
+    BucketQuery, BucketRef, ByteRange, CancelOutcome, ComposeSource, Destination, Gcs, MultipartRef,
+    ObjectQuery, ObjectRef, PageStream, Part, Rewrite, SessionStatus, WriteRange, lend,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,7 +22,8 @@ use crate::support::peer::{Peer, object};
 const PATIENCE: Duration = Duration::from_secs(120);
 const BODY: &[u8] = b"abc";
 const OBJECT: &str = r#"{"kind":"storage#object","generation":"5","metageneration":"2","size":"3","crc32c":"NkthMA==","md5Hash":"kAFQmDzST7DWlj99KOF/cg=="}"#;
-const REFUSED: &str = r#"{"error":{"code":412,"message":"no","errors":[{"reason":"conditionNotMet","message":"no"}]}}"#;
+const REFUSED: &str =
+    r#"{"error":{"code":412,"message":"no","errors":[{"reason":"conditionNotMet","message":"no"}]}}"#;
 
 const WORDS: &[&[u8]] = &[
     b"HTTP/1.1 200 OK\r\n",
@@ -63,7 +64,8 @@ const WORDS: &[&[u8]] = &[
 fn seeds() -> Vec<Vec<u8>> {
     let active = "HTTP/1.1 308 Resume Incomplete\r\nRange: bytes=0-262143\r\nContent-Length: #\r\n\r\n";
     let made = format!("HTTP/1.1 200 OK\r\nX-GUploader-UploadID: id\r\nContent-Length: #\r\n\r\n{OBJECT}");
-    let refused = format!("HTTP/1.1 412 Precondition Failed\r\nRetry-After: 7\r\nContent-Length: #\r\n\r\n{REFUSED}");
+    let refused =
+        format!("HTTP/1.1 412 Precondition Failed\r\nRetry-After: 7\r\nContent-Length: #\r\n\r\n{REFUSED}");
     let empty = "HTTP/1.1 204 No Content\r\nContent-Length: #\r\n\r\n";
     let read = "HTTP/1.1 200 OK\r\nX-Goog-Generation: 5\r\nX-Goog-Stored-Content-Length: 3\r\nX-Goog-Hash: crc32c=NkthMA==\r\n\
                 Content-Length: #\r\n\r\nabc";
@@ -72,27 +74,60 @@ fn seeds() -> Vec<Vec<u8>> {
     let list = r#"{"kind":"storage#objects","nextPageToken":"dG9r","items":[{"name":"a","size":"1"},{"name":"b"}],"prefixes":["p/"]}"#;
     let step = r#"{"totalBytesRewritten":"1","objectSize":"3","done":false,"rewriteToken":"tok"}"#;
     let copied = format!(r#"{{"totalBytesRewritten":"3","objectSize":"3","done":true,"resource":{OBJECT}}}"#);
-    let bucket = r#"{"metageneration":"1","location":"EU","versioning":{"enabled":true},"storageClass":"STANDARD"}"#;
+    let bucket =
+        r#"{"metageneration":"1","location":"EU","versioning":{"enabled":true},"storageClass":"STANDARD"}"#;
     let started = "<?xml version='1.0'?><InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>ID-1</UploadId></InitiateMultipartUploadResult>";
     let parts = "<ListPartsResult xmlns='x'><IsTruncated>true</IsTruncated><NextPartNumberMarker>7</NextPartNumberMarker>\
                  <Part><PartNumber>7</PartNumber><ETag>&quot;a&quot;</ETag><Size>5</Size></Part></ListPartsResult>";
     let completed = "<CompleteMultipartUploadResult><ETag>\"e-1\"</ETag></CompleteMultipartUploadResult>";
-    let late = "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
-    let ok = |body: &str| format!("HTTP/1.1 200 OK\r\nX-Goog-Generation: 9\r\nETag: \"e\"\r\nContent-Length: #\r\n\r\n{body}");
+    let late =
+        "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
+    let ok = |body: &str| {
+        format!("HTTP/1.1 200 OK\r\nX-Goog-Generation: 9\r\nETag: \"e\"\r\nContent-Length: #\r\n\r\n{body}")
+    };
     let located = "HTTP/1.1 200 OK\r\nLocation: @/upload/storage/v1/b/b/o?uploadType=resumable&upload_id=X\r\nContent-Length: #\r\n\r\n";
     let mut seeds: Vec<(u8, String)> = Vec::new();
     for call in [0, 1, 2] {
-        seeds.extend([(call, active.to_owned()), (call, made.clone()), (call, refused.clone())]);
+        seeds.extend([
+            (call, active.to_owned()),
+            (call, made.clone()),
+            (call, refused.clone()),
+        ]);
     }
     seeds.push((3, located.to_owned()));
-    seeds.push((4, "HTTP/1.1 499 Client Closed Request\r\nContent-Length: #\r\n\r\n".to_owned()));
+    seeds.push((
+        4,
+        "HTTP/1.1 499 Client Closed Request\r\nContent-Length: #\r\n\r\n".to_owned(),
+    ));
     for call in [4, 5, 8, 10, 11, 12] {
         seeds.extend([(call, made.clone()), (call, refused.clone())]);
     }
-    seeds.extend([(6, ok(bucket)), (7, empty.to_owned()), (9, ok(step)), (9, ok(&copied))]);
-    seeds.extend([(13, read.to_owned()), (13, chunked.to_owned()), (14, part.to_owned()), (14, read.to_owned())]);
-    seeds.extend([(15, read.to_owned()), (15, part.to_owned()), (16, ok(list)), (17, ok(list)), (18, ok(started))]);
-    seeds.extend([(19, ok("")), (20, ok(parts)), (21, ok(completed)), (21, ok(late)), (22, empty.to_owned())]);
+    seeds.extend([
+        (6, ok(bucket)),
+        (7, empty.to_owned()),
+        (9, ok(step)),
+        (9, ok(&copied)),
+    ]);
+    seeds.extend([
+        (13, read.to_owned()),
+        (13, chunked.to_owned()),
+        (14, part.to_owned()),
+        (14, read.to_owned()),
+    ]);
+    seeds.extend([
+        (15, read.to_owned()),
+        (15, part.to_owned()),
+        (16, ok(list)),
+        (17, ok(list)),
+        (18, ok(started)),
+    ]);
+    seeds.extend([
+        (19, ok("")),
+        (20, ok(parts)),
+        (21, ok(completed)),
+        (21, ok(late)),
+        (22, empty.to_owned()),
+    ]);
     let bytes = |(call, answer): (u8, String)| [&[call], answer.as_bytes()].concat();
     seeds.into_iter().map(bytes).collect()
 }
@@ -132,7 +167,9 @@ async fn answer(mut stream: TcpStream, bytes: &[u8]) {
         }
     };
     let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-    let len = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let len = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let len: usize = len.map_or(0, |len| len.parse().expect("a length"));
     while request.len() < end + len {
         if !matches!(stream.read_buf(&mut request).await, Ok(1..)) {
@@ -148,9 +185,17 @@ async fn answer(mut stream: TcpStream, bytes: &[u8]) {
 fn failed(error: &gcsd_gcs::Error) -> String {
     let text = error.to_string();
     let secrets = text.split("upload_id=").skip(1);
-    assert!(secrets.clone().all(|rest| rest.starts_with("(redacted)")), "{error}");
+    assert!(
+        secrets.clone().all(|rest| rest.starts_with("(redacted)")),
+        "{error}"
+    );
     assert!(error.to_string().len() < 4096, "{error}");
-    format!("{:?} {:?} {}", error.kind(), error.recovery(), words(error).chars().take(60).collect::<String>())
+    format!(
+        "{:?} {:?} {}",
+        error.kind(),
+        error.recovery(),
+        words(error).chars().take(60).collect::<String>()
+    )
 }
 
 /// Checks `judge` of a success, where the answer can be read in one way only.
@@ -161,9 +206,17 @@ fn outcome<T: std::fmt::Debug>(
 ) -> String {
     match (result, plain) {
         (Ok(answer), Some(plain)) => {
-            assert!(plain.status < 400 || matches!(plain.status, 404 | 410 | 499), "a success of {}", plain.status);
+            assert!(
+                plain.status < 400 || matches!(plain.status, 404 | 410 | 499),
+                "a success of {}",
+                plain.status
+            );
             judge(plain, &answer);
-            format!("done {} {}", plain.status, words(&format!("{answer:?}")).len() / 8)
+            format!(
+                "done {} {}",
+                plain.status,
+                words(&format!("{answer:?}")).len() / 8
+            )
         }
         (Ok(_), None) => "done".to_owned(),
         (Err(error), _) => failed(&error),
@@ -225,8 +278,12 @@ async fn call(gcs: &Gcs, peer: &Peer, number_of: u8, plain: Option<&Plain<'_>>) 
     let bytes = || lend(VecDeque::from([Bytes::from_static(BODY)]), BODY.len() as u64);
     let session = peer.session();
     match number_of % 23 {
-        0 => outcome(gcs.query(&session).await, plain, |plain, said| is_status(plain, &said.answer)),
-        1 => outcome(gcs.finish(&session, 3, None).await, plain, |plain, said| is_status(plain, &said.answer)),
+        0 => outcome(gcs.query(&session).await, plain, |plain, said| {
+            is_status(plain, &said.answer)
+        }),
+        1 => outcome(gcs.finish(&session, 3, None).await, plain, |plain, said| {
+            is_status(plain, &said.answer)
+        }),
         2 => {
             let range = WriteRange {
                 offset: 0,
@@ -238,25 +295,39 @@ async fn call(gcs: &Gcs, peer: &Peer, number_of: u8, plain: Option<&Plain<'_>>) 
             let written = gcs.write(&session, range, body).await;
             outcome(written, plain, |plain, said| is_status(plain, &said.answer))
         }
-        3 => outcome(gcs.start_upload(&destination(), None).await, plain, |plain, said| {
-            let location = plain.all("location");
-            let path = said.answer.expose().split_once("//").map_or("", |(_, rest)| rest);
-            let path = path.split_once('/').map_or("", |(_, path)| path);
-            assert!(location[0].contains(path), "{location:?}");
+        3 => outcome(
+            gcs.start_upload(&destination(), None).await,
+            plain,
+            |plain, said| {
+                let location = plain.all("location");
+                let path = said.answer.expose().split_once("//").map_or("", |(_, rest)| rest);
+                let path = path.split_once('/').map_or("", |(_, path)| path);
+                assert!(location[0].contains(path), "{location:?}");
+            },
+        ),
+        4 => outcome(gcs.cancel(&session).await, plain, |plain, said| {
+            match &said.answer {
+                CancelOutcome::Finished(object) => is_made(plain, &object.info),
+                CancelOutcome::Cancelled => assert!(plain.status == 499 || plain.body.is_empty()),
+                CancelOutcome::Unknown => assert!(matches!(plain.status, 404 | 410)),
+            }
         }),
-        4 => outcome(gcs.cancel(&session).await, plain, |plain, said| match &said.answer {
-            CancelOutcome::Finished(object) => is_made(plain, &object.info),
-            CancelOutcome::Cancelled => assert!(plain.status == 499 || plain.body.is_empty()),
-            CancelOutcome::Unknown => assert!(matches!(plain.status, 404 | 410)),
+        5 => outcome(gcs.stat_object(&of).await, plain, |plain, said| {
+            is_made(plain, &said.answer.info)
         }),
-        5 => outcome(gcs.stat_object(&of).await, plain, |plain, said| is_made(plain, &said.answer.info)),
-        6 => outcome(gcs.stat_bucket(&BucketRef::new(of.bucket.clone())).await, plain, |plain, said| {
-            let json = plain.json().expect("JSON");
-            let told = number(&json["metageneration"]).unwrap_or(0);
-            assert_eq!(said.answer.info.metageneration, told);
-            assert_eq!(said.answer.info.versioning, json["versioning"]["enabled"] == true);
+        6 => outcome(
+            gcs.stat_bucket(&BucketRef::new(of.bucket.clone())).await,
+            plain,
+            |plain, said| {
+                let json = plain.json().expect("JSON");
+                let told = number(&json["metageneration"]).unwrap_or(0);
+                assert_eq!(said.answer.info.metageneration, told);
+                assert_eq!(said.answer.info.versioning, json["versioning"]["enabled"] == true);
+            },
+        ),
+        7 => outcome(gcs.delete_object(&of).await, plain, |plain, _| {
+            assert!(matches!(plain.status, 200 | 204))
         }),
-        7 => outcome(gcs.delete_object(&of).await, plain, |plain, _| assert!(matches!(plain.status, 200 | 204))),
         8 => {
             let sources = [ComposeSource::new(of.object.clone())];
             let composed = gcs.compose_objects(&destination(), &sources).await;
@@ -287,7 +358,9 @@ async fn call(gcs: &Gcs, peer: &Peer, number_of: u8, plain: Option<&Plain<'_>>) 
             outcome(patched, plain, |plain, said| is_made(plain, &said.answer.info))
         }
         11 => {
-            let moved = gcs.move_object(&of, &of.object, &gcsd_gcs::Preconditions::default()).await;
+            let moved = gcs
+                .move_object(&of, &of.object, &gcsd_gcs::Preconditions::default())
+                .await;
             outcome(moved, plain, |plain, said| is_made(plain, &said.answer.info))
         }
         12 => {
@@ -302,14 +375,20 @@ async fn call(gcs: &Gcs, peer: &Peer, number_of: u8, plain: Option<&Plain<'_>>) 
             let list = gcs.list_objects(&ObjectQuery::new(of.bucket.clone())).await;
             outcome(listed(list).await, plain, is_list)
         }
-        17 => outcome(listed(gcs.list_buckets(&BucketQuery::new("p")).await).await, plain, is_list),
+        17 => outcome(
+            listed(gcs.list_buckets(&BucketQuery::new("p")).await).await,
+            plain,
+            is_list,
+        ),
         18 => outcome(gcs.start_multipart(&destination()).await, plain, |plain, said| {
             assert!(!said.answer.is_empty() && plain.text().contains("UploadId"));
         }),
         19 => {
             let (_lease, body) = bytes();
             let uploaded = gcs.upload_part(&multipart(), 1, None, body).await;
-            outcome(uploaded, plain, |plain, said| assert_eq!(plain.all("etag")[0], said.answer))
+            outcome(uploaded, plain, |plain, said| {
+                assert_eq!(plain.all("etag")[0], said.answer)
+            })
         }
         20 => outcome(gcs.list_parts(&multipart(), 0, 10).await, plain, |plain, said| {
             let count = plain.text().matches("<Part").count();
@@ -324,12 +403,16 @@ async fn call(gcs: &Gcs, peer: &Peer, number_of: u8, plain: Option<&Plain<'_>>) 
                 number: 1,
                 etag: "e".to_owned(),
             };
-            outcome(gcs.complete_multipart(&multipart(), &[part]).await, plain, |plain, said| {
-                assert!(plain.text().contains("CompleteMultipartUploadResult"));
-                if let Some(told) = plain.one("x-goog-generation") {
-                    assert_eq!(said.answer.generation, digits(told));
-                }
-            })
+            outcome(
+                gcs.complete_multipart(&multipart(), &[part]).await,
+                plain,
+                |plain, said| {
+                    assert!(plain.text().contains("CompleteMultipartUploadResult"));
+                    if let Some(told) = plain.one("x-goog-generation") {
+                        assert_eq!(said.answer.generation, digits(told));
+                    }
+                },
+            )
         }
         _ => outcome(gcs.abort_multipart(&multipart()).await, plain, |plain, _| {
             assert!(matches!(plain.status, 200 | 204 | 404));
@@ -359,7 +442,9 @@ async fn read(gcs: &Gcs, of: &ObjectRef, range: ByteRange, plain: Option<&Plain<
         match plain.status {
             200 => assert_eq!(read, &plain.body[resolved]),
             206 => {
-                let told = plain.one("content-range").and_then(|text| text.strip_prefix("bytes "));
+                let told = plain
+                    .one("content-range")
+                    .and_then(|text| text.strip_prefix("bytes "));
                 let (first, rest) = told.and_then(|told| told.split_once('-')).expect("a range");
                 let (last, size) = rest.split_once('/').expect("a size");
                 let [first, last, size] = [first, last, size].map(|text| digits(text).expect("digits"));
@@ -379,7 +464,9 @@ async fn read(gcs: &Gcs, of: &ObjectRef, range: ByteRange, plain: Option<&Plain<
 fn answers() {
     let runtime = runtime();
     let (peer, listener) = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         (Peer::listen().await, listener)
     });
     let base = format!("http://{}", listener.local_addr().expect("an address"));

@@ -45,7 +45,10 @@ async fn send(address: std::net::SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let _ = ended;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8(answer[..end].to_vec()).expect("a head in ASCII");
-    let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
+    let status = head
+        .get(9..12)
+        .and_then(|status| status.parse().ok())
+        .expect("a status");
     let body = answer.split_off(end + 4);
     Some(Answer { status, head, body })
 }
@@ -79,7 +82,10 @@ impl Plain {
         let (method, path, version) = (words.next()?, words.next()?, words.next()?);
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
-            let fine = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let fine = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             fine.then(|| (name.to_ascii_lowercase(), value.trim().to_owned()))
         });
         let plain = Self {
@@ -92,7 +98,12 @@ impl Plain {
         let once = names.windows(2).all(|two| two[0] != two[1]);
         let length = plain.header("content-length") == Some(&body.len().to_string());
         let sized = length && plain.header("transfer-encoding").is_none();
-        let forbidden = ["x-http-method-override", "x-goog-hash", "x-emulator-instructions", "content-encoding"];
+        let forbidden = [
+            "x-http-method-override",
+            "x-goog-hash",
+            "x-emulator-instructions",
+            "content-encoding",
+        ];
         let simple = forbidden.iter().all(|name| plain.header(name).is_none());
         (version == "HTTP/1.1" && words.next().is_none() && once && sized && simple).then_some(plain)
     }
@@ -112,7 +123,10 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<&'a [u8]>> {
     let mut at = 0;
     let mut rest = body;
     loop {
-        let len = rest.windows(2).position(|two| two == b"\r\n").unwrap_or(rest.len());
+        let len = rest
+            .windows(2)
+            .position(|two| two == b"\r\n")
+            .unwrap_or(rest.len());
         let (line, next) = (&rest[..len], at + len + 2);
         if let Some(behind) = line.strip_prefix(dashes.as_bytes()) {
             let last = behind.starts_with(b"--");
@@ -178,7 +192,8 @@ fn uploads() -> Vec<Vec<u8>> {
     let three = format!(
         "--b\r\n{json}{named}\r\n--b\r\n\r\nabc\r\n--b\r\n{json}{{\"crc32c\":\"NkthMA==\"}}\r\n--b--\r\n"
     );
-    let tricky = format!("pre\r\n--b\r\n{json}{named}\r\n--b\r\n\r\na\r\n--\r\n-b--b\r\nbc\r\r\n\r\n--b--\r\n");
+    let tricky =
+        format!("pre\r\n--b\r\n{json}{named}\r\n--b\r\n\r\na\r\n--\r\n-b--b\r\nbc\r\r\n\r\n--b--\r\n");
     let media = format!("uploadType=media&name={NAME}");
     [
         post("uploadType=multipart", related, &two),
@@ -203,18 +218,27 @@ fn judge_upload(plain: &Plain, body: &[u8], stored: &[u8], input: &str) -> Strin
     let wanted = if plain.path.starts_with("/upload/") && plain.path.contains("uploadType=multipart") {
         let kind = plain.header("content-type").unwrap_or_default();
         // One that is written in any other way is not judged here.
-        let Some(boundary) = kind.strip_prefix("multipart/related; boundary=") else { return seen };
+        let Some(boundary) = kind.strip_prefix("multipart/related; boundary=") else {
+            return seen;
+        };
         if !boundary.bytes().all(|byte| byte.is_ascii_alphanumeric()) || boundary.is_empty() {
             return seen;
         }
         // Lines that end in a bare LF are taken, too, which is not RFC 2046: not judged here.
-        let bare = body.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || body[at - 1] != b'\r'));
+        let bare = body
+            .iter()
+            .enumerate()
+            .any(|(at, byte)| *byte == b'\n' && (at == 0 || body[at - 1] != b'\r'));
         if bare {
             return seen;
         }
         let parts = parts(body, boundary);
         let parts = parts.unwrap_or_else(|| panic!("a body that is not well-formed made an object: {input}"));
-        assert!((2..=3).contains(&parts.len()), "{} parts made an object: {input}", parts.len());
+        assert!(
+            (2..=3).contains(&parts.len()),
+            "{} parts made an object: {input}",
+            parts.len()
+        );
         let lens: Vec<_> = parts.iter().map(|part| part.len() / 4).collect();
         seen = format!("{seen}, parts {lens:?}");
         content(parts[1]).expect("a part with a head").to_vec()
@@ -228,7 +252,9 @@ fn judge_upload(plain: &Plain, body: &[u8], stored: &[u8], input: &str) -> Strin
 #[test]
 fn uploads_in_one_request() {
     let runtime = runtime();
-    let server = runtime.block_on(devgcs::Server::builder().bucket(BUCKET).start()).expect("devgcs");
+    let server = runtime
+        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
+        .expect("devgcs");
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::uploads_in_one_request",
@@ -249,14 +275,20 @@ fn uploads_in_one_request() {
         let answer = runtime.block_on(async { timeout(PATIENCE, send(address, &bytes)).await });
         let answer = answer.expect("it answers or closes");
         assert_eq!(panics(), before, "a task has panicked");
-        let Some(answer) = answer else { return "no answer".to_owned() };
+        let Some(answer) = answer else {
+            return "no answer".to_owned();
+        };
         let shown = bytes.escape_ascii().to_string();
         assert_ne!(answer.status, 500, "{shown}");
         let now = server.object_names(BUCKET);
         let changed = old != generations(&now);
         let mut judged = "not judged".to_owned();
         if !(200..300).contains(&answer.status) {
-            assert!(!changed || answer.status == 100, "{} changed something: {shown}", answer.status);
+            assert!(
+                !changed || answer.status == 100,
+                "{} changed something: {shown}",
+                answer.status
+            );
             let words = super::wire::words(&String::from_utf8_lossy(&answer.body));
             return format!("{} {}", answer.status, words.chars().take(80).collect::<String>());
         }
@@ -266,14 +298,18 @@ fn uploads_in_one_request() {
             && changed
         {
             let made: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let name = made["name"].as_str().map_or_else(|| NAME.to_owned(), str::to_owned);
+            let name = made["name"]
+                .as_str()
+                .map_or_else(|| NAME.to_owned(), str::to_owned);
             if let Some(object) = server.object(BUCKET, &name)
                 && !old.contains(&object.generation)
             {
                 if made.is_object() {
                     assert_eq!(number(&made["generation"]), Some(object.generation));
                 }
-                let stored = runtime.block_on(server.object_bytes(BUCKET, &name)).expect("it is there");
+                let stored = runtime
+                    .block_on(server.object_bytes(BUCKET, &name))
+                    .expect("it is there");
                 judged = judge_upload(&plain, body, &stored, &shown);
             }
         }
@@ -303,9 +339,17 @@ const RANGE_WORDS: &[&[u8]] = &[
 
 /// A session, and what is sent to it: `CONTENT-RANGE`, a line end, and the body.
 fn ranges() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<Vec<u8>> = ["bytes 0-2/3\nabc", "bytes */*\n", "bytes */0\n", "bytes */3\n", "bytes 0-*/*\nabc", "bytes 0-2/*\nabc", "bytes 5-7/8\nabc"]
-        .map(|text| text.as_bytes().to_vec())
-        .into();
+    let mut seeds: Vec<Vec<u8>> = [
+        "bytes 0-2/3\nabc",
+        "bytes */*\n",
+        "bytes */0\n",
+        "bytes */3\n",
+        "bytes 0-*/*\nabc",
+        "bytes 0-2/*\nabc",
+        "bytes 5-7/8\nabc",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into();
     seeds.push([b"bytes 0-262143/*\n".as_slice(), &vec![b'x'; 262_144]].concat());
     seeds.push([b"bytes 0-262143/262144\n".as_slice(), &vec![b'x'; 262_144]].concat());
     seeds
@@ -321,14 +365,21 @@ fn range_by_the_book(text: &str) -> Option<(Option<(u64, Option<u64>)>, Option<u
     }
     let (first, last) = range.split_once('-')?;
     let first = digits(first)?;
-    let end = if last == "*" { None } else { Some(digits(last)?.checked_add(1)?) };
-    end.is_none_or(|end| first < end).then_some((Some((first, end)), total))
+    let end = if last == "*" {
+        None
+    } else {
+        Some(digits(last)?.checked_add(1)?)
+    };
+    end.is_none_or(|end| first < end)
+        .then_some((Some((first, end)), total))
 }
 
 #[test]
 fn content_ranges() {
     let runtime = runtime();
-    let server = runtime.block_on(devgcs::Server::builder().bucket(BUCKET).start()).expect("devgcs");
+    let server = runtime
+        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
+        .expect("devgcs");
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::content_ranges",
@@ -415,7 +466,8 @@ const XML_WORDS: &[&[u8]] = &[
 
 /// Lists of the one part that there is, whose tag stands for `@`.
 fn lists() -> Vec<Vec<u8>> {
-    let list = |parts: &str| format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>").into_bytes();
+    let list =
+        |parts: &str| format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>").into_bytes();
     vec![
         list("<Part><PartNumber>1</PartNumber><ETag>@</ETag></Part>"),
         list("<Part><ETag>@</ETag><PartNumber>1</PartNumber></Part>"),
@@ -429,7 +481,9 @@ fn lists() -> Vec<Vec<u8>> {
 #[test]
 fn lists_of_parts() {
     let runtime = runtime();
-    let server = runtime.block_on(devgcs::Server::builder().bucket(BUCKET).start()).expect("devgcs");
+    let server = runtime
+        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
+        .expect("devgcs");
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::lists_of_parts",
@@ -451,17 +505,33 @@ fn lists_of_parts() {
             [head.as_bytes(), body].concat()
         };
         let complete = async {
-            let started = send(address, &request("POST", "uploads", b"")).await.expect("an upload");
+            let started = send(address, &request("POST", "uploads", b""))
+                .await
+                .expect("an upload");
             let text = String::from_utf8(started.body).expect("XML");
-            let id = text.split("UploadId>").nth(1).and_then(|id| id.split('<').next()).expect("an id").to_owned();
+            let id = text
+                .split("UploadId>")
+                .nth(1)
+                .and_then(|id| id.split('<').next())
+                .expect("an id")
+                .to_owned();
             for (number, bytes) in [(1, &b"abc"[..]), (2, b"def")] {
                 let query = format!("partNumber={number}&uploadId={id}");
-                let part = send(address, &request("PUT", &query, bytes)).await.expect("a part");
+                let part = send(address, &request("PUT", &query, bytes))
+                    .await
+                    .expect("a part");
                 assert_eq!(part.status, 200);
             }
-            let parts = send(address, &request("GET", &format!("uploadId={id}"), b"")).await.expect("parts");
+            let parts = send(address, &request("GET", &format!("uploadId={id}"), b""))
+                .await
+                .expect("parts");
             let text = String::from_utf8(parts.body).expect("XML");
-            let tag = text.split("<ETag>").nth(1).and_then(|tag| tag.split('<').next()).expect("a tag").to_owned();
+            let tag = text
+                .split("<ETag>")
+                .nth(1)
+                .and_then(|tag| tag.split('<').next())
+                .expect("a tag")
+                .to_owned();
             let mut list = Vec::new();
             for byte in input {
                 match byte {
@@ -471,7 +541,9 @@ fn lists_of_parts() {
             }
             send(address, &request("POST", &format!("uploadId={id}"), &list)).await
         };
-        let answer = runtime.block_on(async { timeout(PATIENCE, complete).await }).expect("it answers or closes");
+        let answer = runtime
+            .block_on(async { timeout(PATIENCE, complete).await })
+            .expect("it answers or closes");
         assert_eq!(panics(), before, "a task has panicked");
         let answer = answer.expect("an answer");
         let shown = input.escape_ascii().to_string();
@@ -486,12 +558,20 @@ fn lists_of_parts() {
             for sign in [">+1<", ">-1<"] {
                 assert!(!text.contains(sign), "{shown} names no number");
             }
-            assert_eq!(text.matches("<Part>").count(), text.matches("</Part>").count(), "{shown}");
+            assert_eq!(
+                text.matches("<Part>").count(),
+                text.matches("</Part>").count(),
+                "{shown}"
+            );
         } else {
             assert_eq!(stored, None, "{} made an object: {shown}", answer.status);
         }
         let words = super::wire::words(&String::from_utf8_lossy(&answer.body));
-        format!("{} {}", answer.status, words.chars().take(120).collect::<String>())
+        format!(
+            "{} {}",
+            answer.status,
+            words.chars().take(120).collect::<String>()
+        )
     });
     runtime.block_on(server.shutdown());
 }

@@ -108,6 +108,9 @@ impl Fuzz {
             "{name}: {count} inputs in {} s, seed {seed}: {found} outcomes, {seeds} of them by the seeds",
             started.elapsed().as_secs()
         );
-        assert!(found > seeds, "{name}: the mutations reach nothing that the seeds do not");
+        assert!(
+            found > seeds,
+            "{name}: the mutations reach nothing that the seeds do not"
+        );
     }
 }

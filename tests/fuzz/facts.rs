@@ -20,7 +20,10 @@ impl<'a> Plain<'a> {
         let status = status.get(..3)?.parse().ok()?;
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
-            let fine = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let fine = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             fine.then(|| (name.to_ascii_lowercase(), value.trim()))
         });
         let plain = Self {
@@ -55,7 +58,9 @@ impl<'a> Plain<'a> {
     /// How many bytes a 308 says are persisted.
     pub(crate) fn persisted(&self) -> Option<u64> {
         let range = self.one("range")?;
-        let last = range.strip_prefix("bytes=0-").or_else(|| range.strip_prefix("bytes 0-"))?;
+        let last = range
+            .strip_prefix("bytes=0-")
+            .or_else(|| range.strip_prefix("bytes 0-"))?;
         digits(last)?.checked_add(1)
     }
 }
@@ -75,7 +80,11 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
 pub(crate) fn is_object(json: &Value, info: &ObjectInfo) {
     assert_eq!(number(&json["generation"]), Some(info.generation), "{json}");
     assert_eq!(number(&json["size"]), Some(info.size), "{json}");
-    assert_eq!(number(&json["metageneration"]).unwrap_or(0), info.metageneration, "{json}");
+    assert_eq!(
+        number(&json["metageneration"]).unwrap_or(0),
+        info.metageneration,
+        "{json}"
+    );
     let told = json["crc32c"].as_str();
     assert_eq!(told.and_then(Crc32c::from_base64), info.crc32c, "{json}");
     assert!(info.crc32c.is_some() || told.is_none(), "{json}");
@@ -87,7 +96,10 @@ pub(crate) fn is_page(json: &Value, page: &Page) {
     let objects = json["items"].as_array().into_iter().flatten();
     let items = objects.filter(|item| item.is_object()).count();
     assert_eq!(items, usize::try_from(page.items).expect("few"), "{json}");
-    assert!(count("prefixes") >= usize::try_from(page.prefixes).expect("few"), "{json}");
+    assert!(
+        count("prefixes") >= usize::try_from(page.prefixes).expect("few"),
+        "{json}"
+    );
     let token = json["nextPageToken"].as_str().filter(|token| !token.is_empty());
     assert_eq!(token, page.next_page_token.as_deref(), "{json}");
 }

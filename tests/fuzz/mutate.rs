@@ -84,7 +84,8 @@ impl Mutator {
             3 => {
                 let by = u8::try_from(1 + self.below(35)).unwrap_or(1);
                 let less = self.below(2) == 0;
-                let moved = |byte: &mut u8| *byte = byte.wrapping_add(if less { by.wrapping_neg() } else { by });
+                let moved =
+                    |byte: &mut u8| *byte = byte.wrapping_add(if less { by.wrapping_neg() } else { by });
                 bytes[at..].iter_mut().take(1).for_each(moved);
             }
             4 | 5 => {
@@ -105,7 +106,11 @@ impl Mutator {
             }
             10 => {
                 let digits = EDGES[self.below(EDGES.len())].to_string();
-                let end = at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let end = at
+                    + bytes[at..]
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_digit())
+                        .count();
                 bytes.splice(at..end, digits.into_bytes());
             }
             11 if !self.words.is_empty() => {

@@ -61,7 +61,10 @@ fn frames(mut bytes: &[u8]) -> Vec<Frame> {
             usize::try_from(head.args_len).expect("short"),
             usize::try_from(head.body_len).expect("short"),
         );
-        assert!(rest.len() >= args_len + body_len, "the stream ends inside a frame");
+        assert!(
+            rest.len() >= args_len + body_len,
+            "the stream ends inside a frame"
+        );
         let mut args = bytes::Bytes::copy_from_slice(&rest[..args_len]);
         if head.checked() {
             args = check::verify(raw, &args).expect("a checksum that holds");
@@ -79,8 +82,17 @@ fn judge(sent: &Stream, replies: &[u8]) -> String {
     let (mut closing, mut unframed) = (false, false);
     for Frame { head, args } in frames(replies) {
         let _ = write!(said, " {}:{:?}", head.opcode, head.status.kind());
-        let known: Vec<_> = sent.whole.get(&head.sequence).into_iter().flatten().copied().collect();
-        let cut = sent.cut.filter(|(sequence, _)| *sequence == head.sequence).map(|(_, sent)| sent);
+        let known: Vec<_> = sent
+            .whole
+            .get(&head.sequence)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let cut = sent
+            .cut
+            .filter(|(sequence, _)| *sequence == head.sequence)
+            .map(|(_, sent)| sent);
         let known: Vec<_> = known.into_iter().chain(cut).collect();
         if head.opcode == 0 {
             assert!(head.sequence == 0 && head.closing() && !unframed, "{head:?}");
@@ -89,7 +101,9 @@ fn judge(sent: &Stream, replies: &[u8]) -> String {
             continue;
         }
         assert!(
-            known.iter().any(|sent| sent.opcode == head.opcode && sent.checked == head.checked()),
+            known
+                .iter()
+                .any(|sent| sent.opcode == head.opcode && sent.checked == head.checked()),
             "nobody has asked for {head:?}"
         );
         closing |= head.closing();
@@ -97,9 +111,15 @@ fn judge(sent: &Stream, replies: &[u8]) -> String {
             let opcode = Opcode::from_code(head.opcode).expect("what is done is known");
             Reply::decode(opcode, args).expect("a reply's args");
         } else {
-            assert!(!head.more() && head.body_len == 0, "an error is a reply's last frame: {head:?}");
+            assert!(
+                !head.more() && head.body_len == 0,
+                "an error is a reply's last frame: {head:?}"
+            );
             let error = ErrorReply::decode(args).expect("an error's args");
-            assert!(!error.message.is_empty() && !error.message.contains('\n'), "{error:?}");
+            assert!(
+                !error.message.is_empty() && !error.message.contains('\n'),
+                "{error:?}"
+            );
             assert!(!error.message.contains("upload_id="), "{error:?}");
         }
         if !head.more() {
@@ -109,22 +129,34 @@ fn judge(sent: &Stream, replies: &[u8]) -> String {
     for (sequence, count) in &last {
         let known = sent.whole.get(sequence).map_or(0, Vec::len);
         let cut = sent.cut.iter().filter(|(of, _)| of == sequence).count();
-        assert!(*count <= known + cut, "{sequence} is answered {count} times: {said}");
+        assert!(
+            *count <= known + cut,
+            "{sequence} is answered {count} times: {said}"
+        );
     }
     if !closing {
         for (sequence, requests) in &sent.whole {
             let answered = last.get(sequence).copied().unwrap_or(0);
-            assert_eq!(answered, requests.len(), "{sequence} is not answered, and nothing says why: {said}");
+            assert_eq!(
+                answered,
+                requests.len(),
+                "{sequence} is not answered, and nothing says why: {said}"
+            );
         }
     }
     let needs_word = matches!(sent.end, End::Unframed | End::InFrame);
-    assert!(closing || !needs_word, "nothing says that the stream cannot be framed: {said}");
+    assert!(
+        closing || !needs_word,
+        "nothing says that the stream cannot be framed: {said}"
+    );
     said
 }
 
 /// Sends a stream in parts and says its end; returns all that comes back.
 async fn converse(daemon: &Daemon, parts: Vec<Vec<u8>>) -> Vec<u8> {
-    let stream = TcpStream::connect(daemon.address).await.expect("the daemon listens");
+    let stream = TcpStream::connect(daemon.address)
+        .await
+        .expect("the daemon listens");
     stream.set_nodelay(true).expect("an option");
     let (mut read, mut write) = stream.into_split();
     let send = async {
@@ -172,8 +204,8 @@ fn seeds() -> Vec<Vec<u8>> {
     ];
     seeds.extend((0..=80).map(|vector| vec![1, 0, 2, 0, 0, 9, vector, 0]));
     seeds.extend((0..=80).map(|vector| [&start[..], &[1, 0, 2, 0, 0, 9, vector, 1]].concat()));
-    // In one write.
-    seeds.iter_mut().for_each(|seed| seed.insert(0, 0));
+    // In one write, and without damage.
+    seeds.iter_mut().for_each(|seed| drop(seed.splice(0..0, [0, 0])));
     seeds
 }
 
@@ -229,7 +261,9 @@ fn conversations() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, left).await.expect("no upload is held by a connection that has ended");
+        timeout(PATIENCE, left)
+            .await
+            .expect("no upload is held by a connection that has ended");
         daemon.stopped().await
     });
 }

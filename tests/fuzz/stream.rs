@@ -71,7 +71,10 @@ impl Stream {
 type Cut = (End, Option<(u64, Sent)>);
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn skip(bytes: &mut &[u8], len: u64) -> Option<()> {
@@ -156,6 +159,7 @@ const LENGTHS: &[usize] = &[0, 1, 12, 300, 5000, 70_000, 262_144, 300_000];
 /// A conversation of an input: requests that mean something, in an order that need not, and damage here and there.
 pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> {
     let mut stream = Vec::new();
+    let damage = feed.byte();
     let mut sequence = 0;
     while !feed.is_empty() && sequence < 24 && stream.len() < 2 << 20 {
         sequence += 1;
@@ -194,7 +198,11 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
             flags: checked | if streamed { STREAMED } else { 0 },
             // Now and then twice the same.
             sequence: if flags & 0xf8 == 0x08 { 1 } else { sequence },
-            upload: if opcode.has_upload() || flags & 0xf8 == 0x10 { upload } else { 0 },
+            upload: if opcode.has_upload() || flags & 0xf8 == 0x10 {
+                upload
+            } else {
+                0
+            },
             args_len: 0,
             body_len: if has_body && !streamed { len as u64 } else { 0 },
         };
@@ -205,7 +213,7 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
             stream.extend(std::iter::repeat_n(b'x', len));
         }
     }
-    match feed.byte() {
+    match damage {
         0 => {}
         byte if !stream.is_empty() => {
             let at = usize::from(byte) * stream.len() / 256;
@@ -221,13 +229,20 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
 
 fn pieces(feed: &mut Feed<'_>, stream: &mut Vec<u8>, checked: bool) {
     let put = |stream: &mut Vec<u8>, head: PieceHead| {
-        let head = if checked { head.encode_checked() } else { head.encode() };
+        let head = if checked {
+            head.encode_checked()
+        } else {
+            head.encode()
+        };
         stream.extend_from_slice(&head);
     };
     let mut sum = Crc32c::of(b"");
     for _ in 0..feed.byte() % 5 {
         let bytes = vec![feed.byte(); feed.one_of(LENGTHS).max(1)];
-        put(stream, PieceHead::Data(u32::try_from(bytes.len()).expect("short")));
+        put(
+            stream,
+            PieceHead::Data(u32::try_from(bytes.len()).expect("short")),
+        );
         sum = sum.append(&bytes);
         stream.extend_from_slice(&bytes);
     }

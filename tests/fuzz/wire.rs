@@ -49,7 +49,10 @@ where
             (Ok(None), _) => assert!(at + 1 < bytes.len() || matches!(decoded, Ok(None))),
             (Ok(Some(frame)), Ok(Some(whole))) => {
                 assert_eq!(frame, *whole);
-                assert!(grown.is_empty() && at + 1 == taken, "it waited for bytes that are not its own");
+                assert!(
+                    grown.is_empty() && at + 1 == taken,
+                    "it waited for bytes that are not its own"
+                );
                 break;
             }
             (Err(early), Err(late)) => {
@@ -67,7 +70,10 @@ where
                 ..HEAD_LEN => HEAD_LEN as u64,
                 _ => HEAD_LEN as u64 + number(bytes, 20, 4),
             };
-            assert!((bytes.len() as u64) < announced, "it waits for more than the head announces");
+            assert!(
+                (bytes.len() as u64) < announced,
+                "it waits for more than the head announces"
+            );
             Err("not whole".to_owned())
         }
         Err(error) => Err(words(&error)),
@@ -95,17 +101,32 @@ fn request(bytes: &[u8]) -> String {
         Err(why) => return why,
     };
     let args_len = number(bytes, 20, 4);
-    assert_eq!(&frame.head.encode()[..], &bytes[..HEAD_LEN], "each byte of a head is a field's");
+    assert_eq!(
+        &frame.head.encode()[..],
+        &bytes[..HEAD_LEN],
+        "each byte of a head is a field's"
+    );
     assert!(frame.head.body_len <= i64::MAX as u64);
     let Some(args) = frame.args.clone() else {
         assert!(args_len > u64::from(MAX_ARGS) && taken == HEAD_LEN);
         return "long args".to_owned();
     };
-    assert_eq!(taken as u64, HEAD_LEN as u64 + args_len, "the frame is what its head announces");
+    assert_eq!(
+        taken as u64,
+        HEAD_LEN as u64 + args_len,
+        "the frame is what its head announces"
+    );
     let mut again = BytesMut::new();
     codec.encode(&frame, &mut again).expect("it can be written");
-    assert_eq!(&again[..], &bytes[..taken], "a frame comes back from its own bytes");
-    assert!(!frame.head.checked() || holds(&bytes[..taken]), "the checksum is another");
+    assert_eq!(
+        &again[..],
+        &bytes[..taken],
+        "a frame comes back from its own bytes"
+    );
+    assert!(
+        !frame.head.checked() || holds(&bytes[..taken]),
+        "the checksum is another"
+    );
     let Some(opcode) = Opcode::from_code(frame.head.opcode) else {
         return "unknown opcode".to_owned();
     };
@@ -115,10 +136,16 @@ fn request(bytes: &[u8]) -> String {
         Ok(request) => {
             assert_eq!(request.opcode(), opcode);
             // A number whose bit is 0 is ignored; all other bytes come back.
-            stable(&args, request.clone(), Request::to_bytes, |bytes| Request::decode(opcode, bytes));
+            stable(&args, request.clone(), Request::to_bytes, |bytes| {
+                Request::decode(opcode, bytes)
+            });
             let values = dynamic::decode(opcode.args(), args).expect("the table reads it, too");
             let written = dynamic::encode(opcode.args(), &values).expect("the table writes it, too");
-            assert_eq!(written, request.to_bytes(), "the table's names say something else");
+            assert_eq!(
+                written,
+                request.to_bytes(),
+                "the table's names say something else"
+            );
             let present: Vec<_> = values.iter().map(|(at, _)| at).collect();
             format!("{opcode:?} {checked} {present:?}")
         }
@@ -139,7 +166,11 @@ fn requests() {
         // Half of the damage is behind a checksum that holds.
         let seen = request(input);
         let mut mended = input.to_vec();
-        if mend(&mut mended) { format!("{seen}; {}", request(&mended)) } else { seen }
+        if mend(&mut mended) {
+            format!("{seen}; {}", request(&mended))
+        } else {
+            seen
+        }
     });
 }
 
@@ -166,12 +197,23 @@ fn reply(bytes: &[u8]) -> String {
         Ok(framed) => framed,
         Err(why) => return why,
     };
-    assert_eq!(&frame.head.encode()[..], &bytes[..HEAD_LEN], "each byte of a head is a field's");
+    assert_eq!(
+        &frame.head.encode()[..],
+        &bytes[..HEAD_LEN],
+        "each byte of a head is a field's"
+    );
     assert_eq!(taken as u64, HEAD_LEN as u64 + number(bytes, 20, 4));
     let mut again = BytesMut::new();
     codec.encode(&frame, &mut again).expect("it can be written");
-    assert_eq!(&again[..], &bytes[..taken], "a frame comes back from its own bytes");
-    assert!(!frame.head.checked() || holds(&bytes[..taken]), "the checksum is another");
+    assert_eq!(
+        &again[..],
+        &bytes[..taken],
+        "a frame comes back from its own bytes"
+    );
+    assert!(
+        !frame.head.checked() || holds(&bytes[..taken]),
+        "the checksum is another"
+    );
     if !frame.head.status.is_ok() {
         // Words that it does not know, it shows all the same.
         let status = format!("{:?} {}", frame.head.status.kind(), frame.head.status);
@@ -190,7 +232,9 @@ fn reply(bytes: &[u8]) -> String {
     match Reply::decode(opcode, frame.args.clone()) {
         Ok(reply) => {
             let len = frame.args.len();
-            stable(&frame.args, reply, Reply::to_bytes, |bytes| Reply::decode(opcode, bytes));
+            stable(&frame.args, reply, Reply::to_bytes, |bytes| {
+                Reply::decode(opcode, bytes)
+            });
             format!("{opcode:?} {:?}", opcode.reply(len).map(|layout| layout.name))
         }
         Err(error) => format!("{opcode:?} {}", words(&error)),
@@ -205,7 +249,11 @@ fn stable<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
     read: impl Fn(Bytes) -> Result<T, E>,
 ) {
     let again = write(&value);
-    assert_eq!(again.len(), bytes.len(), "{value:?} is made of other bytes than those that came");
+    assert_eq!(
+        again.len(),
+        bytes.len(),
+        "{value:?} is made of other bytes than those that came"
+    );
     assert_eq!(read(again).expect("its own bytes"), value);
 }
 
@@ -221,13 +269,21 @@ fn replies() {
     fuzz.run(|input| {
         let seen = reply(input);
         let mut mended = input.to_vec();
-        if mend(&mut mended) { format!("{seen}; {}", reply(&mended)) } else { seen }
+        if mend(&mut mended) {
+            format!("{seen}; {}", reply(&mended))
+        } else {
+            seen
+        }
     });
 }
 
 /// What the specification says of a piece's head: section 2.2, without the code that is tested.
 fn piece_by_the_book(bytes: &[u8; PIECE_HEAD_LEN], checked: bool) -> Option<PieceHead> {
-    let sum = if checked { Crc32c::of(&bytes[..5]).0.to_le_bytes() } else { [0; 4] };
+    let sum = if checked {
+        Crc32c::of(&bytes[..5]).0.to_le_bytes()
+    } else {
+        [0; 4]
+    };
     if bytes[5..] != sum[..3] {
         return None;
     }

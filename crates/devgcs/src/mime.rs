@@ -280,7 +280,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_only_begins_like_a_boundary_is_content() {
-        let text = b"x ----x\r\n----xy\r\n----x\r\n\r\na\r\n----xy\r\n----x-\r\nb\r\n----x \r\n\r\nc\r\n----x--";
+        let text =
+            b"x ----x\r\n----xy\r\n----x\r\n\r\na\r\n----xy\r\n----x-\r\nb\r\n----x \r\n\r\nc\r\n----x--";
         for piece in 1..text.len() {
             let parts = read(text, piece).await.expect("well-formed");
             let contents: Vec<_> = parts.into_iter().map(|(_, content)| content).collect();
