@@ -48,7 +48,7 @@ impl<'a> Plain<'a> {
     }
 
     pub(crate) fn json(&self) -> Option<Value> {
-        serde_json::from_slice(self.body).ok()
+        serde_json::from_str(&String::from_utf8_lossy(self.body)).ok()
     }
 
     pub(crate) fn text(&self) -> &'a str {

@@ -204,7 +204,8 @@ impl<'a> Parts<'a> {
 /// Whether what follows a boundary's characters lets it be one: `--`, or blanks and the line's end (RFC 2046, section 5.1.1). Else they
 /// only begin like it.
 fn ends_boundary(behind: &[u8]) -> bool {
-    behind.starts_with(b"--") || matches!(behind.first(), Some(b' ' | b'\t' | b'\r' | b'\n'))
+    let ends: [&[u8]; 5] = [b"--", b"\r\n", b"\n", b" ", b"\t"];
+    ends.iter().any(|end| behind.starts_with(end))
 }
 
 fn malformed() -> Error {
