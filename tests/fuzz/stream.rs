@@ -167,7 +167,7 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
         let object = feed.one_of(&["a", "b", "c/d"]);
         let len = feed.one_of(LENGTHS);
         let offset = feed.one_of(&[0, 0, 12, 262_144]);
-        let total = (feed.byte() % 2 == 0).then_some(offset + len as u64);
+        let total = feed.byte().is_multiple_of(2).then_some(offset + len as u64);
         let request = match feed.byte() % 12 {
             0 | 1 => start_upload(object),
             2 | 3 => write_at(offset, total),
