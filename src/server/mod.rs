@@ -143,6 +143,11 @@ impl Server {
             .collect()
     }
 
+    /// What all connections together may hold: memory in bytes, and calls to GCS.
+    pub fn budgets(&self) -> (Budget, Budget) {
+        (self.shared.memory.clone(), self.shared.calls.clone())
+    }
+
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();

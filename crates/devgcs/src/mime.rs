@@ -90,7 +90,14 @@ impl<'a> Parts<'a> {
         loop {
             match find(&self.buffer, &self.delimiter) {
                 Found::At(0) => {
-                    self.buffer.advance(self.delimiter.len());
+                    let len = self.delimiter.len();
+                    while self.buffer.len() < len + 2 {
+                        self.fill().await?;
+                    }
+                    if !ends_boundary(&self.buffer[len..]) {
+                        return Ok(Some(self.buffer.split_to(len).freeze()));
+                    }
+                    self.buffer.advance(len);
                     self.place = Place::Boundary;
                     return Ok(None);
                 }
@@ -118,14 +125,22 @@ impl<'a> Parts<'a> {
 
     async fn first_boundary(&mut self) -> Result<(), Error> {
         let line_end = loop {
-            if let Found::At(at) = find(&self.buffer, &self.delimiter) {
-                let rest = &self.buffer[at + self.delimiter.len()..];
-                if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                    let crlf = end > 0 && rest[end - 1] == b'\r';
-                    // The caller reads the rest of the boundary's line.
-                    self.buffer.advance(at + self.delimiter.len());
-                    break if crlf { &b"\r\n"[..] } else { &b"\n"[..] };
+            let mut from = 0;
+            let line = loop {
+                let line = &self.buffer[from..];
+                let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
+                    break None;
+                };
+                let behind = line[..=end].strip_prefix(&self.delimiter[..]);
+                if behind.is_some_and(ends_boundary) {
+                    break Some(end > 0 && line[end - 1] == b'\r');
                 }
+                from += end + 1;
+            };
+            if let Some(crlf) = line {
+                // The caller reads the rest of the boundary's line.
+                self.buffer.advance(from + self.delimiter.len());
+                break if crlf { &b"\r\n"[..] } else { &b"\n"[..] };
             }
             if self.buffer.len() > MAX_PREAMBLE {
                 return Err(malformed());
@@ -184,6 +199,13 @@ impl<'a> Parts<'a> {
             None => Err(malformed()),
         }
     }
+}
+
+/// Whether what follows a boundary's characters lets it be one: `--`, or blanks and the line's end (RFC 2046, section 5.1.1). Else they
+/// only begin like it.
+fn ends_boundary(behind: &[u8]) -> bool {
+    let ends: [&[u8]; 5] = [b"--", b"\r\n", b"\n", b" ", b"\t"];
+    ends.iter().any(|end| behind.starts_with(end))
 }
 
 fn malformed() -> Error {
@@ -254,6 +276,18 @@ mod tests {
                 assert_eq!(parts[0].1, b"{}");
                 assert_eq!(parts[1].1, b"in\r\n--\r\n----\r\n--- --x", "{piece} {end:?}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_begins_like_a_boundary_is_content() {
+        let text =
+            b"x ----x\r\n----xy\r\n----x\r\n\r\na\r\n----xy\r\n----x-\r\nb\r\n----x \r\n\r\nc\r\n----x--";
+        for piece in 1..text.len() {
+            let parts = read(text, piece).await.expect("well-formed");
+            let contents: Vec<_> = parts.into_iter().map(|(_, content)| content).collect();
+            let first = b"a\r\n----xy\r\n----x-\r\nb".to_vec();
+            assert_eq!(contents, [first, b"c".to_vec()], "{piece}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd::ops::{Context, Fences, Limits, Sealer, Secret};
+use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
@@ -85,6 +85,10 @@ pub(crate) struct Daemon {
     pub(crate) devgcs: devgcs::Server,
     /// Who holds which upload.
     pub(crate) fences: Fences,
+    /// What requests hold, in bytes.
+    pub(crate) memory: Budget,
+    /// The calls to GCS.
+    pub(crate) calls: Budget,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Stopped>,
 }
@@ -124,6 +128,7 @@ impl Daemon {
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
         let server = Server::new(context, config, vec![listener]);
+        let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.
             let _ = stopped.await;
@@ -132,6 +137,8 @@ impl Daemon {
             address,
             devgcs,
             fences,
+            memory,
+            calls,
             stop: Some(stop),
             task,
         }

@@ -84,7 +84,9 @@ impl Progress {
                 });
             }
             ContentRange::Whole => (0, length, length),
-            ContentRange::Rest { first, total } => (first, length.map(|length| first + length), total),
+            ContentRange::Rest { first, total } => {
+                (first, length.map(|length| first.saturating_add(length)), total)
+            }
             ContentRange::Part { first, end, total } => {
                 if let Some(length) = length
                     && length != end - first

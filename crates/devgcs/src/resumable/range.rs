@@ -33,7 +33,7 @@ pub(crate) enum ContentRange {
 impl ContentRange {
     /// Reads a header's value; `None` if it is malformed.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+        let (range, total) = text.trim().strip_prefix("bytes ")?.trim_start().split_once('/')?;
         let total = match total.trim() {
             "*" => None,
             digits => Some(number(digits)?),
@@ -114,6 +114,7 @@ mod tests {
             "bytes 0-99999999999999999999/*",
             "items 0-1/*",
             "bytes */",
+            "bytes*/3",
             "bytes /*",
             "bytes *-1/*",
         ] {
