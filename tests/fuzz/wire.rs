@@ -95,7 +95,10 @@ fn holds(frame: &[u8]) -> bool {
 }
 
 fn request(bytes: &[u8]) -> String {
-    let mut codec = RequestCodec { max_args: MAX_ARGS };
+    let mut codec = RequestCodec {
+        max_args: MAX_ARGS,
+        checked: false,
+    };
     let (frame, taken) = match first_frame(codec, bytes) {
         Ok(framed) => framed,
         Err(why) => return why,

@@ -251,3 +251,22 @@ async fn a_connection_that_asks_for_everything_is_answered_bit_by_bit() {
     assert!(daemon.devgcs.object(BUCKET, "y").is_some());
     assert_eq!(daemon.stopped().await, Stopped::Drained);
 }
+
+/// Whatever became of the requests: what they held is free again.
+#[tokio::test]
+async fn what_requests_held_comes_back() {
+    let daemon = Daemon::start().await;
+    let (memory, calls) = (daemon.memory.free(), daemon.calls.free());
+    assert!(memory > 0 && calls > 0);
+    let mut client = daemon.connect().await;
+    assert!(!client.call(0, stat("none")).await.head.status.is_ok());
+    let put = Request::PutObject(put_object("object"));
+    let sequence = client.begin(0, &put, 5).await;
+    client.raw(b"bytes").await;
+    client.reply_to(sequence).await.ok();
+    // Given up in the middle of its body.
+    client.begin(0, &put, 5).await;
+    client.raw(b"by").await;
+    drop(client);
+    becomes(|| (daemon.memory.free(), daemon.calls.free()) == (memory, calls)).await;
+}

@@ -43,8 +43,16 @@ async fn start_with(answer: &str) -> Result<Answered<SessionUri>, Error> {
 /// GCS names requests on a session by the session's own id.
 #[tokio::test]
 async fn the_id_of_a_session_is_no_request_id() {
-    let named = |status| response(status, "Connection: close\r\nX-GUploader-UploadID: s3cr3t\r\n", "");
-    let error = start_with(&named("200 OK")).await.expect_err("there is no Location");
+    let named = |status| {
+        response(
+            status,
+            "Connection: close\r\nX-GUploader-UploadID: s3cr3t\r\n",
+            "",
+        )
+    };
+    let error = start_with(&named("200 OK"))
+        .await
+        .expect_err("there is no Location");
     assert_eq!(error.request_id(), None);
     assert!(!format!("{error:?}").contains("s3cr3t"));
     let refused = start_with(&named("403 Forbidden")).await.expect_err("refused");
@@ -57,7 +65,11 @@ async fn the_id_of_a_session_is_no_request_id() {
     assert_eq!(queried.expect("an answer").request_id, None);
     let (queried, ..) = once(&peer, &named("503 Busy"), 0, gcs.query(&session)).await;
     assert_eq!(queried.expect_err("an error").request_id(), None);
-    let other = response("503 Busy", "Connection: close\r\nX-GUploader-UploadID: other\r\n", "");
+    let other = response(
+        "503 Busy",
+        "Connection: close\r\nX-GUploader-UploadID: other\r\n",
+        "",
+    );
     let (queried, ..) = once(&peer, &other, 0, gcs.query(&session)).await;
     assert_eq!(queried.expect_err("an error").request_id(), Some("other"));
 }
