@@ -13,10 +13,12 @@ use tokio::task::JoinSet;
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
-use gcsd_client::{Daemons, ReadError, ReadRequest, ReliableReader, ReliableRequests, Report, RetryPolicy};
+use gcsd_client::{
+    Daemons, ReadError, ReadRequest, ReadStart, ReliableReader, ReliableRequests, Report, RetryPolicy,
+};
 use gcsd_types::{ByteRange, Crc32c, ObjectInfo, Preconditions};
 
 /// The fewest bytes that are worth a connection of their own.
@@ -94,8 +96,12 @@ impl Download {
             let request = pinned(request, object.generation);
             match blocking(open).await? {
                 Destination::File(temporary) => {
-                    let received = self.slices(&request, spans, bar, &temporary).await?;
-                    if received.len == object.size {
+                    let received = self.slices(&request, &object, spans, bar, &temporary).await?;
+                    let asked = whole.end - whole.start;
+                    if received.len != asked {
+                        return Err(differs(format!("{} bytes came instead of {asked}", received.len)));
+                    }
+                    if asked == object.size {
                         verify(&object, received.crc32c)?;
                     }
                     keep(temporary).await?;
@@ -126,6 +132,7 @@ impl Download {
                     request,
                     file: file.clone(),
                     offset: 0,
+                    part_of: None,
                 };
                 let received = self.slice(slice, Some(reader), bar).await;
                 let received = received.map_err(|error| error.at(&temporary))?;
@@ -170,6 +177,7 @@ impl Download {
             .map_err(|error| match error {
                 SliceError::Read(error) => (&error).into(),
                 SliceError::Write(error) => failed(&error),
+                SliceError::Differs(why) => differs(why),
             })
     }
 
@@ -177,6 +185,7 @@ impl Download {
     async fn slices(
         &self,
         request: &ReadRequest,
+        object: &ObjectInfo,
         spans: Vec<Span<u64>>,
         bar: &ProgressBar,
         temporary: &Temporary,
@@ -195,6 +204,7 @@ impl Download {
                 request,
                 file: file.clone(),
                 offset: span.start - first,
+                part_of: Some(*object),
             };
             let download = Self {
                 daemons: self.daemons.starting_at(number),
@@ -223,6 +233,10 @@ impl Download {
     ) -> Result<Received, SliceError> {
         let mut reader = begun.unwrap_or_else(|| self.reader(slice.request.clone()));
         for again in (0..=READ_AGAIN).rev() {
+            if let Some(object) = &slice.part_of {
+                let start = reader.start().await.map_err(SliceError::Read)?;
+                check_part(object, slice.request.range, &start)?;
+            }
             let writing = Writing::begin(Region::new(slice.file.clone(), slice.offset));
             match copy(&mut reader, writing, bar).await {
                 Err(SliceError::Read(error @ ReadError::Damaged { .. })) if again > 0 => {
@@ -247,6 +261,8 @@ struct Slice {
     request: ReadRequest,
     file: Arc<File>,
     offset: u64,
+    /// The object that it must be a part of; `None` where the read finds out which one that is.
+    part_of: Option<ObjectInfo>,
 }
 
 /// Why a range did not come.
@@ -254,11 +270,14 @@ struct Slice {
 enum SliceError {
     Read(ReadError),
     Write(io::Error),
+    /// It is none of the object's.
+    Differs(String),
 }
 
 impl SliceError {
     fn at(self, temporary: &Temporary) -> Failure {
         match self {
+            Self::Differs(why) => differs(why),
             Self::Read(error) => (&error).into(),
             Self::Write(error) => at(temporary, &error),
         }
@@ -320,6 +339,27 @@ fn cut(whole: Span<u64>, count: u64) -> Vec<Span<u64>> {
     (0..count)
         .map(|number| bound(number)..bound(number + 1))
         .collect()
+}
+
+/// Whether an answer has the bytes of `object` in `range`, which lies within it.
+fn check_part(object: &ObjectInfo, range: ByteRange, start: &ReadStart) -> Result<(), SliceError> {
+    let part = &start.object;
+    let span = resolve(range, object.size);
+    let sums_differ = matches!((part.crc32c, object.crc32c), (Some(part), Some(whole)) if part != whole);
+    if part.generation != object.generation || part.size != object.size || sums_differ {
+        return Err(SliceError::Differs(format!(
+            "a part is of generation {} with {} bytes, and the object is generation {} with {} bytes",
+            part.generation, part.size, object.generation, object.size
+        )));
+    }
+    match start.offset == span.start && start.len == Some(span.end - span.start) {
+        true => Ok(()),
+        false => Err(SliceError::Differs("a part has another range than was asked for".to_owned())),
+    }
+}
+
+fn differs(why: String) -> Failure {
+    Failure::new(Exit::Differs, "damaged", why).advise("try again")
 }
 
 fn verify(object: &ObjectInfo, found: Crc32c) -> Result<(), Failure> {
