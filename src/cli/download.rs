@@ -354,7 +354,9 @@ fn check_part(object: &ObjectInfo, range: ByteRange, start: &ReadStart) -> Resul
     }
     match start.offset == span.start && start.len == Some(span.end - span.start) {
         true => Ok(()),
-        false => Err(SliceError::Differs("a part has another range than was asked for".to_owned())),
+        false => Err(SliceError::Differs(
+            "a part has another range than was asked for".to_owned(),
+        )),
     }
 }
 

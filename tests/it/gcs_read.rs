@@ -162,11 +162,19 @@ async fn a_wrong_range_never_gives_wrong_bytes() {
         (ByteRange::default(), response("200 OK", stored, "world")),
         (
             five,
-            response("200 OK", &format!("{stored}Content-Range: bytes 6-10/11\r\n"), "world"),
+            response(
+                "200 OK",
+                &format!("{stored}Content-Range: bytes 6-10/11\r\n"),
+                "world",
+            ),
         ),
         (
             five,
-            response("200 OK", &format!("{stored}Content-Range: bytes 0-10/11\r\n"), HELLO),
+            response(
+                "200 OK",
+                &format!("{stored}Content-Range: bytes 0-10/11\r\n"),
+                HELLO,
+            ),
         ),
         (
             five,

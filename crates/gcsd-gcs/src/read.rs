@@ -162,7 +162,9 @@ impl ObjectStream {
                 }
                 // It can be the length of a part.
                 (len, None) if range != ByteRange::From(0) && len != Some(0) => {
-                    return Err("a range was asked for, and the answer is neither one nor says how large the object is");
+                    return Err(
+                        "a range was asked for, and the answer is neither one nor says how large the object is",
+                    );
                 }
                 (len, stored) => self.len = len.or(stored),
             }
