@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use devgcs::CallKind;
 use gcsd_client::{
-    Error, GivenUp, NewObject, OpenUpload, Preconditions, ReliableRequests, ReliableUpload, RetryPolicy,
-    Seen, Sight, Token, UploadError,
+    Error, GivenUp, NewObject, OpenUpload, Preconditions, ReliableRequests, ReliableUpload, Seen, Sight,
+    Token, UploadError,
 };
 use gcsd_types::{ComposeSource, Crc32c, EncryptionKey, ObjectInfo, ObjectRef, Rewrite};
 use gcsd_wire::{Kind, Request, Retry, compose_objects, put_object, stat_object};
@@ -487,9 +487,10 @@ async fn an_upload_that_was_unfinished_has_not_made_the_object_that_is_there() {
 
 #[tokio::test]
 async fn an_upload_looks_before_it_gives_up_behind_a_lost_end() {
-    let spent = || RetryPolicy {
-        budget: Duration::ZERO,
-        ..retries()
+    let spent = || {
+        let mut policy = retries();
+        policy.budget = Duration::ZERO;
+        policy
     };
     for bytes in [Bytes::new(), Bytes::from(pattern(700_000))] {
         for which in 0..2 {
