@@ -13,10 +13,12 @@ use tokio::task::JoinSet;
 use super::blocking::blocking;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
-use gcsd_client::{Daemons, ReadError, ReadRequest, ReliableReader, ReliableRequests, Report, RetryPolicy};
+use gcsd_client::{
+    Daemons, ReadError, ReadRequest, ReadStart, ReliableReader, ReliableRequests, Report, RetryPolicy,
+};
 use gcsd_types::{ByteRange, Crc32c, ObjectInfo, Preconditions};
 
 /// The fewest bytes that are worth a connection of their own.
@@ -124,6 +126,7 @@ impl Download {
                     request,
                     file: file.clone(),
                     offset: 0,
+                    part_of: None,
                 };
                 let received = self.slice(slice, Some(reader), bar).await;
                 let received = received.map_err(|error| error.at(&temporary))?;
@@ -168,6 +171,7 @@ impl Download {
             .map_err(|error| match error {
                 SliceError::Read(error) => (&error).into(),
                 SliceError::Write(error) => failed(&error),
+                SliceError::Differs(why) => differs(why),
             })
     }
 
@@ -180,10 +184,16 @@ impl Download {
         bar: &ProgressBar,
         temporary: &Temporary,
     ) -> Result<Received, Failure> {
+        let asked: u64 = spans.iter().map(|span| span.end - span.start).sum();
         let mut again = READ_AGAIN;
         loop {
-            let received = self.slices(request, spans.clone(), bar, temporary).await?;
-            let verified = match received.len == object.size {
+            let received = self
+                .slices(request, object, spans.clone(), bar, temporary)
+                .await?;
+            if received.len != asked {
+                return Err(differs(format!("{} bytes came instead of {asked}", received.len)));
+            }
+            let verified = match asked == object.size {
                 true => verify(object, received.crc32c),
                 false => Ok(()),
             };
@@ -211,6 +221,7 @@ impl Download {
     async fn slices(
         &self,
         request: &ReadRequest,
+        object: &ObjectInfo,
         spans: Vec<Span<u64>>,
         bar: &ProgressBar,
         temporary: &Temporary,
@@ -229,6 +240,7 @@ impl Download {
                 request,
                 file: file.clone(),
                 offset: span.start - first,
+                part_of: Some(*object),
             };
             let download = Self {
                 daemons: self.daemons.starting_at(number),
@@ -257,6 +269,10 @@ impl Download {
     ) -> Result<Received, SliceError> {
         let mut reader = begun.unwrap_or_else(|| self.reader(slice.request.clone()));
         for again in (0..=READ_AGAIN).rev() {
+            if let Some(object) = &slice.part_of {
+                let start = reader.start().await.map_err(SliceError::Read)?;
+                check_part(object, slice.request.range, &start)?;
+            }
             let writing = Writing::begin(Region::new(slice.file.clone(), slice.offset));
             match copy(&mut reader, writing, bar).await {
                 Err(SliceError::Read(error @ ReadError::Damaged { .. })) if again > 0 => {
@@ -278,6 +294,8 @@ struct Slice {
     request: ReadRequest,
     file: Arc<File>,
     offset: u64,
+    /// The object that it must be a part of; `None` where the read finds out which one that is.
+    part_of: Option<ObjectInfo>,
 }
 
 /// Why a range did not come.
@@ -285,11 +303,14 @@ struct Slice {
 enum SliceError {
     Read(ReadError),
     Write(io::Error),
+    /// It is none of the object's.
+    Differs(String),
 }
 
 impl SliceError {
     fn at(self, temporary: &Temporary) -> Failure {
         match self {
+            Self::Differs(why) => differs(why),
             Self::Read(error) => (&error).into(),
             Self::Write(error) => at(temporary, &error),
         }
@@ -358,6 +379,29 @@ fn set_length(bar: &ProgressBar, len: u64) {
     if bar.length().is_some() {
         bar.set_length(len);
     }
+}
+
+/// Whether an answer has the bytes of `object` in `range`, which lies within it.
+fn check_part(object: &ObjectInfo, range: ByteRange, start: &ReadStart) -> Result<(), SliceError> {
+    let part = &start.object;
+    let span = resolve(range, object.size);
+    let sums_differ = matches!((part.crc32c, object.crc32c), (Some(part), Some(whole)) if part != whole);
+    if part.generation != object.generation || part.size != object.size || sums_differ {
+        return Err(SliceError::Differs(format!(
+            "a part is of generation {} with {} bytes, and the object is generation {} with {} bytes",
+            part.generation, part.size, object.generation, object.size
+        )));
+    }
+    match start.offset == span.start && start.len == Some(span.end - span.start) {
+        true => Ok(()),
+        false => Err(SliceError::Differs(
+            "a part has another range than was asked for".to_owned(),
+        )),
+    }
+}
+
+fn differs(why: String) -> Failure {
+    Failure::new(Exit::Differs, "damaged", why).advise("try again")
 }
 
 fn verify(object: &ObjectInfo, found: Crc32c) -> Result<(), Failure> {

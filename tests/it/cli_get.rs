@@ -8,8 +8,9 @@ use gcsd_types::Crc32c;
 use serde_json::Value;
 
 use crate::support::command::{gcsd, run, signal, wait};
-use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, pattern};
+use crate::support::daemon::{BUCKET, Daemon, Options, PATIENCE, behind, pattern};
 use crate::support::devgcs::upload;
+use crate::support::peer::{Peer, response};
 use crate::support::waiting::becomes;
 
 const URL: &str = "gs://bucket/object";
@@ -241,4 +242,82 @@ async fn no_object_takes_the_name_of_an_unfinished_file() {
     ];
     run(Some(daemon.address), &args, b"").await.quiet();
     assert_eq!(fs::read(&other).expect("the file"), b".x.gcsd-partial");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_with_a_part_in_it_makes_no_file() {
+    let whole = pattern((3 << 20) + 11);
+    let part = &whole[1 << 20..2 << 20];
+    let text = |bytes: &[u8]| {
+        format!(
+            r#"{{"generation":"9","size":"{}","crc32c":"{}"}}"#,
+            bytes.len(),
+            Crc32c::of(bytes).to_base64()
+        )
+    };
+    let peer = Peer::listen().await;
+    let daemon = behind(&peer).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let target = dir.path().join("target");
+    let path = target.to_str().expect("UTF-8");
+    let len = part.len();
+    for headers in [
+        String::new(),
+        // It says itself that it is no whole one.
+        format!("X-Goog-Stored-Content-Length: {}\r\n", whole.len()),
+    ] {
+        let serve = async {
+            let mut stat = peer.accept().await;
+            stat.head().await;
+            stat.send(response("200 OK", "Connection: close\r\n", &text(&whole)))
+                .await;
+            loop {
+                let mut read = peer.accept().await;
+                read.head().await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\n{headers}X-Goog-Generation: 9\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+                );
+                read.send(head).await;
+            }
+        };
+        let args = ["get", URL, path, "--connections", "3", "--retry-for", "0"];
+        let get = tokio::select! {
+            get = run(Some(daemon.address), &args, b"") => get,
+            () = serve => unreachable!("it serves until the command ends"),
+        };
+        assert!(get.err.contains("bad_response"), "{}", get.err);
+        assert_eq!(get.code, Some(5), "{}", get.err);
+        assert_eq!(names(dir.path()).len(), 0);
+    }
+    // Parts of another version than the first answer was about.
+    let serve = async {
+        let mut stat = peer.accept().await;
+        stat.head().await;
+        stat.send(response("200 OK", "Connection: close\r\n", &text(&whole)))
+            .await;
+        loop {
+            let mut read = peer.accept().await;
+            let head = read.head().await;
+            let range = head
+                .lines()
+                .find_map(|line| line.strip_prefix("range: bytes="))
+                .expect("a range");
+            let (first, last) = range.split_once('-').expect("two ends");
+            let len = last.parse::<u64>().expect("an end") - first.parse::<u64>().expect("a start") + 1;
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\nX-Goog-Generation: 8\r\nConnection: close\r\n\
+                 Content-Length: {len}\r\nContent-Range: bytes {range}/{}\r\n\r\n",
+                whole.len()
+            );
+            read.send(head).await;
+        }
+    };
+    let args = ["get", URL, path, "--connections", "2"];
+    let get = tokio::select! {
+        get = run(Some(daemon.address), &args, b"") => get,
+        () = serve => unreachable!("it serves until the command ends"),
+    };
+    assert_eq!(get.code, Some(6), "{}", get.err);
+    assert!(get.err.contains("generation 8"), "{}", get.err);
+    assert_eq!(names(dir.path()).len(), 0);
 }

@@ -242,3 +242,19 @@ async fn a_cancelled_upload_whose_end_was_sent_is_looked_at() {
         assert!(ended.err.contains(says), "{}", ended.err);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_ends_in_silence_is_unknown() {
+    for input in [&b"hello"[..], b""] {
+        let daemon = failing("close-connection-after-all on last; close-connection on query; close-connection on stat; close-connection on cancel").await;
+        let args = ["put", "-", "gs://bucket/o", "--retry-for", "1s"];
+        let ended = run(Some(daemon.address), &args, input).await;
+        unknown(&ended);
+        assert!(!ended.err.contains("try again;"), "{}", ended.err);
+    }
+    // It can be looked at.
+    let daemon = failing("close-connection-after-all on last").await;
+    let args = ["put", "-", "gs://bucket/o", "--retry-for", "0"];
+    let ended = run(Some(daemon.address), &args, b"hello").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}

@@ -56,7 +56,7 @@ fn part(range: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn a_read_asks_for_its_range_and_gets_it() {
-    let whole = response("200 OK", "", HELLO);
+    let whole = response("200 OK", "X-Goog-Stored-Content-Length: 11\r\n", HELLO);
     for (range, header, answer, expected) in [
         (ByteRange::default(), None, whole.clone(), (0, Some(11), HELLO)),
         (ByteRange::From(0), None, whole.clone(), (0, Some(11), HELLO)),
@@ -133,6 +133,8 @@ async fn a_read_asks_for_its_range_and_gets_it() {
 
 #[tokio::test]
 async fn a_wrong_range_never_gives_wrong_bytes() {
+    let stored = "X-Goog-Stored-Content-Length: 11\r\n";
+    let five = ByteRange::Of { offset: 6, len: 5 };
     for (range, answer) in [
         (ByteRange::From(6), part("bytes 5-10/11", " world")),
         (ByteRange::From(6), part("bytes 6-9/11", "worl")),
@@ -151,6 +153,37 @@ async fn a_wrong_range_never_gives_wrong_bytes() {
         (ByteRange::From(6), response("206 Partial Content", "", "world")),
         (ByteRange::From(20), response("200 OK", "", HELLO)),
         (ByteRange::Suffix(3), chunked("", HELLO)),
+        // A whole object that is none, or of which nothing tells.
+        (five, response("200 OK", "", "world")),
+        (five, response("200 OK", "", HELLO)),
+        (five, chunked("", "world")),
+        (ByteRange::From(6), response("200 OK", "", "world")),
+        (five, response("200 OK", stored, "world")),
+        (ByteRange::default(), response("200 OK", stored, "world")),
+        (
+            five,
+            response(
+                "200 OK",
+                &format!("{stored}Content-Range: bytes 6-10/11\r\n"),
+                "world",
+            ),
+        ),
+        (
+            five,
+            response(
+                "200 OK",
+                &format!("{stored}Content-Range: bytes 0-10/11\r\n"),
+                HELLO,
+            ),
+        ),
+        (
+            five,
+            response(
+                "206 Partial Content",
+                &format!("{stored}Content-Range: bytes 6-10/12\r\n"),
+                "world",
+            ),
+        ),
     ] {
         let error = read(range, &answer).await.expect_err("refused");
         assert_eq!(

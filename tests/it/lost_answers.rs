@@ -1,6 +1,7 @@
 //! Answers that are lost: what was done is found, what was not is made again, and what nothing tells is said to be unknown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use devgcs::CallKind;
@@ -417,23 +418,128 @@ async fn a_copy_beside_somebody_elses_object_is_unknown() {
 
 #[tokio::test]
 async fn a_copy_that_is_older_than_the_request_is_none() {
-    // Ten years before.
+    // Ten years before: it is replaced, and nothing newer is.
     let old = GENERATION - 315_360_000_000_000;
-    let script = [(REWRITE, Say::Nothing), (COPY, object(old, b"hello"))];
-    let (copied, _) = copy(rewrite(None, replacing(None)), &script).await;
+    let lost = (REWRITE, Say::Nothing);
+    let looked = (COPY, object(old, b"hello"));
+    let script = [
+        lost.clone(),
+        looked.clone(),
+        (REWRITE, json("200 OK", &copied_as(7))),
+    ];
+    let (copied, lines) = copy(rewrite(None, replacing(None)), &script).await;
+    assert_eq!(copied, Ok(7));
     assert!(
-        copied
-            .expect_err("it can lack what was asked for besides")
-            .is_unknown()
+        lines[2].contains(&format!("ifGenerationMatch={old}")),
+        "{lines:?}"
     );
+    // Who is not to replace it has not made it.
+    for wanted in [0, 5] {
+        let script = [lost.clone(), (REWRITE, precondition_failed()), looked.clone()];
+        let (copied, _) = copy(rewrite(None, replacing(Some(wanted))), &script).await;
+        let refused = copied.expect_err("it was there before");
+        assert!(matches!(&refused, GivenUp::Refused(error) if error.is(Kind::PreconditionFailed)));
+    }
+}
+
+#[tokio::test]
+async fn an_identical_object_from_just_before_is_not_taken_for_its_own() {
+    for (faults, conditions) in [
+        ("return-503 on any call 0", replacing(Some(0))),
+        ("return-503 on any call 0", replacing(Some(5))),
+        ("return-503 on any call 0", replacing(None)),
+        ("return-reset-connection on any call 0", replacing(Some(0))),
+    ] {
+        for composes in [false, true] {
+            let daemon = failing(faults).await;
+            for name in ["source", "copy"] {
+                let stored = daemon.devgcs.put_object(BUCKET, name, b"hello").await;
+                stored.expect("stored");
+            }
+            let requests = requests(&daemon);
+            let to = rewrite(None, conditions);
+            let made = match composes {
+                true => {
+                    let source = ComposeSource::new("source".parse().expect("a name"));
+                    soon(requests.compose(&to.destination, &[source])).await
+                }
+                false => soon(requests.copy(to)).await,
+            };
+            let error = made.expect_err("it was there before");
+            assert!(error.is_unknown(), "{faults} {conditions:?} {composes}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_was_unfinished_has_not_made_the_object_that_is_there() {
+    let bytes = Bytes::from(pattern(700_000));
+    for which in 0..2 {
+        let daemon = failing("close-connection on last call 0").await;
+        let stored = daemon.devgcs.put_object(BUCKET, "o", &bytes).await;
+        stored.expect("stored");
+        let way = ways(&daemon, &new_object("o").if_absent())[which].clone();
+        let error = put(way, &bytes).await.expect_err("it was there before");
+        let refused = matches!(&error, UploadError::GivenUp(GivenUp::Refused(error)) if error.is(Kind::PreconditionFailed));
+        assert!(refused, "{which}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_looks_before_it_gives_up_behind_a_lost_end() {
+    let spent = || {
+        let mut policy = retries();
+        policy.budget = Duration::ZERO;
+        policy
+    };
+    for bytes in [Bytes::new(), Bytes::from(pattern(700_000))] {
+        for which in 0..2 {
+            let daemon = failing("close-connection-after-all on last call 0").await;
+            let way = ways(&daemon, &new_object("o"))[which].clone();
+            let upload = ReliableUpload::start(way, bytes.clone(), spent());
+            let made = soon(upload.complete()).await.expect("made");
+            let stored = daemon.devgcs.object(BUCKET, "o").expect("it is there");
+            assert_eq!(stored.generation, made.generation);
+        }
+    }
+}
+
+fn copied_as(generation: u64) -> String {
+    format!(
+        r#"{{"totalBytesRewritten":"5","objectSize":"5","done":true,"resource":{}}}"#,
+        resource(generation, b"hello")
+    )
+}
+
+#[tokio::test]
+async fn a_precondition_that_nobody_asked_for_is_not_what_fails() {
+    let step = |token: &str| {
+        let text = format!(
+            r#"{{"totalBytesRewritten":"1","objectSize":"5","done":false,"rewriteToken":"{token}"}}"#
+        );
+        (REWRITE, json("200 OK", &text))
+    };
+    let begun = [
+        step("one"),
+        (REWRITE, Say::Nothing),
+        (COPY, not_found()),
+        step("two"),
+        (REWRITE, precondition_failed()),
+    ];
+    let own = [(COPY, object(9, b"hello")), (SOURCE, object(1, b"hello"))];
+    let (copied, lines) = copy(rewrite(None, replacing(None)), &[&begun[..], &own].concat()).await;
+    assert_eq!(copied, Ok(9));
+    assert!(lines[3].contains("ifGenerationMatch=0"), "{lines:?}");
+    let other = [(COPY, object(9, b"HELLO")), (SOURCE, object(1, b"hello"))];
+    for looks in [&other[..], &[(COPY, not_found())]] {
+        let (copied, _) = copy(rewrite(None, replacing(None)), &[&begun[..], looks].concat()).await;
+        assert!(copied.expect_err("nothing tells").is_unknown());
+    }
 }
 
 #[tokio::test]
 async fn a_copy_that_is_made_again_replaces_nothing_that_has_come_since() {
-    let done = format!(
-        r#"{{"totalBytesRewritten":"5","objectSize":"5","done":true,"resource":{}}}"#,
-        resource(7, b"hello")
-    );
+    let done = copied_as(7);
     let script = [
         (REWRITE, Say::Nothing),
         (COPY, not_found()),

@@ -1,6 +1,7 @@
 //! What is where an upload makes its object, and whose it is.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,12 +11,16 @@ use super::{Error, StoredObject};
 use gcsd_types::{Crc32c, Destination, ObjectInfo, ObjectRef};
 use gcsd_wire::Kind;
 
-/// How much older than the upload an object must be to count as older: clocks differ.
-const SLACK: Duration = Duration::from_secs(600);
+/// How much older than the request an object must be to have been there before for sure: clocks differ. What is older by
+/// less leaves a doubt.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// The least generation that is taken for a time in microseconds, that of September 2001. GCS's are; those of other servers
 /// can be any numbers.
 const LEAST_TIME: u64 = 1_000_000_000_000_000;
+
+/// Generations that are taken for times in milliseconds, which test servers have: from September 2001 on.
+const MILLISECONDS: Range<u64> = 1_000_000_000_000..10_000_000_000_000;
 
 /// How long GCS keeps a session.
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -86,11 +91,11 @@ impl Sight {
             return Whose::NotMade;
         };
         let ObjectInfo { generation, .. } = object.info;
-        let older = self.began.is_some_and(|began| is_older(generation, began));
-        if self.replaces == Some(generation) || older {
+        let age = self.began.map_or(Age::Newer, |began| age(generation, began));
+        if self.replaces == Some(generation) || age == Age::Older {
             return Whose::NotMade;
         }
-        let same = wanted.is_some_and(|wanted| is(&object.info, wanted));
+        let same = age == Age::Newer && wanted.is_some_and(|wanted| is(&object.info, wanted));
         match same && has(&object, &self.metadata) {
             true => Whose::Ours(object),
             false => Whose::Unknown(Seen::Object(object.info)),
@@ -98,9 +103,29 @@ impl Sight {
     }
 }
 
-/// Whether an object was there before `began`, in microseconds since 1970.
-pub(crate) fn is_older(generation: u64, began: u64) -> bool {
-    generation >= LEAST_TIME && generation.saturating_add(micros(SLACK)) < began
+/// Whether an object was there when a request was first sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It was, so that the request did not make it.
+    Older,
+    /// It was by the clocks, which may differ by more than that.
+    Doubtful,
+    /// It was not, or its generation is no time.
+    Newer,
+}
+
+/// How old the object of this generation is, compared with `began`, in microseconds since 1970.
+pub(crate) fn age(generation: u64, began: u64) -> Age {
+    let made = match generation {
+        micros @ LEAST_TIME.. => micros,
+        millis if MILLISECONDS.contains(&millis) => millis * 1000 + 999,
+        _ => return Age::Newer,
+    };
+    match made {
+        made if made >= began => Age::Newer,
+        made if made.saturating_add(micros(SLACK)) < began => Age::Older,
+        _ => Age::Doubtful,
+    }
 }
 
 /// This machine's time, in microseconds since 1970.
@@ -149,8 +174,8 @@ pub(crate) fn is(object: &ObjectInfo, (size, crc32c): (u64, Crc32c)) -> bool {
 }
 
 /// As [`began_at`], of a session that GCS forgets at `expires`, in seconds since 1970.
-pub(crate) fn began(expires: u64) -> u64 {
-    began_at(expires.saturating_sub(SESSION_LIFE.as_secs()))
+pub(crate) fn began(expires: u64, asked: Option<u64>) -> u64 {
+    began_at(expires.saturating_sub(SESSION_LIFE.as_secs()), asked)
 }
 
 /// Whether an object has the metadata that it was to be made with, as far as GCS shows it as it was sent.
@@ -177,8 +202,14 @@ pub(crate) fn has(object: &StoredObject, metadata: &[u8]) -> bool {
 
 /// When a session began that GCS or a daemon opened at `theirs`, in seconds since 1970: by that clock or by this
 /// machine's, whichever is earlier.
-pub(crate) fn began_at(theirs: u64) -> u64 {
-    theirs.saturating_mul(1_000_000).min(now())
+///
+/// `asked` is when it was asked for, by this machine's clock, in microseconds; where that is the same second, it is exact.
+pub(crate) fn began_at(theirs: u64, asked: Option<u64>) -> u64 {
+    let second = theirs.saturating_mul(1_000_000);
+    match asked {
+        Some(asked) if (second..second.saturating_add(1_000_000)).contains(&asked) => asked,
+        _ => second.min(now()),
+    }
 }
 
 fn micros(time: Duration) -> u64 {
@@ -244,12 +275,18 @@ mod tests {
         for (sight, expected) in [
             (Sight::nothing(), "not made"),
             (mine(NOW + 1), "ours"),
+            (mine(NOW), "ours"),
             // The clocks may differ by so much.
-            (mine(NOW - minutes(9)), "ours"),
-            (mine(NOW - minutes(11)), "not made"),
+            (mine(NOW - 1), "unknown"),
+            (mine(NOW - minutes(1)), "unknown"),
+            (mine(NOW - minutes(2)), "not made"),
             (other(NOW + 1), "unknown"),
-            (other(NOW - minutes(9)), "unknown"),
-            (other(NOW - minutes(11)), "not made"),
+            (other(NOW - minutes(1)), "unknown"),
+            (other(NOW - minutes(2)), "not made"),
+            // Milliseconds.
+            (mine(NOW / 1000), "ours"),
+            (mine(NOW / 1000 - 1), "unknown"),
+            (mine(NOW / 1000 - 120_000), "not made"),
             // A number that is no time.
             (mine(5), "ours"),
             (other(5), "unknown"),
@@ -304,8 +341,11 @@ mod tests {
     #[test]
     fn the_earlier_of_two_clocks_counts() {
         let week = SESSION_LIFE.as_secs();
-        assert!(began(NOW / 1_000_000 + week) <= NOW);
-        assert_eq!(began(week + 3), 3_000_000);
-        assert!(began(u64::MAX) < u64::MAX / 2);
+        assert!(began(NOW / 1_000_000 + week, None) <= NOW);
+        assert_eq!(began(week + 3, None), 3_000_000);
+        assert_eq!(began(week + 3, Some(3_000_007)), 3_000_007);
+        assert_eq!(began(week + 3, Some(4_000_000)), 3_000_000);
+        assert_eq!(began(week + 3, Some(2_999_999)), 3_000_000);
+        assert!(began(u64::MAX, None) < u64::MAX / 2);
     }
 }

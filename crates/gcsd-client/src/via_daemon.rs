@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, Reply};
-use super::sight::began;
+use super::sight::{began, now};
 use super::writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 use super::{Address, Body, Daemons, Error, NewObject, Options, Sight, StoredObject};
 use gcsd_net::SharedConnector;
@@ -54,10 +54,11 @@ impl OpenUpload for ViaDaemon {
     async fn start(&mut self) -> Result<(DaemonWriter, Token), Error> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
+        let asked = now();
         let started = connection
             .start_upload(upload, &self.object.clone().into())
             .await?;
-        self.began.get_or_insert(began(started.args.expires));
+        self.began.get_or_insert(began(started.args.expires, Some(asked)));
         Ok((
             DaemonWriter::new(connection, upload),
             Token::new(started.args.token),
@@ -72,7 +73,7 @@ impl OpenUpload for ViaDaemon {
             key: self.object.destination.key.clone(),
         };
         let attached = connection.attach_upload_with(upload, &args).await?;
-        self.began.get_or_insert(began(attached.args.expires));
+        self.began.get_or_insert(began(attached.args.expires, None));
         Ok(DaemonWriter::new(connection, upload))
     }
 

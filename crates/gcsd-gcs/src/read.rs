@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE,
-    TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue,
+    RANGE, TRANSFER_ENCODING,
 };
 use http::{Method, Response};
 use hyper::body::Incoming;
@@ -74,7 +74,7 @@ impl Gcs {
                 return Err(answer.error(Call::Read));
             }
             let request_id = request_id(response.headers());
-            ObjectStream::open(response, exchange, range, object.generation)
+            ObjectStream::open(response, exchange, range, gunzip, object.generation)
                 .map_err(|problem| misplaced(problem).with_request_id(request_id))
         };
         read.await.map_err(|error: Error| error.during(Call::Read))
@@ -90,6 +90,7 @@ impl ObjectStream {
         response: Response<Incoming>,
         exchange: Exchange,
         range: ByteRange,
+        gunzip: bool,
         generation: Option<u64>,
     ) -> Result<Self, &'static str> {
         let (parts, body) = response.into_parts();
@@ -112,16 +113,16 @@ impl ObjectStream {
             open_ended: (content_len.is_none() && !is_chunked(headers)).then(Default::default),
         };
         if parts.status == 206 {
-            stream.partial(headers, range)?;
+            stream.partial(headers, range, gunzip)?;
         } else {
-            stream.whole(headers, range)?;
+            stream.whole(headers, range, gunzip)?;
         }
         stream.source = Some((body, exchange));
         Ok(stream)
     }
 
     /// The server sends the range in its `Content-Range`, which must be the one asked for.
-    fn partial(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
+    fn partial(&mut self, headers: &HeaderMap, range: ByteRange, gunzip: bool) -> Result<(), &'static str> {
         let (first, last, size) =
             content_range(headers).ok_or("a partial answer whose Content-Range cannot be read")?;
         let Some(size) = size else {
@@ -129,6 +130,9 @@ impl ObjectStream {
         };
         if (first, last.saturating_add(1)) != resolve(range, size) {
             return Err("the answer has another range than was asked for");
+        }
+        if is_as_stored(headers, gunzip) && stored_len(headers).is_some_and(|stored| stored != size) {
+            return Err("the answer's Content-Range has another size than is stored");
         }
         let len = last - first + 1;
         if self.len.is_some_and(|told| told != len) {
@@ -144,15 +148,30 @@ impl ObjectStream {
     }
 
     /// The server sends the whole object. It may do so when asked for a range, and does when it decompresses: the
-    /// range is then cut out here.
-    fn whole(&mut self, headers: &HeaderMap, range: ByteRange) -> Result<(), &'static str> {
-        if !headers.contains_key(&X_GOOG_STORED_LENGTH) && self.info.size == 0 {
-            self.info.size = self.len.unwrap_or_default();
+    /// range is then cut out here, where it is certain that these are all of the object's bytes.
+    fn whole(&mut self, headers: &HeaderMap, range: ByteRange, gunzip: bool) -> Result<(), &'static str> {
+        if headers.contains_key(CONTENT_RANGE) {
+            return Err("an answer with the whole object has a Content-Range");
         }
+        let stored = stored_len(headers);
         // Bytes sent as stored are as many as are stored, even in a chunked response.
-        if self.len.is_none() && text(headers, &X_GOOG_STORED_ENCODING) == Some("identity") {
-            self.len = number(headers, &X_GOOG_STORED_LENGTH);
+        if is_as_stored(headers, gunzip) {
+            match (self.len, stored) {
+                (Some(len), Some(stored)) if len != stored => {
+                    return Err("the answer's Content-Length is not the size of what is stored");
+                }
+                // It can be the length of a part.
+                (len, None) if range != ByteRange::From(0) && len != Some(0) => {
+                    return Err(
+                        "a range was asked for, and the answer is neither one nor says how large the object is",
+                    );
+                }
+                (len, stored) => self.len = len.or(stored),
+            }
             self.missing = self.len;
+        }
+        if stored.is_none() && self.info.size == 0 {
+            self.info.size = self.len.unwrap_or_default();
         }
         match (range, self.len) {
             (ByteRange::From(0), _) => {}
@@ -328,6 +347,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     text(headers, name)?.parse().ok()
+}
+
+/// The size of the object as stored.
+fn stored_len(headers: &HeaderMap) -> Option<u64> {
+    number(headers, &X_GOOG_STORED_LENGTH)
+}
+
+/// Whether the server sends the bytes as they are stored, rather than decompressed.
+fn is_as_stored(headers: &HeaderMap, gunzip: bool) -> bool {
+    match text(headers, &X_GOOG_STORED_ENCODING) {
+        None => !gunzip,
+        Some("identity") => true,
+        Some(encoding) => text(headers, &CONTENT_ENCODING) == Some(encoding),
+    }
 }
 
 /// Whether the last of the body's chunks tells where it ends

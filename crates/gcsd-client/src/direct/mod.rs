@@ -45,10 +45,11 @@ impl OpenUpload for Direct {
 
     async fn start(&mut self) -> Result<(DirectWriter, Token), Error> {
         let NewObject { destination, size } = &self.object;
+        let asked = sight::now();
         let started = Session::start(&self.gcs, destination, *size).await;
         let started = started.map_err(Failure::from)?;
         if let (None, Some(date)) = (self.began, started.date) {
-            self.began = Some(sight::began_at(date));
+            self.began = Some(sight::began_at(date, Some(asked)));
         }
         let session = started.answer;
         let token = Token::new(session.uri().expose());

@@ -12,14 +12,14 @@ use super::options::RetryPolicy;
 use super::requests::ReliableRequests;
 use super::retry::{Failed, Repeatable};
 use gcsd_types::{ObjectRef, Preconditions};
-use gcsd_wire::{Retry, delete_object};
+use gcsd_wire::{Kind, Retry, delete_object};
 
 /// What a look shows of a change whose answer was lost.
 pub(super) enum Done<T> {
     /// It was made.
     Yes(T),
-    /// It was not made.
-    No,
+    /// It was not made: this is there.
+    No(Seen),
     /// Nothing tells.
     Unknown(Seen),
 }
@@ -42,8 +42,13 @@ pub(super) trait Change: Send {
     ) -> impl Future<Output = Result<Done<Self::Answer>, GivenUp>> + Send;
 
     /// It was not made: makes it repeatable by what was seen. Returns whether it is.
-    fn pin(&mut self) -> bool {
+    fn pin(&mut self, _seen: &Seen) -> bool {
         self.is_repeatable()
+    }
+
+    /// Whether [`pin`](Self::pin) gave it a precondition, whose failure says nothing that was asked.
+    fn is_pinned(&self) -> bool {
+        false
     }
 }
 
@@ -81,9 +86,13 @@ impl<C: Change> Repeatable for Careful<'_, C> {
         };
         let seen = match self.change.look(patience).await {
             Ok(Done::Yes(answer)) => return ControlFlow::Break(Ok(answer)),
+            Ok(Done::No(seen)) if self.change.is_pinned() && error.is(Kind::PreconditionFailed) => seen,
             // So the error says what is.
-            Ok(Done::No) if failed.last || self.change.pin() => return ControlFlow::Continue(()),
-            Ok(Done::No) => Seen::Nothing,
+            Ok(Done::No(_)) if failed.last => return ControlFlow::Continue(()),
+            Ok(Done::No(seen)) => match self.change.pin(&seen) {
+                true => return ControlFlow::Continue(()),
+                false => seen,
+            },
             Ok(Done::Unknown(seen)) => seen,
             Err(given_up) => return ControlFlow::Break(Err(given_up.unseen(error))),
         };
@@ -121,7 +130,7 @@ impl Change for Deletion<'_> {
         let pinned = of.generation.or(of.preconditions.if_generation_match);
         Ok(match found {
             None => Done::Yes(()),
-            Some(found) if pinned == Some(found.info.generation) => Done::No,
+            Some(found) if pinned == Some(found.info.generation) => Done::No(Seen::Object(found.info)),
             // Another one has taken its place, before it was deleted or after.
             Some(found) => Done::Unknown(Seen::Object(found.info)),
         })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::connection::{Connection, Reply};
-use super::super::sight::{has, is, is_older, place};
+use super::super::sight::{Age, age, has, is, place};
 use super::super::{Error, Seen, StoredObject};
 use super::changes::{Change, Done};
 use super::given_up::GivenUp;
@@ -16,6 +16,8 @@ pub(super) struct Composition<'a> {
     pub(super) requests: &'a ReliableRequests,
     pub(super) args: compose_objects::Args,
     pub(super) began: u64,
+    /// A precondition was added to make it repeatable.
+    pub(super) pinned: bool,
 }
 
 /// One step of a copy.
@@ -23,6 +25,17 @@ pub(super) struct Copy<'a> {
     pub(super) requests: &'a ReliableRequests,
     pub(super) rewrite: &'a mut Rewrite,
     pub(super) began: u64,
+    /// What is kept from step to step.
+    pub(super) history: &'a mut History,
+}
+
+/// What has become of a copy's steps before.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// One of them may have made the object although it failed.
+    pub(super) unsure: bool,
+    /// A precondition was added to make it repeatable.
+    pub(super) pinned: bool,
 }
 
 /// Where a copy is after a step.
@@ -52,8 +65,13 @@ impl Change for Composition<'_> {
         made(self.requests, destination, &sources, self.began, patience).await
     }
 
-    fn pin(&mut self) -> bool {
-        pin_absent(&mut self.args.destination)
+    fn pin(&mut self, seen: &Seen) -> bool {
+        self.pinned |= pin(&mut self.args.destination, seen);
+        self.is_repeatable()
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.pinned
     }
 }
 
@@ -65,7 +83,10 @@ impl Change for Copy<'_> {
             rewrite: Box::new(self.rewrite.clone()),
         };
         let rewrite = async |connection: Connection| connection.rewrite_object(args).await;
-        let Reply { args: reply, json } = self.requests.connection.request(rewrite).await?;
+        let answer = self.requests.connection.request(rewrite).await;
+        let Reply { args: reply, json } = answer.inspect_err(|error| {
+            self.history.unsure |= error.may_have_happened();
+        })?;
         Ok(match reply.rewritten.object {
             Some(info) => Copied::Object(StoredObject { info, json }),
             None => Copied::Step(reply.rewritten),
@@ -89,22 +110,36 @@ impl Change for Copy<'_> {
         let made = made(self.requests, destination, &[source], self.began, patience).await?;
         Ok(match made {
             Done::Yes(object) => Done::Yes(Copied::Object(object)),
-            Done::No => Done::No,
+            Done::No(seen) => Done::No(seen),
             Done::Unknown(seen) => Done::Unknown(seen),
         })
     }
 
     /// From its first byte on: a token belongs to the request that it came from.
-    fn pin(&mut self) -> bool {
+    fn pin(&mut self, seen: &Seen) -> bool {
         self.rewrite.token = None;
-        pin_absent(&mut self.rewrite.destination)
+        self.history.pinned |= pin(&mut self.rewrite.destination, seen);
+        self.is_repeatable()
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.history.pinned
     }
 }
 
-/// There is no object at `destination`, and a repeat is not to replace one that appears.
-fn pin_absent(destination: &mut Destination) -> bool {
-    destination.preconditions.if_generation_match = Some(0);
-    true
+/// A repeat is to replace only what was `seen` at `destination`. Returns whether that was added: the user's own
+/// precondition stays.
+fn pin(destination: &mut Destination, seen: &Seen) -> bool {
+    let generation = match seen {
+        Seen::Nothing => 0,
+        Seen::Object(found) => found.generation,
+        Seen::Unseen(_) => return false,
+    };
+    let adds = !destination.preconditions.pins_generation();
+    if adds {
+        destination.preconditions.if_generation_match = Some(generation);
+    }
+    adds
 }
 
 /// A source as an object of its own.
@@ -118,8 +153,9 @@ fn of(source: &ComposeSource, destination: &Destination) -> ObjectRef {
 
 /// Whether the object at `destination` was made of `sources`, by a request that was first sent at `began`.
 ///
-/// That it holds what they hold proves it where its generation is another than the one that was to be replaced. Where
-/// none was named, it must not be older than the request, too. It has to have the metadata that was asked for.
+/// That it holds what they hold proves it where it was not there before: its generation is not the one that was to be
+/// replaced, and no time before the request. It has to have the metadata that was asked for. One that is older for sure
+/// would have been replaced: then nothing was made.
 async fn made(
     requests: &ReliableRequests,
     destination: &Destination,
@@ -129,17 +165,18 @@ async fn made(
 ) -> Result<Done<StoredObject>, GivenUp> {
     let replaces = destination.preconditions.if_generation_match;
     let Some(found) = requests.look(&place(destination), patience).await? else {
-        return Ok(Done::No);
+        return Ok(Done::No(Seen::Nothing));
     };
     let generation = found.info.generation;
-    if replaces == Some(generation) {
-        return Ok(Done::No);
+    let age = age(generation, began);
+    if replaces == Some(generation) || age == Age::Older {
+        return Ok(Done::No(Seen::Object(found.info)));
     }
     let itself = |source: &ObjectRef| {
         (&source.bucket, &source.object) == (&destination.bucket, &destination.object)
             && source.generation.is_none_or(|source| source == generation)
     };
-    let comparable = !sources.iter().any(itself) && (replaces.is_some() || !is_older(generation, began));
+    let comparable = !sources.iter().any(itself) && age == Age::Newer;
     if comparable
         && let Some(wanted) = content(requests, sources, patience).await?
         && is(&found.info, wanted)

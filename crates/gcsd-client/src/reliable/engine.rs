@@ -11,11 +11,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::sight::Whose;
-use super::super::{Error, Last, OpenUpload, Progress, Seen, Sight, Token, UnreliableWriter as _};
+use super::super::{
+    Error, Last, OpenUpload, Progress, Seen, Sight, StoredObject, Token, UnreliableWriter as _,
+};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
 use super::current::CurrentUpload;
 use super::error::UploadError;
+use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::plan::View;
 use super::recovery::{Reaction, Recovery, Stage, Step};
@@ -126,7 +129,12 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                 attempts.progressed();
             }
             if let Some(error) = outcome.error {
-                self.wait(attempts, error).await?;
+                match self.wait(attempts, error).await {
+                    Err(UploadError::GivenUp(given_up @ GivenUp::Exhausted { .. })) => {
+                        self.last_look(given_up).await?;
+                    }
+                    waited => waited?,
+                }
             }
             self.supply.release(self.recovery.released());
             self.publish();
@@ -306,6 +314,35 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         }
         let reaction = self.recovery.looked(whose, &error, view)?;
         Ok(reaction.map(|reaction| (error, reaction)))
+    }
+
+    /// The budget is spent. Where the answer to the object's end was lost, what is there decides whether that is a failure.
+    async fn last_look(&mut self, given_up: GivenUp) -> Result<(), UploadError> {
+        let view = self.supply.view();
+        if !(view.ended && self.recovery.is_end_unsure()) {
+            return Err(given_up.into());
+        }
+        let crc32c = self.whole().await?;
+        self.supply.check()?;
+        // A budget that is spent is not spent twice.
+        let patience = self.policy.abort_budget.min(self.policy.budget);
+        let retrier = Retrier::new(&self.policy, patience, |_: &Error| {});
+        let whose = match until(&self.stop, retrier.run(Looking(&mut self.open))).await? {
+            Ok(sight) => sight.whose(Some((view.end, crc32c))),
+            Err(unseen) => Whose::Unknown(Seen::Unseen(unseen.error().clone())),
+        };
+        match whose {
+            Whose::Ours(StoredObject { info, json }) => {
+                self.reports.send_modify(|report| report.resource = Some(json));
+                self.recovery.found(info);
+                Ok(())
+            }
+            Whose::NotMade => Err(given_up.into()),
+            Whose::Unknown(seen) => {
+                let (error, seen) = (given_up.error().clone(), Box::new(seen));
+                Err(UploadError::Unknown { error, seen })
+            }
+        }
     }
 
     /// Reacts to a failure, and waits before the next attempt.

@@ -146,6 +146,8 @@ impl UploadError {
     pub fn is_resumable(&self) -> bool {
         match self {
             Self::GivenUp(_) | Self::TakenOver(_) | Self::Stopped => true,
+            // Whoever resumes it looks again.
+            Self::Unknown { seen, .. } => matches!(**seen, Seen::Unseen(_)),
             Self::CannotRestart { .. }
             | Self::TooManyRestarts { .. }
             | Self::Ahead { .. }
@@ -153,7 +155,6 @@ impl UploadError {
             | Self::FinishedElsewhere { .. }
             | Self::Mismatch { .. }
             | Self::Unverified { .. }
-            | Self::Unknown { .. }
             | Self::Size { .. }
             | Self::Changed(_)
             | Self::Options(_)

@@ -210,6 +210,16 @@ impl Recovery {
         self.end_unsure = true;
     }
 
+    /// Whether the object may have been made by a request whose answer was lost.
+    pub(super) fn is_end_unsure(&self) -> bool {
+        self.end_unsure
+    }
+
+    /// The object was found, after everything else was given up.
+    pub(super) fn found(&mut self, object: ObjectInfo) {
+        self.finished = Some(object);
+    }
+
     /// Whether the object may have been made, by this process or by the one before.
     pub(super) fn may_have_ended(&self) -> bool {
         self.end_sent || self.look_owed || self.sent.is_none()
@@ -228,6 +238,8 @@ impl Recovery {
             return Err(UploadError::Regress { before, now });
         }
         self.settled = true;
+        // GCS answers for a finished upload with its object, for a week.
+        self.end_unsure = false;
         Ok(grown)
     }
 
@@ -276,6 +288,7 @@ impl Recovery {
             Retry::Query => {
                 // Only `incomplete` says how much GCS holds after the request.
                 self.settled = error.is(Kind::Incomplete) && error.committed().is_some();
+                self.end_unsure &= !self.settled;
                 Ok(Reaction::Again)
             }
             Retry::Reconnect => {

@@ -10,7 +10,7 @@ use super::super::shared_connection::SharedConnection;
 use super::super::sight::{self, now};
 use super::super::{Daemons, Error, StoredObject};
 use super::changes::{Careful, Change, Deletion};
-use super::copies::{Composition, Copied, Copy};
+use super::copies::{Composition, Copied, Copy, History};
 use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::report::Report;
@@ -111,6 +111,7 @@ impl ReliableRequests {
             requests,
             args,
             began,
+            pinned: false,
         })
         .await
     }
@@ -120,12 +121,16 @@ impl ReliableRequests {
     /// After a step whose answer was lost, the same holds as for [`compose`](Self::compose).
     pub async fn copy(&self, mut rewrite: Rewrite) -> Result<StoredObject, GivenUp> {
         let (mut idle, mut before, began) = (0, 0, now());
+        let mut history = History::default();
         loop {
-            let step = self.change(Copy {
+            let unsure = history.unsure;
+            let step = Copy {
                 requests: self,
                 rewrite: &mut rewrite,
                 began,
-            });
+                history: &mut history,
+            };
+            let step = self.change_again(step, unsure);
             let step = match step.await? {
                 Copied::Object(object) => return Ok(object),
                 Copied::Step(step) => step,
@@ -160,8 +165,14 @@ impl ReliableRequests {
 
     /// Makes a change.
     async fn change<C: Change>(&self, change: C) -> Result<C::Answer, GivenUp> {
+        self.change_again(change, false).await
+    }
+
+    /// Makes a change. With `unsure`, it may have been made before.
+    async fn change_again<C: Change>(&self, change: C, unsure: bool) -> Result<C::Answer, GivenUp> {
         let policy = &self.retries;
         self.retrier(policy.budget)
+            .unsure(unsure)
             .run(Careful { change, policy })
             .await?
     }
