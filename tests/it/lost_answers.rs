@@ -457,7 +457,7 @@ async fn an_identical_object_from_just_before_is_not_taken_for_its_own() {
                 stored.expect("stored");
             }
             let requests = requests(&daemon);
-            let to = rewrite(None, conditions.clone());
+            let to = rewrite(None, conditions);
             let made = match composes {
                 true => {
                     let source = ComposeSource::new("source".parse().expect("a name"));
