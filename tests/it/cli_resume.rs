@@ -216,9 +216,10 @@ async fn an_interrupted_upload_is_left_for_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_the_run_before_finished_is_found() {
-    let scene = Scene::new(3 << 20, "close-connection-after-all on last call 0").await;
+    let lost = "close-connection-after-all on last call 0; close-connection on stat call 0";
+    let scene = Scene::new(3 << 20, lost).await;
     let lost = scene.put(&["--retry-for", "0"]).await;
-    lost.failed(5, "early_close: gave up after 1 failure");
+    lost.failed(9, "unknown_outcome: ");
     let object = scene.devgcs.object(BUCKET, "object").expect("it is there");
     let writes = scene.devgcs.inspect().count(CallKind::WriteUpload);
     let put = scene.put(&["--json"]).await;
