@@ -209,7 +209,7 @@ async fn a_failure_is_one_whoever_has_the_output_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_does_not_outlive_its_upload() {
     // GCS refuses what comes, and the command says nothing any more.
-    let daemon = Daemon::with(Options::failing("return-403 on start")).await;
+    let daemon = Daemon::with(Options::failing("return-403 on write")).await;
     let (_dir, pid) = scene();
     let text = format!(
         "echo $$ > '{}'; head -c 600000 /dev/zero; exec sleep 1000",

@@ -36,6 +36,7 @@ async fn daemon() -> Result<Daemon, Box<dyn std::error::Error>> {
         max_calls: 64,
         max_memory: 1 << 28,
         read_buffer: 1 << 16,
+        receive_buffer: 1 << 17,
         grace: minute,
         refusal_delay: Duration::ZERO,
     };

@@ -60,6 +60,11 @@ pub(super) fn plan(offset: u64, view: &View, sizes: Sizes) -> Plan {
     let end = kept.min(offset.saturating_add(sizes.max.max(2 * CHUNK_ALIGNMENT)));
     let end = end - end % CHUNK_ALIGNMENT;
     match end.checked_sub(offset) {
+        // What is left has less than two such ranges, and nothing follows: it is the last.
+        None | Some(..CHUNK_ALIGNMENT) if view.ended => Plan::Write {
+            len: left,
+            last: true,
+        },
         None | Some(..CHUNK_ALIGNMENT) => Plan::Wait,
         Some(len) => Plan::Write { len, last: false },
     }
@@ -117,6 +122,10 @@ mod tests {
             (5, 2 * K - 1, false, None, SMALL, Plan::Wait),
             (5, 2 * K, false, None, SMALL, write(2 * K - 5, false)),
             (5, 9 * K, true, None, SMALL, write(2 * K - 5, false)),
+            (5, 2 * K - 1, true, None, SMALL, write(2 * K - 6, true)),
+            (5, K + 6, true, None, SMALL, write(K + 1, true)),
+            (5, 2 * K, true, None, SMALL, write(2 * K - 5, true)),
+            (5, 2 * K + 1, true, None, SMALL, write(2 * K - 5, false)),
             // The end is known.
             (0, 0, true, None, CHUNKS, Plan::Finish),
             (0, 1, true, None, CHUNKS, write(1, true)),
