@@ -56,7 +56,7 @@ shared() {
         "$GCSD" put "$work/whole" "gs://$BUCKET/shared/$n"
         "$GCSD" get "gs://$BUCKET/shared/$n" - | cmp - "$work/whole"
     done
-    for n in 1 2 3; do grep -q 'opcode="WriteAt"' "$work/node$n"; done
+    for n in 1 2 3; do grep -q 'WriteAt' "$work/node$n"; done
 }
 
 # begin NAME: three uploads from pipes, which get the K-th two million bytes at `feed K`.

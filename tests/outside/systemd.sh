@@ -19,7 +19,7 @@ exposure() { systemd-analyze security --offline=true --no-pager --threshold=15 "
 patience() {
     local stop grace
     stop=$(sed -n 's/^TimeoutStopSec=//p' "$units/gcsd.service")
-    grace=$("$GCSD" serve --help | grep -oE 'env: GCSD_GRACE=|default: 30s' | grep -oE '[0-9]+')
+    grace=$("$GCSD" serve --help | grep -oE 'env: GCSD_GRACE=|default: 30s' | grep -oE '[0-9]+' | tail -n 1)
     [ "$stop" -gt "$grace" ]
 }
 
