@@ -9,9 +9,10 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::auth::Unauthorized;
-use super::error::{Call, Error, ErrorKind, MAX_MESSAGE, one_line};
+use super::error::{Call, Error, ErrorKind};
 use super::error_body::ErrorBody;
 use super::exchange::Exchange;
+use super::one_line::{MAX_MESSAGE, one_line};
 use super::reason::meaning;
 use super::resource::Object;
 

@@ -11,7 +11,7 @@ use google_cloud_auth::credentials::{
 use serde_json::Value;
 
 use super::credentials::CredentialsSource;
-use super::error::one_line;
+use super::one_line::one_line;
 
 /// What credentials are made of, in memory, so that they can be made again without waiting for a disk.
 ///

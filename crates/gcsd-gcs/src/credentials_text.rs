@@ -6,7 +6,7 @@ use google_cloud_auth::errors::CredentialsError;
 use serde_json::Value;
 
 use super::credentials::CredentialsSource;
-use super::error::one_line;
+use super::one_line::one_line;
 
 /// What Google's library adds to its messages. It is told once, in our words.
 const PHRASES: [&str; 4] = [

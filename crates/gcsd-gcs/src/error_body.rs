@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::one_line;
+use super::one_line::one_line;
 use super::xml::Element;
 
 /// How many of an error's reasons are looked at.
