@@ -3,7 +3,7 @@
 
     sudo benches/slow_links.py target/release/gcsd [NAME...]        all, or those whose name contains one of the words
 
-Each transfer has two network namespaces and a shaped link of its own (tests/outside/suites/links.py). "time" is the time taken over
+Each transfer has two network namespaces and a shaped link of its own (tests/outside/links.py). "time" is the time taken over
 that of the bare bytes at the link's rate, of which headers are 5 %: the goal is 1.5. "wire" is the bytes on the link, with all
 headers, over those of the object.
 """
@@ -15,7 +15,7 @@ import sys
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 os.environ["GCSD"] = str(pathlib.Path(sys.argv[1]).resolve())
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "outside" / "suites"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "outside"))
 import links  # noqa: E402
 
 try:

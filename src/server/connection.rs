@@ -297,9 +297,7 @@ impl Connection {
             false => Next::Read(reader),
         }
     }
-}
 
-impl Connection {
     /// Keeps a client waiting that has a wrong secret, so that guessing is slow. As long as it waits it has the place of a
     /// connection: no more than a quarter of the places are used for it, and what is beyond that is answered at once.
     async fn delay(&self) {

@@ -56,11 +56,15 @@ pub(super) async fn cancel<U: OpenUpload>(
         }
         (aborted, _) => aborted,
     };
-    for token in discarded {
-        // Nobody can finish it; GCS forgets it after a week.
-        let _tidied = in_time(&mut open, CurrentUpload::detached(token), &policy).await;
-    }
+    tidy(&mut open, discarded, &policy).await;
     aborted
+}
+
+/// Cancels uploads that were given up. Only to be tidy: nobody will finish them, and GCS forgets them after a week.
+pub(super) async fn tidy<U: OpenUpload>(open: &mut U, discarded: Vec<Token>, policy: &RetryPolicy) {
+    for token in discarded {
+        let _tidied = in_time(open, CurrentUpload::detached(token), policy).await;
+    }
 }
 
 /// What became of an object whose upload is gone.

@@ -28,6 +28,10 @@ use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
+/// How long an object that is there is kept waiting, at most, for each upload before it that was given up and could not be
+/// cancelled at the time.
+const TIDYING: Duration = Duration::from_secs(10);
+
 /// What the task returns.
 pub(super) struct TaskOutput {
     pub(super) result: Result<ObjectInfo, UploadError>,
@@ -57,6 +61,13 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     pub(super) async fn run(mut self) -> TaskOutput {
         let mut attempts = Attempts::new(&self.policy, self.policy.budget);
         let result = self.drive(&mut attempts).await;
+        if result.is_ok() {
+            let policy = &self.policy;
+            let policy = policy.clone().with_abort_budget(TIDYING.min(policy.abort_budget));
+            let discarded = std::mem::take(&mut self.discarded);
+            let tidied = abort::tidy(&mut self.open, discarded, &policy);
+            let _stopped = self.stop.run_until_cancelled(tidied).await;
+        }
         let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
             // Attaching once more would take the upload from the client that has it now.
             Err(UploadError::TakenOver(error)) => {

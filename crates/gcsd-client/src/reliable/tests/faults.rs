@@ -186,6 +186,19 @@ async fn a_producer_begins_again_only_while_everything_is_held() {
     }
 }
 
+/// The cancel of an upload that holds damaged bytes fails, too: it is made again once the object is there.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_was_given_up_is_cancelled_in_the_end() {
+    let all = bytes(3 * K);
+    for way in [Producer::Source, Producer::Pieces(K)] {
+        let sim = Sim::with([(1, Fault::Damaged), (2, Fault::Unsent(Retry::Same))]);
+        let result = within(upload(&sim, &all, way)).await;
+        check(&sim, &all, result, &format!("{way:?}"));
+        assert_eq!(sim.lock().sessions.len(), 2, "{way:?}");
+        assert_eq!(sim.open_sessions(), 0, "{way:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_damaged_byte_that_was_there_already_does_no_harm() {
     // All of it arrives after the query, and is sent again in vain.

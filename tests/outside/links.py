@@ -143,6 +143,7 @@ class Transfer:
             place, listen, endpoint, self.daemon = self.link.there, near, "127.0.0.1:4443", near
         serve = ["serve", "--listen", listen, "--state-dir", str(self.work / "state"), "--anonymous"]
         serve += ["--endpoint", f"http://{endpoint}", "--gcs-timeout", GCS_TIMEOUT]
+        serve += ["--log-level", "info,gcsd::request=debug"]
         self._start(place, "daemon", *serve)
 
     def _start(self, place, log, *arguments):
@@ -181,7 +182,7 @@ class Transfer:
 
     def requests(self, opcodes):
         """How many such requests the daemon had, and how many bytes they brought to GCS."""
-        found = re.findall(rf'opcode="(?:{opcodes})".*? bytes=(\d+)', self.log)
+        found = re.findall(rf'opcode=(?:{opcodes}) .*? received=(\d+)', self.log)
         return len(found), sum(map(int, found))
 
 
