@@ -13,7 +13,8 @@ def fault(transfer):
     # seconds, TCP itself repeats segments that are only late: there the daemon's own count of bytes must do.
     if transfer.sent > 1.1 * transfer.size and transfer.form.name != "put -r":
         return f"{transfer.sent} bytes went over the link, {transfer.sent / transfer.size:.2f} times its size"
-    for word in ("stalled", "reset", "request failed"):
+    # A look at what is not there yet fails, and is no warning.
+    for word in ("stalled", "reset", "WARN gcsd::request"):
         if word in transfer.log or word in transfer.client:
             return f"somebody says {word!r}:\n{transfer.client}\n{transfer.log}"
     return None
