@@ -1,9 +1,6 @@
 //! The calls to GCS, and the kinds of failure.
 
-#[cfg(doc)]
-use super::error::Error;
-
-/// Which call an [`Error`] belongs to.
+/// Which call an [`Error`](crate::Error) belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
@@ -49,7 +46,7 @@ pub enum Call {
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident,)*) => {
-        /// What kind of failure an [`Error`] is.
+        /// What kind of failure an [`Error`](crate::Error) is.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -102,7 +99,7 @@ kinds! {
     SourceDamaged,
     /// The answer is not one that GCS gives to this call.
     BadResponse,
-    /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`].
+    /// GCS answered with an error that has no kind of its own here; see [`Error::http_status`](crate::Error::http_status).
     Http,
     /// GCS answered with success and then with an error: what became of the request is unknown.
     LateError,
