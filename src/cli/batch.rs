@@ -28,6 +28,8 @@ pub(super) struct Jobs {
 pub(super) enum Outcome {
     /// It is done. Programs get this JSON object.
     Done(Value),
+    /// The same, where other words say better what is known.
+    DoneAs(&'static str, Value),
     /// There was nothing to do, for this reason.
     Skipped(&'static str),
     /// Nothing was done: somebody asks what would be.
@@ -241,10 +243,14 @@ impl Batch {
         self.tally.total += 1;
         let place = of.place();
         let mut told = of.json();
+        let (outcome, done) = match outcome {
+            Outcome::DoneAs(done, line) => (Outcome::Done(line), done),
+            outcome => (outcome, self.doing.1),
+        };
         let line = match outcome {
-            Outcome::Done(line) => {
+            Outcome::Done(line) | Outcome::DoneAs(_, line) => {
                 if self.names {
-                    stderr::line(format_args!("gcsd: {}: {}", self.doing.1, shown(place)));
+                    stderr::line(format_args!("gcsd: {done}: {}", shown(place)));
                 }
                 line
             }

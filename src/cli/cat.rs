@@ -14,6 +14,7 @@ use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Listed, Meaning, Names, Naming};
 use super::quoting::shown;
 use super::recovered;
+use super::recovered::Said;
 use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::{ReadRequest, Report};
@@ -64,7 +65,7 @@ pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
     tokio::select! {
         printed = print(&args, &reports) => printed,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, args.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, Said::default(), args.quiet) => never,
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn run(args: ComposeArgs) -> Result<(), Failure> {
 }
 
 async fn compose(args: &ComposeArgs, urls: &[BucketUrl], target: &GsUrl) -> Result<Value, Failure> {
-    let requests = args.remote.requests().await?;
+    let requests = args.remote.requests(args.reporting.quiet).await?;
     let new = args.new.clone();
     let destination = blocking(move || new.template()).await?.destination(target);
     let how = Walking::new(requests.clone(), &args.new.payer);

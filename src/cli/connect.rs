@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::blocking::blocking;
 use super::exit::Failure;
+use super::recovered::{Said, report_failures};
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::{stderr, units};
@@ -57,10 +59,16 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Requests on objects, once a daemon was reached.
-    pub(super) async fn requests(&self) -> Result<ReliableRequests, Failure> {
-        let daemons = self.daemon.reached(&self.patience, false).await?;
-        Ok(ReliableRequests::new(daemons, self.patience.policy()))
+    /// Requests on objects, once a daemon was reached. What fails and is tried again is printed, unless `quiet`.
+    pub(super) async fn requests(&self, quiet: bool) -> Result<ReliableRequests, Failure> {
+        let daemons = self.daemon.reached(&self.patience, quiet).await?;
+        let reports = watch::Sender::default();
+        if !quiet {
+            let (seen, patience) = (reports.subscribe(), self.patience.clone());
+            // It ends with the process.
+            tokio::spawn(async move { report_failures::<()>(seen, &patience, Said::default(), quiet).await });
+        }
+        Ok(ReliableRequests::new(daemons, self.patience.policy()).reporting(reports))
     }
 }
 

@@ -90,7 +90,7 @@ async fn copy(args: &CpArgs, batch: &mut Batch) -> Result<(), Failure> {
     }
     let new = args.new.clone();
     let new = blocking(move || new.template()).await?;
-    let requests = args.remote.requests().await?;
+    let requests = args.remote.requests(args.reporting.quiet).await?;
     let how = Walking {
         recursive: args.recursive,
         ..Walking::new(requests.clone(), &args.new.payer)

@@ -19,6 +19,7 @@ use super::get_many::{self, Meant, Several};
 use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Listed, Names, Naming};
 use super::operands;
+use super::recovered::Said;
 use super::reporting::{DryRun, Reporting};
 use super::stop::signals;
 use super::walk::Walking;
@@ -174,7 +175,7 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let done = tokio::select! {
         done = work => done,
         () = stop => Err(Failure::interrupted()),
-        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, args.reporting.quiet) => never,
+        never = recovered::report_failures(reports.subscribe(), &args.remote.patience, Said::default(), args.reporting.quiet) => never,
     };
     // What was begun is cleared up before this process ends.
     batch.stop().await;

@@ -101,7 +101,7 @@ async fn list(args: &LsArgs) -> Result<(), Failure> {
         levels: true,
         versions: args.all_versions,
         full: args.full || args.json,
-        ..Walking::new(args.remote.requests().await?, &args.payer)
+        ..Walking::new(args.remote.requests(false).await?, &args.payer)
     };
     let terminal = std::io::stdout().is_terminal();
     let spread = |listed: &Listed| matches!(listed, Listed::Objects(url) if url.is_pattern());

@@ -18,6 +18,7 @@ use super::operands;
 use super::pipe::Chunks;
 use super::producer::Producer;
 use super::put_many::{ManyArgs, Several};
+use super::recovered::Said;
 use super::reporting::{self, DryRun, Reporting};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
@@ -204,6 +205,7 @@ async fn one(args: &PutArgs, url: &GsUrl, stop: impl Future<Output = ()>) -> Res
         url,
         bar: &bar,
         patience: &args.retries.patience,
+        said: Said::default(),
         quiet: args.reporting.quiet,
     };
     let uploaded = upload.run(&console, resume, stop).await?;

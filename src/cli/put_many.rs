@@ -19,6 +19,7 @@ use super::new_object::{NewObject, Template};
 use super::pipe::Chunks;
 use super::producer::Producer;
 use super::put::{self, THERE};
+use super::recovered::Said;
 use super::reporting::{DryRun, Reporting};
 use super::retries::Retries;
 use super::same_objects::{Distinct, distinct};
@@ -125,7 +126,7 @@ impl Several<'_> {
             .reached(&self.retries.patience, self.reporting.quiet)
             .await?;
         let mut found = find(sources, looking);
-        let mut number = 0_usize;
+        let (mut number, said) = (0_usize, Said::default());
         while let Some(Found { path, is }) = found.recv().await {
             let from = path.display().to_string();
             let url = match is {
@@ -152,6 +153,8 @@ impl Several<'_> {
                 cancelled: cancelled.clone(),
                 reports: reports.clone(),
                 bar: bar.clone(),
+                said: said.clone(),
+                quiet: self.reporting.quiet,
             };
             let place = url.to_string();
             let of = Of::File {
@@ -193,6 +196,9 @@ struct One {
     cancelled: CancellationToken,
     reports: watch::Sender<Report>,
     bar: ProgressBar,
+    /// What all of them have said.
+    said: Said,
+    quiet: bool,
 }
 
 impl One {
@@ -239,7 +245,8 @@ impl One {
             url,
             bar: &self.bar,
             patience: &self.retries.patience,
-            quiet: true,
+            said: self.said.clone(),
+            quiet: self.quiet,
         };
         upload.run(&console, None, self.cancelled.cancelled()).await
     }

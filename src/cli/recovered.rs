@@ -1,6 +1,9 @@
 //! The failures that an upload or a read recovered from, in words.
 
+use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -11,24 +14,44 @@ use super::retries::Patience;
 use super::stderr;
 use gcsd_client::Report;
 
-/// Prints what failed and is tried again, once for each kind of failure until there is progress. It never returns by
+/// How long nothing is said again of a kind of failure.
+const SAID_FOR: Duration = Duration::from_secs(60);
+
+/// Which kinds of failure were told of, and when. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said(Arc<Mutex<BTreeMap<&'static str, Instant>>>);
+
+impl Said {
+    /// Whether to tell of the kind now: once, and rarely again.
+    fn tells(&self, kind: &'static str, now: Instant) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tells = said.get(kind).is_none_or(|before| now - *before >= SAID_FOR);
+        if tells {
+            said.insert(kind, now);
+        }
+        tells
+    }
+}
+
+/// Prints what failed and is tried again: each kind of failure once, and again once a minute at most. It never returns by
 /// itself.
 pub(super) async fn report_failures<T>(
     mut reports: watch::Receiver<Report>,
     patience: &Patience,
+    said: Said,
     quiet: bool,
 ) -> T {
-    let mut printed = (None, 0, 0);
+    let mut printed = 0;
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update();
         let Some(failure) = &report.last_failure else {
             continue;
         };
-        let seen = (Some(failure.name()), report.committed, report.recovered());
-        if seen.2 == printed.2 {
+        if report.recovered() == printed {
             continue;
         }
-        if !quiet && (seen.0, seen.1) != (printed.0, printed.1) {
+        printed = report.recovered();
+        if !quiet && said.tells(failure.name(), Instant::now()) {
             let line = Failure::from(failure);
             let line = match report.checkpoint {
                 // There may never have been a daemon.
@@ -37,7 +60,6 @@ pub(super) async fn report_failures<T>(
             };
             stderr::line(format_args!("gcsd: {line}"));
         }
-        printed = seen;
     }
     // The upload or read has ended, and reports how.
     pending().await
@@ -81,6 +103,21 @@ pub(super) fn json(report: &Report) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_of_failure_is_told_once_and_rarely_again() {
+        let (said, began) = (Said::default(), Instant::now());
+        let told = [
+            (0, "reset"),
+            (1, "reset"),
+            (2, "unavailable"),
+            (59, "reset"),
+            (60, "reset"),
+            (61, "reset"),
+        ];
+        let told = told.map(|(second, kind)| said.tells(kind, began + Duration::from_secs(second)));
+        assert_eq!(told, [true, false, true, false, true, false]);
+    }
 
     #[test]
     fn failures_are_counted_by_name() {

@@ -7,15 +7,19 @@ use clap::Args;
 use super::units;
 use gcsd_client::RetryPolicy;
 
-/// How long throwing an upload away may take: somebody waits for it.
-const CLEARING: Duration = Duration::from_secs(15);
+/// How long a last look and clearing up may take behind the time for trying again: somebody waits for it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The least of it, where there is hardly any time for trying again.
+const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 /// When to give up.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Failures")]
 pub(super) struct Patience {
-    /// How long to try again while it gets no further, not by one byte; 0 gives up at the first failure [default: 10m, and 5s
-    /// for the first connection to a daemon].
+    /// How long to try again while it gets no further, not by one byte; 0 gives up at the first failure. Behind that, a last
+    /// look at what is there and clearing up take at most as long again, and no more than 10s (2s, where TIME is less)
+    /// [default: 10m, and 5s for the first connection to a daemon].
     #[arg(long, value_name = "TIME", value_parser = units::duration, env = "GCSD_RETRY_FOR")]
     retry_for: Option<Duration>,
 }
@@ -31,7 +35,7 @@ impl Patience {
     pub(super) fn policy(&self) -> RetryPolicy {
         RetryPolicy::default()
             .with_budget(self.retry_for())
-            .with_abort_budget(self.retry_for().clamp(Duration::from_secs(2), CLEARING))
+            .with_abort_budget(self.retry_for().clamp(LEAST_GRACE, GRACE))
     }
 
     fn retry_for(&self) -> Duration {

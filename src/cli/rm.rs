@@ -13,8 +13,11 @@ use super::progress;
 use super::reporting::{DryRun, Reporting};
 use super::stop::signals;
 use super::walk::{Walk, Walking};
-use gcsd_client::ReliableRequests;
+use gcsd_client::{Deleted, ReliableRequests};
 use gcsd_types::{ObjectName, ObjectRef};
+
+/// What is said of an object that is not there, where an answer was lost.
+const GONE: &str = "not there, whether deleted just now or never there: an answer was lost";
 
 /// Delete objects.
 ///
@@ -85,7 +88,7 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
         return Err(Failure::usage(what).at(url));
     }
     let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
-    let requests = args.remote.requests().await?;
+    let requests = args.remote.requests(args.reporting.quiet).await?;
     let how = Walking {
         recursive: args.recursive,
         versions: args.all_versions,
@@ -154,14 +157,17 @@ async fn delete(
     let requests = requests.clone();
     let work = async move {
         let deleted = requests.delete(&of).await;
-        let deleted = deleted.map(|()| json!({ "deleted": true }));
         let failed = |given_up| match Failure::from(given_up) {
             failure if listed && failure.exit() == Exit::Precondition => {
                 failure.advise("it was replaced or deleted after it was listed, and nothing else was deleted")
             }
             failure => failure,
         };
-        deleted.map_err(failed).into()
+        match deleted {
+            Ok(Deleted::Gone) => Outcome::DoneAs(GONE, json!({ "gone": true })),
+            Ok(_) => Outcome::Done(json!({ "deleted": true })),
+            Err(given_up) => Outcome::Failed(failed(given_up)),
+        }
     };
     batch.add(place, work).await
 }

@@ -70,7 +70,7 @@ async fn stat(args: &StatArgs) -> Result<(), Failure> {
     let key = args.key.clone();
     let key = blocking(move || key.read()).await?;
     let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
-    let requests = args.remote.requests().await?;
+    let requests = args.remote.requests(false).await?;
     let how = Walking::new(requests.clone(), &args.version.payer);
     let mut showing = Showing {
         args,

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::producer::Producer;
-use super::recovered::report_failures;
+use super::recovered::{Said, report_failures};
 use super::resume::Resume;
 use super::retries::Patience;
 use super::stderr;
@@ -53,6 +53,7 @@ pub(super) struct Console<'a> {
     pub(super) url: &'a GsUrl,
     pub(super) bar: &'a ProgressBar,
     pub(super) patience: &'a Patience,
+    pub(super) said: Said,
     pub(super) quiet: bool,
 }
 
@@ -83,7 +84,7 @@ impl Upload {
                 resume = None;
                 (failure, None)
             }
-            never = report_failures(reports.clone(), console.patience, console.quiet) => never,
+            never = report_failures(reports.clone(), console.patience, console.said.clone(), console.quiet) => never,
         };
         stderr::clear();
         // The terminal sends Ctrl-C to the command, too, which may have ended before this process heard of it.

@@ -417,7 +417,15 @@ async fn many_go_through_faults() {
     ];
     let put = run(Some(daemon.address), &args, b"").await;
     assert_eq!(put.code, Some(0), "{}", put.err);
-    assert!(put.err.starts_with("gcsd: recovered "), "{}", put.err);
+    // Each kind of failure is told once, and the sum at the end.
+    let (told, sum) = put.err.trim_end().rsplit_once('\n').expect("several lines");
+    assert!(
+        told.lines()
+            .all(|line| line.ends_with("; trying again, for up to 10 min")),
+        "{told}"
+    );
+    assert_eq!(told.matches("gcsd: unavailable: ").count(), 1, "{told}");
+    assert!(sum.starts_with("gcsd: recovered "), "{sum}");
     for number in 0..80 {
         assert!(
             daemon.object(&format!("all/{number}")).await == pattern(number * 9973),

@@ -65,7 +65,10 @@ async fn what_was_done_is_no_failure() {
         let args = change(generation);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let ended = run(Some(daemon.address), &args, b"").await;
-        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{args:?}");
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.err);
+        // That something is tried again is all that is said.
+        let said = |line: &str| line.contains("; trying again, for up to 10 min");
+        assert!(ended.err.lines().all(said), "{args:?}: {}", ended.err);
         let done = match args[0] {
             "rm" => !daemon.has_object("a"),
             _ => daemon.has_object("b"),
@@ -100,6 +103,74 @@ async fn what_nothing_tells_is_said_to_be_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_may_never_have_been_there_is_not_called_deleted() {
+    let lost = [
+        ("DELETE /storage/v1/b/bucket/o/o", Say::Nothing),
+        ("GET /storage/v1/b/bucket/o/o", not_found()),
+    ];
+    for flags in ["", " --json"] {
+        let (ended, _) = against(&lost, &format!("rm --literal gs://bucket/o{flags}")).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let told = ended
+            .err
+            .contains("never there: an answer was lost: gs://bucket/o");
+        assert_eq!(told, flags.is_empty(), "{}", ended.err);
+        assert!(!ended.err.contains("deleted: gs"), "{}", ended.err);
+        let printed = match flags {
+            "" => "",
+            _ => "{\"gone\":true,\"url\":\"gs://bucket/o\"}\n",
+        };
+        assert_eq!(ended.text(), printed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_is_told_by_every_command() {
+    let web_page = || json("200 OK", "<html>");
+    let found = || object(7, b"hello");
+    let copied = format!(
+        r#"{{"totalBytesRewritten":"5","objectSize":"5","done":true,"resource":{}}}"#,
+        crate::support::script::resource(7, b"hello")
+    );
+    const STAT: &str = "GET /storage/v1/b/bucket/o/o";
+    const LIST: &str = "GET /storage/v1/b/bucket/o?";
+    const COPY: &str = "POST /storage/v1/b/bucket/o/o/rewriteTo";
+    const DELETE: &str = "DELETE /storage/v1/b/bucket/o/o";
+    let scripts = [
+        (
+            "stat gs://bucket/o --literal",
+            vec![(STAT, web_page()), (STAT, web_page()), (STAT, found())],
+        ),
+        (
+            "ls gs://bucket/",
+            vec![(LIST, web_page()), (LIST, json("200 OK", "{}"))],
+        ),
+        (
+            "cp gs://bucket/o gs://bucket/p -n --literal",
+            vec![(COPY, web_page()), (COPY, json("200 OK", &copied))],
+        ),
+        (
+            "rm gs://bucket/o --generation 7 --literal",
+            vec![
+                (DELETE, json("206 Partial Content", "<html>")),
+                (DELETE, json("204 No Content", "")),
+            ],
+        ),
+    ];
+    for (line, script) in scripts {
+        let (ended, _) = against(&script, line).await;
+        assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
+        let said = ended.err.matches("gcsd: bad_response: ").count();
+        assert_eq!(said, 1, "{line}: {}", ended.err);
+        assert!(
+            ended.err.contains("; trying again, for up to 10 min\n"),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_that_were_copied_are_not_called_skipped() {
     let mut looks = 0;
     // Some of the first calls are lists: each answer is lost in turn.
@@ -108,7 +179,7 @@ async fn many_that_were_copied_are_not_called_skipped() {
         put(&daemon, "d/a", b"hello").await;
         let args = ["cp", "-r", "-n", "gs://bucket/d/", "gs://bucket/e", "--json"];
         let ended = run(Some(daemon.address), &args, b"").await;
-        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{call}");
+        assert_eq!(ended.code, Some(0), "{call}: {}", ended.err);
         assert!(ended.text().contains("\"generation\"") && !ended.text().contains("skipped"));
         assert!(daemon.object("e/a").await == b"hello"[..], "{call}");
         looks += daemon.devgcs.inspect().count(CallKind::GetObject);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use devgcs::CallKind;
 use gcsd_client::{
-    Error, GivenUp, NewObject, OpenUpload, Preconditions, ReliableRequests, ReliableUpload, Seen, Sight,
-    Token, UploadError,
+    Deleted, Error, GivenUp, NewObject, OpenUpload, Preconditions, ReliableRequests, ReliableUpload, Seen,
+    Sight, Token, UploadError,
 };
 use gcsd_types::{ComposeSource, Crc32c, EncryptionKey, ObjectInfo, ObjectRef, Rewrite};
 use gcsd_wire::{Kind, Request, Retry, compose_objects, put_object, stat_object};
@@ -552,7 +552,7 @@ async fn a_copy_that_is_made_again_replaces_nothing_that_has_come_since() {
 }
 
 /// Deletes against a script.
-async fn delete(change: impl FnOnce(&mut ObjectRef), script: &[(&str, Say)]) -> Result<(), GivenUp> {
+async fn delete(change: impl FnOnce(&mut ObjectRef), script: &[(&str, Say)]) -> Result<Deleted, GivenUp> {
     let peer = Peer::listen().await;
     let daemon = behind(&peer).await;
     let requests = requests(&daemon);
@@ -569,7 +569,9 @@ async fn a_deletion_is_found_or_unknown_and_deletes_nothing_newer() {
     let any = |_: &mut ObjectRef| ();
     let lost = || (DELETE, Say::Nothing);
     // Without a generation: one request, and a look.
-    assert_eq!(delete(any, &[lost(), (LOOK, not_found())]).await, Ok(()));
+    // What is not there may have been deleted, or never have been there.
+    let gone = Ok(Deleted::Gone);
+    assert_eq!(delete(any, &[lost(), (LOOK, not_found())]).await, gone);
     let seen = delete(any, &[lost(), (LOOK, object(9, b"new"))]).await;
     assert!(seen.expect_err("old or new").is_unknown());
     let unseen = delete(any, &[lost(), (LOOK, json("403 Forbidden", ""))]).await;
@@ -577,14 +579,14 @@ async fn a_deletion_is_found_or_unknown_and_deletes_nothing_newer() {
     // A server that gives no answer of GCS's may have done it.
     for status in ["202 Accepted", "206 Partial Content"] {
         let done = delete(any, &[(DELETE, json(status, "")), (LOOK, not_found())]).await;
-        assert_eq!(done, Ok(()), "{status}");
+        assert_eq!(done, gone, "{status}");
     }
     // By its precondition.
     let pin = |of: &mut ObjectRef| of.preconditions.if_generation_match = Some(3);
     for refused in [not_found(), precondition_failed()] {
         let begun = [lost(), (DELETE, refused)];
-        let gone = delete(pin, &[&begun[..], &[(LOOK, not_found())]].concat()).await;
-        assert_eq!(gone, Ok(()));
+        let none = delete(pin, &[&begun[..], &[(LOOK, not_found())]].concat()).await;
+        assert_eq!(none, gone);
         let other = delete(pin, &[&begun[..], &[(LOOK, object(9, b"new"))]].concat()).await;
         assert!(other.expect_err("deleted, or replaced").is_unknown());
         let there = delete(pin, &[&begun[..], &[(LOOK, object(3, b"old"))]].concat()).await;
@@ -592,8 +594,8 @@ async fn a_deletion_is_found_or_unknown_and_deletes_nothing_newer() {
     }
     // One version: whatever is live now, this one is gone.
     let version = |of: &mut ObjectRef| of.generation = Some(3);
-    let gone = [lost(), (DELETE, not_found()), (LOOK, not_found())];
-    assert_eq!(delete(version, &gone).await, Ok(()));
+    let script = [lost(), (DELETE, not_found()), (LOOK, not_found())];
+    assert_eq!(delete(version, &script).await, gone);
     // A first refusal needs no look.
     let refused = delete(any, &[(DELETE, not_found())]).await;
     assert!(refused.expect_err("there is none").error().is(Kind::NotFound));
@@ -679,13 +681,13 @@ async fn versions_that_are_kept_change_nothing() {
     let mut of = object_ref("o");
     of.preconditions.if_generation_match = Some(stored.generation);
     // The live version is gone, and kept as a noncurrent one.
-    assert_eq!(soon(requests(&daemon).delete(&of)).await, Ok(()));
+    assert_eq!(soon(requests(&daemon).delete(&of)).await, Ok(Deleted::Gone));
     assert!(!daemon.has_object("o"));
     let mut kept = object_ref("o");
     kept.generation = Some(stored.generation);
     soon(requests(&daemon).stat(&kept)).await.expect("kept");
     // That one is deleted for good, beside another that is live.
     devgcs.put_object(BUCKET, "o", b"two").await.expect("stored");
-    assert_eq!(soon(requests(&daemon).delete(&kept)).await, Ok(()));
+    assert_eq!(soon(requests(&daemon).delete(&kept)).await, Ok(Deleted::Done));
     assert!(daemon.object("o").await == b"two"[..]);
 }

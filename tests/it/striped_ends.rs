@@ -72,7 +72,7 @@ async fn an_abort_leaves_nothing_whenever_it_comes() {
 
 #[tokio::test]
 async fn what_cannot_be_deleted_is_told() {
-    let daemon = daemon_with("return-403 on delete call 2").await;
+    let daemon = daemon_with("return-403 on delete call 3..").await;
     let bytes = Bytes::from(pattern(4000));
     let mut upload = begin(
         through(&daemon, tcp()),

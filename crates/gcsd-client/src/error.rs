@@ -63,6 +63,9 @@ pub enum Error {
 }
 
 impl Error {
+    /// Nothing came in the time that there is behind a budget.
+    pub(crate) const LATE: Self = Self::Unanswered("GCS did not answer in time");
+
     /// A failure with a status of the protocol, for writers that do not go through a daemon.
     pub fn of(kind: Kind, retry: Retry, message: impl Into<String>) -> Self {
         let reply = ErrorReply {

@@ -75,9 +75,9 @@ pub use object_reader::ObjectReader;
 pub use options::Options;
 pub use read::{ReadRequest, ReadStart};
 pub use reliable::{
-    Aborted, BucketPages, Checkpoint, FileContent, FileSource, GivenUp, Jitter, ListedObject, ObjectPage,
-    ObjectPages, OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload, ReliableWriter,
-    ReplaySource, Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
+    Aborted, BucketPages, Checkpoint, Deleted, FileContent, FileSource, GivenUp, Jitter, ListedObject,
+    ObjectPage, ObjectPages, OptionsError, ReadError, ReliableReader, ReliableRequests, ReliableUpload,
+    ReliableWriter, ReplaySource, Report, RetryPolicy, SourceChanged, UploadError, WriterOptions,
 };
 pub use sight::{Seen, Sight};
 pub use status_error::{StatusError, one_line};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Client, Read, Upload};
-use crate::{GivenUp, NewObject, ReadRequest, StoredObject};
+use crate::{Deleted, GivenUp, NewObject, ReadRequest, StoredObject};
 use gcsd_types::{Destination, EncryptionKey, ObjectRef, Preconditions, Rewrite};
 
 /// An object in Cloud Storage, whether it exists or not.
@@ -82,7 +82,7 @@ impl Object {
     }
 
     /// Deletes it: see [`ReliableRequests::delete`](crate::ReliableRequests::delete).
-    pub async fn delete(&self) -> Result<(), GivenUp> {
+    pub async fn delete(&self) -> Result<Deleted, GivenUp> {
         self.client.requests.delete(&self.object).await
     }
 

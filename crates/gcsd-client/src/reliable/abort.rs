@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::super::sight::Whose;
 use super::super::{Cancelled, Error, Last, OpenUpload, Token, UnreliableWriter as _};
 use super::current::CurrentUpload;
-use super::engine::Looking;
+use super::looks::Looking;
 use super::options::RetryPolicy;
-use super::retry::{Failed, Repeatable, Retrier};
+use super::retry::{Failed, Repeatable, Retrier, after};
 use gcsd_wire::Retry;
 
 /// What an abort found.
@@ -34,8 +36,8 @@ pub enum Aborted {
     },
 }
 
-/// Cancels the `current` upload, for as long as `policy` allows, and the `discarded` ones, which could not be cancelled
-/// before.
+/// Cancels the `current` upload, and the `discarded` ones, which could not be cancelled before. All of it takes no longer
+/// than `policy` allows an abort.
 ///
 /// `ended` says that the end of the object may have been sent, and how it ends, where that is known. What GCS says of the
 /// upload then says nothing of the object: it is looked at.
@@ -46,31 +48,43 @@ pub(super) async fn cancel<U: OpenUpload>(
     ended: Option<Option<Last>>,
     policy: RetryPolicy,
 ) -> Aborted {
+    let end = after(policy.abort_budget);
     let aborted = match current {
-        Some(current) => in_time(&mut open, current, &policy).await,
+        Some(current) => in_time(&mut open, current, &policy, end).await,
         None => Aborted::Cancelled,
     };
     let aborted = match (aborted, ended) {
         (Aborted::Cancelled | Aborted::Unknown { error: None }, Some(last)) => {
-            look(&mut open, last, &policy).await
+            look(&mut open, last, &policy, end).await
         }
         (aborted, _) => aborted,
     };
-    tidy(&mut open, discarded, &policy).await;
+    tidy(&mut open, discarded, &policy, end).await;
     aborted
 }
 
-/// Cancels uploads that were given up. Only to be tidy: nobody will finish them, and GCS forgets them after a week.
-pub(super) async fn tidy<U: OpenUpload>(open: &mut U, discarded: Vec<Token>, policy: &RetryPolicy) {
+/// Cancels uploads that were given up, until `end`. Only to be tidy: nobody will finish them, and GCS forgets them after a
+/// week.
+pub(super) async fn tidy<U: OpenUpload>(
+    open: &mut U,
+    discarded: Vec<Token>,
+    policy: &RetryPolicy,
+    end: Instant,
+) {
     for token in discarded {
-        let _tidied = in_time(open, CurrentUpload::detached(token), policy).await;
+        let _tidied = in_time(open, CurrentUpload::detached(token), policy, end).await;
     }
 }
 
 /// What became of an object whose upload is gone.
-async fn look<U: OpenUpload>(open: &mut U, last: Option<Last>, policy: &RetryPolicy) -> Aborted {
+async fn look<U: OpenUpload>(
+    open: &mut U,
+    last: Option<Last>,
+    policy: &RetryPolicy,
+    end: Instant,
+) -> Aborted {
     let retrier = Retrier::new(policy, policy.abort_budget, |_: &Error| {});
-    let looking = tokio::time::timeout(policy.abort_budget, retrier.run(Looking(open)));
+    let looking = timeout_at(end, retrier.run(Looking(open)));
     let Ok(Ok(sight)) = looking.await else {
         return Aborted::Unknown { error: None };
     };
@@ -87,12 +101,12 @@ async fn in_time<U: OpenUpload>(
     open: &mut U,
     current: CurrentUpload<U::Writer>,
     policy: &RetryPolicy,
+    end: Instant,
 ) -> Aborted {
-    let mut last = Error::Unanswered("GCS did not answer in time");
+    let mut last = Error::LATE;
     let retrier = Retrier::new(policy, policy.abort_budget, |error: &Error| last = error.clone());
     let cancelled = retrier.run(Cancellation { open, current });
-    let aborted = tokio::time::timeout(policy.abort_budget, cancelled).await;
-    match aborted {
+    match timeout_at(end, cancelled).await {
         Ok(Ok(aborted)) => aborted,
         Ok(Err(given_up)) => Aborted::Unknown {
             error: Some(given_up.error().clone()),

@@ -52,6 +52,16 @@ impl Backoff {
         self.since = None;
     }
 
+    /// The clock runs from `now` on, if it does not yet: there was a failure, or there is no more time than the budget.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// What is left of the budget.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.budget.saturating_sub(self.spent_at(now))
+    }
+
     /// The producer has nothing to send: the time until [`busy`](Self::busy) does not count.
     pub(super) fn idle(&mut self, now: Instant) {
         self.spent = self.spent_at(now);
@@ -72,7 +82,7 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         self.busy(now);
         let spent = self.spent_at(now);
-        let left = self.budget.saturating_sub(spent);
+        let left = self.left(now);
         let asked = asked.unwrap_or_default();
         if left.is_zero() || asked > left {
             let tries = self.failures;

@@ -1,6 +1,6 @@
 //! Objects that are made of others: copies and compositions, and whether they were made.
 
-use std::time::Duration;
+use tokio::time::Instant;
 
 use super::super::connection::{Connection, Reply};
 use super::super::sight::{Age, age, has, is, place};
@@ -59,10 +59,10 @@ impl Change for Composition<'_> {
         self.args.destination.preconditions.pins_generation()
     }
 
-    async fn look(&mut self, patience: Duration) -> Result<Done<StoredObject>, GivenUp> {
+    async fn look(&mut self, end: Instant) -> Result<Done<StoredObject>, GivenUp> {
         let compose_objects::Args { destination, sources } = &self.args;
         let sources: Vec<ObjectRef> = sources.iter().map(|source| of(source, destination)).collect();
-        made(self.requests, destination, &sources, self.began, patience).await
+        made(self.requests, destination, &sources, self.began, end).await
     }
 
     fn pin(&mut self, seen: &Seen) -> bool {
@@ -97,7 +97,7 @@ impl Change for Copy<'_> {
         self.rewrite.destination.preconditions.pins_generation()
     }
 
-    async fn look(&mut self, patience: Duration) -> Result<Done<Copied>, GivenUp> {
+    async fn look(&mut self, end: Instant) -> Result<Done<Copied>, GivenUp> {
         let Rewrite {
             source, destination, ..
         } = &*self.rewrite;
@@ -107,7 +107,7 @@ impl Change for Copy<'_> {
             key: source.key.clone(),
             ..ObjectRef::new(source.bucket.clone(), source.object.clone())
         };
-        let made = made(self.requests, destination, &[source], self.began, patience).await?;
+        let made = made(self.requests, destination, &[source], self.began, end).await?;
         Ok(match made {
             Done::Yes(object) => Done::Yes(Copied::Object(object)),
             Done::No(seen) => Done::No(seen),
@@ -161,10 +161,10 @@ async fn made(
     destination: &Destination,
     sources: &[ObjectRef],
     began: u64,
-    patience: Duration,
+    end: Instant,
 ) -> Result<Done<StoredObject>, GivenUp> {
     let replaces = destination.preconditions.if_generation_match;
-    let Some(found) = requests.look(&place(destination), patience).await? else {
+    let Some(found) = requests.look(&place(destination), end).await? else {
         return Ok(Done::No(Seen::Nothing));
     };
     let generation = found.info.generation;
@@ -178,7 +178,7 @@ async fn made(
     };
     let comparable = !sources.iter().any(itself) && age == Age::Newer;
     if comparable
-        && let Some(wanted) = content(requests, sources, patience).await?
+        && let Some(wanted) = content(requests, sources, end).await?
         && is(&found.info, wanted)
         && has(&found, &destination.metadata)
     {
@@ -191,11 +191,11 @@ async fn made(
 async fn content(
     requests: &ReliableRequests,
     sources: &[ObjectRef],
-    patience: Duration,
+    end: Instant,
 ) -> Result<Option<(u64, Crc32c)>, GivenUp> {
     let mut whole = (0, Crc32c::default());
     for source in sources {
-        let Some(found) = requests.look(source, patience).await? else {
+        let Some(found) = requests.look(source, end).await? else {
             return Ok(None);
         };
         let size = found.info.size;

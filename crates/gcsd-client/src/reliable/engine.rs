@@ -10,25 +10,21 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::sight::Whose;
-use super::super::{
-    Error, Last, OpenUpload, Progress, Seen, Sight, StoredObject, Token, UnreliableWriter as _,
-};
+use super::super::{Error, Last, OpenUpload, Progress, Token, UnreliableWriter as _};
 use super::abort::{self, Aborted};
 use super::checkpoint::Checkpoint;
 use super::current::CurrentUpload;
 use super::error::UploadError;
 use super::given_up::GivenUp;
 use super::options::RetryPolicy;
-use super::plan::View;
 use super::recovery::{Reaction, Recovery, Stage, Step};
 use super::report::Report;
-use super::retry::{Attempts, Repeatable, Retrier};
+use super::retry::{Attempts, after};
 use super::supply::Supply;
 use gcsd_types::{Crc32c, ObjectInfo};
 use gcsd_wire::{Kind, Retry};
 
-/// How long an object that is there is kept waiting, at most, for each upload before it that was given up and could not be
+/// How long an object that is there is kept waiting, at most, for the uploads before it that were given up and could not be
 /// cancelled at the time.
 const TIDYING: Duration = Duration::from_secs(10);
 
@@ -62,10 +58,9 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let mut attempts = Attempts::new(&self.policy, self.policy.budget);
         let result = self.drive(&mut attempts).await;
         if result.is_ok() {
-            let policy = &self.policy;
-            let policy = policy.clone().with_abort_budget(TIDYING.min(policy.abort_budget));
+            let end = after(TIDYING.min(self.policy.abort_budget));
             let discarded = std::mem::take(&mut self.discarded);
-            let tidied = abort::tidy(&mut self.open, discarded, &policy);
+            let tidied = abort::tidy(&mut self.open, discarded, &self.policy, end);
             let _stopped = self.stop.run_until_cancelled(tidied).await;
         }
         let cancel: Pin<Box<dyn Future<Output = Aborted> + Send>> = match &result {
@@ -111,7 +106,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
                     }
                 }
                 Step::Look => {
-                    if let Some((error, reaction)) = self.look(&view).await? {
+                    if let Some((error, reaction)) = self.look(attempts.left(), &view).await? {
                         self.react(attempts, error, reaction, false).await?;
                     }
                     continue;
@@ -161,7 +156,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
     }
 
     /// The checksum of the whole object.
-    async fn whole(&mut self) -> Result<Crc32c, UploadError> {
+    pub(super) async fn whole(&mut self) -> Result<Crc32c, UploadError> {
         until(&self.stop, self.supply.whole()).await?
     }
 
@@ -301,61 +296,6 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         self.last = Some(last);
     }
 
-    /// Looks whether the object was made. Returns what to do if not.
-    async fn look(&mut self, view: &View) -> Result<Option<(Error, Reaction)>, UploadError> {
-        let Some(error) = self.doubt.clone() else {
-            return Ok(None);
-        };
-        let crc32c = self.whole().await?;
-        self.supply.check()?;
-        let reports = &self.reports;
-        let retrier = Retrier::new(&self.policy, self.policy.budget, |error: &Error| {
-            reports.send_modify(|report| report.count_request(error));
-        });
-        let whose = match until(&self.stop, retrier.run(Looking(&mut self.open))).await? {
-            Ok(sight) => sight.whose(Some((view.end, crc32c))),
-            Err(given_up) => Whose::Unknown(Seen::Unseen(given_up.error().clone())),
-        };
-        if let Whose::Ours(object) = &whose {
-            let resource = Some(object.json.clone());
-            self.reports.send_modify(|report| {
-                report.count(&error, Reaction::Look);
-                report.resource = resource;
-            });
-        }
-        let reaction = self.recovery.looked(whose, &error, view)?;
-        Ok(reaction.map(|reaction| (error, reaction)))
-    }
-
-    /// The budget is spent. Where the answer to the object's end was lost, what is there decides whether that is a failure.
-    async fn last_look(&mut self, given_up: GivenUp) -> Result<(), UploadError> {
-        let view = self.supply.view();
-        if !(view.ended && self.recovery.is_end_unsure()) {
-            return Err(given_up.into());
-        }
-        let crc32c = self.whole().await?;
-        self.supply.check()?;
-        // A budget that is spent is not spent twice.
-        let patience = self.policy.abort_budget.min(self.policy.budget);
-        let retrier = Retrier::new(&self.policy, patience, |_: &Error| {});
-        let whose = match until(&self.stop, retrier.run(Looking(&mut self.open))).await? {
-            Ok(sight) => sight.whose(Some((view.end, crc32c))),
-            Err(unseen) => Whose::Unknown(Seen::Unseen(unseen.error().clone())),
-        };
-        match whose {
-            Whose::Ours(StoredObject { info, json }) => {
-                self.reports.send_modify(|report| report.resource = Some(json));
-                self.recovery.found(info);
-                Ok(())
-            }
-            Whose::NotMade => Err(given_up.into()),
-            Whose::Unknown(seen) => {
-                let (error, seen) = (given_up.error().clone(), Box::new(seen));
-                Err(UploadError::Unknown { error, seen })
-            }
-        }
-    }
-
     /// Reacts to a failure, and waits before the next attempt.
     async fn wait(&mut self, attempts: &mut Attempts, error: Error) -> Result<(), UploadError> {
         let before = self.recovery.committed();
@@ -363,6 +303,7 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
         let reaction = self.recovery.failed(self.stage(), &error, &view)?;
         if matches!(reaction, Reaction::Look | Reaction::Restart) {
             self.doubt = Some(error.clone());
+            attempts.begin();
         }
         if reaction == Reaction::Look {
             return Ok(());
@@ -420,7 +361,10 @@ impl<U: OpenUpload, S: Supply> Engine<U, S> {
 }
 
 /// Does `work`, or drops it when the task is stopped.
-async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Result<T, UploadError> {
+pub(super) async fn until<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, UploadError> {
     stop.run_until_cancelled(work).await.ok_or(UploadError::Stopped)
 }
 
@@ -444,17 +388,6 @@ impl Request {
             Self::Finish(_) => true,
             Self::Write { last, .. } => last.is_some(),
         }
-    }
-}
-
-/// A look at what is where the object is made.
-pub(super) struct Looking<'a, U>(pub(super) &'a mut U);
-
-impl<U: OpenUpload> Repeatable for Looking<'_, U> {
-    type Answer = Sight;
-
-    async fn attempt(&mut self) -> Result<Sight, Error> {
-        self.0.look().await
     }
 }
 

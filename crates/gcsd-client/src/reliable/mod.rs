@@ -61,6 +61,7 @@ mod given_up;
 mod intake;
 mod jitter;
 mod listing;
+mod looks;
 mod options;
 mod plan;
 mod read_attempts;
@@ -82,6 +83,7 @@ mod writer;
 mod tests;
 
 pub use abort::Aborted;
+pub use changes::Deleted;
 pub use checkpoint::Checkpoint;
 pub use error::UploadError;
 pub use given_up::GivenUp;

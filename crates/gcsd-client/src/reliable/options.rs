@@ -68,10 +68,12 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest that the bound grows to. What GCS asks for (`Retry-After`) is waited for even if it is longer.
     pub cap: Duration,
-    /// How long may go by from the first failure on without one more byte committed. Neither a slow producer nor a
-    /// slow request that has not failed counts.
+    /// How long may go by from the first failure on without one more byte committed, looks at what is there included.
+    /// Neither a slow producer nor a slow request that has not failed counts.
     pub budget: Duration,
-    /// The same for an [`abort`](super::ReliableWriter::abort), which somebody waits for.
+    /// How long what comes behind the budget may take, all of it together: a last look at what is there where an answer was
+    /// lost, and then an [`abort`](super::ReliableWriter::abort), which somebody waits for. What GCS does not answer by then
+    /// is given up.
     pub abort_budget: Duration,
     /// How many times an upload may begin again from byte 0.
     pub max_restarts: u32,
@@ -108,7 +110,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Bounds the time that an abort tries again.
+    /// Bounds the time of what comes behind the budget.
     #[must_use]
     pub fn with_abort_budget(mut self, budget: Duration) -> Self {
         self.abort_budget = budget;

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::super::connection::{Connection, Reply};
 use super::super::shared_connection::SharedConnection;
 use super::super::sight::{self, now};
 use super::super::{Daemons, Error, StoredObject};
-use super::changes::{Careful, Change, Deletion};
+use super::changes::{Careful, Change, Deleted, Deletion};
 use super::copies::{Composition, Copied, Copy, History};
 use super::given_up::GivenUp;
 use super::options::RetryPolicy;
@@ -83,10 +84,10 @@ impl ReliableRequests {
 
     /// Deletes an object, or one generation of it.
     ///
-    /// After an attempt whose answer was lost, an object that is not there any more counts as deleted. A request that names a
+    /// After an attempt whose answer was lost, an object that is not there is [`Deleted::Gone`]. A request that names a
     /// generation is made again, since it can delete nothing else. Any other is not: if there is an object, it can be a newer
     /// one, and the outcome is [`GivenUp::Unknown`].
-    pub async fn delete(&self, object: &ObjectRef) -> Result<(), GivenUp> {
+    pub async fn delete(&self, object: &ObjectRef) -> Result<Deleted, GivenUp> {
         let args = &delete_object::Args { of: object.clone() };
         self.change(Deletion { requests: self, args }).await
     }
@@ -147,11 +148,12 @@ impl ReliableRequests {
         }
     }
 
-    /// The live version of an object, or one generation of it; `None` where there is none. It may fail for `patience`.
+    /// The live version of an object, or one generation of it; `None` where there is none. That is given up at the
+    /// first failure after `end`.
     pub(super) async fn look(
         &self,
         object: &ObjectRef,
-        patience: Duration,
+        end: Instant,
     ) -> Result<Option<StoredObject>, GivenUp> {
         let look = || {
             sight::look(object, async |of| {
@@ -160,7 +162,8 @@ impl ReliableRequests {
                 self.connection.request(stat).await.map(StoredObject::from)
             })
         };
-        self.retrier(patience).run(look).await
+        let left = end.saturating_duration_since(Instant::now());
+        self.retrier(left).at_once().run(look).await
     }
 
     /// Makes a change.

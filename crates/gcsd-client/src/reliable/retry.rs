@@ -22,6 +22,16 @@ impl Attempts {
         Self(Backoff::new(policy, budget))
     }
 
+    /// The budget runs from now on, if it does not yet.
+    pub(super) fn begin(&mut self) {
+        self.0.begin(Instant::now());
+    }
+
+    /// What is left of the budget.
+    pub(super) fn left(&self) -> Duration {
+        self.0.left(Instant::now())
+    }
+
     /// There was progress: everything before is forgotten.
     pub(super) fn progressed(&mut self) {
         self.0.progressed();
@@ -86,6 +96,12 @@ where
     }
 }
 
+/// When `patience` is over.
+pub(crate) fn after(patience: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+    Instant::now() + patience.min(FAR)
+}
+
 /// A failed attempt.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -94,6 +110,8 @@ pub(crate) struct Failed {
     pub(crate) last: bool,
     /// This attempt or an earlier one may have been carried out.
     pub(crate) unsure: bool,
+    /// What is left of the time for the request.
+    pub(crate) left: Duration,
 }
 
 /// Makes a request until it succeeds, is refused, or has failed for too long.
@@ -119,6 +137,12 @@ impl<C: FnMut(&Error)> Retrier<C> {
         Self { unsure, ..self }
     }
 
+    /// Its first attempt takes of the budget, too: it belongs to something that has failed already.
+    pub(crate) fn at_once(mut self) -> Self {
+        self.attempts.begin();
+        self
+    }
+
     /// Makes `request`.
     pub(crate) async fn run<R: Repeatable>(mut self, mut request: R) -> Result<R::Answer, GivenUp> {
         loop {
@@ -132,6 +156,7 @@ impl<C: FnMut(&Error)> Retrier<C> {
                 error: error.clone(),
                 last: next.is_err(),
                 unsure: self.unsure,
+                left: self.attempts.left(),
             };
             if let ControlFlow::Break(answer) = request.examine(failed).await {
                 return Ok(answer);

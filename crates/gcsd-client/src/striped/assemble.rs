@@ -3,7 +3,7 @@
 use super::super::{Error, GivenUp, ReplaySource};
 use super::checkpoint::CheckpointStore;
 use super::compose::Composed;
-use super::concurrent::concurrently;
+use super::concurrent::concurrently_while;
 use super::content::{Content, Piece};
 use super::engine::Engine;
 use super::error::StripedError;
@@ -47,7 +47,10 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
                 let pieces = pieces[group].to_vec();
                 work.push(async move { requests.to_the_end(join(&requests, destination, &pieces)).await });
             }
-            let joined: Result<Vec<Piece>, _> = concurrently(work).await.into_iter().collect();
+            let joined: Result<Vec<Piece>, _> = concurrently_while(work, Result::is_ok)
+                .await
+                .into_iter()
+                .collect();
             pieces = joined?;
             let intermediates = pieces.iter().map(|piece| (piece.name.clone(), piece.generation));
             self.intermediates.extend(intermediates);

@@ -1,14 +1,13 @@
 //! Temporary objects and open uploads are removed, whoever made them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-
-use serde::Deserialize;
-use tokio::time::timeout;
 
 use super::super::{Aborted, Error, GivenUp, NewObject, ReliableUpload};
 use super::checkpoint::{PartState, StripedCheckpoint};
-use super::concurrent::concurrently;
+use super::clearing::{Clearing, Temporary};
+use super::concurrent::concurrently_while;
 use super::names::Names;
 use super::options::Via;
 use super::outcome::{Leftovers, StripedAborted};
@@ -17,6 +16,7 @@ use super::route::Route;
 use super::temporary::{multipart_ref, part_object, place};
 use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
 use gcsd_wire::Kind;
+use serde::Deserialize;
 
 /// The most pages that are listed: more than one upload has temporary objects.
 const MAX_PAGES: usize = 100;
@@ -27,7 +27,7 @@ pub(super) struct Cleanup<R> {
     names: Names,
     destination: Destination,
     checkpoint: StripedCheckpoint,
-    pub(super) intermediates: Vec<(ObjectName, u64)>,
+    pub(super) intermediates: Vec<Temporary>,
     pub(super) in_doubt: bool,
 }
 
@@ -50,25 +50,15 @@ impl<R: Route> Cleanup<R> {
 
     /// Deletes the temporary objects that are known, and with `search` all others that are listed.
     pub(super) async fn delete(&self, search: bool) -> Leftovers {
+        let clearing = Arc::new(Clearing::new(self.requests.grace()));
+        self.delete_in(&clearing, search).await
+    }
+
+    async fn delete_in(&self, clearing: &Arc<Clearing>, search: bool) -> Leftovers {
         let mut leftovers = Leftovers::default();
         if self.checkpoint.via == Via::Compose {
             self.names.prefix().clone_into(&mut leftovers.prefix);
         }
-        // Each request is repeated for as long as an abort may take, and all of them have a bound together.
-        let objects = u32::try_from(self.checkpoint.parts.len()).unwrap_or(u32::MAX);
-        let patience = self.requests.retries.abort_budget;
-        let patience = patience.saturating_add(Duration::from_millis(250).saturating_mul(objects));
-        if timeout(patience, self.delete_all(search, &mut leftovers))
-            .await
-            .is_err()
-        {
-            let text = "the temporary objects could not be deleted in time";
-            leftovers.unsure = Some(Error::Unanswered(text));
-        }
-        leftovers
-    }
-
-    async fn delete_all(&self, search: bool, leftovers: &mut Leftovers) {
         let mut known = self.intermediates.clone();
         let parts = self.checkpoint.parts.iter().enumerate();
         known.extend(parts.filter_map(|(number, part)| match part {
@@ -77,34 +67,72 @@ impl<R: Route> Cleanup<R> {
             }
             _ => None,
         }));
-        leftovers.objects = self.delete_these(known).await;
-        if !search || self.checkpoint.via == Via::Multipart {
-            return;
+        let deleted = clearing.in_time(self.delete_all(clearing, &mut known, search));
+        match deleted.await {
+            Some(Ok(())) => {}
+            Some(Err(given_up)) => leftovers.unsure = Some(given_up.error().clone()),
+            None => {
+                let text = "the temporary objects could not be deleted in time";
+                leftovers.unsure = Some(Error::Unanswered(text));
+            }
         }
-        match self.find().await {
-            Ok(found) => leftovers.objects = self.delete_these(found).await,
-            Err(given_up) => leftovers.unsure = Some(given_up.error().clone()),
-        }
+        let left = clearing.remaining(known);
+        leftovers.objects = left.into_iter().map(|(name, _)| name).collect();
+        leftovers
     }
 
-    /// Deletes generations of objects; returns what could not be deleted.
-    async fn delete_these(&self, objects: Vec<(ObjectName, u64)>) -> Vec<ObjectName> {
-        let work = objects.into_iter().map(|(name, generation)| {
+    /// Deletes what is `known`, which becomes what is listed, where anything is.
+    async fn delete_all(
+        &self,
+        clearing: &Arc<Clearing>,
+        known: &mut Vec<Temporary>,
+        search: bool,
+    ) -> Result<(), GivenUp> {
+        self.delete_these(clearing, known.clone()).await;
+        if self.checkpoint.via == Via::Multipart {
+            return Ok(());
+        }
+        // An answer that was lost does not say that anything is left. The list does.
+        let all_gone = |known: &Vec<Temporary>| clearing.remaining(known.clone()).is_empty();
+        if !search && all_gone(known) {
+            return Ok(());
+        }
+        for last in [false, false, true] {
+            *known = self.find(clearing.left()).await?;
+            if last || known.is_empty() {
+                break;
+            }
+            self.delete_these(clearing, known.clone()).await;
+            if all_gone(known) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes generations of objects. Nothing more is begun where one cannot be deleted.
+    async fn delete_these(&self, clearing: &Arc<Clearing>, objects: Vec<Temporary>) {
+        // So that there is time to look.
+        let patience = clearing.left() / 2;
+        let work = clearing.remaining(objects).into_iter().map(|(name, generation)| {
             let object = ObjectRef {
                 object: name.clone(),
                 generation: Some(generation),
                 ..place(&self.destination)
             };
-            let requests = self.requests.clone();
-            async move { requests.delete(&object).await.err().map(|_| name) }
+            let (requests, clearing) = (self.requests.clone(), clearing.clone());
+            async move {
+                requests.delete(&object, patience).await?;
+                clearing.is_gone((name, generation));
+                Ok::<_, GivenUp>(())
+            }
         });
-        concurrently(work).await.into_iter().flatten().collect()
+        let _remaining = concurrently_while(work, Result::is_ok).await;
     }
 
     /// All generations of temporary objects of this upload.
-    async fn find(&self) -> Result<Vec<(ObjectName, u64)>, GivenUp> {
+    async fn find(&self, budget: Duration) -> Result<Vec<Temporary>, GivenUp> {
         let requests = &self.requests;
-        let budget = requests.retries.abort_budget;
         let mut query = ObjectQuery::new(self.destination.bucket.clone());
         query.prefix = Some(self.names.prefix().to_owned());
         query.versions = true;
@@ -125,14 +153,23 @@ impl<R: Route> Cleanup<R> {
 
     /// Throws everything away. `object` is what the parts would have become.
     pub(super) async fn abort(self, object: &NewObject) -> StripedAborted {
+        let clearing = Arc::new(Clearing::new(self.requests.grace()));
         // First, so that none of them makes another object to delete.
-        let uncancelled = self.cancel_uploads(object).await;
-        let mut leftovers = self.delete(true).await;
-        let unaborted = self.abort_multipart(object).await;
+        let cancelled = self.cancel_uploads(object, clearing.left() / 2);
+        let uncancelled = clearing.in_time(cancelled).await.unwrap_or(Some(Error::LATE));
+        let mut leftovers = self.delete_in(&clearing, true).await;
+        let aborted = self.abort_multipart(object, clearing.left());
+        let unaborted = clearing.in_time(aborted).await.unwrap_or(Some(Error::LATE));
         leftovers.unsure = leftovers.unsure.or(uncancelled).or(unaborted);
         // Without its parts the object can no longer be composed, so what is seen now stays so.
         let aborted = match (self.in_doubt, self.checkpoint.replaces) {
-            (true, Some(replaces)) => self.look_for_object(replaces, &leftovers).await,
+            (true, Some(replaces)) => {
+                let looked = self.look_for_object(replaces, &leftovers, clearing.left());
+                let late = Aborted::Unknown {
+                    error: Some(Error::LATE),
+                };
+                clearing.in_time(looked).await.unwrap_or(late)
+            }
             _ => Aborted::Cancelled,
         };
         StripedAborted {
@@ -141,11 +178,12 @@ impl<R: Route> Cleanup<R> {
         }
     }
 
-    async fn look_for_object(&self, replaces: u64, leftovers: &Leftovers) -> Aborted {
+    async fn look_for_object(&self, replaces: u64, leftovers: &Leftovers, patience: Duration) -> Aborted {
         let Some(whole) = self.checkpoint.content() else {
             return Aborted::Cancelled;
         };
-        match self.requests.look(&place(&self.destination)).await {
+        let place = place(&self.destination);
+        match self.requests.look_for(&place, patience).await {
             Ok(Some(found)) if found.info.generation != replaces && whole.is(&found) => {
                 Aborted::AlreadyFinished {
                     generation: found.info.generation,
@@ -164,17 +202,17 @@ impl<R: Route> Cleanup<R> {
     }
 
     /// Aborts the multipart upload and its parts. Returns why that failed, if it did.
-    async fn abort_multipart(&self, object: &NewObject) -> Option<Error> {
+    async fn abort_multipart(&self, object: &NewObject, patience: Duration) -> Option<Error> {
         let upload = multipart_ref(object, self.checkpoint.multipart.as_deref()?);
         let requests = &self.requests;
         let abort = || requests.route.abort_multipart(&upload);
-        let aborted = requests.retrier(requests.retries.abort_budget).run(abort).await;
+        let aborted = requests.retrier(patience).run(abort).await;
         let given_up = aborted.err()?;
         Some(given_up.error().clone()).filter(|error| !error.is(Kind::NotFound))
     }
 
     /// Cancels the uploads of parts. Returns why that failed for one of them, if it did.
-    async fn cancel_uploads(&self, object: &NewObject) -> Option<Error> {
+    async fn cancel_uploads(&self, object: &NewObject, patience: Duration) -> Option<Error> {
         let open = self
             .checkpoint
             .parts
@@ -197,10 +235,11 @@ impl<R: Route> Cleanup<R> {
                 .requests
                 .route
                 .uploads(number, part_object(object, name, len));
-            let retries = self.requests.retries.clone();
+            let retries = self.requests.retries.clone().with_abort_budget(patience);
             work.push(ReliableUpload::discard_temporary(uploads, token, retries));
         }
-        let cancelled = concurrently(work).await;
+        let told = |aborted: &Aborted| !matches!(aborted, Aborted::Unknown { error: Some(_) });
+        let cancelled = concurrently_while(work, told).await;
         cancelled.into_iter().find_map(|aborted| match aborted {
             Aborted::Unknown { error } => error,
             // A finished one is found by its name.
@@ -210,7 +249,7 @@ impl<R: Route> Cleanup<R> {
 }
 
 /// The objects of a page. Each name is checked, so that nothing else is ever deleted.
-fn items(json: &[u8], names: &Names) -> Vec<(ObjectName, u64)> {
+fn items(json: &[u8], names: &Names) -> Vec<Temporary> {
     #[derive(Deserialize, Default)]
     struct Listed {
         #[serde(default)]
@@ -227,19 +266,5 @@ fn items(json: &[u8], names: &Names) -> Vec<(ObjectName, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_own_objects_are_listed() {
-        let id = "0".repeat(32);
-        let names = Names::new(&"o".parse().expect("a name"), None, &id).expect("names");
-        let json = format!(
-            r#"{{"items":[{{"name":"o.{id}-0-1.gcsd-part","generation":"7"}},{{"name":"o","generation":"8"}},
-                {{"name":"o.{id}-0-2.gcsd-part","generation":"x"}},{{"name":"o.{id}-x","generation":"1"}}]}}"#
-        );
-        let part = names.part(0, 1).expect("a name");
-        assert_eq!(items(json.as_bytes(), &names), [(part, 7)]);
-        assert_eq!(items(b"", &names), []);
-    }
-}
+#[path = "cleanup_tests.rs"]
+mod tests;

@@ -78,11 +78,8 @@ impl<R: Route> Repeatable for Completion<'_, R> {
         if !attempt.unsure || !attempt.last {
             return ControlFlow::Continue(());
         }
+        let found = self.requests.look_after(&attempt, &self.place).await;
         let error = attempt.error;
-        let found = match error.is(Kind::NotFound) {
-            true => self.requests.look(&self.place).await,
-            false => self.requests.glance(&self.place).await,
-        };
         match found {
             Ok(Some(found)) if self.is_ours(&found) => ControlFlow::Break(Ok(Some(found))),
             // It can have been made, and replaced by somebody else.

@@ -94,7 +94,7 @@ impl<R: Route> Requests<R> {
             object,
             size: whole.size,
             crc32c: whole.crc32c,
-            deleted: self.delete(&made).await.is_ok(),
+            deleted: self.delete(&made, self.retries.abort_budget).await.is_ok(),
         })
     }
 }
@@ -121,13 +121,12 @@ impl<R: Route> Composition<'_, R> {
     /// A precondition failed, or there will be no other attempt: the object was made by an earlier one, or has been
     /// replaced, or neither.
     async fn judge(&self, attempt: Failed) -> ControlFlow<Result<Composed, StripedError>> {
-        let Failed { error, unsure, last } = attempt;
+        let place = place(&self.destination);
+        let looked = self.requests.look_after(&attempt, &place).await;
+        let Failed {
+            error, unsure, last, ..
+        } = attempt;
         let gone = last && !error.is(Kind::PreconditionFailed);
-        let looked = match gone {
-            // The time for it is spent.
-            true => self.requests.glance(&place(&self.destination)).await,
-            false => self.requests.look(&place(&self.destination)).await,
-        };
         let found = match looked {
             Err(given_up) if unsure => return ControlFlow::Break(Err(failed(given_up.unseen(error)))),
             Err(given_up) => return ControlFlow::Break(Err(failed(given_up))),

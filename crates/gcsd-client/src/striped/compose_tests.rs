@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::super::{NewObject, RetryPolicy, ViaDaemon};
 use super::super::multipart_part::DaemonPart;
 use super::super::reports::PartReports;
+use super::super::requests::Used;
 use super::*;
 use gcsd_types::{Crc32c, MultipartRef, ObjectInfo, ObjectQuery, Page};
 use gcsd_wire::Retry;
@@ -104,6 +105,7 @@ fn requests(fake: &Fake, budget: Duration) -> Requests<Fake> {
         retries,
         reports: Arc::new(PartReports::new(1)),
         stop: CancellationToken::new(),
+        used: Used::default(),
     }
 }
 

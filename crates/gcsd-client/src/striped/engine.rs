@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::{Error, GivenUp, NewObject, ReplaySource};
 use super::checkpoint::{CheckpointStore, PartState, StripedCheckpoint};
 use super::cleanup::Cleanup;
-use super::concurrent::concurrently;
+use super::concurrent::concurrently_while;
 use super::error::StripedError;
 use super::names::Names;
 use super::outcome::Striped;
@@ -152,7 +152,8 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
                 });
             }
         }
-        let looked = self.requests.stop.run_until_cancelled(concurrently(work)).await;
+        let looked = concurrently_while(work, Result::is_ok);
+        let looked = self.requests.stop.run_until_cancelled(looked).await;
         for looked in looked.ok_or(StripedError::Stopped)? {
             let (number, verified) = looked.map_err(|error| StripedError::Request {
                 what: "a part could not be looked up",

@@ -70,6 +70,17 @@ pub enum StripedError {
 }
 
 impl StripedError {
+    /// Whether a part's time is spent.
+    pub(super) fn is_exhausted(&self) -> bool {
+        match self {
+            Self::Part { error, .. } => matches!(
+                **error,
+                UploadError::Unknown { .. } | UploadError::GivenUp(GivenUp::Exhausted { .. })
+            ),
+            _ => false,
+        }
+    }
+
     /// The request that failed, if one did.
     pub fn request(&self) -> Option<&Error> {
         match self {

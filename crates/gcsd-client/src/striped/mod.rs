@@ -35,6 +35,7 @@
 mod assemble;
 mod checkpoint;
 mod cleanup;
+mod clearing;
 mod complete;
 mod compose;
 mod concurrent;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Aborted, NewObject, ReplaySource, Report, RetryPolicy};
@@ -19,7 +20,7 @@ use super::names::{self, Names};
 use super::options::{StripedOptions, StripedOptionsError, Via};
 use super::outcome::{Striped, StripedAborted};
 use super::reports::PartReports;
-use super::requests::Requests;
+use super::requests::{Requests, Used};
 use super::route::Route;
 use super::temporary::destination;
 use gcsd_types::Preconditions;
@@ -33,6 +34,7 @@ pub struct StripedUpload {
     ended: Option<TaskOutput>,
     reports: watch::Receiver<Report>,
     stop: CancellationToken,
+    used: Used,
 }
 
 /// What the task leaves behind.
@@ -102,6 +104,7 @@ impl StripedUpload {
             retries: retries.clone(),
             reports: Arc::new(PartReports::new(checkpoint.parts.len())),
             stop: CancellationToken::new(),
+            used: Used::default(),
         };
         let cleanup = Cleanup::new(requests, names, destination(object), checkpoint);
         Ok(Box::pin(cleanup.abort(object)).await)
@@ -133,7 +136,7 @@ impl StripedUpload {
         )?;
         let part_reports = Arc::new(PartReports::new(checkpoint.parts.len()));
         let reports = part_reports.watch();
-        let stop = CancellationToken::new();
+        let (stop, used) = (CancellationToken::new(), Used::default());
         let engine = Engine {
             source: Arc::new(source),
             object,
@@ -145,6 +148,7 @@ impl StripedUpload {
                 retries: options.retries.clone(),
                 reports: part_reports,
                 stop: stop.clone(),
+                used: used.clone(),
             },
             in_doubt: checkpoint.replaces.is_some(),
             checkpoint,
@@ -155,6 +159,7 @@ impl StripedUpload {
             ended: None,
             reports,
             stop,
+            used,
         })
     }
 
@@ -169,8 +174,10 @@ impl StripedUpload {
     /// Ends the upload. Returns when its task has ended, the uploads of its parts are cancelled, and its temporary objects
     /// are deleted.
     pub async fn abort(mut self) -> StripedAborted {
+        let began = Instant::now();
         self.stop.cancel();
         self.end().await;
+        self.used.at_least(began.elapsed());
         match self.ended.take() {
             Some(ended) => match ended.result {
                 Ok(Striped { object, leftovers }) => StripedAborted {

@@ -1,9 +1,11 @@
 //! The parts go up, side by side.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::super::{ReplaySource, Token};
 use super::checkpoint::{CheckpointStore, PartState};
@@ -46,7 +48,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
                         len,
                     },
                     token,
-                    retries: self.requests.retries.clone(),
+                    retries: self.requests.part_retries(),
                     halt: halt.clone(),
                     tokens: tokens.clone(),
                     reports: self.requests.reports.clone(),
@@ -83,17 +85,25 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
                 lanes.push_back(ended.lane);
                 if let Err(error) = self.ended(ended) {
                     halt.cancel();
-                    failed.get_or_insert(error);
+                    failed.get_or_insert_with(|| (Instant::now(), error));
                 }
             }
             if let Err(error) = self.save().await {
                 halt.cancel();
-                failed.get_or_insert(error);
+                failed.get_or_insert_with(|| (Instant::now(), error));
             }
+        }
+        if let Some((since, error)) = &failed {
+            // The last look of a part is behind its budget, and so is what the others need to stop.
+            let looked = match error.is_exhausted() {
+                true => self.requests.part_retries().abort_budget,
+                false => Duration::ZERO,
+            };
+            self.requests.used.at_least(looked + since.elapsed());
         }
         match failed {
             _ if stop.is_cancelled() => Err(StripedError::Stopped),
-            Some(error) => Err(error),
+            Some((_, error)) => Err(error),
             None if halt.is_cancelled() => Err(StripedError::Stopped),
             None => Ok(()),
         }

@@ -92,7 +92,7 @@ async fn the_budget_is_spent_on_failures_only() {
             UploadError::Unknown { seen, .. } if at > 0 => assert!(matches!(**seen, Seen::Unseen(_))),
             other => panic!("{other}"),
         }
-        // The look has a budget of its own.
+        // There is a little more time for a last look.
         let bound = Duration::from_secs(601) + retries().abort_budget;
         assert!(start.elapsed() >= Duration::from_secs(600) && start.elapsed() < bound);
         assert!(error.is_resumable());

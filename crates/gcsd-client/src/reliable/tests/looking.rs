@@ -4,6 +4,7 @@ use super::sim::{Call, Fault, Persisted};
 use super::*;
 use crate::Seen;
 use gcsd_wire::{Kind, Retry};
+use tokio::time::Instant;
 
 const ALL: Fault = Fault::Lost(Retry::Query, Persisted::All);
 const NOTHING: Fault = Fault::Lost(Retry::Query, Persisted::Nothing);
@@ -138,4 +139,66 @@ async fn an_abort_says_what_it_has_seen_of_an_object_whose_end_was_sent() {
     sim.lock().elsewhere = Some(Some(other(&all, Crc32c::of(&all))));
     let discarded = within(ReliableUpload::discard(sim.clone(), token, retries())).await;
     assert_eq!(discarded, Aborted::Unknown { error: None });
+}
+
+/// How an upload ends, and how long that took, its abort included.
+async fn end(sim: &Sim, all: &Bytes) -> (UploadError, Duration) {
+    let began = Instant::now();
+    let mut upload = ReliableUpload::start(sim.clone(), all.clone(), retries());
+    let error = within(upload.wait()).await.expect_err("nothing helps");
+    within(upload.abort()).await;
+    (error, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_and_clearing_up_have_one_time_together() {
+    let all = bytes(K);
+    let retries = retries();
+    let second = Duration::from_secs(1);
+    // What fails at once, again and again, and what is never answered.
+    let failing = [
+        Fault::Unsent(Retry::Same),
+        Fault::Unsent(Retry::Reconnect),
+        Fault::Stalled,
+    ];
+    for fault in failing {
+        // The end is lost, and nothing that comes behind the budget is answered.
+        let lasting = (2..5_000).map(|at| (at, Fault::Unsent(Retry::Same)));
+        let sim = Sim::with(lasting.chain([(1, ALL)]));
+        sim.lock().behind = Some(fault);
+        let (error, took) = end(&sim, &all).await;
+        let UploadError::Unknown { seen, .. } = &error else {
+            panic!("{fault:?}: {error:?}");
+        };
+        assert!(matches!(**seen, Seen::Unseen(_)), "{fault:?}");
+        let most = retries.budget + retries.abort_budget + second;
+        assert!(took <= most, "{fault:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_takes_of_the_budget() {
+    let all = bytes(K);
+    let retries = retries();
+    // Some failures behind the lost end the upload is gone, and nobody can look.
+    let failing = (2..5_000).map(|at| (at, Fault::Unsent(Retry::Same)));
+    let sim = Sim::with(failing.chain([(1, ALL), (12, Fault::Gone)]));
+    let began = Instant::now();
+    let error = within(upload(&sim, &all, Producer::Source)).await;
+    assert!(matches!(error, Err(UploadError::Unknown { .. })), "{error:?}");
+    let took = began.elapsed();
+    let bounds = retries.budget..retries.budget + Duration::from_secs(1);
+    assert!(bounds.contains(&took), "{took:?}");
+    assert!(looks(&sim) > 5);
+    // So does one that shows, after a while, that it has to begin again.
+    let failing = (2..12)
+        .chain(13..5_000)
+        .map(|at| (at, Fault::Unsent(Retry::Same)));
+    let sim = Sim::with(failing.chain([(1, Fault::Gone)]));
+    let began = Instant::now();
+    let error = within(upload(&sim, &all, Producer::Source)).await;
+    assert!(error.is_err(), "{error:?}");
+    assert_eq!(looks(&sim), 11);
+    let took = began.elapsed();
+    assert!(bounds.contains(&took), "{took:?}");
 }

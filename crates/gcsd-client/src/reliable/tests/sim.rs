@@ -112,6 +112,8 @@ pub(super) struct State {
     faults: HashMap<usize, Fault>,
     /// From this call on, everything fails like this.
     pub(super) broken: Option<Fault>,
+    /// Every look and every cancellation fails like this.
+    pub(super) behind: Option<Fault>,
     /// Draws faults for as many calls as are left.
     luck: Option<Luck>,
     size: Option<u64>,
@@ -203,6 +205,9 @@ impl Sim {
         let mut state = self.lock();
         state.calls.push(call);
         let at = state.calls.len() - 1;
+        if let (Some(fault), Call::Look | Call::Cancel) = (state.behind, call) {
+            return Some(fault);
+        }
         if let Some(luck) = &mut state.luck {
             return luck.draw(call);
         }
