@@ -8,6 +8,7 @@ mod compose;
 mod conditions;
 mod connect;
 mod copies;
+mod copying;
 mod cp;
 mod decode;
 mod demo;
@@ -15,21 +16,28 @@ mod destination;
 mod devgcs;
 mod directory;
 mod download;
+mod du;
 mod encode;
 mod encryption_key;
 mod environment;
+mod exclude;
 mod exit;
 mod fields;
 mod generated;
 mod get;
+mod get_args;
 mod get_many;
 mod gs_url;
+mod hash;
 mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod making;
 mod merged;
+mod metadata;
 mod mounted;
+mod mv;
 mod name_list;
 mod naming;
 mod new_object;
@@ -57,8 +65,11 @@ mod stderr;
 mod stdout;
 mod stop;
 mod stripes;
+mod sums;
 mod temporary;
+mod unchanged;
 mod units;
+mod update;
 mod upload;
 mod upload_failure;
 mod walk;
@@ -102,7 +113,11 @@ enum Command {
     Ls(Box<ls::LsArgs>),
     Cat(Box<cat::CatArgs>),
     Cp(Box<cp::CpArgs>),
+    Mv(Box<mv::MvArgs>),
     Rm(Box<rm::RmArgs>),
+    Update(Box<update::UpdateArgs>),
+    Du(Box<du::DuArgs>),
+    Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
@@ -160,7 +175,11 @@ impl Cli {
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,
             Command::Cp(args) => cp::run(*args).await,
+            Command::Mv(args) => mv::run(*args).await,
             Command::Rm(args) => rm::run(*args).await,
+            Command::Update(args) => update::run(*args).await,
+            Command::Du(args) => du::run(*args).await,
+            Command::Hash(args) => hash::run(*args).await,
             Command::Compose(args) => compose::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
