@@ -44,7 +44,9 @@ mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod pages;
 mod pattern;
+mod ping;
 mod pipe;
 mod producer;
 mod progress;
@@ -54,6 +56,8 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+#[cfg(test)]
+mod reference;
 mod reporting;
 mod resume;
 mod retries;
@@ -95,7 +99,7 @@ names; what a command does comes from its command line only. A flag wins over it
 /// one call to Google Cloud Storage, streaming the bytes through. The other commands are its clients and
 /// its tools. To see all of it work on this machine, without an account: 'gcsd demo'.
 #[derive(Debug, Parser)]
-#[command(name = "gcsd", version, max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+#[command(name = "gcsd", version = env!("GCSD_VERSION"), max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -121,9 +125,12 @@ enum Command {
     Du(Box<du::DuArgs>),
     Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
+    Ping(Box<ping::PingArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
 }
 
 impl Command {
@@ -212,9 +219,12 @@ impl Cli {
             Command::Du(args) => du::run(*args).await,
             Command::Hash(args) => hash::run(*args).await,
             Command::Compose(args) => compose::run(*args).await,
+            Command::Ping(args) => ping::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
+            Command::Completions(args) => pages::completions(args, Self::definitions()).await,
+            Command::Man(args) => pages::man(args, Self::definitions()).await,
         };
         stderr::clear();
         // What is said last stands behind what was logged.
