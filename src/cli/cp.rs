@@ -19,7 +19,7 @@ Examples:
   gcsd cp 'gs://my-bucket/logs/*.gz' gs://other-bucket/logs/
   gcsd cp -r gs://my-bucket/site gs://other-bucket/        becomes gs://other-bucket/site/...
   gcsd cp -r gs://my-bucket/site/ gs://other-bucket/new    becomes gs://other-bucket/new/...
-  gcsd ls gs://my-bucket | gcsd cp --stdin gs://other-bucket/copies/")]
+  gcsd ls 'gs://my-bucket/*.txt' | gcsd cp --stdin gs://other-bucket/copies/")]
 pub(super) struct CpArgs {
     #[command(flatten)]
     copying: Copying,

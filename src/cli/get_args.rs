@@ -43,7 +43,7 @@ Examples:
   gcsd get -r gs://my-bucket/site .                  becomes ./site/...
   gcsd get -r gs://my-bucket/site/ new               becomes new/...
   gcsd get -r -p gs://my-bucket/site . --exclude '*.tmp'
-  gcsd ls gs://my-bucket | gcsd get --stdin .")]
+  gcsd ls 'gs://my-bucket/*.txt' | gcsd get --stdin .")]
 pub(super) struct GetArgs {
     /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
     /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
