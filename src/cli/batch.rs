@@ -28,8 +28,8 @@ pub(super) struct Jobs {
 pub(super) enum Outcome {
     /// It is done. Programs get this JSON object.
     Done(Value),
-    /// The same, where other words say better what is known.
-    DoneAs(&'static str, Value),
+    /// It is done, in this way of several.
+    DoneSo(&'static str, Value),
     /// There was nothing to do, for this reason.
     Skipped(&'static str),
     /// Nothing was done: somebody asks what would be.
@@ -243,15 +243,14 @@ impl Batch {
         self.tally.total += 1;
         let place = of.place();
         let mut told = of.json();
-        let (outcome, done) = match outcome {
-            Outcome::DoneAs(done, line) => (Outcome::Done(line), done),
-            outcome => (outcome, self.doing.1),
-        };
         let line = match outcome {
-            Outcome::Done(line) | Outcome::DoneAs(_, line) => {
-                if self.names {
-                    stderr::line(format_args!("gcsd: {done}: {}", shown(place)));
-                }
+            Outcome::Done(line) => {
+                self.name(self.doing.1, place, &line);
+                line
+            }
+            Outcome::DoneSo(did, mut line) => {
+                self.name(did, place, &line);
+                line["did"] = did.into();
                 line
             }
             Outcome::Skipped(why) => {
@@ -297,6 +296,18 @@ impl Batch {
             if let Err(failure) = self.output.line(&told.to_string()).await {
                 self.closed = Some(failure);
             }
+        }
+    }
+
+    /// Names an object that is done, if that is asked for, and what it became.
+    fn name(&self, did: &str, place: &str, line: &Value) {
+        if !self.names {
+            return;
+        }
+        let place = shown(place);
+        match line.get("destination").and_then(Value::as_str) {
+            Some(target) => stderr::line(format_args!("gcsd: {did}: {place} -> {}", shown(target))),
+            None => stderr::line(format_args!("gcsd: {did}: {place}")),
         }
     }
 

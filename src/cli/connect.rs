@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::blocking::blocking;
 use super::exit::Failure;
-use super::recovered::{Said, report_failures};
+use super::recovered::{Told, report_failures};
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::{stderr, units};
@@ -66,13 +66,35 @@ impl Remote {
         if !quiet {
             let (seen, patience) = (reports.subscribe(), self.patience.clone());
             // It ends with the process.
-            tokio::spawn(async move { report_failures::<()>(seen, &patience, Said::default(), quiet).await });
+            tokio::spawn(async move { report_failures::<()>(seen, &patience, Told::default(), quiet).await });
         }
         Ok(ReliableRequests::new(daemons, self.patience.policy()).reporting(reports))
     }
 }
 
+/// One address of the list.
+pub(super) struct One {
+    pub(super) address: String,
+    pub(super) daemons: Daemons,
+    pub(super) secret: Bytes,
+}
+
 impl Daemon {
+    /// Each daemon of the list by itself. Nothing is sent yet.
+    pub(super) async fn each(&self) -> Result<Vec<One>, Failure> {
+        let secret = self.secret().await?;
+        let each = self.connect.iter().map(|address| One {
+            address: address.to_string(),
+            daemons: Self {
+                connect: vec![address.clone()],
+                ..self.clone()
+            }
+            .with_secret(secret.clone()),
+            secret: secret.clone().unwrap_or_default(),
+        });
+        Ok(each.collect())
+    }
+
     /// The daemons of the list, of which one could be reached and answered a Hello.
     ///
     /// A daemon that never was there is waited for as long as `patience` says, and no longer than it takes one to start

@@ -6,8 +6,10 @@ mod cat;
 mod client_errors;
 mod compose;
 mod conditions;
+mod config;
 mod connect;
 mod copies;
+mod copying;
 mod cp;
 mod decode;
 mod demo;
@@ -15,27 +17,36 @@ mod destination;
 mod devgcs;
 mod directory;
 mod download;
+mod du;
 mod encode;
 mod encryption_key;
 mod environment;
+mod exclude;
 mod exit;
 mod fields;
 mod generated;
 mod get;
+mod get_args;
 mod get_many;
 mod gs_url;
+mod hash;
 mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod making;
 mod merged;
+mod metadata;
 mod mounted;
+mod mv;
 mod name_list;
 mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod pages;
 mod pattern;
+mod ping;
 mod pipe;
 mod producer;
 mod progress;
@@ -45,6 +56,8 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+#[cfg(test)]
+mod reference;
 mod reporting;
 mod resume;
 mod retries;
@@ -57,8 +70,11 @@ mod stderr;
 mod stdout;
 mod stop;
 mod stripes;
+mod sums;
 mod temporary;
+mod unchanged;
 mod units;
+mod update;
 mod upload;
 mod upload_failure;
 mod walk;
@@ -83,7 +99,7 @@ names; what a command does comes from its command line only. A flag wins over it
 /// one call to Google Cloud Storage, streaming the bytes through. The other commands are its clients and
 /// its tools. To see all of it work on this machine, without an account: 'gcsd demo'.
 #[derive(Debug, Parser)]
-#[command(name = "gcsd", version, max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+#[command(name = "gcsd", version = env!("GCSD_VERSION"), max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -96,17 +112,25 @@ pub struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::Args>),
+    CheckConfig(config::CheckConfigArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
     Ls(Box<ls::LsArgs>),
     Cat(Box<cat::CatArgs>),
     Cp(Box<cp::CpArgs>),
+    Mv(Box<mv::MvArgs>),
     Rm(Box<rm::RmArgs>),
+    Update(Box<update::UpdateArgs>),
+    Du(Box<du::DuArgs>),
+    Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
+    Ping(Box<ping::PingArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
 }
 
 impl Command {
@@ -134,15 +158,43 @@ impl Cli {
     /// Reads the command line and the environment. Where they are wrong, or ask for help, the answer has been printed, and
     /// the exit code comes back.
     pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
-        let words: Vec<OsString> = words.into_iter().collect();
+        match Self::parse_words(words.into_iter().collect()) {
+            Ok(parsed) => Ok(parsed.cli),
+            Err(Wrong::Words(error)) => Err(exit::answered(&error)),
+            Err(Wrong::File(failure)) => Err(failure.report()),
+        }
+    }
+
+    /// Reads the command line, the environment, and the configuration file that one of them names.
+    fn parse_words(mut words: Vec<OsString>) -> Result<Parsed, Wrong> {
         let mut command = environment::settle(Self::command());
-        let matches = command.try_get_matches_from_mut(&words);
-        let parsed = matches.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        parsed.map_err(|error| {
-            command.build();
-            let error = environment::explain(error, &command, &words);
-            exit::answered(&error)
-        })
+        let mut matches = command.try_get_matches_from_mut(&words);
+        let mut file = None;
+        if let Some(path) = matches.as_ref().ok().and_then(config::named) {
+            let read = config::File::read(&path, Self::command()).map_err(Wrong::File)?;
+            if let Ok(given) = &matches {
+                config::extend(&mut words, given, &read);
+            }
+            matches = environment::settle(Self::command()).try_get_matches_from(&words);
+            file = Some(read);
+        }
+        let parsed = matches.and_then(|matches| Ok((Self::from_arg_matches(&matches)?, matches)));
+        match parsed {
+            Ok((cli, matches)) => Ok(Parsed { cli, matches, file }),
+            Err(error) => {
+                command.build();
+                let error = match &file {
+                    Some(file) => config::explain(error, &command, file),
+                    None => environment::explain(error, &command, &words),
+                };
+                Err(Wrong::Words(error))
+            }
+        }
+    }
+
+    /// The definitions of the command line.
+    fn definitions() -> clap::Command {
+        Self::command()
     }
 
     /// Does what the command line asks for.
@@ -154,17 +206,25 @@ impl Cli {
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
+            Command::CheckConfig(args) => config::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,
             Command::Cp(args) => cp::run(*args).await,
+            Command::Mv(args) => mv::run(*args).await,
             Command::Rm(args) => rm::run(*args).await,
+            Command::Update(args) => update::run(*args).await,
+            Command::Du(args) => du::run(*args).await,
+            Command::Hash(args) => hash::run(*args).await,
             Command::Compose(args) => compose::run(*args).await,
+            Command::Ping(args) => ping::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
+            Command::Completions(args) => pages::completions(args, Self::definitions()).await,
+            Command::Man(args) => pages::man(args, Self::definitions()).await,
         };
         stderr::clear();
         // What is said last stands behind what was logged.
@@ -172,6 +232,40 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
+        }
+    }
+}
+
+/// A command line that was read, with all that was added to it.
+#[derive(Debug)]
+struct Parsed {
+    cli: Cli,
+    matches: clap::ArgMatches,
+    file: Option<config::File>,
+}
+
+/// What is wrong with a command line.
+#[derive(Debug)]
+enum Wrong {
+    /// The words themselves, or variables; or it asks for help.
+    Words(clap::Error),
+    /// The configuration file.
+    File(exit::Failure),
+}
+
+impl Wrong {
+    /// The same in one line.
+    fn into_failure(self) -> exit::Failure {
+        match self {
+            Self::File(failure) => failure,
+            Self::Words(error) => {
+                let text = error.to_string();
+                let lines = text.lines().map(str::trim);
+                let lines = lines.take_while(|line| !line.starts_with("Usage:"));
+                let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+                let text = lines.join("; ");
+                exit::Failure::usage(text.strip_prefix("error: ").unwrap_or(&text))
+            }
         }
     }
 }

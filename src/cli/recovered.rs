@@ -19,9 +19,9 @@ const SAID_FOR: Duration = Duration::from_secs(60);
 
 /// Which kinds of failure were told of, and when. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Said(Arc<Mutex<BTreeMap<&'static str, Instant>>>);
+pub(super) struct Told(Arc<Mutex<BTreeMap<&'static str, Instant>>>);
 
-impl Said {
+impl Told {
     /// Whether to tell of the kind now: once, and rarely again.
     fn tells(&self, kind: &'static str, now: Instant) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl Said {
 pub(super) async fn report_failures<T>(
     mut reports: watch::Receiver<Report>,
     patience: &Patience,
-    said: Said,
+    said: Told,
     quiet: bool,
 ) -> T {
     let mut printed = 0;
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_kind_of_failure_is_told_once_and_rarely_again() {
-        let (said, began) = (Said::default(), Instant::now());
+        let (said, began) = (Told::default(), Instant::now());
         let told = [
             (0, "reset"),
             (1, "reset"),

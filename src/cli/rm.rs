@@ -6,6 +6,7 @@ use serde_json::json;
 use super::batch::{Batch, Jobs, Outcome};
 use super::conditions::Version;
 use super::connect::Remote;
+use super::exclude::Exclude;
 use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::naming::{Listed, Meaning, Names, Naming};
@@ -17,7 +18,7 @@ use gcsd_client::{Deleted, ReliableRequests};
 use gcsd_types::{ObjectName, ObjectRef};
 
 /// What is said of an object that is not there, where an answer was lost.
-const GONE: &str = "not there, whether deleted just now or never there: an answer was lost";
+const GONE: &str = "gone, or never there";
 
 /// Delete objects.
 ///
@@ -50,6 +51,8 @@ pub(super) struct RmArgs {
     naming: Naming,
     #[command(flatten)]
     listed: Listed,
+    #[command(flatten)]
+    exclude: Exclude,
     #[command(flatten)]
     version: Version,
     #[command(flatten)]
@@ -92,6 +95,7 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
     let how = Walking {
         recursive: args.recursive,
         versions: args.all_versions,
+        excluded: args.exclude.read(),
         ..Walking::new(requests.clone(), &args.version.payer)
     };
     while let Some(name) = names.next().await {
@@ -164,7 +168,7 @@ async fn delete(
             failure => failure,
         };
         match deleted {
-            Ok(Deleted::Gone) => Outcome::DoneAs(GONE, json!({ "gone": true })),
+            Ok(Deleted::Gone) => Outcome::DoneSo(GONE, json!({})),
             Ok(_) => Outcome::Done(json!({ "deleted": true })),
             Err(given_up) => Outcome::Failed(failed(given_up)),
         }

@@ -167,7 +167,7 @@ async fn an_abort_has_one_time_for_everything() {
             let (cleanup, _) = cleanup(answer, answer);
             cleanup.requests.used.at_least(used);
             let began = Instant::now();
-            let aborted = cleanup.abort(&object).await;
+            let aborted = Box::pin(cleanup.abort(&object)).await;
             let took = used + began.elapsed();
             assert!(
                 took <= policy.abort_budget + Duration::from_secs(1),
