@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use gcsd_types::digits;
 use std::str::FromStr;
 
 /// The port that a daemon listens on unless told otherwise.
@@ -67,9 +68,7 @@ impl FromStr for Address {
         }
         let port = match port {
             None => DEFAULT_PORT,
-            Some(port) => port
-                .parse()
-                .ok()
+            Some(port) => digits(port)
                 .filter(|port| *port != 0)
                 .ok_or_else(|| AddressError::Port(port.to_owned()))?,
         };

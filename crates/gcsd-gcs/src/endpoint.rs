@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::header::HeaderValue;
+use gcsd_types::digits;
 use http::uri::Uri;
 
 /// Why a URL cannot be used to reach GCS.
@@ -110,7 +111,7 @@ impl Endpoint {
             "" => standard,
             text => text
                 .strip_prefix(':')
-                .and_then(|digits| digits.parse().ok())
+                .and_then(digits)
                 .filter(|port| *port != 0)
                 .ok_or(EndpointError::Port)?,
         };

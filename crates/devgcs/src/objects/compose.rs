@@ -19,6 +19,7 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::service::Service;
 use crate::storage::Digests;
+use crate::digits::digits;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 
 /// The most objects that one call composes.
@@ -145,10 +146,9 @@ fn source(value: &Value) -> Result<Source, Error> {
 fn number(value: Option<&Value>) -> Result<Option<u64>, Error> {
     match value {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => text
-            .parse()
+        Some(Value::String(text)) => digits(text)
             .map(Some)
-            .map_err(|_| Error::invalid("Invalid generation.")),
+            .ok_or_else(|| Error::invalid("Invalid generation.")),
         Some(value) => value
             .as_u64()
             .map(Some)

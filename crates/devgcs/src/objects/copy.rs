@@ -21,6 +21,7 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::service::{Service, Turn};
 use crate::target::Route;
+use crate::digits::digits;
 use gcsd_types::Preconditions;
 
 /// What `maxBytesRewrittenPerCall` must be a multiple of.
@@ -226,8 +227,8 @@ impl Token {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
         let (generation, done) = text.split_once('/')?;
         Some(Self {
-            generation: generation.parse().ok()?,
-            done: done.parse().ok()?,
+            generation: digits(generation)?,
+            done: digits(done)?,
         })
     }
 }

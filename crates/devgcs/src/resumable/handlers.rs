@@ -25,6 +25,7 @@ use crate::resource::Object;
 use crate::response_body::ResponseBody;
 use crate::service::Service;
 use crate::{names, random};
+use crate::digits::digits;
 use gcsd_types::MAX_OBJECT_SIZE;
 
 /// `POST /upload/storage/v1/b/BUCKET/o?uploadType=resumable`: starts a session.
@@ -64,7 +65,7 @@ pub(crate) async fn start(
 
 /// The size that a start declares.
 pub(crate) fn declared(call: &Call) -> Result<Option<u64>, Error> {
-    let size = |text: &str| text.parse().ok().filter(|size| *size <= MAX_OBJECT_SIZE);
+    let size = |text: &str| digits(text).filter(|size| *size <= MAX_OBJECT_SIZE);
     let declared = call.header("x-upload-content-length");
     declared
         .map(|text| {

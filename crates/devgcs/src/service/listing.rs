@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::glob::Glob;
 use crate::resource::{Object, Versions};
+use crate::digits::digits;
 use crate::time::Time;
 
 /// The most names examined for one page, and the most work for a glob: a page that finds little ends
@@ -72,7 +73,7 @@ impl Cursor {
             return Some(Self::Prefix(prefix.to_owned()));
         }
         let (generation, name) = text.strip_prefix('o')?.split_once('/')?;
-        Some(Self::Object(name.to_owned(), generation.parse().ok()?))
+        Some(Self::Object(name.to_owned(), digits(generation)?))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::media::set;
 use crate::multipart_upload::{MAX_PARTS, MultipartRecord, MultipartUpload, Part};
 use crate::names;
 use crate::response_body::ResponseBody;
+use crate::digits::digits;
 use crate::service::Service;
 
 /// The largest list of parts: 10,000 of them, with room for white space.
@@ -238,7 +239,7 @@ fn listed(document: &str) -> Option<Vec<(u32, String)>> {
     let mut tag = None;
     for (name, text) in leaves(document)? {
         match name.as_str() {
-            "PartNumber" => number = Some(text.parse().ok()?),
+            "PartNumber" => number = Some(digits(&text)?),
             "ETag" => tag = Some(text),
             _ => {}
         }

@@ -29,6 +29,7 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::resumable;
 use crate::service::Service;
+use crate::digits::digits;
 use gcsd_types::Preconditions;
 
 /// The prefix of the client's own metadata.
@@ -62,7 +63,7 @@ fn check_length(call: &Call) -> Result<(), Error> {
     let Some(range) = call.header("x-goog-content-length-range") else {
         return Ok(());
     };
-    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let number = |text: &str| digits::<u64>(text.trim());
     let range = range
         .split_once(',')
         .and_then(|(min, max)| Some(number(min)?..=number(max)?));
@@ -375,7 +376,7 @@ fn number(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Error> {
     let value = headers.get(name);
     value
         .map(|value| {
-            let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            let number = value.to_str().ok().and_then(|text| digits(text.trim()));
             number.ok_or_else(|| Error::invalid(format!("Invalid value for the header {name}.")))
         })
         .transpose()

@@ -15,6 +15,7 @@ use crate::names;
 use crate::objects::{self, Source, Upload};
 use crate::preconditions;
 use crate::response_body::ResponseBody;
+use crate::digits::digits;
 use crate::service::Service;
 
 /// The most objects that one request deletes.
@@ -49,7 +50,7 @@ pub(super) async fn delete(
         let version = object
             .text_of("VersionId")
             .or_else(|| object.text_of("Generation"));
-        let version = version.map(|text| text.parse().map_err(|_| Error::invalid("Invalid VersionId.")));
+        let version = version.map(|text| digits(text).ok_or_else(|| Error::invalid("Invalid VersionId.")));
         listed.push((key.to_owned(), version.transpose()?));
     }
     let mut answer = Element::in_s3("DeleteResult");

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::given_up::GivenUp;
 use super::requests::ReliableRequests;
 use gcsd_types::{BucketQuery, Crc32c, ObjectInfo, ObjectQuery, Page};
+use gcsd_types::digits;
 use gcsd_wire::{list_buckets, list_objects};
 
 /// An object of a list.
@@ -170,7 +171,7 @@ fn text<'a>(resource: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
 fn info(resource: &Map<String, Value>) -> ObjectInfo {
     let number = |field| {
         text(resource, field)
-            .and_then(|text| text.parse().ok())
+            .and_then(digits)
             .unwrap_or(0)
     };
     ObjectInfo {
