@@ -32,6 +32,7 @@ mod cli_tools;
 mod client_clocks;
 mod client_ends;
 mod client_facade;
+mod client_given_up;
 mod client_read;
 mod client_requests;
 mod client_streamed;

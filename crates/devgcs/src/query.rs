@@ -3,8 +3,8 @@
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use crate::digits::digits;
 use super::error::Error;
+use crate::digits::digits;
 
 /// The most parameters a request may have.
 const MAX_PARAMETERS: usize = 100;

@@ -1,8 +1,8 @@
 //! Where a daemon listens.
 
+use gcsd_types::digits;
 use std::fmt;
 use std::net::SocketAddr;
-use gcsd_types::digits;
 use std::str::FromStr;
 
 /// The port that a daemon listens on unless told otherwise.

@@ -42,11 +42,16 @@ pub struct Reply<T> {
 ///
 /// # Cancellation safety
 ///
-/// Dropping the future of a request before its turn means that it is not sent. Dropping it later gives
-/// up the reply only, and the daemon carries the request out, except in the middle of a body: a frame
-/// that was begun cannot be taken back, so the connection ends (the daemon cuts the PUT, and the upload
-/// can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
-/// taken back, and is: the connection lives.
+/// Dropping the future of a request before its turn means that it is not sent. What becomes of it later depends on what it
+/// asks for:
+///
+/// * What only looks (reads, lists, stats, the parts of a multipart upload) is cancelled (section 3.3 of the specification):
+///   the daemon ends its call to GCS, and the connection lives.
+/// * What changes something is carried out; only its reply is given up. To cut it in the middle would leave unknown whether it
+///   happened, with nobody there to look.
+/// * In the middle of a body the connection ends, since a frame that was begun cannot be taken back (the daemon cuts the PUT,
+///   and the upload can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
+///   taken back, and is: the connection lives.
 ///
 /// # Early replies
 ///
@@ -101,12 +106,19 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Tells the sending task that the caller went away, when dropped.
-pub(super) struct Interest(Arc<Attention>);
+/// Gives a request up when dropped, unless it is answered.
+#[derive(Debug)]
+pub(super) struct Interest {
+    in_flight: Arc<InFlight>,
+    attention: Arc<Attention>,
+    sequence: u64,
+}
 
 impl Drop for Interest {
     fn drop(&mut self) {
-        self.0.abandon();
+        if self.attention.abandon() {
+            self.in_flight.give_up(self.sequence);
+        }
     }
 }
 
@@ -263,10 +275,12 @@ impl Connection {
             };
             head.front(&args)
         };
-        let attention = self
-            .handle
-            .in_flight
-            .enqueue(opcode, front, body, waiter, permit)?;
-        Ok(Interest(attention))
+        let in_flight = self.handle.in_flight.clone();
+        let (sequence, attention) = in_flight.enqueue(opcode, front, body, waiter, permit)?;
+        Ok(Interest {
+            in_flight,
+            attention,
+            sequence,
+        })
     }
 }

@@ -160,10 +160,10 @@ impl Connection {
         }
         let (events, reader) = mpsc::channel(READ_AHEAD);
         let waiter = Waiter::Read(events);
-        let _interest = self
+        let interest = self
             .enqueue(Opcode::ReadAt, 0, args, Body::empty(), waiter)
             .await?;
-        ObjectReader::begin(self.clone(), reader).await
+        ObjectReader::begin(self.clone(), reader, interest).await
     }
 
     /// Makes an object of `body`, in one request. See [`Connection`] for what an early reply does, and for what

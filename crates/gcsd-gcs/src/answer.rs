@@ -14,8 +14,8 @@ use super::error_body::ErrorBody;
 use super::exchange::Exchange;
 use super::one_line::{MAX_MESSAGE, one_line};
 use super::reason::meaning;
-use gcsd_types::digits;
 use super::resource::Object;
+use gcsd_types::digits;
 
 /// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;

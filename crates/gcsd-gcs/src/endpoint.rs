@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use http::header::HeaderValue;
 use gcsd_types::digits;
+use http::header::HeaderValue;
 use http::uri::Uri;
 
 /// Why a URL cannot be used to reach GCS.

@@ -5,9 +5,9 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::acl;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::resource::BucketRecord;
-use crate::digits::digits;
 use crate::time::Time;
 
 /// Settings that are kept as they come, and shown.

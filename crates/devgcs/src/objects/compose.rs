@@ -9,6 +9,7 @@ use super::get::shown;
 use super::insert::Upload;
 use crate::acl;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json;
@@ -19,7 +20,6 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::service::Service;
 use crate::storage::Digests;
-use crate::digits::digits;
 use gcsd_types::{Crc32c, MAX_OBJECT_SIZE, Preconditions};
 
 /// The most objects that one call composes.

@@ -11,6 +11,7 @@ use super::get::shown;
 use crate::acl::{self, Grants};
 use crate::answer;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json;
@@ -21,7 +22,6 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::service::{Service, Turn};
 use crate::target::Route;
-use crate::digits::digits;
 use gcsd_types::Preconditions;
 
 /// What `maxBytesRewrittenPerCall` must be a multiple of.

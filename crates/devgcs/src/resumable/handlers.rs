@@ -12,6 +12,7 @@ use super::session::{Intent, Session};
 use crate::acl;
 use crate::answer;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::percent;
 use crate::encryption;
 use crate::error::Error;
@@ -25,7 +26,6 @@ use crate::resource::Object;
 use crate::response_body::ResponseBody;
 use crate::service::Service;
 use crate::{names, random};
-use crate::digits::digits;
 use gcsd_types::MAX_OBJECT_SIZE;
 
 /// `POST /upload/storage/v1/b/BUCKET/o?uploadType=resumable`: starts a session.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::digits::digits;
 use crate::glob::Glob;
 use crate::resource::{Object, Versions};
-use crate::digits::digits;
 use crate::time::Time;
 
 /// The most names examined for one page, and the most work for a glob: a page that finds little ends

@@ -3,10 +3,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::call::Call;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::inspect::CallKind;
 use crate::operation::{is_harmless, refuse_conditions};
-use crate::digits::digits;
 use crate::target::Target;
 
 /// Parameters that change nothing about what is done, besides those of both APIs.

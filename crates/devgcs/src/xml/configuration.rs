@@ -11,12 +11,12 @@ use super::tree::Node;
 use crate::answer::empty;
 use crate::bucket::merge;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::json as document;
 use crate::query::Query;
 use crate::resource::BucketRecord;
 use crate::response_body::ResponseBody;
-use crate::digits::digits;
 use crate::service::Service;
 
 /// What is configured.

@@ -9,6 +9,7 @@ use super::leaves::leaves;
 use super::object::{etag, expected, grants, metadata};
 use crate::answer::empty;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::{base64, percent};
 use crate::encryption;
 use crate::error::Error;
@@ -17,7 +18,6 @@ use crate::media::set;
 use crate::multipart_upload::{MAX_PARTS, MultipartRecord, MultipartUpload, Part};
 use crate::names;
 use crate::response_body::ResponseBody;
-use crate::digits::digits;
 use crate::service::Service;
 
 /// The largest list of parts: 10,000 of them, with room for white space.

@@ -15,6 +15,7 @@ use super::element::Element;
 use crate::acl::{self, Grants};
 use crate::answer::empty;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::{base64, hex, percent};
 use crate::encryption;
 use crate::entity_tags::{Current, HttpConditions};
@@ -29,7 +30,6 @@ use crate::resource::{Draft, Object};
 use crate::response_body::ResponseBody;
 use crate::resumable;
 use crate::service::Service;
-use crate::digits::digits;
 use gcsd_types::Preconditions;
 
 /// The prefix of the client's own metadata.

@@ -8,6 +8,7 @@ use super::element::Element;
 use super::object::{conditions, expected, grants, metadata, stored};
 use super::tree::Node;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json as document;
@@ -15,7 +16,6 @@ use crate::names;
 use crate::objects::{self, Source, Upload};
 use crate::preconditions;
 use crate::response_body::ResponseBody;
-use crate::digits::digits;
 use crate::service::Service;
 
 /// The most objects that one request deletes.

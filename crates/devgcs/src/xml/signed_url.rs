@@ -3,9 +3,9 @@
 
 use http::StatusCode;
 
+use crate::digits::digits;
 use crate::error::Error;
 use crate::query::Query;
-use crate::digits::digits;
 use crate::time::Time;
 
 /// The longest that a URL can be valid, in seconds.

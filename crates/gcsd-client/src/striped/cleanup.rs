@@ -15,8 +15,8 @@ use super::outcome::{Leftovers, StripedAborted};
 use super::requests::Requests;
 use super::route::Route;
 use super::temporary::{multipart_ref, part_object, place};
-use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
 use gcsd_types::digits;
+use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
 use gcsd_wire::Kind;
 
 /// The most pages that are listed: more than one upload has temporary objects.

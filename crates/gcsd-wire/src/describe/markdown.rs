@@ -275,7 +275,11 @@ fn within(sentence: &str) -> String {
     let first = letters.next();
     match letters.clone().next() {
         Some(second) if second.is_uppercase() => sentence.to_owned(),
-        _ => first.into_iter().flat_map(char::to_lowercase).chain(letters).collect(),
+        _ => first
+            .into_iter()
+            .flat_map(char::to_lowercase)
+            .chain(letters)
+            .collect(),
     }
 }
 
