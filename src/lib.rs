@@ -1,8 +1,9 @@
 //! gcsd: a daemon between a socket and Google Cloud Storage.
 //!
-//! This package is the daemon ([`server`], [`ops`]) and its command line ([`cli`]); what others can use as a
+//! This package is the daemon ([`server`], [`ops`], [`peer`]) and its command line ([`cli`]); what others can use as a
 //! library stands in crates of its own. `ARCHITECTURE.md` says which.
 
 pub mod cli;
 pub mod ops;
+pub mod peer;
 pub mod server;

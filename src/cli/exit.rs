@@ -36,7 +36,7 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    failed
-  2    the command line is wrong
+  2    the command line, or the configuration file, is wrong
   3    no such bucket, object or generation
   4    a precondition (--if-...) does not hold
   5    the daemon or GCS cannot be reached or cannot now: trying again can help

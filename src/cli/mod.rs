@@ -6,6 +6,7 @@ mod cat;
 mod client_errors;
 mod compose;
 mod conditions;
+mod config;
 mod connect;
 mod copies;
 mod cp;
@@ -96,6 +97,7 @@ pub struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::Args>),
+    CheckConfig(config::CheckConfigArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
@@ -134,15 +136,43 @@ impl Cli {
     /// Reads the command line and the environment. Where they are wrong, or ask for help, the answer has been printed, and
     /// the exit code comes back.
     pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
-        let words: Vec<OsString> = words.into_iter().collect();
+        match Self::parse_words(words.into_iter().collect()) {
+            Ok(parsed) => Ok(parsed.cli),
+            Err(Wrong::Words(error)) => Err(exit::answered(&error)),
+            Err(Wrong::File(failure)) => Err(failure.report()),
+        }
+    }
+
+    /// Reads the command line, the environment, and the configuration file that one of them names.
+    fn parse_words(mut words: Vec<OsString>) -> Result<Parsed, Wrong> {
         let mut command = environment::settle(Self::command());
-        let matches = command.try_get_matches_from_mut(&words);
-        let parsed = matches.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        parsed.map_err(|error| {
-            command.build();
-            let error = environment::explain(error, &command, &words);
-            exit::answered(&error)
-        })
+        let mut matches = command.try_get_matches_from_mut(&words);
+        let mut file = None;
+        if let Some(path) = matches.as_ref().ok().and_then(config::named) {
+            let read = config::File::read(&path, Self::command()).map_err(Wrong::File)?;
+            if let Ok(given) = &matches {
+                config::extend(&mut words, given, &read);
+            }
+            matches = environment::settle(Self::command()).try_get_matches_from(&words);
+            file = Some(read);
+        }
+        let parsed = matches.and_then(|matches| Ok((Self::from_arg_matches(&matches)?, matches)));
+        match parsed {
+            Ok((cli, matches)) => Ok(Parsed { cli, matches, file }),
+            Err(error) => {
+                command.build();
+                let error = match &file {
+                    Some(file) => config::explain(error, &command, file),
+                    None => environment::explain(error, &command, &words),
+                };
+                Err(Wrong::Words(error))
+            }
+        }
+    }
+
+    /// The definitions of the command line.
+    fn definitions() -> clap::Command {
+        Self::command()
     }
 
     /// Does what the command line asks for.
@@ -154,6 +184,7 @@ impl Cli {
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
+            Command::CheckConfig(args) => config::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
@@ -172,6 +203,40 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
+        }
+    }
+}
+
+/// A command line that was read, with all that was added to it.
+#[derive(Debug)]
+struct Parsed {
+    cli: Cli,
+    matches: clap::ArgMatches,
+    file: Option<config::File>,
+}
+
+/// What is wrong with a command line.
+#[derive(Debug)]
+enum Wrong {
+    /// The words themselves, or variables; or it asks for help.
+    Words(clap::Error),
+    /// The configuration file.
+    File(exit::Failure),
+}
+
+impl Wrong {
+    /// The same in one line.
+    fn into_failure(self) -> exit::Failure {
+        match self {
+            Self::File(failure) => failure,
+            Self::Words(error) => {
+                let text = error.to_string();
+                let lines = text.lines().map(str::trim);
+                let lines = lines.take_while(|line| !line.starts_with("Usage:"));
+                let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+                let text = lines.join("; ");
+                exit::Failure::usage(text.strip_prefix("error: ").unwrap_or(&text))
+            }
         }
     }
 }

@@ -20,11 +20,13 @@ fn script<'a>(text: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     [&put[..], flags, &["--", "/bin/sh", "-c", text]].concat()
 }
 
-/// The binary, without a terminal, and the other end of its standard input.
+/// The binary, without a terminal, with SIGHUP not ignored, whatever it is for this process, and the other end of its
+/// standard input.
 fn start(daemon: &Daemon, args: &[&str]) -> (Child, ChildStdin) {
     let command = gcsd(Some(daemon.address), args);
-    let mut detached = Command::new("setsid");
+    let mut detached = Command::new("/usr/bin/env");
     detached
+        .args(["--default-signal=HUP", "setsid"])
         .arg(command.get_program())
         .args(args)
         .env("GCSD_CONNECT", daemon.address.to_string())

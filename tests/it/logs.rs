@@ -351,6 +351,8 @@ async fn an_upload_is_followed_by_its_name_and_no_secret_is_told() {
     client.begin(3, &write_at(0, Some(1 << 20)), 1 << 20).await;
     client.raw(&pattern(300_000)).await;
     drop(client);
+    // Until the daemon has noticed, the body would end by the attach.
+    becomes(|| daemon.log().contains("body_truncated")).await;
     let mut client = connect(&daemon).await;
     client.call(0, hello("open sesame")).await.ok();
     let Request::AttachUpload(mut again) = attach(&started.token) else {

@@ -12,6 +12,7 @@ mod bounds_serve;
 mod buckets;
 mod cancel;
 mod checked;
+mod cli_config;
 mod cli_ends;
 mod cli_environment;
 mod cli_from_command;

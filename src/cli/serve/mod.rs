@@ -4,7 +4,7 @@ mod limits;
 mod listen;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// The protocol itself is not encrypted: listen on loopback (the default), or on a network that you trust, with --auth-file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// A file with settings: each flag here is a key there. A flag wins over its variable, and that over the file.
+    /// docs/configuration.md has the keys
+    #[arg(long, env = "GCSD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Where to listen; may be given several times. Sockets that systemd hands over are used beside these, and instead of
     /// the default [default: 127.0.0.1:4743]
     #[arg(long, env = "GCSD_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
@@ -126,6 +130,16 @@ pub(super) struct Args {
     faults: gcsd_fault::Plan,
 }
 
+impl Args {
+    /// Warns of files that hold secrets and that every user of the machine can read.
+    fn warn_of_open_files(&self) {
+        [&self.token_key, &self.auth_file]
+            .into_iter()
+            .flatten()
+            .for_each(|file| warn_if_open(file));
+    }
+}
+
 /// What must be done before anything else: may start this program anew.
 pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
     let (_, credentials) = destination(args, None)?;
@@ -134,6 +148,17 @@ pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
         CredentialsSource::Anonymous => Ok(()),
         _ => args.proxies.settle(),
     }
+}
+
+/// Reads all that the settings name, and begins nothing.
+pub(super) fn check(args: &Args) -> Result<(), Failure> {
+    make_gcs(args, None)?;
+    if let Some(file) = &args.token_key {
+        load_token_key(file)?;
+    }
+    secret(args)?;
+    args.warn_of_open_files();
+    Ok(())
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
@@ -150,10 +175,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         limits: args.limits.of_connections(),
         secret: secret(&args)?,
     };
-    [&args.token_key, &args.auth_file]
-        .into_iter()
-        .flatten()
-        .for_each(|file| warn_if_open(file));
+    args.warn_of_open_files();
     let listeners = listeners(&args.listen, args.limits.backlog)?;
     let config = server::Config {
         max_connections: bounds.connections,
@@ -270,7 +292,7 @@ fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Failure> {
 
 fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
     if let Some(file) = &args.token_key {
-        return server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")));
+        return load_token_key(file);
     }
     if matches!(args.embedded, Some(None)) && args.state_dir.is_none() {
         // The uploads end with the process, and so may the key.
@@ -285,6 +307,10 @@ fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
             "the token key: {error}: name another directory with --state-dir, or a key with --token-key"
         ))
     })
+}
+
+fn load_token_key(file: &Path) -> Result<Sealer, Failure> {
+    server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")))
 }
 
 fn state_dir(args: &Args) -> Option<PathBuf> {
