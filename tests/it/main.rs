@@ -39,6 +39,7 @@ mod client_requests;
 mod client_streamed;
 mod clients_gone;
 mod conversation;
+mod damaged_hop;
 mod devgcs_access;
 mod devgcs_directory;
 mod devgcs_docs;
