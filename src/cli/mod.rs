@@ -9,6 +9,7 @@ mod conditions;
 mod config;
 mod connect;
 mod copies;
+mod copying;
 mod cp;
 mod decode;
 mod demo;
@@ -16,27 +17,36 @@ mod destination;
 mod devgcs;
 mod directory;
 mod download;
+mod du;
 mod encode;
 mod encryption_key;
 mod environment;
+mod exclude;
 mod exit;
 mod fields;
 mod generated;
 mod get;
+mod get_args;
 mod get_many;
 mod gs_url;
+mod hash;
 mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod making;
 mod merged;
+mod metadata;
 mod mounted;
+mod mv;
 mod name_list;
 mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod pages;
 mod pattern;
+mod ping;
 mod pipe;
 mod producer;
 mod progress;
@@ -46,6 +56,8 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+#[cfg(test)]
+mod reference;
 mod reporting;
 mod resume;
 mod retries;
@@ -58,8 +70,11 @@ mod stderr;
 mod stdout;
 mod stop;
 mod stripes;
+mod sums;
 mod temporary;
+mod unchanged;
 mod units;
+mod update;
 mod upload;
 mod upload_failure;
 mod walk;
@@ -84,7 +99,7 @@ names; what a command does comes from its command line only. A flag wins over it
 /// one call to Google Cloud Storage, streaming the bytes through. The other commands are its clients and
 /// its tools. To see all of it work on this machine, without an account: 'gcsd demo'.
 #[derive(Debug, Parser)]
-#[command(name = "gcsd", version, max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+#[command(name = "gcsd", version = env!("GCSD_VERSION"), max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -104,11 +119,18 @@ enum Command {
     Ls(Box<ls::LsArgs>),
     Cat(Box<cat::CatArgs>),
     Cp(Box<cp::CpArgs>),
+    Mv(Box<mv::MvArgs>),
     Rm(Box<rm::RmArgs>),
+    Update(Box<update::UpdateArgs>),
+    Du(Box<du::DuArgs>),
+    Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
+    Ping(Box<ping::PingArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
 }
 
 impl Command {
@@ -191,11 +213,18 @@ impl Cli {
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,
             Command::Cp(args) => cp::run(*args).await,
+            Command::Mv(args) => mv::run(*args).await,
             Command::Rm(args) => rm::run(*args).await,
+            Command::Update(args) => update::run(*args).await,
+            Command::Du(args) => du::run(*args).await,
+            Command::Hash(args) => hash::run(*args).await,
             Command::Compose(args) => compose::run(*args).await,
+            Command::Ping(args) => ping::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
+            Command::Completions(args) => pages::completions(args, Self::definitions()).await,
+            Command::Man(args) => pages::man(args, Self::definitions()).await,
         };
         stderr::clear();
         // What is said last stands behind what was logged.

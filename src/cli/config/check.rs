@@ -17,6 +17,9 @@ use crate::cli::{Cli, Command, serve};
 /// Every setting is shown with its value and where that comes from: the file, a variable, or the default. The files that
 /// the settings name are read: secrets, keys, credentials. Nothing is listened on, and nothing sent.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcsd check-config /etc/gcsd/gcsd.toml")]
 pub(in crate::cli) struct CheckConfigArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]

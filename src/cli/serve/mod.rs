@@ -39,6 +39,13 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 ///
 /// The protocol itself is not encrypted: listen on loopback (the default), or on a network that you trust, with --auth-file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcsd serve
+  gcsd serve --embedded=objects                       with a Cloud Storage of its own, and a bucket named demo
+  gcsd serve --listen 10.0.0.5:4743 --auth-file /etc/gcsd/secret
+  gcsd serve --config /etc/gcsd/gcsd.toml
+  STORAGE_EMULATOR_HOST=http://127.0.0.1:4443 gcsd serve")]
 pub(super) struct Args {
     /// A file with settings: each flag here is a key there. A flag wins over its variable, and that over the file.
     /// docs/configuration.md has the keys
