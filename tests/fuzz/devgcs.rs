@@ -374,7 +374,7 @@ fn uploads_in_one_request() {
 }
 
 /// What a session holds before, in half of the inputs.
-const HELD: [u8; 262_144] = [b'x'; 262_144];
+static HELD: [u8; 262_144] = [b'x'; 262_144];
 
 const RANGE_WORDS: &[&[u8]] = &[
     b"bytes ",
