@@ -55,7 +55,7 @@ pub(super) struct LsArgs {
     all_versions: bool,
     /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource; of
     /// objects "generation", "size" and "crc32c"; "error" where it cannot be listed.
-    #[arg(long, short)]
+    #[arg(long)]
     json: bool,
     /// The project whose buckets to list.
     #[arg(long, value_name = "PROJECT")]
