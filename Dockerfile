@@ -7,6 +7,8 @@
 # and not `-p 4743:4743`, which opens it to every network of the host.
 
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is built by its own makefile.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # What `gcsd --version` tells, since the repository itself is left out: docker build --build-arg GCSD_COMMIT=$(git rev-parse HEAD)
