@@ -245,7 +245,7 @@ async fn play(
         line("download", &recovered);
         let caught = |report: &Report| -> u64 {
             let caught = DAMAGE.iter().filter_map(|name| report.failures.get(*name));
-            caught.map(|count| u64::from(*count)).sum()
+            caught.sum()
         };
         let caught = match caught(&went_through) + caught(&read) {
             0 => "none met".to_owned(),
