@@ -113,9 +113,7 @@ impl Finder {
             (Some(None), _) => self.send(path, Local::Failed(failed("its name is not UTF-8"))),
             (_, true) if !self.how.recursive => self.send(
                 path,
-                Local::Failed(Failure::usage(
-                    "it is a directory; --recursive takes what lies in it",
-                )),
+                Local::Failed(Failure::usage("it is a directory").advise("-r uploads what lies in it")),
             ),
             (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
             (_, true) => self.directory(path, String::new()),

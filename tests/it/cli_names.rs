@@ -438,8 +438,8 @@ async fn ls_and_stat_go_on_when_one_fails() {
         (&lines[1]["url"], &lines[1]["error"]["exit"]),
         (&"gs://bucket/none".into(), &3.into())
     );
-    let ls = run(to, &["ls", "gs://", "gs://bucket/a"], b"").await;
-    assert_eq!((ls.code, ls.text()), (Some(2), "gs://bucket/a\n"), "{}", ls.err);
+    let ls = run(to, &["ls", "gs://nowhere", "gs://bucket/a"], b"").await;
+    assert_eq!((ls.code, ls.text()), (Some(3), "gs://bucket/a\n"), "{}", ls.err);
     let stat = run(
         to,
         &["stat", "gs://bucket/a", "gs://bucket/none", "gs://bucket/b"],

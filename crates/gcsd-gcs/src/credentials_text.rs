@@ -21,8 +21,9 @@ pub(super) fn explain(source: &CredentialsSource, error: &CredentialsError) -> S
     let cause = cause(error);
     match (source.path(), error.is_transient()) {
         (None, _) => {
+            let looked = CredentialsSource::looked(|name| std::env::var_os(name));
             format!(
-                "no credentials: there is no credentials file, and the metadata server gives no token ({cause}); name a file with --credentials or \
+                "no credentials: {looked}, and the metadata server gives no token ({cause}); name a file with --credentials or \
                  GOOGLE_APPLICATION_CREDENTIALS, log in with 'gcloud auth application-default login', or go without \
                  (--anonymous)"
             )
