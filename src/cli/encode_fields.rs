@@ -86,7 +86,7 @@ impl Args {
                     }
                     first = Some(bucket);
                 }
-                // The new name of a move is no struct of its own.
+                // The new name of a move is not a struct of its own.
                 None if opcode == Opcode::MoveObject && self.value("destination").is_none() => {
                     if first != Some(bucket) {
                         return Err(Failure::usage("a move stays in its bucket").at(url));

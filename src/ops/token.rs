@@ -44,7 +44,7 @@ pub enum TokenKeyError {
         "it holds no key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
     )]
     Empty,
-    /// A line is no key.
+    /// A line is not a key.
     #[error(
         "line {0} is not a key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
     )]

@@ -177,7 +177,7 @@ impl Connection {
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
-        // They repeat after 2^32 - 1; 0 is no id.
+        // They repeat after 2^32 - 1; 0 is not an id.
         last.wrapping_add(1).max(1)
     }
 

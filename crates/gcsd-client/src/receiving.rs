@@ -213,7 +213,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         self.reads.insert(sequence, read);
     }
 
-    /// The body of a piece, handed on as it comes.
+    /// The body of a piece, passed on as it arrives.
     async fn piece(&mut self, sequence: u64, len: u64) -> Result<(), Reason> {
         let Some(read) = self.reads.get_mut(&sequence) else {
             return Err(protocol("a piece of a read that was not begun"));

@@ -248,7 +248,7 @@ impl Connection {
         self.page(Opcode::ListBuckets, args).await
     }
 
-    /// Copies an object, or goes on with it: one step.
+    /// Copies an object, or continues a copy: one step.
     pub async fn rewrite_object(
         &self,
         args: &rewrite_object::Args,

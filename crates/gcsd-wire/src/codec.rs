@@ -1,6 +1,6 @@
 //! Framing for tokio-util: a head and its args, never a body (proto-spec.md, "Framing").
 //!
-//! A decoder stops behind the args. Whoever owns the socket takes the body from there: first what is
+//! A decoder stops behind the args. The socket's owner takes the body from there: first what is
 //! left in the buffer, then the socket itself.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -382,7 +382,7 @@ mod tests {
         };
         requests.encode(&request, &mut buffer).expect("room");
         assert_eq!(requests.decode(&mut buffer).expect("a good head"), Some(request));
-        // Args that were left unread are those of whoever passes the frame on.
+        // Args that were left unread are the caller's to pass on.
         let unread = RequestFrame {
             head: head(9),
             args: None,

@@ -1,6 +1,6 @@
 //! What to do next: the recovery as a pure state machine. No I/O, no clock.
 //!
-//! It is told what GCS answered and how requests failed, and returns the next request. It holds nothing that can be
+//! It takes what GCS answered and how requests failed, and returns the next request. It holds nothing that can be
 //! derived: whether an upload is open is known from the [`Stage`], what can be sent from the [`View`].
 //!
 //! | after a failure of class | |

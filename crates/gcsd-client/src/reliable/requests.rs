@@ -1,4 +1,4 @@
-//! Requests on objects, made again until they are answered for good.
+//! Requests on objects, repeated until they have a final answer.
 
 use std::future::Future;
 use std::time::Duration;
@@ -243,7 +243,7 @@ impl ReliableRequests {
             .await
     }
 
-    /// Makes `request` until it is answered for good.
+    /// Makes `request` until it has a final answer.
     async fn repeat<T, F>(&self, request: impl Fn(Connection) -> F + Send + Sync) -> Result<T, GivenUp>
     where
         T: Send,
