@@ -126,7 +126,7 @@ impl Connection {
         stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
         if options.secret.is_some() || options.checked {
-            let hello = hello::Args {
+            let hello = hello::HelloArgs {
                 features: hello::CHECKED,
                 ..Self::greeting(options.secret.clone().unwrap_or_default())
             };
@@ -160,12 +160,12 @@ impl Connection {
     }
 
     /// The Hello of this crate.
-    pub fn greeting(secret: Bytes) -> hello::Args {
-        hello::Args {
+    pub fn greeting(secret: Bytes) -> hello::HelloArgs {
+        hello::HelloArgs {
             min_version: VERSION,
             max_version: VERSION,
             secret,
-            ..hello::Args::default()
+            ..hello::HelloArgs::default()
         }
     }
 

@@ -41,7 +41,7 @@ impl ReadRequest {
     }
 }
 
-impl From<ReadRequest> for read_at::Args {
+impl From<ReadRequest> for read_at::ReadAtArgs {
     fn from(request: ReadRequest) -> Self {
         Self {
             of: ObjectRef {

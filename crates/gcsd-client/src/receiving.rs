@@ -249,12 +249,12 @@ enum FramePlace {
 impl FramePlace {
     fn of(reply: &Reply) -> Self {
         match reply {
-            Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
-            Reply::ReadAt(read_at::Reply::Piece)
-            | Reply::ListObjects(page::Reply::Piece)
-            | Reply::ListBuckets(page::Reply::Piece) => Self::Piece,
-            Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
-            Reply::ListObjects(page::Reply::End(end)) | Reply::ListBuckets(page::Reply::End(end)) => {
+            Reply::ReadAt(read_at::ReadAtReply::Start(start)) => Self::Start(start.len),
+            Reply::ReadAt(read_at::ReadAtReply::Piece)
+            | Reply::ListObjects(page::PageReply::Piece)
+            | Reply::ListBuckets(page::PageReply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::ReadAtReply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::PageReply::End(end)) | Reply::ListBuckets(page::PageReply::End(end)) => {
                 Self::End(end.sent)
             }
             _ => Self::Whole,

@@ -107,7 +107,7 @@ pub(crate) fn on_page(page: PartsPage, number: u32) -> Option<gcsd_types::Stored
 
 impl UploadPart for Connection {
     async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Error> {
-        let args = upload_part::Args {
+        let args = upload_part::UploadPartArgs {
             of: part.of.clone(),
             part_number: part.number,
             body_crc32c: Some(crc32c),
@@ -121,7 +121,7 @@ impl UploadPart for Connection {
     }
 
     async fn stored_part(&self, part: &PartId) -> Result<Option<gcsd_types::StoredPart>, Error> {
-        let args = list_parts::Args {
+        let args = list_parts::ListPartsArgs {
             of: part.of.clone(),
             after: part.number - 1,
             max_parts: 1,
