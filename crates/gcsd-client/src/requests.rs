@@ -198,10 +198,7 @@ impl Connection {
     }
 
     /// One page of the parts that GCS holds.
-    pub async fn list_parts(
-        &self,
-        args: &list_parts::ListPartsArgs,
-    ) -> Result<Reply<PartsPage>, Error> {
+    pub async fn list_parts(&self, args: &list_parts::ListPartsArgs) -> Result<Reply<PartsPage>, Error> {
         let answer = self.call(Opcode::ListParts, 0, args, Body::empty()).await?;
         reply!(answer, ListParts)
     }

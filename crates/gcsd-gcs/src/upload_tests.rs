@@ -146,7 +146,11 @@ fn confirmed_bytes_never_vanish_silently() {
 fn a_query_settles_and_may_find_growth_or_the_end() {
     let mut upload = Upload::attached();
     assert_eq!(upload.check_write(&range(0, MIB, None)), Err(Refusal::Unsettled));
-    assert_eq!(upload.after_query(&active(None)), Ok(()), "nothing was known to be there");
+    assert_eq!(
+        upload.after_query(&active(None)),
+        Ok(()),
+        "nothing was known to be there"
+    );
     assert_eq!(upload.check_write(&range(0, MIB, None)), Ok(()));
     assert_eq!(upload.after_query(&active(MIB)), Ok(()));
     assert_eq!(upload.check_write(&range(MIB, MIB, None)), Ok(()));
