@@ -379,5 +379,9 @@ fn is_about_gcs(error: &Error) -> bool {
 mod tests;
 
 #[cfg(test)]
+#[path = "recovery_look_tests.rs"]
+mod look_tests;
+
+#[cfg(test)]
 #[path = "recovery_model.rs"]
 mod model;

@@ -304,34 +304,6 @@ fn a_lost_final_reply_is_found_and_verified() {
 }
 
 #[test]
-fn an_object_that_does_not_verify_is_asked_for_once_more_and_never_returned() {
-    let whole = view(0, K, true);
-    let crc32c = Crc32c(1);
-    let wrong = object(K);
-    let none = ObjectInfo {
-        crc32c: None,
-        ..wrong
-    };
-    let short = ObjectInfo {
-        size: K - 1,
-        crc32c: None,
-        ..wrong
-    };
-    for found in [wrong, none, short] {
-        let mut recovery = under_way(K, 0);
-        recovery.finished = Some(found);
-        assert_eq!(recovery.verify(found, K, crc32c), Ok(None));
-        assert_eq!(next(&recovery, Stage::Attached, &whole), Step::Query);
-        let error = recovery.verify(found, K, crc32c).expect_err("it is wrong");
-        match error {
-            UploadError::Unverified { object } => assert_eq!(object, none),
-            UploadError::Mismatch { object, .. } => assert_ne!(object, none),
-            other => panic!("{other}"),
-        }
-    }
-}
-
-#[test]
 fn an_object_that_somebody_else_finished_is_not_ours() {
     let finished = Progress {
         object: Some(object(2 * K)),
