@@ -105,13 +105,13 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    logging: logging::Args,
+    logging: logging::LoggingArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
-    Serve(Box<serve::Args>),
+    Serve(Box<serve::ServeArgs>),
     CheckConfig(config::CheckConfigArgs),
     Secret(secret::SecretArgs),
     Put(Box<put::PutArgs>),
@@ -127,7 +127,7 @@ enum Command {
     Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
     Ping(Box<ping::PingArgs>),
-    Devgcs(devgcs::Args),
+    Devgcs(devgcs::DevgcsArgs),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
     Completions(pages::CompletionsArgs),

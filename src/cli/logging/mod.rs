@@ -39,7 +39,7 @@ enum Format {
 
 /// The log's settings.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct LoggingArgs {
     /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "info,gcsd::request=debug",
     /// which adds a line for each request. By default the servers log at info, the demo at error, the others at warn. docs/logs.md has more.
     #[arg(
@@ -78,7 +78,7 @@ impl Drop for Log {
     }
 }
 
-impl Args {
+impl LoggingArgs {
     /// Starts logging, at `level` unless told otherwise.
     pub(super) fn init(&self, level: LevelFilter) -> Result<Log, String> {
         let filter = match &self.log_level {

@@ -47,7 +47,7 @@ Examples:
   gcsd serve --listen 10.0.0.5:4743 --auth-file /etc/gcsd/secret
   gcsd serve --config /etc/gcsd/gcsd.toml
   STORAGE_EMULATOR_HOST=http://127.0.0.1:4443 gcsd serve")]
-pub(super) struct Args {
+pub(super) struct ServeArgs {
     /// A file with settings: each flag here is a key there. A flag wins over its variable, and that over the file.
     /// docs/configuration.md has the keys
     #[arg(long, env = "GCSD_CONFIG", value_name = "FILE")]
@@ -142,7 +142,7 @@ pub(super) struct Args {
     faults: gcsd_fault::Plan,
 }
 
-impl Args {
+impl ServeArgs {
     /// Refuses files that hold secrets and that every user of the machine can read.
     fn refuse_open_files(&self) -> Result<(), Failure> {
         let mut files = [&self.token_key, &self.auth_file].into_iter().flatten();
@@ -151,7 +151,7 @@ impl Args {
 }
 
 /// What must be done before anything else: may start this program anew.
-pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
+pub(super) fn prepare(args: &ServeArgs) -> Result<(), Failure> {
     let (_, credentials) = destination(args, None)?;
     match credentials {
         // No access tokens, no environment to be right for them.
@@ -161,7 +161,7 @@ pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
 }
 
 /// Reads all that the settings name, and begins nothing.
-pub(super) fn check(args: &Args) -> Result<(), Failure> {
+pub(super) fn check(args: &ServeArgs) -> Result<(), Failure> {
     make_gcs(args, None)?;
     if let Some(file) = &args.token_key {
         load_token_key(file)?;
@@ -172,7 +172,7 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Failure> {
+pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let signals = Signals::new()?;
     let bounds = args.limits.bounds(args.embedded.as_ref());
     let embedded = match &args.embedded {
@@ -227,7 +227,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// Who may do what, if the configuration file says so.
-pub(super) fn make_policy(args: &Args) -> Result<Option<Policy>, Failure> {
+pub(super) fn make_policy(args: &ServeArgs) -> Result<Option<Policy>, Failure> {
     let Some(config) = args.policy.clone() else {
         return Ok(None);
     };
@@ -239,7 +239,7 @@ pub(super) fn make_policy(args: &Args) -> Result<Option<Policy>, Failure> {
     Ok(Some(policy))
 }
 
-fn secret(args: &Args) -> Result<Option<Secret>, Failure> {
+fn secret(args: &ServeArgs) -> Result<Option<Secret>, Failure> {
     let bytes = args.auth_file.as_deref().map(read_secret).transpose()?;
     Ok(bytes.map(Secret::new))
 }
@@ -261,7 +261,7 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure>
 
 /// Where requests go, if that is said, and with what credentials.
 fn destination(
-    args: &Args,
+    args: &ServeArgs,
     embedded: Option<&devgcs::Server>,
 ) -> Result<(Option<Endpoint>, CredentialsSource), Failure> {
     let emulator = std::env::var("STORAGE_EMULATOR_HOST");
@@ -290,7 +290,7 @@ fn destination(
     Ok((endpoint, credentials))
 }
 
-fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
+fn make_gcs(args: &ServeArgs, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
     let (endpoint, credentials) = destination(args, embedded)?;
     let endpoint = match endpoint {
         Some(endpoint) => endpoint,
@@ -315,7 +315,7 @@ fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Failure> {
         .map_err(|error| failed(format!("{what}: {url}: {error}")))
 }
 
-fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
+fn make_sealer(args: &ServeArgs) -> Result<Sealer, Failure> {
     if let Some(file) = &args.token_key {
         return load_token_key(file);
     }
@@ -338,7 +338,7 @@ fn load_token_key(file: &Path) -> Result<Sealer, Failure> {
     server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")))
 }
 
-fn state_dir(args: &Args) -> Option<PathBuf> {
+fn state_dir(args: &ServeArgs) -> Option<PathBuf> {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
