@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::listener::Listener;
 use super::{Shared, connection};
 
 /// How long to wait after the system could not accept a connection.
@@ -97,12 +97,7 @@ impl Drop for Place {
 
 /// Accepts until the server drains. A place is taken before a connection is accepted, so that surplus
 /// connections wait in the kernel's backlog.
-pub(super) async fn run(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    places: Places,
-    connections: TaskTracker,
-) {
+pub(super) async fn run(listener: Listener, shared: Arc<Shared>, places: Places, connections: TaskTracker) {
     let drain = shared.shutdown.drain.clone();
     let mut failing = false;
     loop {
@@ -116,12 +111,12 @@ pub(super) async fn run(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(incoming) => {
                 failing = false;
                 place.occupy();
                 let shared = shared.clone();
                 connections.spawn(async move {
-                    connection::serve(stream, peer, shared).await;
+                    connection::serve(incoming, shared).await;
                     drop(place);
                 });
             }

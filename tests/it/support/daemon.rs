@@ -127,7 +127,7 @@ impl Daemon {
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, vec![listener]);
+        let server = Server::new(context, config, vec![listener.into()]);
         let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.
