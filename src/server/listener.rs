@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -74,21 +75,21 @@ impl Listener {
         }
     }
 
-    /// Waits for a connection. Cancel safe.
-    pub(super) async fn accept(&self) -> io::Result<Incoming> {
+    /// The next connection.
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         let (socket, peer, tls) = match self {
             Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
+                let (stream, address) = ready!(listener.poll_accept(cx))?;
                 (Socket::Tcp(stream), Peer::Tcp(address), None)
             }
             Self::Tls(listener, tls) => {
-                let (stream, address) = listener.accept().await?;
+                let (stream, address) = ready!(listener.poll_accept(cx))?;
                 let certificate = None;
                 let peer = Peer::Tls { address, certificate };
                 (Socket::Tcp(stream), peer, Some(tls.clone()))
             }
             Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, _) = ready!(listener.poll_accept(cx))?;
                 let told = stream.peer_cred()?;
                 let credentials = Credentials {
                     uid: told.uid(),
@@ -98,7 +99,7 @@ impl Listener {
                 (Socket::Unix(stream), Peer::Unix(credentials), None)
             }
         };
-        Ok(Incoming { socket, peer, tls })
+        Poll::Ready(Ok(Incoming { socket, peer, tls }))
     }
 }
 

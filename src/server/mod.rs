@@ -46,7 +46,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use listener::{ListenAddress, Listener, SocketFile};
 pub use state::{StateError, load_or_create_token_key, load_token_key};
@@ -152,13 +152,9 @@ impl Server {
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
-        let accepting = TaskTracker::new();
         let places = accept::Places::new(self.shared.config.max_connections);
-        for listener in self.listeners {
-            let accept = accept::run(listener, self.shared.clone(), places.clone(), connections.clone());
-            accepting.spawn(accept);
-        }
-        accepting.close();
+        let accept = accept::run(self.listeners, self.shared.clone(), places, connections.clone());
+        let accepting = tokio::spawn(accept);
         stop.await;
         info!(
             connections = connections.len(),
@@ -166,7 +162,9 @@ impl Server {
             "stopping"
         );
         self.shared.shutdown.drain.cancel();
-        accepting.wait().await;
+        if let Err(error) = accepting.await {
+            error!(%error, "accepting connections failed");
+        }
         connections.close();
         if tokio::time::timeout(self.shared.config.grace, connections.wait())
             .await
