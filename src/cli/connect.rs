@@ -95,13 +95,14 @@ impl Daemon {
     /// Each daemon of the list by itself. Nothing is sent yet.
     pub(super) async fn each(&self) -> Result<Vec<One>, Failure> {
         let secret = self.secret().await?;
+        let tls = self.tls().await?;
         let each = self.connect.iter().map(|address| One {
             address: address.to_string(),
             daemons: Self {
                 connect: vec![address.clone()],
                 ..self.clone()
             }
-            .with_secret(secret.clone()),
+            .with_secret(secret.clone(), tls.clone()),
             secret: secret.clone().unwrap_or_default(),
         });
         Ok(each.collect())
