@@ -113,6 +113,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::Args>),
     CheckConfig(config::CheckConfigArgs),
+    Secret(secret::SecretArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
@@ -180,7 +181,12 @@ impl Cli {
         }
         let parsed = matches.and_then(|matches| Ok((Self::from_arg_matches(&matches)?, matches)));
         match parsed {
-            Ok((cli, matches)) => Ok(Parsed { cli, matches, file }),
+            Ok((mut cli, matches)) => {
+                if let Command::Serve(args) = &mut cli.command {
+                    args.policy = file.as_ref().and_then(config::File::policy).cloned();
+                }
+                Ok(Parsed { cli, matches, file })
+            }
             Err(error) => {
                 command.build();
                 let error = match &file {
@@ -207,6 +213,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::CheckConfig(args) => config::run(args).await,
+            Command::Secret(args) => secret::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,

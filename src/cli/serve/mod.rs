@@ -18,9 +18,10 @@ use super::devgcs::not_started;
 use super::environment;
 use super::exit::{Failure, failed};
 use super::proxies::ProxyArgs;
-use super::secret::{read_secret, warn_if_open};
+use super::secret::{read_secret, refuse_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
+use crate::policy::{self, Access, Policy};
 use crate::server::{self, Listener, Server};
 use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
@@ -124,6 +125,10 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_AUTH_FILE", value_name = "FILE", help_heading = "Security")]
     auth_file: Option<PathBuf>,
 
+    /// Who may do what: a table of the configuration file.
+    #[arg(skip)]
+    pub(super) policy: Option<policy::Config>,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -140,12 +145,10 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Warns of files that hold secrets and that every user of the machine can read.
-    fn warn_of_open_files(&self) {
-        [&self.token_key, &self.auth_file]
-            .into_iter()
-            .flatten()
-            .for_each(|file| warn_if_open(file));
+    /// Refuses files that hold secrets and that every user of the machine can read.
+    fn refuse_open_files(&self) -> Result<(), Failure> {
+        let mut files = [&self.token_key, &self.auth_file].into_iter().flatten();
+        files.try_for_each(|file| refuse_if_open(file))
     }
 }
 
@@ -167,7 +170,8 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
     }
     secret(args)?;
     args.listening.tls()?;
-    args.warn_of_open_files();
+    make_policy(args)?;
+    args.refuse_open_files()?;
     Ok(())
 }
 
@@ -184,15 +188,16 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         fences: Fences::default(),
         limits: args.limits.of_connections(),
         secret: secret(&args)?,
+        access: Access::new(make_policy(&args)?),
     };
-    args.warn_of_open_files();
+    args.refuse_open_files()?;
     let tls = args.listening.tls()?;
     let listeners = args
         .listening
         .listeners(tls.as_ref(), args.limits.backlog)
         .await?;
     args.listening
-        .check_exposure(&listeners, context.secret.is_some())?;
+        .check_exposure(&listeners, context.secret.is_some() || args.policy.is_some())?;
     let config = server::Config {
         max_connections: bounds.connections,
         max_calls: bounds.calls,
@@ -228,6 +233,19 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         embedded.shutdown().await;
     }
     Ok(())
+}
+
+/// Who may do what, if the configuration file says so.
+pub(super) fn make_policy(args: &Args) -> Result<Option<Policy>, Failure> {
+    let Some(config) = args.policy.clone() else {
+        return Ok(None);
+    };
+    let policy = Policy::new(config).map_err(failed)?;
+    if args.auth_file.is_some() && !policy.knows_auth_file() {
+        let unused = failed("no rule of the policy is for who knows the secret of --auth-file");
+        return Err(unused.advise("write auth-file = true in one, or leave --auth-file out"));
+    }
+    Ok(Some(policy))
 }
 
 fn secret(args: &Args) -> Result<Option<Secret>, Failure> {
