@@ -59,9 +59,8 @@ impl Caller {
     }
 
     /// A request is answered by this rule: whoever it is, they are so until the connection ends.
-    pub fn settle(&mut self, context: &Context, rule: Option<&Arc<Rule>>) {
-        if let Some(rule) = rule
-            && let Some(policy) = context.access.policy()
+    pub fn settle(&mut self, context: &Context, rule: &Arc<Rule>) {
+        if let Some(policy) = context.access.policy()
             // It may have been replaced just now: the next request sees to it.
             && policy.rule(rule.name()).is_some_and(|its| Arc::ptr_eq(its, rule))
         {

@@ -16,9 +16,26 @@ pub struct Decided {
     pub verbs: Vec<Verb>,
 }
 
-/// Decides on a request; may put a condition on it, so that it replaces nothing.
-pub fn decide(rule: &Arc<Rule>, request: &mut Request) -> (Decided, Result<(), Failure>) {
-    let permitted = rule.admit(request).map_err(Failure::from);
+/// Decides on a request; may put a condition on it, so that it replaces nothing. `body_len` is that of its head, if that is known.
+pub fn decide(
+    rule: &Arc<Rule>,
+    request: &mut Request,
+    body_len: Option<u64>,
+) -> (Decided, Result<(), Failure>) {
+    let size = match request {
+        Request::StartUpload(args) => args.size,
+        Request::PutObject(_) => body_len,
+        Request::WriteAt(args) => {
+            let end = body_len.map(|len| args.offset.saturating_add(len));
+            args.total.max(end)
+        }
+        Request::FinishUpload(args) => Some(args.total),
+        _ => None,
+    };
+    let permitted = rule
+        .admit(request)
+        .and_then(|()| rule.admit_size(size.unwrap_or(0)));
+    let permitted = permitted.map_err(Failure::from);
     let decided = Decided {
         rule: rule.clone(),
         verbs: Needs::of(request).verbs(),

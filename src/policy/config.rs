@@ -1,11 +1,13 @@
 //! The policy as the configuration file has it: the table `[policy]`.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::identity::{Named, Who};
+use super::limits::{Limits, Usage};
 use super::rule::{Bucket, Grant, Rule};
 use super::secret::SecretHash;
 use super::{Policy, Verb};
@@ -38,6 +40,8 @@ struct RuleConfig {
     auth_file: bool,
     #[serde(default)]
     anybody: bool,
+    max_in_flight: Option<NonZeroU32>,
+    max_object_size: Option<u64>,
     #[serde(default)]
     allow: Vec<GrantConfig>,
 }
@@ -164,10 +168,16 @@ impl RuleConfig {
         if who.is_empty() {
             return Err(PolicyError::Nobody(self.name));
         }
+        let limits = Limits {
+            max_in_flight: self.max_in_flight.map(NonZeroU32::get),
+            max_object_size: self.max_object_size,
+        };
         let grants = self.allow.into_iter().map(|grant| grant.read(&self.name));
         Ok(Rule {
             grants: grants.collect::<Result<_, _>>()?,
             name: self.name.into(),
+            usage: Usage::new(&limits),
+            limits,
             who,
         })
     }

@@ -12,10 +12,6 @@ const MAX_PLACES: usize = 8;
 /// What a rule does not permit. Its text tells the identity, the verb and the object, and what is permitted instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// The verb that is missing.
-    pub verb: Verb,
-    /// On what.
-    pub on: String,
     text: String,
 }
 
@@ -44,7 +40,7 @@ impl Denial {
             "the rule \"{}\" does not permit {verb} on {on}: {instead}",
             rule.name()
         );
-        Self { verb, on, text }
+        Self { text }
     }
 
     /// With what would be permitted: an object where there is none.
@@ -53,14 +49,31 @@ impl Denial {
         self
     }
 
+    /// An object that is larger than the rule permits.
+    pub(super) fn size(rule: &Rule, max: u64) -> Self {
+        let text = format!(
+            "the rule \"{}\" permits objects of at most {max} bytes",
+            rule.name()
+        );
+        Self { text }
+    }
+
+    /// A request that makes an object of any size.
+    pub(super) fn unbounded(rule: &Rule) -> Self {
+        let text = format!(
+            "the rule \"{}\" limits the size of objects, and this request makes one whose size is not known before",
+            rule.name()
+        );
+        Self { text }
+    }
+
     /// What should not happen.
     pub(super) fn defect(rule: &Rule) -> Self {
         let text = format!(
             "the rule \"{}\" permits new objects only, and this request takes no condition",
             rule.name()
         );
-        let (verb, on) = (Verb::Replace, String::new());
-        Self { verb, on, text }
+        Self { text }
     }
 }
 

@@ -10,6 +10,7 @@
 mod config;
 mod denial;
 mod identity;
+mod limits;
 mod needs;
 mod rule;
 mod secret;
@@ -22,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use config::{Config, PolicyError, is_name};
 pub use denial::Denial;
 pub use identity::{Evidence, Shown};
+pub use limits::{Limits, Place};
 pub use needs::{Condition, Name, Need, Needs};
 pub use rule::{Grant, Rule};
 pub use secret::{SecretHash, new_secret};
@@ -92,8 +94,21 @@ impl Access {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another policy in force: connections are held to it from their next request on.
+    /// Puts another policy in force: connections are held to it from their next request on. A rule that keeps its name and its
+    /// limits keeps what is counted against them.
     pub fn replace(&self, policy: Option<Policy>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy.map(Arc::new);
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut policy = policy;
+        if let (Some(policy), Some(before)) = (&mut policy, current.as_deref()) {
+            for rule in &mut policy.rules {
+                let before = before
+                    .rule(rule.name())
+                    .filter(|before| before.limits == rule.limits);
+                if let (Some(before), Some(rule)) = (before, Arc::get_mut(rule)) {
+                    rule.usage = before.usage.clone();
+                }
+            }
+        }
+        *current = policy.map(Arc::new);
     }
 }

@@ -194,6 +194,14 @@ pub(super) fn conditions(request: &mut Request) -> Option<&mut Preconditions> {
     }
 }
 
+/// Whether it makes an object whose size the daemon does not learn before there is one: of parts, or of other objects.
+pub(super) fn has_no_size(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::StartMultipart(_) | Request::CompleteMultipart(_) | Request::ComposeObjects(_)
+    )
+}
+
 fn name<'a>(bucket: &'a str, object: &'a str) -> Name<'a> {
     Name { bucket, object }
 }

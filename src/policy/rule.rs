@@ -6,7 +6,8 @@ use gcsd_wire::Request;
 
 use super::denial::Denial;
 use super::identity::Who;
-use super::needs::{Condition, Name, Need, Needs, conditions};
+use super::limits::{Limits, Place, Usage};
+use super::needs::{self, Condition, Name, Need, Needs, conditions};
 use super::verb::Verb;
 
 /// A rule of the policy. Its name is the identity of whomever it fits.
@@ -15,6 +16,8 @@ pub struct Rule {
     pub(super) name: Arc<str>,
     pub(super) who: Who,
     pub(super) grants: Vec<Grant>,
+    pub(super) limits: Limits,
+    pub(super) usage: Usage,
 }
 
 /// What a rule permits: verbs on the objects of buckets.
@@ -112,6 +115,24 @@ impl Rule {
         })
     }
 
+    /// What its identity may have.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Waits for the place of another request of its identity. Cancel safe.
+    pub async fn begin(&self) -> Place {
+        self.usage.begin().await
+    }
+
+    /// Decides on the size of an object that is sent: as far as it is known.
+    pub fn admit_size(&self, size: u64) -> Result<(), Denial> {
+        match self.limits.max_object_size {
+            Some(max) if size > max => Err(Denial::size(self, max)),
+            _ => Ok(()),
+        }
+    }
+
     /// What it permits.
     pub fn grants(&self) -> &[Grant] {
         &self.grants
@@ -131,6 +152,9 @@ impl Rule {
             Needs::Nothing | Needs::Upload => return Ok(()),
             Needs::Each(needs) => needs,
         };
+        if self.limits.max_object_size.is_some() && needs::has_no_size(request) {
+            return Err(Denial::unbounded(self));
+        }
         let mut only_new = false;
         for need in needs {
             only_new |= self.permits(need)? == Permitted::IfAbsent;

@@ -20,7 +20,7 @@ use crate::ops::{
     Account, Answer, Caller, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
     decide,
 };
-use crate::policy::Evidence;
+use crate::policy::{Evidence, Place};
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
@@ -48,6 +48,7 @@ struct Connection {
 struct Begun {
     frame: RequestFrame,
     permit: Option<Permit>,
+    place: Option<Place>,
     room: Share,
 }
 
@@ -191,10 +192,25 @@ impl Connection {
             Some(Opcode::Cancel | Opcode::Ping) => None,
             _ => Some(self.in_flight.acquire().await),
         };
+        let place = match Opcode::from_code(head.opcode) {
+            // They ask GCS for nothing, and an attach ends what holds a place for no use.
+            Some(
+                Opcode::Hello | Opcode::Ping | Opcode::Cancel | Opcode::AttachUpload | Opcode::DetachUpload,
+            ) => None,
+            _ => match self.caller.rule(&self.shared.context) {
+                Ok(Some(rule)) => Some(rule.begin().await),
+                _ => None,
+            },
+        };
         let room = self.memory.take(room).await;
         reader.excuse(since.elapsed());
         let frame = reader.frame().await?;
-        Ok(Some(Begun { frame, permit, room }))
+        Ok(Some(Begun {
+            frame,
+            permit,
+            place,
+            room,
+        }))
     }
 
     /// Answers a client of another protocol in it. Where a request was read before, such bytes are those of a body.
@@ -220,7 +236,12 @@ impl Connection {
 
     /// Answers a request, or starts the task that does.
     async fn request(&mut self, begun: Begun, reader: Reader) -> Next {
-        let Begun { frame, permit, room } = begun;
+        let Begun {
+            frame,
+            permit,
+            place,
+            room,
+        } = begun;
         let head = frame.head;
         self.spoken = true;
         let Some(reserved) = self.in_flight.reserve(head.sequence) else {
@@ -228,7 +249,14 @@ impl Connection {
             return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
         };
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.client.clone(), &head, replier, reserved, permit, room);
+        let mut job = Job::new(
+            self.client.clone(),
+            &head,
+            replier,
+            reserved,
+            (permit, place),
+            room,
+        );
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -282,8 +310,9 @@ impl Connection {
         let decided = match &rule {
             None => Ok(None),
             Some(rule) => {
-                self.caller.settle(context, Some(rule));
-                let (decided, permitted) = decide(rule, &mut request);
+                self.caller.settle(context, rule);
+                let body_len = (!frame.head.streamed()).then_some(frame.head.body_len);
+                let (decided, permitted) = decide(rule, &mut request, body_len);
                 job.decided(decided);
                 permitted.map(|()| Some(rule.clone()))
             }

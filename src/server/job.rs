@@ -10,7 +10,7 @@ use super::in_flight::{Permit, Reserved};
 use super::lines::{Client, Line};
 use super::reader::Next;
 use crate::ops::{Answer, Decided, Failure, Replier, Share, Subject, Turn, decide_upload};
-use crate::policy::Rule;
+use crate::policy::{Place, Rule};
 use gcsd_gcs::Tally;
 use gcsd_wire::{Kind, RequestHead};
 
@@ -29,6 +29,8 @@ pub(super) struct Job {
     room: Option<Share>,
     /// Counts the request as in flight until it is dropped. Cancel and Ping do not count.
     _permit: Option<Permit>,
+    /// The same among the requests of its identity.
+    _place: Option<Place>,
 }
 
 impl Job {
@@ -38,7 +40,7 @@ impl Job {
         head: &RequestHead,
         replier: Replier,
         reserved: Reserved,
-        permit: Option<Permit>,
+        (permit, place): (Option<Permit>, Option<Place>),
         room: Share,
     ) -> Self {
         Self {
@@ -49,6 +51,7 @@ impl Job {
             reserved,
             room: Some(room),
             _permit: permit,
+            _place: place,
         }
     }
 
@@ -81,6 +84,12 @@ impl Job {
             // There is no upload, and that is what is answered.
             _ => Ok(()),
         }
+    }
+
+    /// How many bytes an object may have that it sends.
+    pub(super) fn max_object_size(&self) -> u64 {
+        let max = self.rule.as_ref().and_then(|rule| rule.limits().max_object_size);
+        max.unwrap_or(u64::MAX)
     }
 
     /// Its body is lent.

@@ -65,6 +65,7 @@ async fn permit(
         }
         Streamed::PutObject(args) => {
             body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            body.expect(MAX_BODY_LEN.min(job.max_object_size()), false);
             Ok(Transfer::PutObject(args))
         }
         Streamed::UploadPart(args) => {
@@ -85,7 +86,7 @@ async fn permit_write(
     turn.wait().await;
     job.in_turn(turn)?;
     let permitted = write_at::permit(turn, args, body.len())?;
-    let end = args.total.unwrap_or(MAX_BODY_LEN);
+    let end = args.total.unwrap_or(MAX_BODY_LEN.min(job.max_object_size()));
     body.expect(end.saturating_sub(args.offset), args.total.is_some());
     let begun = body.begin().await;
     match begun.and_then(|bytes| body.check_empty(args.body_crc32c).map(|()| bytes)) {

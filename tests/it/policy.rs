@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::cases::{self, Args};
 use crate::support::daemon::{
-    BUCKET, Client, Daemon, Frame, Options, attach, cancel_upload, destination, finish_upload, object_ref,
-    policy, put_object, query_upload, start_upload, write_at,
+    BUCKET, Client, Daemon, Frame, Options, PATIENCE, attach, cancel_upload, destination, finish_upload,
+    object_ref, policy, put_object, query_upload, start_upload, write_at,
 };
 
 /// A policy of one rule, for anybody.
@@ -553,4 +553,116 @@ async fn the_secret_of_the_file_has_a_rule_where_one_says_so() {
         let reply = client.call(0, hello(name, secret)).await;
         reply.fails(Kind::Unauthenticated, Retry::Never);
     }
+}
+
+#[tokio::test]
+async fn an_object_is_no_larger_than_its_rule_permits() {
+    const MAX: u64 = 512 << 10;
+    let verbs = ["read", "create", "replace"];
+    let daemon = daemon(
+        json!({"rule": [{"name": "it", "anybody": true, "max-object-size": MAX,
+        "allow": [{"buckets": [BUCKET], "verbs": verbs}]}]}),
+    )
+    .await;
+    let bytes = vec![1; usize::try_from(MAX).expect("small") + 1];
+    let mut client = daemon.connect().await;
+    put(&mut client, "large", &bytes)
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    let mut sized = gcsd_wire::start_upload::Args::from(destination("large"));
+    sized.size = Some(MAX + 1);
+    client
+        .call(1, Request::StartUpload(sized))
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    client
+        .call(0, compose(&["large"], "other"))
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    assert_eq!(calls(&daemon), 0);
+    client.start(2, "large").await;
+    client.write(2, 0, None, &bytes[..256 << 10]).await.ok();
+    let asked = calls(&daemon);
+    let rest = &bytes[256 << 10..];
+    client
+        .write(2, 256 << 10, Some(MAX + 1), rest)
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    client
+        .write(2, 256 << 10, None, &[1; 512 << 10])
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    client
+        .call(2, finish_upload(MAX + 1))
+        .await
+        .fails(Kind::Denied, Retry::Never);
+    assert_eq!(calls(&daemon), asked);
+    // In pieces, its size shows as it comes.
+    for (upload, request) in [
+        (2, write_at(256 << 10, None)),
+        (0, Request::PutObject(put_object("large"))),
+    ] {
+        let mut client = match upload {
+            0 => daemon.connect().await,
+            _ => {
+                let mut other = daemon.connect().await;
+                other.start(upload, "large").await;
+                other.write(upload, 0, None, &bytes[..256 << 10]).await.ok();
+                other
+            }
+        };
+        let sequence = client.begin_streamed(upload, &request).await;
+        client.raw(&crate::support::pieces::data(&bytes)).await;
+        client.raw(&crate::support::pieces::end(None)).await;
+        let status = client.reply_to(sequence).await.head.status;
+        assert_eq!(status.kind(), Some(Kind::BadBody), "{status:?}");
+    }
+    assert!(!daemon.has_object("large"));
+    put(&mut client, "fits", &bytes[1..]).await.ok();
+    assert_eq!(
+        client
+            .write(2, 256 << 10, Some(MAX), &rest[1..])
+            .await
+            .progress()
+            .committed,
+        MAX
+    );
+    assert_eq!(daemon.devgcs.object_names(BUCKET), ["fits", "large"]);
+}
+
+#[tokio::test]
+async fn an_identity_has_no_more_requests_in_flight_than_its_rule_permits() {
+    let mut policy = identities();
+    policy["rule"][0]["max-in-flight"] = 1.into();
+    let daemon = daemon(policy).await;
+    let (mut first, mut second, mut other) = (
+        daemon.connect().await,
+        daemon.connect().await,
+        daemon.connect().await,
+    );
+    for (client, secret) in [(&mut first, "one"), (&mut second, "two"), (&mut other, "three")] {
+        client.call(0, hello(None, secret)).await.ok();
+    }
+    let named = |name: &str| {
+        let calls = daemon.devgcs.inspect().calls;
+        calls.iter().any(|call| call.path.ends_with(name))
+    };
+    daemon.devgcs.pause_bodies(true);
+    let held = first.begin(0, &Request::PutObject(put_object("held")), 5).await;
+    first.raw(b"bytes").await;
+    let there = |snapshot: &devgcs::Snapshot| snapshot.connections > 0;
+    assert!(daemon.devgcs.wait_for(PATIENCE, there).await);
+    let waits = second.begin(0, &stat("waits"), 0).await;
+    // Others do not wait for them.
+    for _ in 0..20 {
+        other
+            .call(0, stat("theirs"))
+            .await
+            .fails(Kind::NotFound, Retry::Never);
+    }
+    assert!(named("theirs") && !named("waits"));
+    daemon.devgcs.pause_bodies(false);
+    first.reply_to(held).await.ok();
+    second.reply_to(waits).await.fails(Kind::NotFound, Retry::Never);
+    assert!(named("waits"));
 }
