@@ -1,14 +1,16 @@
-//! The accept loop of a listener.
+//! The accept loop of all listeners.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::listener::{Incoming, Listener};
 use super::{Shared, connection};
 
 /// How long to wait after the system could not accept a connection.
@@ -96,19 +98,21 @@ impl Drop for Place {
 }
 
 /// Accepts until the server drains. A place is taken before a connection is accepted, so that surplus
-/// connections wait in the kernel's backlog.
+/// connections wait in the kernel's backlog; and one for all listeners, so that none of them keeps a place that another needs.
 pub(super) async fn run(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
     places: Places,
     connections: TaskTracker,
 ) {
     let drain = shared.shutdown.drain.clone();
     let mut failing = false;
+    let mut first: usize = 0;
     loop {
+        first = first.wrapping_add(1);
         let accepted = async {
             let place = places.take().await;
-            (place, listener.accept().await)
+            (place, accept(&listeners, first).await)
         };
         let (mut place, accepted) = tokio::select! {
             biased;
@@ -116,12 +120,12 @@ pub(super) async fn run(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(incoming) => {
                 failing = false;
                 place.occupy();
                 let shared = shared.clone();
                 connections.spawn(async move {
-                    connection::serve(stream, peer, shared).await;
+                    connection::serve(incoming, shared).await;
                     drop(place);
                 });
             }
@@ -135,4 +139,14 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// The next connection of any listener. They take turns at being asked first.
+async fn accept(listeners: &[Listener], first: usize) -> io::Result<Incoming> {
+    std::future::poll_fn(|cx| {
+        let (front, back) = listeners.split_at(first % listeners.len().max(1));
+        let mut accepted = back.iter().chain(front).map(|listener| listener.poll_accept(cx));
+        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }

@@ -107,6 +107,8 @@ mod striped_ends;
 mod striped_multipart;
 mod support;
 mod takeover;
+mod transports;
+mod transports_serve;
 mod uploads;
 mod wire_robust;
 mod write_at;

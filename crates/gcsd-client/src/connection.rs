@@ -1,6 +1,7 @@
 //! One connection to a daemon.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -122,6 +123,52 @@ impl Drop for Interest {
     }
 }
 
+/// Opens a stream to the daemon at `address`.
+async fn dial(connector: &dyn Connector, address: &Address, options: &Options) -> io::Result<BoxStream> {
+    let limit = options.connect_timeout;
+    match address {
+        Address::Tcp { host, port } => connector.connect_within(host, *port, limit).await,
+        Address::Tls { host, port } => dial_tls(connector, host, *port, options).await,
+        // That a Unix socket's queue is full is an error at once.
+        Address::Unix(path) => connector.connect_unix(path).await,
+    }
+}
+
+#[cfg(feature = "tls")]
+async fn dial_tls(
+    connector: &dyn Connector,
+    host: &str,
+    port: u16,
+    options: &Options,
+) -> io::Result<BoxStream> {
+    let Some(tls) = &options.tls else {
+        return Err(no_tls("Options::tls says not whom to trust"));
+    };
+    let limit = options.connect_timeout;
+    let end = tokio::time::Instant::now() + limit;
+    let stream = connector.connect_within(host, port, limit).await?;
+    // In a box, for callers that hold many futures.
+    let shaken = tokio::time::timeout_at(end, Box::pin(tls.handshake(host, stream))).await;
+    shaken.unwrap_or_else(|_| {
+        let problem = format!("no TLS handshake within {limit:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+async fn dial_tls(
+    _connector: &dyn Connector,
+    _host: &str,
+    _port: u16,
+    _options: &Options,
+) -> io::Result<BoxStream> {
+    Err(no_tls("gcsd-client was built without its feature 'tls'"))
+}
+
+fn no_tls(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
 impl Connection {
     /// Connects to the daemon at `address`, and says Hello if there is a secret to prove, or checked frames to agree on.
     pub async fn open(
@@ -129,9 +176,7 @@ impl Connection {
         address: &Address,
         options: &Options,
     ) -> Result<Self, Error> {
-        let limit = options.connect_timeout;
-        let connecting = connector.connect_within(&address.host, address.port, limit);
-        let mut stream = connecting.await.map_err(|error| {
+        let mut stream = dial(connector, address, options).await.map_err(|error| {
             let (address, error) = (address.clone(), error.into());
             Reason::Connect { address, error }.lost(false)
         })?;
