@@ -1,10 +1,11 @@
 //! Where a daemon listens.
 
-use gcsd_types::digits;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use gcsd_types::digits;
 
 /// The port that a daemon listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4743;
