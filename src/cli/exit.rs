@@ -58,7 +58,7 @@ pub(super) struct Failure {
     what: String,
     place: Option<String>,
     advice: Option<String>,
-    /// Nothing more is to be said about it.
+    /// There is nothing more to say about it.
     silent: bool,
 }
 
@@ -134,7 +134,7 @@ impl Failure {
         }
     }
 
-    /// What else is to be known, before what to do.
+    /// What else to know, before what to do.
     pub(super) fn also(mut self, what: impl fmt::Display) -> Self {
         self.advice = Some(match self.advice {
             Some(advice) => format!("{what}; {advice}"),

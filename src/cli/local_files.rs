@@ -39,7 +39,7 @@ pub(super) enum Local {
 pub(super) struct Looking {
     /// Into directories, too.
     pub(super) recursive: bool,
-    /// A directory's own name is no part of the names of what lies in it.
+    /// A directory's own name is not a part of the names of what lies in it.
     pub(super) renames: bool,
     /// Links to files are skipped, rather than taken for the files.
     pub(super) ignore_symlinks: bool,

@@ -241,7 +241,7 @@ fn directory(name: &str) -> &str {
     &name[..name.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
-/// Prints what is found, as it is found.
+/// Prints entries as they are found.
 struct Printer<'a> {
     args: &'a LsArgs,
     /// People read it, not programs.
@@ -328,7 +328,7 @@ impl Printer<'_> {
             .await
     }
 
-    /// A URL for whoever reads it.
+    /// A URL for display.
     fn name(&self, url: &str) -> String {
         match self.terminal {
             true => quoted(url).into_owned(),

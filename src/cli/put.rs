@@ -355,7 +355,7 @@ async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
     })
 }
 
-/// Starts the upload, or goes on with it.
+/// Starts the upload, or resumes it.
 fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Upload, Option<Resume>), Failure> {
     let Prepared {
         source,

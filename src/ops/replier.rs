@@ -58,7 +58,7 @@ impl FrameQueue {
         self.checked.load(Ordering::Acquire)
     }
 
-    /// Sends bytes that are no frame: to a client that speaks another protocol.
+    /// Sends bytes that are not a frame: to a client that speaks another protocol.
     pub async fn foreign(&self, bytes: &'static [u8]) -> Result<(), ClientGone> {
         let frame = OutFrame {
             front: Bytes::from_static(bytes),
@@ -142,7 +142,7 @@ impl Replier {
         self.send(MORE, Status::OK, 0, reply.to_bytes(), body, None).await
     }
 
-    /// Sends bytes in frames that are no larger than a client can hold whole.
+    /// Sends bytes in frames that are not larger than a client can hold whole.
     pub async fn pieces(&self, reply: &Reply, mut bytes: Bytes) -> Result<(), ClientGone> {
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(MAX_PIECE));

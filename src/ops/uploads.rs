@@ -203,7 +203,7 @@ pub struct Turn {
     end: Option<oneshot::Sender<Before>>,
 }
 
-/// The turn before. If it was given up before it had come, it hands on the one that it waited for.
+/// The previous turn. If that was given up before it came, it passes on the one that it waited for.
 struct Before(oneshot::Receiver<Before>);
 
 impl Before {
@@ -228,7 +228,7 @@ impl Before {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // Whoever is behind must not overtake those before.
+        // A later request must not overtake an earlier one.
         if let Some(before) = self.before.take()
             && let Some(end) = self.end.take()
         {

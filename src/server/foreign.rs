@@ -33,7 +33,7 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
-    /// What the bytes are that are no head.
+    /// What bytes that are not a head are instead.
     pub(super) fn of(error: &ReadError) -> Option<Self> {
         match error {
             ReadError::Malformed(FrameError::Head(HeadError::Magic(magic))) => match magic {

@@ -21,7 +21,7 @@ pub(super) struct Job {
     line: Line,
     /// By which rule it is permitted, if there is a policy.
     rule: Option<Arc<Rule>>,
-    /// What came of its body, if that was lent.
+    /// How much of its body arrived, if that was lent.
     body: Option<Tally>,
     /// Reserves the request's sequence, and says when the client wants it to end.
     reserved: Reserved,

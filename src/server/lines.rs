@@ -1,7 +1,7 @@
 //! Lines of the log about connections and requests: here their fields have their names, and failures their levels.
 //!
-//! What a client did is told at INFO, with every failure that answers it; what GCS, the network or the credentials did wrong
-//! at WARN; a defect of the daemon at ERROR. Requests that were carried out are told at DEBUG: a line of each connection says
+//! What a client did is logged at INFO, with every failure that answers it; what GCS, the network or the credentials did wrong
+//! at WARN; a defect of the daemon at ERROR. Requests that succeeded are logged at DEBUG: a line of each connection says
 //! how many there were.
 
 use std::io;
@@ -135,7 +135,7 @@ impl Client {
         })
     }
 
-    /// The connection has ended. One that asked for nothing and just closed, as those of a health check do, is told at DEBUG.
+    /// The connection has ended. One that asked for nothing and just closed, as those of a health check do, is logged at DEBUG.
     pub(super) fn ended(&self, end: &End) {
         let Self { id, peer, .. } = self;
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -180,7 +180,7 @@ impl Client {
         self.peer.origin()
     }
 
-    /// The client speaks another protocol. One that is not new is told at DEBUG.
+    /// The client speaks another protocol. One that is not new is logged at DEBUG.
     pub(super) fn foreign(&self, protocol: &'static str, new: bool) {
         let Self { id, peer, .. } = self;
         macro_rules! foreign {
@@ -238,7 +238,7 @@ impl Line {
         self.decided = Some(decided);
     }
 
-    /// The request ended. `received` is what came of a body that was lent.
+    /// The request ended. `received` is how much of a lent body arrived.
     pub(super) fn ended(&mut self, outcome: &Result<Answer, Failure>, received: Option<u64>) {
         if let Ok(Answer {
             upload_name: Some(name),
@@ -332,7 +332,7 @@ impl Line {
     }
 }
 
-/// How loud a failure is told: by whose doing it is.
+/// The level of a failure: it depends on whose fault it is.
 fn level(failure: &Failure) -> Level {
     let Some(kind) = failure.status.kind() else {
         return Level::WARN;

@@ -72,7 +72,7 @@ pub struct Config {
     /// How much the kernel may keep of what a client sends and is not read yet, in bytes; 0 for as much as the system
     /// allows. The client takes what is there for received, and waits while it drains.
     pub receive_buffer: usize,
-    /// How long requests in flight may go on once the daemon stops.
+    /// How long requests in flight may continue once the daemon stops.
     pub grace: Duration,
     /// How long a wrong secret waits for its answer.
     pub refusal_delay: Duration,

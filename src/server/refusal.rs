@@ -91,7 +91,7 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
     })
 }
 
-/// The first bytes are no head of this version.
+/// The first bytes are not a head of this version.
 fn bad_head(error: &HeadError, retry: Retry) -> Failure {
     let kind = match error {
         HeadError::Magic(_) | HeadError::Direction | HeadError::Sequence => Kind::BadHead,

@@ -101,7 +101,7 @@ const IN_TURN: u8 = 1;
 const BEGUN: u8 = 2;
 
 /// Waits for the place of a call. What frees places when the daemon stops is no reason to begin further calls: then this
-/// waits for ever, and whoever makes the call has been told to end.
+/// waits for ever, and the task that makes the call has been told to end.
 pub(super) async fn place(shared: &Shared, calls: &Account) -> Share {
     let place = calls.take(1).await;
     if shared.shutdown.cut.is_cancelled() {

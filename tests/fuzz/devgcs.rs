@@ -252,12 +252,16 @@ fn judge_upload(plain: &Plain, body: &[u8], stored: &[u8], input: &str) -> Strin
     seen
 }
 
+/// A devgcs with a bucket, and what it runs in.
+fn emulator() -> (tokio::runtime::Runtime, devgcs::Server) {
+    let runtime = runtime();
+    let server = runtime.block_on(devgcs::Server::builder().bucket(BUCKET).start());
+    (runtime, server.expect("devgcs"))
+}
+
 #[test]
 fn uploads_in_one_request() {
-    let runtime = runtime();
-    let server = runtime
-        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
-        .expect("devgcs");
+    let (runtime, server) = emulator();
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::uploads_in_one_request",
@@ -383,10 +387,7 @@ fn range_by_the_book(text: &str) -> Option<(Option<Bounds>, Option<u64>)> {
 
 #[test]
 fn content_ranges() {
-    let runtime = runtime();
-    let server = runtime
-        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
-        .expect("devgcs");
+    let (runtime, server) = emulator();
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::content_ranges",
@@ -487,10 +488,7 @@ fn lists() -> Vec<Vec<u8>> {
 
 #[test]
 fn lists_of_parts() {
-    let runtime = runtime();
-    let server = runtime
-        .block_on(devgcs::Server::builder().bucket(BUCKET).start())
-        .expect("devgcs");
+    let (runtime, server) = emulator();
     let address = server.address();
     let fuzz = Fuzz {
         name: "devgcs::lists_of_parts",

@@ -29,7 +29,7 @@ use crate::support::waiting::becomes;
 
 const ANY: &str = "127.0.0.1:0";
 
-/// An object of JSON whose keys are all different, and whose values are no lists and no objects.
+/// An object of JSON whose keys are all different, and whose values are neither lists nor objects.
 struct Strict(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Strict {

@@ -38,7 +38,7 @@ impl Query {
         matches.map(|(_, value)| value.as_str())
     }
 
-    /// Every key, as often as it is there.
+    /// Every key, repeats included.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_str())
     }

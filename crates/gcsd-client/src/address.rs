@@ -77,14 +77,14 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// Text that is no address.
+/// Text that is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// There is no host.
     #[error("the host is missing: write HOST:PORT, such as 127.0.0.1:4743")]
     Host,
-    /// What stands behind the last colon is no port.
+    /// What stands behind the last colon is not a port.
     #[error("'{0}' is not a port: write HOST:PORT, such as 127.0.0.1:4743")]
     Port(String),
     /// There is no path.

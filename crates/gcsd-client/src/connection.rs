@@ -171,7 +171,7 @@ impl Connection {
         stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
         if options.secret.is_some() || options.checked {
-            let hello = hello::Args {
+            let hello = hello::HelloArgs {
                 features: hello::CHECKED,
                 ..Self::greeting(options.secret.clone().unwrap_or_default())
             };
@@ -205,12 +205,12 @@ impl Connection {
     }
 
     /// The Hello of this crate.
-    pub fn greeting(secret: Bytes) -> hello::Args {
-        hello::Args {
+    pub fn greeting(secret: Bytes) -> hello::HelloArgs {
+        hello::HelloArgs {
             min_version: VERSION,
             max_version: VERSION,
             secret,
-            ..hello::Args::default()
+            ..hello::HelloArgs::default()
         }
     }
 
@@ -222,7 +222,7 @@ impl Connection {
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
-        // They repeat after 2^32 - 1; 0 is no id.
+        // They repeat after 2^32 - 1; 0 is not an id.
         last.wrapping_add(1).max(1)
     }
 

@@ -20,7 +20,7 @@ pub enum Error {
     /// The daemon, or GCS, answered that the request failed.
     #[error(transparent)]
     Status(Box<StatusError>),
-    /// The connection was over before the reply came.
+    /// The connection ended before the reply arrived.
     #[error(transparent)]
     Connection(Lost),
     /// The source of the request's body failed; unless the body had no length, the connection is over too.
@@ -36,7 +36,7 @@ pub enum Error {
     Damaged {
         /// The daemon's checksum.
         expected: Crc32c,
-        /// That of the bytes that came.
+        /// That of the bytes received.
         found: Crc32c,
     },
     /// The bytes of a range that the other side received are not those that were sent: the upload must begin again.
@@ -228,7 +228,7 @@ pub enum RequestError {
         /// The limit.
         max: u32,
     },
-    /// The address of a daemon is none.
+    /// A daemon's address is not an address.
     #[error("the daemon's address is wrong")]
     Address(#[source] AddressError),
     /// There is no daemon to send it to.

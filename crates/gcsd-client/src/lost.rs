@@ -82,13 +82,13 @@ pub enum Reason {
     /// The head or the args of a frame were damaged on the way.
     #[error("a request or its reply was damaged on the way: its checksum is wrong or missing")]
     Damaged,
-    /// What came from the other side is not this protocol.
+    /// What the other side sent is not this protocol.
     #[error("the peer does not speak gcsd's protocol: {0}")]
     Protocol(String),
-    /// A caller gave up in the middle of a body or of a read, so the connection could not go on.
+    /// A caller gave up in the middle of a body or of a read, so the connection could not be used any more.
     #[error("a request was abandoned in the middle of its bytes, which ended the connection")]
     Abandoned,
-    /// The source of a body failed in the middle of it, so the connection could not go on.
+    /// The source of a body failed in the middle of it, so the connection could not be used any more.
     #[error("the source of a request's body failed, which ended the connection")]
     SourceFailed,
     /// It was closed on this side.

@@ -81,7 +81,7 @@ impl ObjectReader {
         poll_fn(|cx| pieces::poll_bytes(self, cx)).await
     }
 
-    /// The checksum of the bytes that came so far, of those too that wait here for [`AsyncRead`] to take them.
+    /// The checksum of the bytes received so far, including those that [`AsyncRead`] has not taken yet.
     pub fn crc32c(&self) -> Crc32c {
         self.crc32c
     }
@@ -146,7 +146,7 @@ impl AsyncRead for ObjectReader {
     }
 }
 
-/// The buffer is what came from the socket in one piece.
+/// The buffer is one read of the socket.
 impl AsyncBufRead for ObjectReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         pieces::poll_fill_buf(self.get_mut(), cx)

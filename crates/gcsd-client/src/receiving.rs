@@ -213,7 +213,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         self.reads.insert(sequence, read);
     }
 
-    /// The body of a piece, handed on as it comes.
+    /// The body of a piece, passed on as it arrives.
     async fn piece(&mut self, sequence: u64, len: u64) -> Result<(), Reason> {
         let Some(read) = self.reads.get_mut(&sequence) else {
             return Err(protocol("a piece of a read that was not begun"));
@@ -249,12 +249,12 @@ enum FramePlace {
 impl FramePlace {
     fn of(reply: &Reply) -> Self {
         match reply {
-            Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
-            Reply::ReadAt(read_at::Reply::Piece)
-            | Reply::ListObjects(page::Reply::Piece)
-            | Reply::ListBuckets(page::Reply::Piece) => Self::Piece,
-            Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
-            Reply::ListObjects(page::Reply::End(end)) | Reply::ListBuckets(page::Reply::End(end)) => {
+            Reply::ReadAt(read_at::ReadAtReply::Start(start)) => Self::Start(start.len),
+            Reply::ReadAt(read_at::ReadAtReply::Piece)
+            | Reply::ListObjects(page::PageReply::Piece)
+            | Reply::ListBuckets(page::PageReply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::ReadAtReply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::PageReply::End(end)) | Reply::ListBuckets(page::PageReply::End(end)) => {
                 Self::End(end.sent)
             }
             _ => Self::Whole,

@@ -21,7 +21,7 @@ pub struct StatusError {
 }
 
 impl StatusError {
-    /// As it came.
+    /// As it was received.
     pub fn new(status: Status, http_status: u16, reply: ErrorReply) -> Self {
         Self {
             status,

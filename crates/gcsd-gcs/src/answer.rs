@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// Forgets the request's id, which goes to logs and clients, if it `is_secret`: for a request on a session, or one that
-    /// starts it, GCS gives the session's own id, and whoever has that can write the object.
+    /// starts it, GCS gives the session's own id, and anyone who has that can write the object.
     pub(super) fn forget_request_id_if(&mut self, is_secret: impl FnOnce(&str) -> bool) {
         if self.request_id().is_some_and(|id| is_secret(&id)) {
             self.headers.remove(REQUEST_ID);
@@ -114,7 +114,7 @@ impl Answer {
         }
     }
 
-    /// The error that this is no answer to the call.
+    /// The error for an answer that the call does not have.
     pub(super) fn unexpected(&self, problem: impl AsRef<str>) -> Error {
         Error::new(ErrorKind::BadResponse, problem)
             .sent(true)

@@ -88,7 +88,7 @@ struct State {
     on_trial: bool,
     /// When they may be rebuilt though their file is as it was.
     not_before: Instant,
-    /// When the file is to be looked at again. `None` while somebody looks.
+    /// When to look at the file again. `None` while somebody looks.
     next_look: Option<Instant>,
     /// What was last said to be wrong with it.
     complaint: Option<String>,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::credentials::CredentialsSource;
 use super::one_line::one_line;
 
-/// What Google's library adds to its messages. It is told once, in our words.
+/// What Google's library adds to its messages. We say it once, in our words.
 const PHRASES: [&str; 4] = [
     "but future attempts may succeed",
     "and future attempts will not succeed",

@@ -54,7 +54,7 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// Every kind, so that whoever gives each of them a meaning can test that none was left out.
+            /// Every kind, so that code which gives each a meaning can test that it left none out.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
         }
     };
@@ -115,6 +115,6 @@ kinds! {
     CredentialsRefused,
     /// No access token was available.
     CredentialsUnavailable,
-    /// No access token came in the time allowed.
+    /// No access token arrived in time.
     CredentialsTimeout,
 }

@@ -244,7 +244,7 @@ impl Gcs {
     }
 }
 
-/// An error of `call`. All of them may be repeated but the one that completes the upload.
+/// An error of `call`. All calls may be repeated except the one that completes the upload.
 fn during(error: Error, call: Call) -> Error {
     error.during(call).repeatable(call != Call::CompleteMultipart)
 }
@@ -270,7 +270,7 @@ fn late_error(answer: &Answer, root: &Element) -> Error {
         "AccessDenied",
     ];
     let message = root.text_of("Message").unwrap_or(code);
-    // What is refused for good would have been a 403, had GCS known it before it began to answer.
+    // A permanent refusal would have been a 403, had GCS known it before it began to answer.
     let (meaning, named) = meaning(403, &[code.to_owned()], message);
     let kind = match refused.contains(&code) || (named.is_some() && meaning.status == 403) {
         true => ErrorKind::Http,

@@ -154,7 +154,7 @@ impl ObjectStream {
             return Err("an answer with the whole object has a Content-Range");
         }
         let stored = stored_len(headers);
-        // Bytes sent as stored are as many as are stored, even in a chunked response.
+        // A response that sends the object as stored has as many bytes as are stored, even if it is chunked.
         if is_as_stored(headers, gunzip) {
             match (self.len, stored) {
                 (Some(len), Some(stored)) if len != stored => {

@@ -12,7 +12,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 pub struct Object {
     /// The fields that programs need.
     pub info: ObjectInfo,
-    /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
+    /// GCS's own JSON, unchanged (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
     pub json: Bytes,
 }
 

@@ -20,7 +20,7 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + S
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Resolves `host` (a name or an address without brackets) and connects to it, without a time limit of its own.
     ///
-    /// A name without an address is told by a [`ResolveError`] inside the error; a name whose addresses all
+    /// A name without an address is a [`ResolveError`] inside the error; a name whose addresses all
     /// fail, by a [`ConnectError`] that names each of them.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
 

@@ -135,7 +135,7 @@ impl Reader {
         }
     }
 
-    /// Sets apart the elements that `layout` says come next, where it has an array. They are bytes that came: a count alone
+    /// Sets apart the elements that `layout` says come next, where it has an array. They are bytes that were received: a count alone
     /// makes no room.
     pub(crate) fn take_elements(
         &mut self,

@@ -121,7 +121,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     written.map_err(|error| Failure::stdout(&error))
 }
 
-/// How the demo waits: nobody else is to be spared.
+/// How the demo retries: there is nobody else to spare.
 fn retries(seed: u64) -> RetryPolicy {
     RetryPolicy::default()
         .with_waits(Duration::from_millis(20), Duration::from_millis(300))

@@ -176,7 +176,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What cannot be removed is left to whoever cleans the temporary files.
+        // What cannot be removed is left to the system's cleaning of temporary files.
         let _left = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,6 +1,6 @@
 //! The log's way to standard error: a bounded queue of lines, and a thread that writes them.
 //!
-//! Whoever logs never waits. Where standard error takes nothing (a pager that nobody scrolls, a terminal that is held), lines
+//! Logging never waits. Where standard error takes nothing (a pager that nobody scrolls, a terminal that is held), lines
 //! collect up to [`LIMIT`], and further ones are dropped and counted; the count is a line of its own as soon as something was
 //! written again. `tracing-appender` has such a writer as well: it bounds lines, not bytes, and leaves telling the count to
 //! its user.
@@ -203,7 +203,7 @@ mod tests {
         queue.push(b"a\nb\n");
         queue.flush(PATIENCE);
         assert_eq!(told.try_recv().ok(), None);
-        // An interruption, and a descriptor that is not ready, are no failures.
+        // An interruption, and a descriptor that is not ready, are not failures.
         opens
             .send(Err(io::ErrorKind::Interrupted.into()))
             .expect("it waits");

@@ -109,7 +109,7 @@ impl LimitArgs {
             return wanted;
         };
         let bounds = wanted.within(limit.saturating_sub(open_files::OTHERS), per_call);
-        // That there are fewer calls than nobody asked for is no news.
+        // Nobody asked for a number of calls, so fewer of them are not worth a line.
         if bounds.connections < wanted.connections
             || (self.max_calls.is_some() && bounds.calls < wanted.calls)
         {

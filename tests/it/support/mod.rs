@@ -5,6 +5,7 @@ pub(crate) mod cases;
 pub(crate) mod command;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
+pub(crate) mod delegating;
 pub(crate) mod devgcs;
 pub(crate) mod feed;
 pub(crate) mod http;

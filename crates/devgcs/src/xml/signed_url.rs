@@ -1,4 +1,4 @@
-//! Signed URLs: whoever signed them, they expire
+//! Signed URLs expire; who signed them is not checked
 //! (<https://cloud.google.com/storage/docs/access-control/signed-urls>).
 
 use http::StatusCode;

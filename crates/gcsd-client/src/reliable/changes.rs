@@ -104,7 +104,7 @@ impl<C: Change> Repeatable for Careful<'_, C> {
 /// The deletion of one object.
 pub(super) struct Deletion<'a> {
     pub(super) requests: &'a ReliableRequests,
-    pub(super) args: &'a delete_object::Args,
+    pub(super) args: &'a delete_object::DeleteObjectArgs,
 }
 
 impl Change for Deletion<'_> {

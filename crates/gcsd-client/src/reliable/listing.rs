@@ -70,7 +70,7 @@ impl ObjectPages {
         let Some(query) = self.query.clone() else {
             return Ok(None);
         };
-        let args = list_objects::Args { query };
+        let args = list_objects::ListObjectsArgs { query };
         let reply = self.requests.list(&args).await;
         // Only now: a future that is dropped before leaves the list where it was.
         self.query = None;
@@ -116,7 +116,7 @@ impl BucketPages {
         let Some(query) = self.query.clone() else {
             return Ok(None);
         };
-        let args = list_buckets::Args { query };
+        let args = list_buckets::ListBucketsArgs { query };
         let reply = self.requests.list_buckets(&args).await;
         self.query = None;
         let reply = reply?;

@@ -1,4 +1,4 @@
-//! Temporary objects and open uploads are removed, whoever made them.
+//! Removes temporary objects and open uploads, those of other processes included.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
