@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use gcsd_gcs::SessionUri;
 
-/// Below this the table is never made smaller.
+/// For fewer uploads than this the table is never made smaller.
 const SMALL: usize = 1024;
 
 /// Who has claimed which upload, on all connections of a daemon.
@@ -102,9 +102,9 @@ impl Drop for Fence {
         {
             fences.remove(&self.uri);
         }
-        if fences.capacity() > SMALL && fences.capacity() / 8 > fences.len() {
-            let capacity = 2 * fences.len();
-            fences.shrink_to(capacity);
+        let worth_keeping = fences.len().max(SMALL);
+        if fences.capacity() / worth_keeping >= 8 {
+            fences.shrink_to(4 * worth_keeping);
         }
     }
 }
@@ -242,26 +242,60 @@ mod tests {
         assert_eq!(claims.iter().filter(|claim| !claim.is_fenced()).count(), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_can_wait_for_the_next_one() {
+        let fences = Fences::default();
+        let first = fences.claim(&uri("a"));
+        let other = fences.claim(&uri("b"));
+        timeout(Duration::from_secs(1), first.fenced())
+            .await
+            .expect_err("there is no later claim on it");
+        let second = fences.claim(&uri("a"));
+        soon(first.fenced()).await;
+        assert!(!second.is_fenced() && !other.is_fenced());
+    }
+
     #[test]
     fn an_entry_goes_with_its_last_claim() {
         let fences = Fences::default();
-        let many: Vec<Claim> = (0..10_000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
-        assert_eq!(fences.uploads(), 10_000);
+        let many: Vec<Claim> = (0..1000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
+        assert_eq!(fences.uploads(), 1000);
         let again = fences.claim(&uri("7"));
-        assert_eq!(fences.uploads(), 10_000);
+        assert_eq!(fences.uploads(), 1000);
         assert!(many[7].is_fenced() && !many[8].is_fenced());
         drop(many);
         assert_eq!(fences.uploads(), 1);
-        assert!(lock(&fences.0.0).capacity() <= 4 * SMALL);
         drop(again);
         assert_eq!(fences.uploads(), 0);
+    }
+
+    #[test]
+    fn the_table_shrinks_with_its_uploads() {
+        let fences = Fences::default();
+        let capacity = || lock(&fences.0.0).capacity();
+        let mut claims: Vec<Claim> = (0..20_000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
+        while !claims.is_empty() {
+            let before = capacity();
+            claims.pop();
+            let kept = claims.len().max(SMALL);
+            let after = capacity();
+            // An entry that is removed can take a place with it.
+            match after + 1 < before {
+                true => assert!(
+                    before / kept >= 8 && after >= 4 * kept,
+                    "{before} to {after} for {kept}"
+                ),
+                false => assert!(after / kept < 8, "{after} for {kept}"),
+            }
+        }
+        assert!(capacity() <= 8 * SMALL);
     }
 
     #[test]
     fn nothing_of_the_session_is_shown() {
         let fences = Fences::default();
         let claim = fences.claim(&uri("secret"));
-        let shown = format!("{fences:?} {claim:?}");
-        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(format!("{fences:?}"), "Fences { uploads: 1 }");
+        assert_eq!(format!("{claim:?}"), "Claim { fenced: false, .. }");
     }
 }
