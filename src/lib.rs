@@ -3,7 +3,9 @@
 //! This package is the daemon ([`server`], [`ops`], [`peer`]) and its command line ([`cli`]); what others can use as a
 //! library stands in crates of its own. `ARCHITECTURE.md` says which.
 
+pub mod admin;
 pub mod cli;
 pub mod ops;
 pub mod peer;
 pub mod server;
+pub mod stats;

@@ -36,6 +36,7 @@ mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod operator;
 mod pattern;
 mod pipe;
 mod producer;
@@ -98,6 +99,9 @@ enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::Args>),
     CheckConfig(config::CheckConfigArgs),
+    Health(operator::HealthArgs),
+    Status(operator::StatusArgs),
+    Stop(operator::StopArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
@@ -183,8 +187,11 @@ impl Cli {
         };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
-            Command::Serve(args) => serve::run(*args).await,
+            Command::Serve(args) => Box::pin(serve::run(*args, log.control())).await,
             Command::CheckConfig(args) => config::run(args).await,
+            Command::Health(args) => operator::health(args).await,
+            Command::Status(args) => operator::status(args).await,
+            Command::Stop(args) => operator::stop(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
@@ -285,6 +292,7 @@ mod tests {
             Exit::NotPermitted,
             Exit::Producer,
             Exit::Unknown,
+            Exit::Cut,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

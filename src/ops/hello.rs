@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{Answer, Context, Failure};
@@ -10,14 +11,18 @@ use gcsd_types::CHUNK_ALIGNMENT;
 use gcsd_wire::hello::{Args, CHECKED, Reply as HelloReply};
 use gcsd_wire::{Kind, Reply, Retry, VERSION};
 
-/// What a client must know to be served. Never printed, and compared in constant time.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
+/// What a client must know to be served. Never printed, and compared in constant time. It can be replaced.
+pub struct Secret(ArcSwap<Vec<u8>>);
 
 impl Secret {
     /// A secret of these bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
+        Self(ArcSwap::from_pointee(bytes.into()))
+    }
+
+    /// Expects `other` from now on. Whoever has got in stays.
+    pub fn replace(&self, other: Self) {
+        self.0.store(other.0.into_inner());
     }
 }
 
@@ -41,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
     }
     if let Some(Secret(expected)) = &context.secret
         // The secret has no name.
-        && (verify_slices_are_equal(expected, &args.secret).is_err() || args.name.is_some())
+        && (verify_slices_are_equal(&expected.load(), &args.secret).is_err() || args.name.is_some())
     {
         let message = "the secret is not the one that this daemon expects";
         return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));

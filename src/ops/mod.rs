@@ -44,7 +44,7 @@ use bytes::Bytes;
 
 pub use budget::{Account, Budget, Share};
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
-pub use fences::Fences;
+pub use fences::{Fences, OpenUpload};
 pub use gcsd_failure::Failure;
 pub use replier::{FrameQueue, OutFrame, Replier};
 pub use subject::Subject;

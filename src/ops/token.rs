@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine as _;
@@ -59,7 +60,7 @@ struct Key {
 /// Seals and opens upload tokens.
 pub struct Sealer {
     /// The first one seals, all of them open.
-    keys: Vec<Key>,
+    keys: ArcSwap<Vec<Key>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,8 +104,15 @@ impl Sealer {
         if keys.is_empty() {
             Err(TokenKeyError::Empty)
         } else {
-            Ok(Self { keys })
+            Ok(Self {
+                keys: ArcSwap::from_pointee(keys),
+            })
         }
+    }
+
+    /// Seals and opens by the keys of `other` from now on.
+    pub fn replace(&self, other: Self) {
+        self.keys.store(other.keys.into_inner());
     }
 
     /// A new key, in the notation that [`from_text`](Self::from_text) reads.
@@ -143,7 +151,8 @@ impl Sealer {
             expires,
         };
         let mut text = serde_json::to_vec(&sealed).ok()?;
-        let key = self.keys.first()?;
+        let keys = self.keys.load();
+        let key = keys.first()?;
         let front = front(key);
         let nonce = key
             .aead
@@ -156,12 +165,13 @@ impl Sealer {
     /// The name of the upload that is sealed with this session, for the log: the same wherever the token is opened. It follows
     /// from the session's URI by a secret key, so that nothing of the URI can be found out from it.
     pub(super) fn name_of(&self, session: &SessionUri) -> Option<String> {
-        Some(name(self.keys.first()?, b"session", session.expose()))
+        Some(name(self.keys.load().first()?, b"session", session.expose()))
     }
 
     /// The name of a multipart upload, in the same way.
     pub(super) fn name_of_parts(&self, multipart_id: &str) -> String {
-        let key = self.keys.first();
+        let keys = self.keys.load();
+        let key = keys.first();
         key.map_or_else(String::new, |key| name(key, b"multipart", multipart_id))
     }
 
@@ -192,7 +202,7 @@ impl Sealer {
         else {
             return false;
         };
-        *version != TOKEN_VERSION && self.keys.iter().any(|key| key.id == *id)
+        *version != TOKEN_VERSION && self.keys.load().iter().any(|key| key.id == *id)
     }
 
     fn unseal(&self, token: &str) -> Option<Opened> {
@@ -203,7 +213,8 @@ impl Sealer {
         let (front_bytes, rest) = token.split_at_mut_checked(1 + KEY_ID_LEN)?;
         let (nonce, text) = rest.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let key = self.keys.iter().find(|key| front(key) == *front_bytes)?;
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| front(key) == *front_bytes)?;
         let text = key.aead.open_in_place(nonce, Aad::from(front(key)), text).ok()?;
         let sealed: Sealed = serde_json::from_slice(text).ok()?;
         let session = SessionUri::parse(&sealed.session).ok()?;
@@ -219,7 +230,9 @@ impl Sealer {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("keys", &self.keys.len()).finish()
+        f.debug_struct("Sealer")
+            .field("keys", &self.keys.load().len())
+            .finish()
     }
 }
 
@@ -423,6 +436,22 @@ mod tests {
             );
             assert_eq!(sealer.open(&token).expect("the same key").object, object);
         }
+    }
+
+    #[test]
+    fn keys_can_be_exchanged_while_they_are_used() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let token = sealed(&sealer);
+        let exchanged = |text: &str| {
+            sealer.replace(Sealer::from_text(text).expect("keys"));
+            sealer.open(&token).is_ok()
+        };
+        assert!(!exchanged(&key('b')));
+        assert!(exchanged(&format!("{}\n{}\n", key('b'), key('a'))));
+        // The first one seals.
+        let new = sealed(&sealer);
+        assert!(exchanged(&key('a')));
+        assert!(sealer.open(&new).is_err());
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl Places {
         }
     }
 
+    /// How many are taken.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether no further connection is accepted.
+    pub(super) fn is_full(&self) -> bool {
+        self.open() >= self.max
+    }
+
     /// Waits for a place. Cancel safe.
     async fn take(&self) -> Place {
         let permit = match self.permits.clone().try_acquire_owned() {
@@ -104,6 +114,8 @@ pub(super) async fn run(
     connections: TaskTracker,
 ) {
     let drain = shared.shutdown.drain.clone();
+    let name = listener.local_addr().map(|address| address.to_string());
+    let name = name.unwrap_or_else(|_| "unknown".to_owned());
     let mut failing = false;
     loop {
         let accepted = async {
@@ -120,9 +132,10 @@ pub(super) async fn run(
                 failing = false;
                 place.occupy();
                 let shared = shared.clone();
+                let open = shared.ledger.stats().accepted(&name);
                 connections.spawn(async move {
                     connection::serve(stream, peer, shared).await;
-                    drop(place);
+                    drop((place, open));
                 });
             }
             Err(error) => {

@@ -19,6 +19,7 @@ use super::{Shared, lending, refusal, room, work, writer};
 use crate::ops::{
     Account, Answer, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
 };
+use crate::stats::{BeforeRequest, Culprit, Stats};
 use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
@@ -41,6 +42,8 @@ struct Connection {
     authenticated: bool,
     /// A request was read.
     spoken: bool,
+    /// Until then.
+    before_request: Option<BeforeRequest>,
 }
 
 /// A request whose head and args were read, with what it needs to be in flight.
@@ -67,10 +70,11 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let mut connection = Connection {
         authenticated: shared.context.secret.is_none(),
         spoken: false,
+        before_request: Some(shared.ledger.stats().before_request()),
         shared: shared.clone(),
         client: client.clone(),
         end: End::Closed,
-        frames: FrameQueue::new(frames),
+        frames: FrameQueue::new(frames, shared.ledger.stats().sent()),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
         tasks: TaskTracker::new(),
@@ -101,6 +105,10 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     };
     for (upload, committed) in uploads.unfinished() {
         client.left(&upload, committed);
+    }
+    shared.ledger.stats().ended(end.name());
+    if matches!(&end, End::Unread(error) if error.kind() == std::io::ErrorKind::TimedOut) {
+        shared.ledger.stats().stalled(Culprit::Client);
     }
     client.ended(&end);
 }
@@ -191,6 +199,7 @@ impl Connection {
     async fn refer(&self, foreign: Foreign, reader: Reader) -> Next {
         let new = self.shared.strangers.is_new(self.client.address());
         self.client.foreign(foreign.name(), new);
+        self.shared.ledger.stats().refused(Stats::OTHER_PROTOCOL);
         // A client that is gone needs no answer.
         let _ = self.frames.foreign(foreign.answer()).await;
         Next::Close(Some(reader))
@@ -209,12 +218,22 @@ impl Connection {
         let Begun { frame, permit, room } = begun;
         let head = frame.head;
         self.spoken = true;
+        self.before_request = None;
         let Some(reserved) = self.in_flight.reserve(head.sequence) else {
             // Under its sequence, this would be the answer of the request in flight.
             return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
         };
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.client.clone(), &head, replier, reserved, permit, room);
+        let under_way = self.shared.ledger.enter(self.client.clone(), &head);
+        let mut job = Job::new(
+            self.client.clone(),
+            under_way,
+            &head,
+            replier,
+            reserved,
+            permit,
+            room,
+        );
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::body::Body;
 use super::in_flight::{Permit, Reserved};
+use super::ledger::UnderWay;
 use super::lines::{Client, Line};
 use super::reader::Next;
 use crate::ops::{Answer, Failure, Replier, Share, Subject};
@@ -18,6 +19,7 @@ use gcsd_wire::{Kind, RequestHead};
 pub(super) struct Job {
     pub(super) replier: Replier,
     line: Line,
+    under_way: UnderWay,
     /// What came of its body, if that was lent.
     body: Option<Tally>,
     /// Reserves the request's sequence, and says when the client wants it to end.
@@ -32,6 +34,7 @@ impl Job {
     /// A request whose head was read just now.
     pub(super) fn new(
         client: Arc<Client>,
+        under_way: UnderWay,
         head: &RequestHead,
         replier: Replier,
         reserved: Reserved,
@@ -41,6 +44,7 @@ impl Job {
         Self {
             replier,
             line: Line::new(client, head),
+            under_way,
             body: None,
             reserved,
             room: Some(room),
@@ -55,11 +59,13 @@ impl Job {
 
     /// Notes what the request is about, where that is known.
     pub(super) fn about(&mut self, about: Option<Arc<Subject>>) {
+        self.under_way.about(&about);
         self.line.about(about);
     }
 
     /// Its body is lent.
     pub(super) fn lent(&mut self, body: Tally) {
+        self.under_way.lent(body.clone());
         self.body = Some(body);
     }
 
@@ -67,6 +73,7 @@ impl Job {
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
         let received = self.body.take().map(|body| body.received());
         self.line.ended(&outcome, received);
+        self.under_way.answered(&outcome);
         self.reserved.answered();
         let room = self.room.take();
         if self.replier.end(&outcome, closing, room).await.is_err() {

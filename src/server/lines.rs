@@ -54,7 +54,7 @@ pub(super) enum End {
 }
 
 impl End {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Broke(_) => "broke",
@@ -157,6 +157,16 @@ impl Client {
             object = upload.object.as_ref().map(|name| name.as_str()),
             committed, "an upload is left unfinished: its token leads back to it"
         );
+    }
+
+    /// Its number in this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where it comes from, for people.
+    pub(super) fn place(&self) -> String {
+        self.peer.to_string()
     }
 
     /// Where it comes from.

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod admin;
 mod body_checksums;
 mod bounds;
 mod bounds_serve;
@@ -80,6 +81,7 @@ mod mini_client;
 mod multipart;
 mod object_changes;
 mod object_copies;
+mod operations;
 mod proxies;
 mod proxies_serve;
 mod put_object;

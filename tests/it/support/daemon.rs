@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
 use gcsd::server::{self, Server, Stopped};
+use gcsd::stats::Stats;
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 use gcsd_types::{Destination, ObjectRef};
@@ -35,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) max_calls: usize,
     pub(crate) max_memory: u64,
     pub(crate) refusal_delay: Duration,
+    pub(crate) drain_delay: Duration,
     pub(crate) secret: Option<&'static str>,
     pub(crate) endpoint: Option<String>,
     pub(crate) key: char,
@@ -61,6 +63,7 @@ impl Default for Options {
             max_calls: 1000,
             max_memory: 1 << 30,
             refusal_delay: Duration::ZERO,
+            drain_delay: Duration::ZERO,
             secret: None,
             endpoint: None,
             key: 'a',
@@ -107,6 +110,8 @@ impl Daemon {
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         config.connect_timeout = options.limits.gcs_timeout;
+        let stats = Arc::new(Stats::default());
+        config.observer = Some(stats.clone());
         let fences = Fences::default();
         let context = Context {
             gcs: Gcs::new(config, options.connector).expect("a client"),
@@ -123,11 +128,12 @@ impl Daemon {
             receive_buffer: 128 * 1024,
             grace: options.grace,
             refusal_delay: options.refusal_delay,
+            drain_delay: options.drain_delay,
         };
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, vec![listener]);
+        let server = Server::counting(context, config, vec![listener], stats);
         let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.
