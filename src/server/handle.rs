@@ -144,7 +144,7 @@ impl Handle {
 /// Adds what the server itself knows to what is counted. The server may be gone before its metrics are.
 pub(super) fn register(shared: &Arc<Shared>) {
     type Read = fn(&Handle) -> f64;
-    let gauges: [(&str, &str, Option<Unit>, Read); 13] = [
+    let gauges: [(&str, &str, Option<Unit>, Read); 12] = [
         (
             "requests_in_flight",
             "Requests that have no answer yet",
@@ -199,12 +199,6 @@ pub(super) fn register(shared: &Arc<Shared>) {
         ("draining", "1 where it stops, else 0", None, |of| {
             f64::from(u8::from(of.readiness() == Readiness::Draining))
         }),
-        (
-            "uptime",
-            "How long it has been there",
-            Some(Unit::Seconds),
-            |of| of.stats().age().as_secs_f64(),
-        ),
     ];
     let stats = shared.ledger.stats();
     for (name, help, unit, read) in gauges {

@@ -25,7 +25,7 @@ pub(super) fn register(stats: &Stats) {
     stats.sample(
         Kind::Gauge,
         "process_max_fds",
-        "How many there may be",
+        "Files that the process may have open",
         None,
         || {
             let limit = rlimit::Resource::NOFILE.get().ok().map(|(soft, _)| soft);
