@@ -1,6 +1,6 @@
 //! gcsd: a daemon between a socket and Google Cloud Storage.
 //!
-//! This package is the daemon ([`server`], [`ops`], [`peer`]) and its command line ([`cli`]); what others can use as a
+//! This package is the daemon ([`server`], [`ops`], [`peer`], [`stats`], [`admin`]) and its command line ([`cli`]); what others can use as a
 //! library stands in crates of its own. `ARCHITECTURE.md` says which.
 
 pub mod admin;

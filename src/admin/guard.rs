@@ -101,7 +101,7 @@ mod tests {
         let guard = Guard::new(Vec::new(), false);
         let host = (HOST, "127.0.0.1:9743");
         let own = |more: &[(HeaderName, &'static str)]| {
-            guard.is_own_page(&headers(&[&[host.clone()], more].concat()))
+            guard.is_own_page(&headers(&[std::slice::from_ref(&host), more].concat()))
         };
         assert!(own(&[]));
         assert!(own(&[
