@@ -7,8 +7,12 @@
 # and not `-p 4743:4743`, which opens it to every network of the host.
 
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is built by its own makefile.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# What `gcsd --version` tells, since the repository itself is left out: docker build --build-arg GCSD_COMMIT=$(git rev-parse HEAD)
+ARG GCSD_COMMIT=
 # The caches outlive the layer, so that a second build compiles only what changed.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin gcsd && cp target/release/gcsd /usr/local/bin/gcsd

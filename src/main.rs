@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use gcsd::cli::Cli;
+// The allocator, by being linked.
+use gcsd_allocator as _;
 
 fn main() -> ExitCode {
     let cli = match Cli::from_words(std::env::args_os()) {

@@ -381,6 +381,76 @@ fn no_modules_import_each_other() {
     }
 }
 
+/// The modules beside it that a source of a folder names in code; the source lies `depth` folders further down.
+fn siblings(source: &str, depth: usize) -> BTreeSet<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = lines.collect::<Vec<_>>().join("\n").replace("pub(super)", "");
+    let up = "super::".repeat(depth + 1);
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices(&up) {
+        let rest = &code[at + up.len()..];
+        if code[..at].ends_with("super::") || rest.starts_with("super::") {
+            continue;
+        }
+        let word = |text: &str| -> String {
+            text.trim_start()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        };
+        match rest.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split('}').next().unwrap_or_default();
+                found.extend(list.split(',').map(word));
+            }
+            None => drop(found.insert(word(rest))),
+        }
+    }
+    found
+}
+
+#[test]
+fn no_commands_import_each_other() {
+    let folder = Path::new(ROOT).join("src/cli");
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in sources(folder.clone()) {
+        let below = path
+            .strip_prefix(&folder)
+            .expect("it lies there")
+            .with_extension("");
+        let mut parts: Vec<_> = below
+            .iter()
+            .map(|part| part.to_string_lossy().into_owned())
+            .collect();
+        if parts.last().is_some_and(|last| last == "mod") {
+            parts.pop();
+        }
+        let Some(module) = parts.first().filter(|name| !name.ends_with("_tests")) else {
+            continue;
+        };
+        let source = fs::read_to_string(&path).expect("a source");
+        let found = siblings(&source, parts.len() - 1);
+        modules.entry(module.clone()).or_default().extend(found);
+    }
+    let all: BTreeSet<String> = modules.keys().cloned().collect();
+    for (module, imports) in &mut modules {
+        imports.retain(|import| all.contains(import) && import != module);
+    }
+    let found: usize = modules.values().map(BTreeSet::len).sum();
+    assert!(found > 2 * modules.len(), "hardly any import was found");
+    let circles = circles(modules);
+    assert!(circles.is_empty(), "{circles:?}");
+}
+
+#[test]
+fn the_check_sees_what_lies_beside_a_module() {
+    let source =
+        "pub(super) use super::a::X;\nuse super::{b, c::{Y}};\n// use super::d;\nuse super::super::e;\n";
+    assert_eq!(siblings(source, 0), ["a", "b", "c"].map(str::to_owned).into());
+    assert_eq!(siblings(source, 1), ["e".to_owned()].into());
+}
+
 #[test]
 fn the_check_sees_a_circle() {
     let modules = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "")];

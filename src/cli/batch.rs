@@ -28,6 +28,8 @@ pub(super) struct Jobs {
 pub(super) enum Outcome {
     /// It is done. Programs get this JSON object.
     Done(Value),
+    /// It is done, in this way of several.
+    DoneSo(&'static str, Value),
     /// There was nothing to do, for this reason.
     Skipped(&'static str),
     /// Nothing was done: somebody asks what would be.
@@ -243,9 +245,12 @@ impl Batch {
         let mut told = of.json();
         let line = match outcome {
             Outcome::Done(line) => {
-                if self.names {
-                    stderr::line(format_args!("gcsd: {}: {}", self.doing.1, shown(place)));
-                }
+                self.name(self.doing.1, place, &line);
+                line
+            }
+            Outcome::DoneSo(did, mut line) => {
+                self.name(did, place, &line);
+                line["did"] = did.into();
                 line
             }
             Outcome::Skipped(why) => {
@@ -291,6 +296,18 @@ impl Batch {
             if let Err(failure) = self.output.line(&told.to_string()).await {
                 self.closed = Some(failure);
             }
+        }
+    }
+
+    /// Names an object that is done, if that is asked for, and what it became.
+    fn name(&self, did: &str, place: &str, line: &Value) {
+        if !self.names {
+            return;
+        }
+        let place = shown(place);
+        match line.get("destination").and_then(Value::as_str) {
+            Some(target) => stderr::line(format_args!("gcsd: {did}: {place} -> {}", shown(target))),
+            None => stderr::line(format_args!("gcsd: {did}: {place}")),
         }
     }
 

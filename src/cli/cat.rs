@@ -4,12 +4,14 @@ use clap::Args;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
+use super::blocking::blocking;
 use super::conditions::Payer;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
 use super::download::Download;
+use super::encryption_key::KeyArgs;
 use super::exit::Failure;
-use super::get::range;
+use super::get_args::range;
 use super::gs_url::{BucketUrl, GsUrl};
 use super::naming::{Listed, Meaning, Names, Naming};
 use super::quoting::shown;
@@ -17,7 +19,7 @@ use super::recovered;
 use super::stop::signals;
 use super::walk::{Walk, Walking};
 use gcsd_client::{ReadRequest, Report};
-use gcsd_types::{ByteRange, ObjectName, ObjectRef};
+use gcsd_types::{ByteRange, EncryptionKey, ObjectName, ObjectRef};
 
 /// Print objects to standard output, one after the other.
 ///
@@ -54,6 +56,8 @@ pub(super) struct CatArgs {
     #[command(flatten)]
     payer: Payer,
     #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
     remote: Remote,
 }
 
@@ -69,12 +73,14 @@ pub(super) async fn run(args: CatArgs) -> Result<(), Failure> {
 }
 
 async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Failure> {
+    let key = args.key.clone();
+    let key = blocking(move || key.read()).await?;
     let mut names = Names::new(&args.urls, &args.naming, &args.listed)?;
     let download = Download::new(&args.remote, args.quiet, 1, reports).await?;
     let how = Walking::new(download.requests.clone(), &args.payer);
     while let Some(name) = names.next().await {
         match name?.meaning(&how, args.quiet).await? {
-            Meaning::Object { url, generation } => one(args, &download, url, generation).await?,
+            Meaning::Object { url, generation } => one(args, &download, &key, url, generation).await?,
             Meaning::Walk(url) => {
                 let mut walk = Walk::new(how.clone(), &url);
                 while let Some(listed) = walk.next_object().await? {
@@ -82,7 +88,7 @@ async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Fa
                     let object = object.map_err(|error| Failure::usage(error).at(&url))?;
                     let bucket = url.bucket.clone();
                     let generation = Some(listed.info.generation);
-                    one(args, &download, GsUrl { bucket, object }, generation).await?;
+                    one(args, &download, &key, GsUrl { bucket, object }, generation).await?;
                 }
             }
         }
@@ -93,6 +99,7 @@ async fn print(args: &CatArgs, reports: &watch::Sender<Report>) -> Result<(), Fa
 async fn one(
     args: &CatArgs,
     download: &Download,
+    key: &Option<EncryptionKey>,
     url: GsUrl,
     generation: Option<u64>,
 ) -> Result<(), Failure> {
@@ -100,6 +107,7 @@ async fn one(
     let object = ObjectRef {
         generation,
         user_project: args.payer.user_project.clone(),
+        key: key.clone(),
         ..ObjectRef::new(url.bucket, url.object)
     };
     let request = ReadRequest::new(object).with_range(args.range.unwrap_or_default());

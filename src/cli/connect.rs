@@ -64,7 +64,29 @@ impl Remote {
     }
 }
 
+/// One address of the list.
+pub(super) struct One {
+    pub(super) address: String,
+    pub(super) daemons: Daemons,
+    pub(super) secret: Bytes,
+}
+
 impl Daemon {
+    /// Each daemon of the list by itself. Nothing is sent yet.
+    pub(super) async fn each(&self) -> Result<Vec<One>, Failure> {
+        let secret = self.secret().await?;
+        let each = self.connect.iter().map(|address| One {
+            address: address.to_string(),
+            daemons: Self {
+                connect: vec![address.clone()],
+                ..self.clone()
+            }
+            .with_secret(secret.clone()),
+            secret: secret.clone().unwrap_or_default(),
+        });
+        Ok(each.collect())
+    }
+
     /// The daemons of the list, of which one could be reached and answered a Hello.
     ///
     /// A daemon that never was there is waited for as long as `patience` says, and no longer than it takes one to start

@@ -3,24 +3,16 @@
 use std::collections::HashSet;
 
 use super::batch::{Batch, Outcome};
-use super::cp::{last_part, rewrite};
 use super::exit::Failure;
-use super::gs_url::{BucketUrl, GsUrl, Place};
+use super::gs_url::{BucketUrl, GsUrl, Place, last_part};
 use super::held::{Held, TWICE, Verdict, clash, ends_with_slash, same_target};
+use super::making::{Making, Source, onto_itself};
 use super::merged::{self, Candidate, Merged, Next, page};
 use super::naming::Meaning;
-use super::new_object::Template;
 use super::quoting::shown;
 use super::reach::Reach;
 use super::walk::{Walk, Walking};
-use gcsd_client::ReliableRequests;
 use gcsd_types::ObjectName;
-
-/// That a copy would be its own source, and nothing else would come of it.
-pub(super) fn onto_itself() -> Failure {
-    Failure::usage("the object and its copy are the same one")
-        .advise("say what is to become of it, such as --storage-class or --content-type")
-}
 
 /// That a copy would be read again.
 fn into_itself(copy: &str) -> Failure {
@@ -43,7 +35,7 @@ impl Copies {
         sources: Vec<Meaning>,
         place: Place,
         how: &Walking,
-        new: &Template,
+        making: &Making,
         batch: &mut Batch,
     ) -> Result<Self, Failure> {
         let (mut named, mut walks) = (Vec::new(), Vec::new());
@@ -81,20 +73,26 @@ impl Copies {
             place,
         };
         for named in &named {
-            copies.check(named, new)?;
+            copies.check(named, making)?;
         }
         copies.merged = Merged::new(named, target(&copies.place));
         for url in walks {
             let walk = Walk::new(how.clone(), &url);
             let base = walk.base(copies.place.renames());
-            copies.check_root(&url, base, &how, new)?;
+            copies.check_root(&url, base, &how, making)?;
             copies.merged.add(walk, url, base);
         }
         Ok(copies)
     }
 
     /// Refuses a directory whose copy lies in itself.
-    fn check_root(&self, url: &BucketUrl, base: usize, how: &Walking, new: &Template) -> Result<(), Failure> {
+    fn check_root(
+        &self,
+        url: &BucketUrl,
+        base: usize,
+        how: &Walking,
+        making: &Making,
+    ) -> Result<(), Failure> {
         let root = url.prefix.strip_suffix('/').unwrap_or(&url.prefix);
         if url.is_pattern() || !how.recursive || url.bucket != *self.place.bucket() {
             return Ok(());
@@ -102,8 +100,8 @@ impl Copies {
         let copy = self.place.name(Some(root.get(base..).unwrap_or_default()));
         let copy = copy.strip_suffix('/').unwrap_or(&copy);
         let (root_below, copy_below) = (below(root), below(copy));
-        if root == copy && !new.changes_anything() {
-            return Err(onto_itself().at(url));
+        if root == copy && !making.changes_itself() {
+            return Err(onto_itself(making.moves).at(url));
         }
         if root != copy && copy_below.starts_with(&root_below) {
             let copy = format!("gs://{}/{copy_below}", self.place.bucket());
@@ -113,12 +111,12 @@ impl Copies {
     }
 
     /// Refuses a copy that would be a source.
-    fn check(&self, candidate: &Candidate, new: &Template) -> Result<(), Failure> {
+    fn check(&self, candidate: &Candidate, making: &Making) -> Result<(), Failure> {
         let bucket = self.place.bucket();
         if candidate.bucket == *bucket && candidate.name == candidate.target {
-            return match new.changes_anything() {
+            return match making.changes_itself() {
                 true => Ok(()),
-                false => Err(onto_itself().at(candidate.place())),
+                false => Err(onto_itself(making.moves).at(candidate.place())),
             };
         }
         let target = candidate.target.as_str();
@@ -130,12 +128,7 @@ impl Copies {
     }
 
     /// Makes the copies.
-    pub(super) async fn make(
-        mut self,
-        new: &Template,
-        batch: &mut Batch,
-        requests: &ReliableRequests,
-    ) -> Result<(), Failure> {
+    pub(super) async fn make(mut self, making: &Making, batch: &mut Batch) -> Result<(), Failure> {
         let mut held = Held::new(false);
         loop {
             let next = self.merged.next().await;
@@ -162,7 +155,7 @@ impl Copies {
                         continue;
                     }
                 };
-                if let Err(overlap) = self.check(&candidate, new) {
+                if let Err(overlap) = self.check(&candidate, making) {
                     // What was begun comes to its end, and nothing is added to what is read.
                     let _told = batch.finish().await;
                     return Err(overlap);
@@ -171,12 +164,15 @@ impl Copies {
                 let bucket = self.place.bucket().clone();
                 match (ObjectName::new(candidate.name), ObjectName::new(candidate.target)) {
                     (Ok(from), Ok(to)) => {
-                        let source = GsUrl {
-                            bucket: candidate.bucket,
-                            object: from,
+                        let source = Source {
+                            url: GsUrl {
+                                bucket: candidate.bucket,
+                                object: from,
+                            },
+                            generation: candidate.generation,
+                            listed: candidate.listed,
                         };
-                        let copy = GsUrl { bucket, object: to };
-                        rewrite(new, batch, requests, source, candidate.generation, copy, true).await?;
+                        making.begin(batch, source, GsUrl { bucket, object: to }).await?;
                     }
                     (Err(error), _) | (_, Err(error)) => {
                         batch.report(&place, Outcome::Failed(Failure::usage(error))).await;

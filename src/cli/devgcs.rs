@@ -15,6 +15,11 @@ use devgcs::{Server, StartError, Storage, Tls};
 /// It serves Google's JSON and XML APIs over plain HTTP (or HTTPS, with --tls) and checks no credentials: point a
 /// client at it with STORAGE_EMULATOR_HOST or the client's own endpoint option.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcsd devgcs --bucket my-bucket
+  gcsd devgcs --bucket my-bucket --dir objects        kept over a restart
+  gcsd devgcs --bucket my-bucket --faults 'return-503 on write p 0.3'")]
 pub(super) struct Args {
     /// Where to listen; port 0 lets the system choose.
     #[arg(

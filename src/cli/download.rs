@@ -14,12 +14,13 @@ use super::blocking::blocking;
 use super::connect::Remote;
 use super::destination::{Destination, Stream};
 use super::exit::{Exit, Failure, failed};
+use super::metadata;
 use super::temporary::Temporary;
 use super::writing::{Region, Writing};
 use gcsd_client::{
     Daemons, ReadError, ReadRequest, ReadStart, ReliableReader, ReliableRequests, Report, RetryPolicy,
 };
-use gcsd_types::{ByteRange, Crc32c, ObjectInfo, Preconditions};
+use gcsd_types::{ByteRange, Crc32c, ObjectInfo, ObjectRef, Preconditions};
 
 /// The fewest bytes that are worth a connection of their own.
 const LEAST: u64 = 1 << 20;
@@ -35,6 +36,8 @@ pub(super) struct Download {
     retries: RetryPolicy,
     /// How many connections one object may have.
     connections: u64,
+    /// Files get the time of what their objects were made of.
+    preserves_mtime: bool,
     /// Where everything that is recovered from is counted.
     reports: watch::Sender<Report>,
 }
@@ -79,8 +82,17 @@ impl Download {
             daemons,
             retries,
             connections,
+            preserves_mtime: false,
             reports: reports.clone(),
         })
+    }
+
+    /// Gives files the time when those were last written to that their objects were made of.
+    pub(super) fn preserving_mtime(self, preserves_mtime: bool) -> Self {
+        Self {
+            preserves_mtime,
+            ..self
+        }
     }
 
     /// Fetches what `request` asks for into what `open` opens. That happens once it is known what is coming, so that
@@ -98,6 +110,8 @@ impl Download {
             match blocking(open).await? {
                 Destination::File(temporary) => {
                     let received = self.verified(&object, &request, spans, bar, &temporary).await?;
+                    self.restore_mtime(&request, object.generation, &temporary)
+                        .await?;
                     keep(temporary).await?;
                     return Ok(Downloaded { object, received });
                 }
@@ -128,16 +142,43 @@ impl Download {
                     offset: 0,
                     part_of: None,
                 };
+                let request = slice.request.clone();
                 let received = self.slice(slice, Some(reader), bar).await;
                 let received = received.map_err(|error| error.at(&temporary))?;
                 // What was read again may be shorter.
                 file.set_len(received.len)
                     .map_err(|error| at(&temporary, &error))?;
+                self.restore_mtime(&request, object.generation, &temporary)
+                    .await?;
                 keep(temporary).await?;
                 received
             }
         };
         Ok(Downloaded { object, received })
+    }
+
+    /// Sets the time of a file that has all its bytes, if that is asked for and the object knows it.
+    async fn restore_mtime(
+        &self,
+        request: &ReadRequest,
+        generation: u64,
+        temporary: &Temporary,
+    ) -> Result<(), Failure> {
+        if !self.preserves_mtime {
+            return Ok(());
+        }
+        let of = ObjectRef {
+            generation: (generation != 0).then_some(generation),
+            ..request.object.clone()
+        };
+        let found = self.requests.stat(&of).await?;
+        match metadata::modified(&found.json) {
+            Some(time) => temporary
+                .file
+                .set_modified(time)
+                .map_err(|error| at(temporary, &error)),
+            None => Ok(()),
+        }
     }
 
     fn reader(&self, request: ReadRequest) -> ReliableReader {

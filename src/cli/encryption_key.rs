@@ -27,6 +27,25 @@ impl KeyArgs {
     }
 }
 
+/// The key of what objects are made of.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The sources")]
+pub(super) struct SourceKey {
+    /// A file with the AES-256 key that the sources are encrypted with and that GCS does not keep: its 32 bytes, or these in
+    /// base64. The new objects have the one of --encryption-key-file, or none.
+    #[arg(long, value_name = "FILE")]
+    decryption_key_file: Option<PathBuf>,
+}
+
+impl SourceKey {
+    /// The key, where there is one.
+    pub(super) fn read(&self) -> Result<Option<EncryptionKey>, Failure> {
+        let file = self.decryption_key_file.as_deref();
+        file.map(|file| read_key(file, "--decryption-key-file"))
+            .transpose()
+    }
+}
+
 /// Reads the key in `file`, which `flag` names.
 pub(super) fn read_key(file: &Path, flag: &str) -> Result<EncryptionKey, Failure> {
     let place = format!("{flag} {}", file.display());

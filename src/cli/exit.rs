@@ -248,9 +248,13 @@ pub(super) fn of_status(status: Status) -> Exit {
         Some(Kind::NotFound) => Exit::NotFound,
         Some(Kind::PreconditionFailed) => Exit::Precondition,
         Some(Kind::ChecksumMismatch) => Exit::Differs,
-        Some(Kind::Unauthenticated | Kind::GcsUnauthorized | Kind::Forbidden | Kind::CredentialsRefused) => {
-            Exit::NotPermitted
-        }
+        Some(
+            Kind::Unauthenticated
+            | Kind::Denied
+            | Kind::GcsUnauthorized
+            | Kind::Forbidden
+            | Kind::CredentialsRefused,
+        ) => Exit::NotPermitted,
         _ if matches!(status.retry(), Some(Retry::Never) | None) => Exit::Failed,
         _ => Exit::Temporary,
     }

@@ -1,121 +1,23 @@
 //! `gcsd get`: objects become files, or one a stream.
 
-use std::ffi::OsString;
 use std::path::Path;
 
-use clap::Args;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
 
-use super::batch::{Batch, Jobs, Outcome};
+use super::batch::{Batch, Outcome};
 use super::blocking::blocking;
-use super::conditions::Version;
-use super::connect::Remote;
 use super::destination::Destination;
 use super::download::Download;
-use super::encryption_key::KeyArgs;
 use super::exit::Failure;
+pub(super) use super::get_args::GetArgs;
 use super::get_many::{self, Meant, Several};
 use super::gs_url::{BucketUrl, GsUrl};
-use super::naming::{Listed, Names, Naming};
+use super::naming::Names;
 use super::operands;
-use super::reporting::{DryRun, Reporting};
 use super::stop::signals;
-use super::walk::Walking;
 use super::{progress, recovered, stderr};
 use gcsd_client::ReadRequest;
-use gcsd_types::{BucketName, ByteRange, EncryptionKey, ObjectName, ObjectRef};
-
-/// Download objects, or a part of one.
-///
-/// A file appears under its name only when all bytes are there and have the checksum (CRC32C) that GCS
-/// keeps; until then they are in a temporary file beside it, which is removed if anything fails. A read that breaks
-/// goes on behind the last byte that came, in the same generation of the object.
-///
-/// With --recursive, gs://BUCKET/DIR becomes DEST/DIR/..., and gs://BUCKET/DIR/, with a slash at its end, DEST/...: what lies in
-/// it, as rsync has it. DEST is made where it is not there, which changes nothing else: the same command again goes to the
-/// same files.
-///
-/// Of several objects each becomes a file below a directory, with what its name has behind the last '/' before the
-/// pattern's first special character; '*', '?' and '[a-z]' stay between two '/', '**' does not. An object that is called
-/// exactly so wins over a pattern. Failures are reported, and the rest continues: an object that cannot be fetched, or
-/// whose name leads out of the directory. Two objects that would become one file are refused, and so is one that would be a
-/// file where others need a directory. Whether a file system takes two names for one that differ in case cannot be known.
-#[derive(Debug, Clone, Args)]
-#[command(override_usage = "gcsd get [OPTIONS] <gs://BUCKET/OBJECT>... <DEST>")]
-#[command(after_help = "\
-Examples:
-  gcsd get gs://my-bucket/backup.tar .
-  gcsd get gs://my-bucket/backup.tar . --connections 8
-  gcsd get gs://my-bucket/backup.tar - | tar t
-  gcsd get gs://my-bucket/log.txt - --range 0-999    the first 1,000 bytes
-  gcsd get gs://my-bucket/log.txt - --range=-1000    the last 1,000 bytes
-  gcsd get 'gs://my-bucket/logs/2025-*.gz' .
-  gcsd get -r gs://my-bucket/site .                  becomes ./site/...
-  gcsd get -r gs://my-bucket/site/ new               becomes new/...
-  gcsd ls gs://my-bucket | gcsd get --stdin .")]
-pub(super) struct GetArgs {
-    /// What to fetch, and where to: objects, or patterns of them, and with --recursive what their names begin with up to a
-    /// '/'; the file, a directory for it, or '-' for standard output. Several objects need a directory.
-    #[arg(value_names = ["gs://BUCKET/OBJECT", "DEST"], num_args = 1.., required = true)]
-    operands: Vec<OsString>,
-    /// What lies below the sources, too.
-    #[arg(long, short, visible_short_alias = 'R')]
-    pub(super) recursive: bool,
-    /// Skip files that are there already, and say so: that is no failure.
-    #[arg(long, short)]
-    pub(super) no_clobber: bool,
-    /// Only these bytes: FIRST-LAST (both included, counted from 0), FIRST-, or -COUNT for the last ones.
-    #[arg(long, value_name = "RANGE", value_parser = range, allow_hyphen_values = true)]
-    pub(super) range: Option<ByteRange>,
-    /// Let GCS decompress what is stored with 'Content-Encoding: gzip'. The bytes are then not those that
-    /// GCS keeps a checksum of, and a read that breaks cannot go on.
-    #[arg(long)]
-    pub(super) decompress: bool,
-    /// Read a file over so many connections at once, at least 1 MiB over each.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
-    connections: u64,
-    #[command(flatten)]
-    reporting: Reporting,
-    #[command(flatten)]
-    pub(super) dry_run: DryRun,
-    #[command(flatten)]
-    naming: Naming,
-    #[command(flatten)]
-    listed: Listed,
-    #[command(flatten)]
-    jobs: Jobs,
-    #[command(flatten)]
-    pub(super) version: Version,
-    #[command(flatten)]
-    key: KeyArgs,
-    /// The key, once it was read.
-    #[arg(skip)]
-    known_key: Option<EncryptionKey>,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// Reads `0-999`, `1000-`, `-1000`.
-pub(super) fn range(text: &str) -> Result<ByteRange, String> {
-    let form = || format!("'{text}' is not FIRST-LAST, FIRST- or -COUNT");
-    let number = |text: &str| text.parse::<u64>().map_err(|_| form());
-    let (first, last) = text.split_once('-').ok_or_else(form)?;
-    match (first, last) {
-        ("", count) => match number(count)? {
-            0 => Err("the last 0 bytes are none".to_owned()),
-            count => Ok(ByteRange::Suffix(count)),
-        },
-        (first, "") => Ok(ByteRange::From(number(first)?)),
-        (first, last) => {
-            let (offset, last) = (number(first)?, number(last)?);
-            match last.checked_sub(offset).and_then(|len| len.checked_add(1)) {
-                Some(len) => Ok(ByteRange::Of { offset, len }),
-                None => Err(format!("'{text}' ends before it begins, or never")),
-            }
-        }
-    }
-}
 
 /// Runs the command.
 pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
@@ -153,6 +55,7 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     let (mut one, mut several_told) = (None, false);
     let work = async {
         let download = Download::new(&args.remote, args.reporting.quiet, args.connections, &reports).await?;
+        let download = download.preserving_mtime(args.preserve_mtime);
         let meant = get_many::meanings(&args, names, destination, &download, &mut batch).await?;
         match meant {
             Meant::One(url, _) if args.dry_run.dry_run => {
@@ -206,29 +109,6 @@ pub(super) async fn run(mut args: GetArgs) -> Result<(), Failure> {
     }
 }
 
-impl GetArgs {
-    /// How the sources are walked to.
-    pub(super) fn walking(&self, download: &Download) -> Walking {
-        Walking {
-            recursive: self.recursive,
-            ..Walking::new(download.requests.clone(), &self.version.payer)
-        }
-    }
-
-    /// Nothing is said but failures.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.reporting.quiet
-    }
-
-    /// An object as the wire names it.
-    pub(super) fn object_ref(&self, bucket: BucketName, object: ObjectName) -> ObjectRef {
-        ObjectRef {
-            key: self.known_key.clone(),
-            ..self.version.of(bucket, object)
-        }
-    }
-}
-
 /// Fetches one object.
 async fn get(
     args: &GetArgs,
@@ -251,31 +131,5 @@ async fn get(
         Ok(downloaded) => Ok(Outcome::Done(downloaded.json())),
         Err(failure) if failure.is_file_there() => Ok(Outcome::Skipped(get_many::THERE)),
         Err(failure) => Err(failure),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges() {
-        assert_eq!(range("0-0"), Ok(ByteRange::Of { offset: 0, len: 1 }));
-        assert_eq!(range("5-9"), Ok(ByteRange::Of { offset: 5, len: 5 }));
-        assert_eq!(range("5-"), Ok(ByteRange::From(5)));
-        assert_eq!(range("-5"), Ok(ByteRange::Suffix(5)));
-        for bad in [
-            "",
-            "-",
-            "5",
-            "9-5",
-            "-0",
-            "a-b",
-            "1-2-3",
-            "0-18446744073709551615",
-            "-1-2",
-        ] {
-            assert!(range(bad).is_err(), "{bad}");
-        }
     }
 }

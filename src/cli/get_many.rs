@@ -7,12 +7,11 @@ use indicatif::ProgressBar;
 
 use super::batch::{Batch, Outcome};
 use super::blocking::blocking;
-use super::cp::last_part;
 use super::directory::{Directory, IfNone};
 use super::download::Download;
 use super::exit::{Exit, Failure, failed};
-use super::get::GetArgs;
-use super::gs_url::{BucketUrl, GsUrl};
+use super::get_args::GetArgs;
+use super::gs_url::{BucketUrl, GsUrl, last_part};
 use super::held::{Held, TWICE, Verdict, clash, ends_with_slash, same_target};
 use super::merged::{Candidate, Merged, Next, page};
 use super::mounted;

@@ -131,6 +131,11 @@ impl BucketUrl {
     }
 }
 
+/// What a name ends with, behind its last slash.
+pub(super) fn last_part(name: &str) -> Option<&str> {
+    name.rsplit('/').next().filter(|part| !part.is_empty())
+}
+
 /// Where several objects go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {

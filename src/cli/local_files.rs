@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 use super::blocking::NOT_REGULAR;
+use super::exclude::Excluded;
 use super::exit::{Failure, failed};
 use super::temporary::is_partial;
 
@@ -34,7 +35,7 @@ pub(super) enum Local {
 }
 
 /// How to look for files.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Looking {
     /// Into directories, too.
     pub(super) recursive: bool,
@@ -42,6 +43,8 @@ pub(super) struct Looking {
     pub(super) renames: bool,
     /// Links to files are skipped, rather than taken for the files.
     pub(super) ignore_symlinks: bool,
+    /// What is passed over.
+    pub(super) excluded: Excluded,
 }
 
 /// Finds what `sources` stand for, in no particular order within a directory. However large a directory is, a few entries
@@ -60,7 +63,7 @@ pub(super) fn find(sources: Vec<PathBuf>, how: Looking) -> mpsc::Receiver<Found>
 }
 
 /// Whether what lies in a directory under this name becomes an object.
-pub(super) fn is_taken(path: &Path, how: Looking) -> bool {
+pub(super) fn is_taken(path: &Path, how: &Looking) -> bool {
     let partial = path
         .file_name()
         .is_some_and(|name| is_partial(&name.to_string_lossy()));
@@ -129,6 +132,7 @@ impl Finder {
     /// All that lies in a directory, however deep.
     fn directory(&mut self, path: PathBuf, prefix: String) -> Option<()> {
         let mut levels = Vec::new();
+        let root = path.clone();
         self.enter(&mut levels, path, prefix)?;
         while let Some(level) = levels.last_mut() {
             let entry = match level.entries.next() {
@@ -145,6 +149,9 @@ impl Finder {
                 }
             };
             let path = entry.path();
+            if self.is_excluded(&root, &path) {
+                continue;
+            }
             let Some(name) = entry
                 .file_name()
                 .to_str()
@@ -167,6 +174,12 @@ impl Finder {
             }
         }
         Some(())
+    }
+
+    /// Whether what lies at `path` below `root` is passed over.
+    fn is_excluded(&self, root: &Path, path: &Path) -> bool {
+        let below = path.strip_prefix(root).ok().and_then(Path::to_str);
+        below.is_some_and(|below| self.how.excluded.has(below))
     }
 
     fn enter(&self, levels: &mut Vec<Level>, path: PathBuf, prefix: String) -> Option<()> {
@@ -237,11 +250,14 @@ mod tests {
         all
     }
 
-    const ALL: Looking = Looking {
-        recursive: true,
-        renames: false,
-        ignore_symlinks: false,
-    };
+    fn all() -> Looking {
+        Looking {
+            recursive: true,
+            renames: false,
+            ignore_symlinks: false,
+            excluded: Excluded::default(),
+        }
+    }
 
     #[tokio::test]
     async fn directories_are_walked_and_links_to_them_are_not() {
@@ -263,13 +279,13 @@ mod tests {
             "it is an unfinished file of 'gcsd get'",
         );
         assert_eq!(
-            found(&sources, ALL).await,
+            found(&sources, all()).await,
             ["dir/a", "dir/link", "dir/sub/b", "io", to_dir, partial, no_file]
         );
         let ignoring = Looking {
             ignore_symlinks: true,
             renames: true,
-            ..ALL
+            ..all()
         };
         assert_eq!(
             found(&sources, ignoring).await,
@@ -277,13 +293,13 @@ mod tests {
         );
         let flat = Looking {
             recursive: false,
-            ..ALL
+            ..all()
         };
         assert_eq!(
             found(&[dir.join("a"), dir.clone(), dir.join("none")], flat).await,
             ["a", "io", "usage"]
         );
-        assert_eq!(found(&[dir.join("sub/..")], ALL).await.len(), 7);
+        assert_eq!(found(&[dir.join("sub/..")], all()).await.len(), 7);
     }
 
     #[tokio::test]
@@ -292,7 +308,7 @@ mod tests {
         for number in 0..AHEAD * 4 {
             fs::write(dir.path().join(number.to_string()), "").expect("a file");
         }
-        let mut receiver = find(vec![dir.path().to_owned()], ALL);
+        let mut receiver = find(vec![dir.path().to_owned()], all());
         assert!(receiver.recv().await.is_some());
         // The thread ends, or the test's runtime would not.
         drop(receiver);

@@ -9,6 +9,7 @@ mod conditions;
 mod config;
 mod connect;
 mod copies;
+mod copying;
 mod cp;
 mod decode;
 mod demo;
@@ -16,28 +17,37 @@ mod destination;
 mod devgcs;
 mod directory;
 mod download;
+mod du;
 mod encode;
 mod encryption_key;
 mod environment;
+mod exclude;
 mod exit;
 mod fields;
 mod generated;
 mod get;
+mod get_args;
 mod get_many;
 mod gs_url;
+mod hash;
 mod held;
 mod local_files;
 mod logging;
 mod ls;
+mod making;
 mod merged;
+mod metadata;
 mod mounted;
+mod mv;
 mod name_list;
 mod naming;
 mod new_object;
 mod open_files;
 mod operands;
 mod operator;
+mod pages;
 mod pattern;
+mod ping;
 mod pipe;
 mod producer;
 mod progress;
@@ -47,6 +57,8 @@ mod put_many;
 mod quoting;
 mod reach;
 mod recovered;
+#[cfg(test)]
+mod reference;
 mod reporting;
 mod resume;
 mod retries;
@@ -59,8 +71,11 @@ mod stderr;
 mod stdout;
 mod stop;
 mod stripes;
+mod sums;
 mod temporary;
+mod unchanged;
 mod units;
+mod update;
 mod upload;
 mod upload_failure;
 mod walk;
@@ -85,7 +100,7 @@ names; what a command does comes from its command line only. A flag wins over it
 /// one call to Google Cloud Storage, streaming the bytes through. The other commands are its clients and
 /// its tools. To see all of it work on this machine, without an account: 'gcsd demo'.
 #[derive(Debug, Parser)]
-#[command(name = "gcsd", version, max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+#[command(name = "gcsd", version = env!("GCSD_VERSION"), max_term_width = 100, after_help = ENVIRONMENT, after_long_help = format!("{ENVIRONMENT}\n\n{EXIT_CODES}"))]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -102,17 +117,25 @@ enum Command {
     Health(operator::HealthArgs),
     Status(operator::StatusArgs),
     Stop(operator::StopArgs),
+    Secret(secret::SecretArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
     Ls(Box<ls::LsArgs>),
     Cat(Box<cat::CatArgs>),
     Cp(Box<cp::CpArgs>),
+    Mv(Box<mv::MvArgs>),
     Rm(Box<rm::RmArgs>),
+    Update(Box<update::UpdateArgs>),
+    Du(Box<du::DuArgs>),
+    Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
+    Ping(Box<ping::PingArgs>),
     Devgcs(devgcs::Args),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
 }
 
 impl Command {
@@ -162,7 +185,12 @@ impl Cli {
         }
         let parsed = matches.and_then(|matches| Ok((Self::from_arg_matches(&matches)?, matches)));
         match parsed {
-            Ok((cli, matches)) => Ok(Parsed { cli, matches, file }),
+            Ok((mut cli, matches)) => {
+                if let Command::Serve(args) = &mut cli.command {
+                    args.policy = file.as_ref().and_then(config::File::policy).cloned();
+                }
+                Ok(Parsed { cli, matches, file })
+            }
             Err(error) => {
                 command.build();
                 let error = match &file {
@@ -192,17 +220,25 @@ impl Cli {
             Command::Health(args) => operator::health(args).await,
             Command::Status(args) => operator::status(args).await,
             Command::Stop(args) => operator::stop(args).await,
+            Command::Secret(args) => secret::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
             Command::Ls(args) => ls::run(*args).await,
             Command::Cat(args) => cat::run(*args).await,
             Command::Cp(args) => cp::run(*args).await,
+            Command::Mv(args) => mv::run(*args).await,
             Command::Rm(args) => rm::run(*args).await,
+            Command::Update(args) => update::run(*args).await,
+            Command::Du(args) => du::run(*args).await,
+            Command::Hash(args) => hash::run(*args).await,
             Command::Compose(args) => compose::run(*args).await,
+            Command::Ping(args) => ping::run(*args).await,
             Command::Devgcs(args) => devgcs::run(args).await,
             Command::Encode(args) => encode::run(*args),
             Command::Decode(args) => decode::run(args),
+            Command::Completions(args) => pages::completions(args, Self::definitions()).await,
+            Command::Man(args) => pages::man(args, Self::definitions()).await,
         };
         stderr::clear();
         // What is said last stands behind what was logged.

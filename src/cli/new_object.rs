@@ -2,19 +2,24 @@
 
 use bytes::Bytes;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::conditions::{Conditions, Payer};
 use super::encryption_key::KeyArgs;
 use super::exit::Failure;
 use super::gs_url::GsUrl;
-use gcsd_types::{Destination, EncryptionKey, Preconditions};
+use super::metadata::{Said, object_json, pair};
+use gcsd_types::{Destination, EncryptionKey, ObjectRef, Preconditions};
+
+/// Why nothing was made.
+pub(super) const THERE: &str = "the object is there (--no-clobber)";
 
 /// The metadata of a new object.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "The new object")]
 pub(super) struct NewObject {
-    /// Its content type, such as 'text/plain' [default: GCS's, application/octet-stream].
+    /// Its content type, such as 'text/plain' [default: of uploads by the name's end, such as '.txt'; else that of the source, or
+    /// application/octet-stream].
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// Its content encoding, such as 'gzip'.
@@ -55,13 +60,6 @@ pub(super) struct NewObject {
     conditions: Conditions,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("'{text}' is not KEY=VALUE")),
-    }
-}
-
 /// What all objects that a command makes have in common, with every file read that it comes from.
 #[derive(Debug, Clone)]
 pub(super) struct Template {
@@ -88,6 +86,11 @@ impl Template {
             || self.key.is_some()
     }
 
+    /// The project that pays.
+    pub(super) fn user_project(&self) -> Option<&str> {
+        self.user_project.as_deref()
+    }
+
     /// The object at `url`, for a request that makes it at once.
     pub(super) fn destination(&self, url: &GsUrl) -> Destination {
         Destination {
@@ -101,11 +104,22 @@ impl Template {
         }
     }
 
-    /// The object at `url`, for an upload of `size` bytes, where that is known.
-    pub(super) fn to_upload(&self, url: &GsUrl, size: Option<u64>) -> gcsd_client::NewObject {
-        let mut object = gcsd_client::NewObject::from(self.destination(url));
+    /// The object at `url`, for an upload of `size` bytes, where that is known, from a source that says this.
+    pub(super) fn to_upload(&self, url: &GsUrl, size: Option<u64>, said: &Said) -> gcsd_client::NewObject {
+        let mut destination = self.destination(url);
+        destination.metadata = said.add_to(&destination.metadata, url.object.as_str());
+        let mut object = gcsd_client::NewObject::from(destination);
         object.size = size;
         object
+    }
+
+    /// The object that is at `url` now.
+    pub(super) fn at(&self, url: &GsUrl) -> ObjectRef {
+        ObjectRef {
+            user_project: self.user_project.clone(),
+            key: self.key.clone(),
+            ..ObjectRef::new(url.bucket.clone(), url.object.clone())
+        }
     }
 }
 
@@ -137,17 +151,14 @@ impl NewObject {
         &self,
         url: &GsUrl,
         size: Option<u64>,
+        said: &Said,
     ) -> Result<gcsd_client::NewObject, Failure> {
-        Ok(self.template()?.to_upload(url, size))
+        Ok(self.template()?.to_upload(url, size, said))
     }
 
     /// GCS's object resource as JSON; empty where nothing is said.
     fn resource(&self) -> Result<Bytes, Failure> {
-        let mut resource = match &self.object_json {
-            None => Map::new(),
-            Some(text) => serde_json::from_str(text)
-                .map_err(|error| Failure::usage(format!("--object-json is not a JSON object: {error}")))?,
-        };
+        let mut resource = object_json(self.object_json.as_deref())?;
         let texts = [
             ("contentType", &self.content_type),
             ("contentEncoding", &self.content_encoding),
@@ -187,18 +198,22 @@ mod tests {
             ..NewObject::default()
         };
         let url: GsUrl = "gs://bucket/object".parse().expect("a URL");
-        let args = new.to_upload(&url, Some(3)).expect("good flags");
+        let args = new
+            .to_upload(&url, Some(3), &Said::default())
+            .expect("good flags");
         assert_eq!(
             args.destination.metadata,
             r#"{"contentType":"text/plain","eventBasedHold":true,"metadata":{"a":"b=c"}}"#
         );
         assert_eq!(args.destination.preconditions.if_generation_match, Some(0));
-        let args = NewObject::default().to_upload(&url, None).expect("no flags");
+        let args = NewObject::default()
+            .to_upload(&url, None, &Said::default())
+            .expect("no flags");
         assert!(args.destination.metadata.is_empty());
         let bad = NewObject {
             object_json: Some("[]".into()),
             ..NewObject::default()
         };
-        assert!(bad.to_upload(&url, None).is_err());
+        assert!(bad.to_upload(&url, None, &Said::default()).is_err());
     }
 }

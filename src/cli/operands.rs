@@ -36,6 +36,23 @@ pub(super) fn split_first<T>(operands: &[T]) -> Result<(&[T], &T), Failure> {
     }
 }
 
+/// Refuses what is no URL: objects become objects.
+pub(super) fn between_objects(operands: &[OsString], moves: bool) -> Result<(), Failure> {
+    let is_file = |operand: &&OsString| !operand.to_string_lossy().starts_with("gs://");
+    let Some(file) = operands.iter().find(is_file) else {
+        return Ok(());
+    };
+    let does = if moves { "mv moves" } else { "cp copies" };
+    let use_instead = match operands.last() {
+        Some(last) if is_file(&last) && operands.len() > 1 => "use 'gcsd get' to fetch them as files",
+        _ => "use 'gcsd put' for files",
+    };
+    let what = format!("{does} objects within Cloud Storage, and this is no gs:// URL");
+    Err(Failure::usage(what)
+        .at(file.to_string_lossy())
+        .advise(use_instead))
+}
+
 /// Reads an operand.
 pub(super) fn parse<T>(operand: &OsString) -> Result<T, Failure>
 where

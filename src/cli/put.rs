@@ -13,21 +13,23 @@ use super::blocking::blocking;
 use super::connect::Daemon;
 use super::exit::{Failure, failed};
 use super::gs_url::{GsUrl, Target};
-use super::new_object::NewObject;
+use super::metadata::{Kept, Said};
+use super::new_object::{NewObject, THERE};
 use super::operands;
 use super::pipe::Chunks;
 use super::producer::Producer;
 use super::put_many::{ManyArgs, Several};
-use super::reporting::{self, DryRun, Reporting};
+use super::reporting::{DryRun, Reporting};
 use super::resume::{self, Begun, Identity, Resume};
 use super::retries::Retries;
 use super::stop::signals;
 use super::stripes::{PartMeter, Stripes, describe_leftovers};
-use super::upload::{Console, Metered, Upload, Uploaded, cleared_up};
+use super::unchanged::{self, SAME};
+use super::upload::{Console, Metered, Upload, cleared_up};
 use super::{progress, recovered, stderr};
 use gcsd_client::{
-    Aborted, Checkpoint, DaemonRoute, Daemons, FileContent, FileSource, ReliableUpload, ReliableWriter,
-    ReplaySource as _, StripedUpload, ViaDaemon,
+    Aborted, Checkpoint, DaemonRoute, Daemons, FileContent, FileSource, ReliableRequests, ReliableUpload,
+    ReliableWriter, ReplaySource as _, StripedUpload, ViaDaemon,
 };
 
 /// Upload a file, or what comes through a pipe, as one object.
@@ -53,12 +55,13 @@ use gcsd_client::{
 #[command(after_help = "\
 Examples:
   gcsd put backup.tar gs://my-bucket/2025/backup.tar
-  gcsd put photo.jpg gs://my-bucket/photos/ --content-type image/jpeg
+  gcsd put page gs://my-bucket/pages/ --content-type text/html
   gcsd put disk.img gs://my-bucket/disk.img --resume-file disk.state
   gcsd put disk.img gs://my-bucket/disk.img --connections 8
   gcsd put *.jpg gs://my-bucket/photos/
   gcsd put -r site gs://my-bucket/                    becomes gs://my-bucket/site/...
   gcsd put -r site gs://my-bucket/new                 becomes gs://my-bucket/new/...
+  gcsd put -r site gs://my-bucket/new --skip-unchanged --exclude '*.tmp'
   gcsd put --from-command gs://my-bucket/mydb.sql -- pg_dump mydb
   gcsd put --from-command gs://my-bucket/home.tgz -- bash -o pipefail -c 'tar c /home | gzip'
   gcsd put - gs://my-bucket/notes.txt < notes.txt
@@ -85,6 +88,9 @@ pub(super) struct PutArgs {
     /// Upload nothing: throw away what the run before left of this upload, and the file with it.
     #[arg(long, requires = "resume_file")]
     abort: bool,
+    /// Skip files whose objects have the same size and CRC32C already, and say so: that is no failure.
+    #[arg(long, conflicts_with_all = ["from_command", "resume_file"])]
+    skip_unchanged: bool,
     #[command(flatten)]
     stripes: Stripes,
     #[command(flatten)]
@@ -101,6 +107,8 @@ pub(super) struct PutArgs {
     chunks: Chunks,
     #[command(flatten)]
     new: NewObject,
+    #[command(flatten)]
+    kept: Kept,
 }
 
 impl PutArgs {
@@ -117,6 +125,8 @@ impl PutArgs {
             retries: &self.retries,
             chunks: &self.chunks,
             new: &self.new,
+            kept: self.kept,
+            skip_unchanged: self.skip_unchanged,
             alone: alone.into_iter().find_map(|(flag, given)| given.then_some(flag)),
             reporting: self.reporting,
             dry_run: self.dry_run,
@@ -166,9 +176,15 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
         };
     }
     let mut batch = Batch::of_one(args.reporting);
-    let outcome = match args.dry_run.dry_run {
-        true => Outcome::Would("upload"),
-        false => one(&args, &url, stop).await.into(),
+    let unchanged = tokio::select! {
+        unchanged = is_unchanged(&args, &url) => unchanged,
+        () = &mut stop => Err(Failure::interrupted().at(&url)),
+    };
+    let outcome = match (unchanged, args.dry_run.dry_run) {
+        (Ok(true), _) => Outcome::Skipped(SAME),
+        (Ok(false), true) => Outcome::Would("upload"),
+        (Ok(false), false) => one(&args, &url, stop).await.into(),
+        (Err(failure), _) => Outcome::Failed(failure),
     };
     let outcome = match outcome {
         Outcome::Failed(failure) if args.new.is_no_clobber() && failure.is_precondition() => {
@@ -188,8 +204,23 @@ pub(super) async fn run(mut args: PutArgs) -> Result<(), Failure> {
     batch.finish().await
 }
 
-/// Why nothing was uploaded.
-pub(super) const THERE: &str = "the object is there (--no-clobber)";
+/// Whether the object is there already, where that is asked for.
+async fn is_unchanged(args: &PutArgs, url: &GsUrl) -> Result<bool, Failure> {
+    if !args.skip_unchanged {
+        return Ok(false);
+    }
+    if args.source.as_os_str() == "-" {
+        return Err(Failure::usage(
+            "--skip-unchanged needs a file, and standard input comes once",
+        ));
+    }
+    let new = args.new.clone();
+    let object = blocking(move || new.template()).await?.at(url);
+    let patience = &args.retries.patience;
+    let daemons = args.daemon.reached(patience, args.reporting.quiet).await?;
+    let requests = ReliableRequests::new(daemons, patience.policy());
+    unchanged::is_unchanged(&requests, &object, args.source.clone()).await
+}
 
 /// Uploads one file or stream.
 async fn one(args: &PutArgs, url: &GsUrl, stop: impl Future<Output = ()>) -> Result<Value, Failure> {
@@ -214,16 +245,16 @@ async fn one(args: &PutArgs, url: &GsUrl, stop: impl Future<Output = ()>) -> Res
     if let Some(line) = describe_leftovers(url, &uploaded.leftovers) {
         stderr::line(format_args!("gcsd: {line}"));
     }
-    Ok(json(&uploaded))
+    Ok(uploaded.json())
 }
 
-/// Opens the source of what becomes the object at `url`.
-fn open(args: &PutArgs, url: &GsUrl) -> Result<Source, Failure> {
+/// Opens the source.
+fn open(args: &PutArgs) -> Result<Source, Failure> {
     if let [program, words @ ..] = &args.command[..] {
         args.reads_once("what a command prints comes once")?;
         // What else can be wrong on the command line, before anything is started.
         args.chunks.options(args.retries.policy())?;
-        args.new.to_upload(url, None)?;
+        args.new.template()?;
         return Producer::start(program, words, args.reporting.quiet).map(Source::Once);
     }
     let failed = |error: std::io::Error| Failure::io(args.source.display(), &error);
@@ -285,12 +316,17 @@ async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
     let opened = async {
         let (args, url) = (args.clone(), url.clone());
         blocking(move || {
-            let source = open(&args, &url)?;
+            let source = open(&args)?;
             let size = match &source {
                 Source::File(file) => Some(file.size()),
                 Source::Once(_) => None,
             };
-            let object = args.new.to_upload(&url, size)?;
+            let file = match &source {
+                Source::File(file) => Some(file),
+                Source::Once(_) => None,
+            };
+            let name = args.source.file_name().and_then(OsStr::to_str);
+            let object = args.new.to_upload(&url, size, &args.kept.of(name, file))?;
             Ok((source, size, object))
         })
         .await
@@ -389,7 +425,7 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
     let retries = args.retries.policy();
     let (new, at, of) = (args.new.clone(), path.clone(), url.clone());
     let (object, begun) = blocking(move || {
-        let object = new.to_upload(&of, None)?;
+        let object = new.to_upload(&of, None, &Said::default())?;
         Ok((object, resume::begun_before(&at, &of)?))
     })
     .await?;
@@ -421,12 +457,4 @@ async fn abort(args: &PutArgs, url: &GsUrl) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// For programs: the object, with what was recovered from.
-pub(super) fn json(uploaded: &Uploaded) -> Value {
-    let resource = uploaded.report.resource.as_deref().unwrap_or_default();
-    let mut line = reporting::with_resource(&uploaded.object, &reporting::resource(resource));
-    line["gcsd"] = recovered::json(&uploaded.report);
-    line
 }

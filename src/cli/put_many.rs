@@ -1,5 +1,6 @@
 //! `gcsd put` of several files: each becomes an object below a place.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,22 +11,25 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Jobs, Of, Outcome};
 use super::blocking::{blocking, open_regular};
 use super::connect::Daemon;
+use super::exclude::Exclude;
 use super::exit::Failure;
 use super::gs_url::{GsUrl, Place, Target};
 use super::held::TWICE;
 use super::local_files::{Found, Local, Looking, find};
+use super::metadata::Kept;
 use super::mounted;
-use super::new_object::{NewObject, Template};
+use super::new_object::{NewObject, THERE, Template};
 use super::pipe::Chunks;
 use super::producer::Producer;
-use super::put::{self, THERE};
 use super::reporting::{DryRun, Reporting};
 use super::retries::Retries;
 use super::same_objects::{Distinct, distinct};
+use super::unchanged::{SAME, is_unchanged};
 use super::upload::{Console, Metered, Upload, Uploaded};
 use super::{progress, recovered, stderr};
 use gcsd_client::{
-    Daemons, FileContent, ReliableUpload, ReliableWriter, ReplaySource as _, Report, ViaDaemon, WriterOptions,
+    Daemons, FileContent, ReliableRequests, ReliableUpload, ReliableWriter, ReplaySource as _, Report,
+    ViaDaemon, WriterOptions,
 };
 
 /// How several files are taken.
@@ -39,6 +43,8 @@ pub(super) struct ManyArgs {
     #[arg(long)]
     ignore_symlinks: bool,
     #[command(flatten)]
+    exclude: Exclude,
+    #[command(flatten)]
     jobs: Jobs,
 }
 
@@ -51,6 +57,8 @@ pub(super) struct Several<'a> {
     pub(super) retries: &'a Retries,
     pub(super) chunks: &'a Chunks,
     pub(super) new: &'a NewObject,
+    pub(super) kept: Kept,
+    pub(super) skip_unchanged: bool,
     /// A flag that is for one file, where it was given.
     pub(super) alone: Option<&'static str>,
     pub(super) reporting: Reporting,
@@ -74,7 +82,11 @@ impl Several<'_> {
         let reports = watch::Sender::new(Report::default());
         let bar = progress::several(self.reporting.quiet);
         let batch = Batch::new(&self.many.jobs, self.reporting).doing("upload", "uploaded", &bar);
-        let mut batch = batch.dry(self.dry_run).ending_at(Failure::is_for_all_uploads);
+        // What is compared first says itself what it would do.
+        let dry = DryRun {
+            dry_run: self.dry_run.dry_run && !self.skip_unchanged,
+        };
+        let mut batch = batch.dry(dry).ending_at(Failure::is_for_all_uploads);
         let work = self.work(&place, &mut batch, &cancelled, &reports, &bar);
         let done = tokio::select! {
             done = work => done,
@@ -105,10 +117,11 @@ impl Several<'_> {
             recursive: self.many.recursive,
             renames: place.renames(),
             ignore_symlinks: self.many.ignore_symlinks,
+            excluded: self.many.exclude.read(),
         };
-        let (sources, into) = (self.sources.clone(), place.clone());
+        let (sources, into, how) = (self.sources.clone(), place.clone(), looking.clone());
         let sources = blocking(move || {
-            let distinct = distinct(sources, looking)?;
+            let distinct = distinct(sources, &how)?;
             mounted::refuse_into_itself(&distinct.sources, &into)?;
             Ok(distinct)
         });
@@ -118,12 +131,14 @@ impl Several<'_> {
             batch.report_file(&path.display().to_string(), skipped).await;
         }
         if !bar.is_hidden() {
-            show_end(&sources, looking, bar);
+            show_end(&sources, looking.clone(), bar);
         }
         let daemons = self
             .daemon
             .reached(&self.retries.patience, self.reporting.quiet)
             .await?;
+        let requests = ReliableRequests::new(daemons.clone(), self.retries.patience.policy());
+        let requests = self.skip_unchanged.then_some(requests);
         let mut found = find(sources, looking);
         let mut number = 0_usize;
         while let Some(Found { path, is }) = found.recv().await {
@@ -149,6 +164,9 @@ impl Several<'_> {
                 retries: self.retries.clone(),
                 options: options.clone(),
                 new: new.clone(),
+                kept: self.kept,
+                compares: requests.clone(),
+                dry: self.dry_run.dry_run,
                 cancelled: cancelled.clone(),
                 reports: reports.clone(),
                 bar: bar.clone(),
@@ -190,6 +208,11 @@ struct One {
     /// Of a file whose size is not that of its bytes.
     options: WriterOptions,
     new: Template,
+    kept: Kept,
+    /// What is asked whether the object is there already.
+    compares: Option<ReliableRequests>,
+    /// It is compared, and nothing else.
+    dry: bool,
     cancelled: CancellationToken,
     reports: watch::Sender<Report>,
     bar: ProgressBar,
@@ -197,10 +220,23 @@ struct One {
 
 impl One {
     async fn put(self, url: GsUrl) -> Outcome {
+        if let Some(requests) = &self.compares {
+            let object = self.new.at(&url);
+            let unchanged = tokio::select! {
+                unchanged = is_unchanged(requests, &object, self.path.clone()) => unchanged,
+                () = self.cancelled.cancelled() => Err(Failure::interrupted()),
+            };
+            match unchanged {
+                Ok(true) => return Outcome::Skipped(SAME),
+                Ok(false) if self.dry => return Outcome::Would("upload"),
+                Ok(false) => {}
+                Err(failure) => return Outcome::Failed(failure),
+            }
+        }
         match self.upload(&url).await {
             Ok(uploaded) => {
                 self.reports.send_modify(|sum| sum.add(&uploaded.report));
-                Outcome::Done(put::json(&uploaded))
+                Outcome::Done(uploaded.json())
             }
             Err(failure) if self.new.is_no_clobber() && failure.is_precondition() => Outcome::Skipped(THERE),
             Err(failure) => Outcome::Failed(failure),
@@ -217,11 +253,13 @@ impl One {
             content = opened => content?,
             () = self.cancelled.cancelled() => return Err(Failure::interrupted()),
         };
-        let size = match &content {
-            FileContent::Sized(source) => Some(source.size()),
+        let file = match &content {
+            FileContent::Sized(source) => Some(source),
             FileContent::Stream(_) => None,
         };
-        let object = self.new.to_upload(url, size);
+        let name = self.path.file_name().and_then(OsStr::to_str);
+        let said = self.kept.of(name, file);
+        let object = self.new.to_upload(url, file.map(|file| file.size()), &said);
         let open = ViaDaemon::through(self.daemons.clone(), object);
         let upload = match content {
             FileContent::Sized(source) => {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::batch::{Batch, Jobs, Outcome};
 use super::conditions::Version;
 use super::connect::Remote;
+use super::exclude::Exclude;
 use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::naming::{Listed, Meaning, Names, Naming};
@@ -48,6 +49,8 @@ pub(super) struct RmArgs {
     #[command(flatten)]
     listed: Listed,
     #[command(flatten)]
+    exclude: Exclude,
+    #[command(flatten)]
     version: Version,
     #[command(flatten)]
     reporting: Reporting,
@@ -89,6 +92,7 @@ async fn remove(args: &RmArgs, batch: &mut Batch) -> Result<(), Failure> {
     let how = Walking {
         recursive: args.recursive,
         versions: args.all_versions,
+        excluded: args.exclude.read(),
         ..Walking::new(requests.clone(), &args.version.payer)
     };
     while let Some(name) = names.next().await {

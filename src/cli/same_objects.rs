@@ -26,7 +26,7 @@ enum Root {
 }
 
 /// Leaves out what is named twice, and fails where two files would become one object.
-pub(super) fn distinct(sources: Vec<PathBuf>, how: Looking) -> Result<Distinct, Failure> {
+pub(super) fn distinct(sources: Vec<PathBuf>, how: &Looking) -> Result<Distinct, Failure> {
     let mut distinct = Distinct {
         sources: Vec::new(),
         twice: Vec::new(),
@@ -77,7 +77,7 @@ pub(super) fn distinct(sources: Vec<PathBuf>, how: Looking) -> Result<Distinct, 
             }
         }
         for (name, (file, _)) in files.iter().filter(|_| prefix.is_empty()) {
-            if is_taken(&path.join(name), how) {
+            if is_taken(&path.join(name), how) && !how.excluded.has(name) {
                 return Err(clash(file, &path.join(name)));
             }
         }
@@ -94,7 +94,7 @@ fn same(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// What `source` becomes; `None` where that is nothing.
-fn root(source: &Path, how: Looking) -> Option<(Root, Metadata)> {
+fn root(source: &Path, how: &Looking) -> Option<(Root, Metadata)> {
     let metadata = fs::metadata(source).ok()?;
     let name = source.file_name().map(|name| name.to_str());
     let root = match (name, metadata.is_dir()) {
@@ -109,13 +109,18 @@ fn root(source: &Path, how: Looking) -> Option<(Root, Metadata)> {
 }
 
 /// The first files that two directories have at the same place.
-fn common(one: PathBuf, other: PathBuf, how: Looking) -> Option<(PathBuf, PathBuf)> {
+fn common(one: PathBuf, other: PathBuf, how: &Looking) -> Option<(PathBuf, PathBuf)> {
+    let root = one.clone();
     let mut pairs = vec![(one, other)];
     while let Some((one, other)) = pairs.pop() {
         // What cannot be read is told when its turn comes.
         let Ok(entries) = fs::read_dir(&one) else { continue };
         for entry in entries.flatten() {
             let (one, other) = (entry.path(), other.join(entry.file_name()));
+            let path = one.strip_prefix(&root).ok().and_then(Path::to_str);
+            if path.is_some_and(|path| how.excluded.has(path)) {
+                continue;
+            }
             if is_directory(&one) && is_directory(&other) {
                 pairs.push((one, other));
             } else if is_taken(&one, how) && is_taken(&other, how) {
@@ -136,12 +141,16 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::cli::exclude::Excluded;
 
-    const ALL: Looking = Looking {
-        recursive: true,
-        renames: false,
-        ignore_symlinks: false,
-    };
+    fn all() -> Looking {
+        Looking {
+            recursive: true,
+            renames: false,
+            ignore_symlinks: false,
+            excluded: Excluded::default(),
+        }
+    }
 
     #[test]
     fn files_that_would_become_one_object_are_found() {
@@ -160,7 +169,7 @@ mod tests {
         fs::hard_link(path("a/x"), path("c/x")).expect("a link");
         let check = |names: &[&str]| {
             let sources = names.iter().map(|name| path(name)).collect();
-            distinct(sources, ALL).map(|distinct| (distinct.sources.len(), distinct.twice.len()))
+            distinct(sources, &all()).map(|distinct| (distinct.sources.len(), distinct.twice.len()))
         };
         // Files, and directories that have something in common, or nothing.
         assert_eq!(check(&["a/x", "b/d/g", "c/d"]).expect("none"), (3, 0));

@@ -28,7 +28,7 @@ Examples:
   gcsd stat gs://my-bucket/backup.tar
   gcsd stat 'gs://my-bucket/2025-*.tar'
   gcsd stat --json gs://my-bucket/backup.tar | jq -r .metadata.md5Hash
-  gcsd stat gs://my-bucket/backup.tar >/dev/null; [ $? -eq 3 ] && echo 'it is not there'")]
+  gcsd stat gs://my-bucket/backup.tar >/dev/null || [ $? -ne 3 ] || echo 'it is not there'")]
 pub(super) struct StatArgs {
     /// The objects, or patterns of them.
     #[arg(

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::exit::{Exit, Failure};
 use super::gs_url::GsUrl;
 use super::producer::Producer;
-use super::recovered::report_failures;
+use super::recovered::{self, report_failures};
+use super::reporting;
 use super::resume::Resume;
 use super::retries::Patience;
 use super::stderr;
@@ -36,6 +38,16 @@ pub(super) struct Uploaded {
     pub(super) report: Report,
     /// What could not be cleared up.
     pub(super) leftovers: Leftovers,
+}
+
+impl Uploaded {
+    /// For programs: the object, with what was recovered from.
+    pub(super) fn json(&self) -> Value {
+        let resource = self.report.resource.as_deref().unwrap_or_default();
+        let mut line = reporting::with_resource(&self.object, &reporting::resource(resource));
+        line["gcsd"] = recovered::json(&self.report);
+        line
+    }
 }
 
 /// An upload under way.

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::conditions::Payer;
+use super::exclude::Excluded;
 use super::exit::{Exit, Failure};
 use super::gs_url::BucketUrl;
 use super::pattern::{Pattern, is_pattern, literal};
@@ -46,6 +47,8 @@ pub(super) struct Walking {
     pub(super) full: bool,
     /// How many entries are held of each list, at most; GCS's own limit (1,000) where absent.
     pub(super) page: Option<u32>,
+    /// What is not found.
+    pub(super) excluded: Excluded,
 }
 
 impl Walking {
@@ -59,6 +62,7 @@ impl Walking {
             versions: false,
             full: false,
             page: None,
+            excluded: Excluded::default(),
         }
     }
 
@@ -86,6 +90,8 @@ pub(super) struct Walk {
     base: usize,
     /// An object was, or the walk has failed.
     found: bool,
+    /// It ended, and there was none.
+    nothing: bool,
 }
 
 /// One list of the walk.
@@ -126,6 +132,7 @@ impl Walk {
             ready: VecDeque::new(),
             base: 0,
             found: false,
+            nothing: false,
         };
         if text.is_empty() {
             walk.enter(String::new());
@@ -151,6 +158,7 @@ impl Walk {
             ready: VecDeque::new(),
             base: prefix.len(),
             found: false,
+            nothing: false,
         };
         walk.list(prefix.to_owned(), Wanted::Level, None);
         walk
@@ -167,18 +175,30 @@ impl Walk {
         }
     }
 
+    /// Whether it ended with nothing because there is nothing in the bucket.
+    pub(super) fn is_of_empty_bucket(&self) -> bool {
+        self.url.prefix.is_empty() && self.nothing
+    }
+
+    /// The path of an object below what the URL names.
+    fn below<'a>(&self, name: &'a str) -> &'a str {
+        name.get(self.base(true)..).unwrap_or(name)
+    }
+
     /// The next object; `None` at the end. An error ends the walk, and to find no object at all is one.
     pub(super) async fn next_object(&mut self) -> Result<Option<ListedObject>, Failure> {
         loop {
             match self.next().await? {
                 Some(Found::Object(object)) => {
                     self.found = true;
-                    return Ok(Some(*object));
+                    if !self.how.excluded.has(self.below(&object.name)) {
+                        return Ok(Some(*object));
+                    }
                 }
                 Some(Found::Prefix(_)) => {}
                 None if self.found => return Ok(None),
                 None => {
-                    self.found = true;
+                    (self.found, self.nothing) = (true, true);
                     return Err(nothing(&self.url));
                 }
             }

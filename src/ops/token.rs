@@ -1,7 +1,10 @@
 //! Upload tokens: a session sealed so that only daemons with the key can use it (proto-spec.md, "Security").
 //!
 //! A session URI is a bearer credential and never leaves the daemons. What the client keeps instead is
-//! `base64url(version | key id | nonce | AES-256-GCM-SIV(session, bucket, object, expiry))`.
+//! `base64url(version | key id | nonce | AES-256-GCM-SIV(session, bucket, object, expiry, identity))`.
+//!
+//! A token that belongs to an identity has another version than one that belongs to nobody: a daemon that knew nothing of identities
+//! would open it for everybody.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,8 +23,10 @@ use gcsd_wire::{Kind, Retry};
 
 /// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The first byte of a token. In every version, the id of the key follows.
+/// The first byte of a token that belongs to nobody. In every version, the id of the key follows.
 const TOKEN_VERSION: u8 = 1;
+/// The first byte of one that belongs to an identity.
+const OWNED_VERSION: u8 = 2;
 /// Bytes that name the key a token was sealed with.
 const KEY_ID_LEN: usize = 4;
 /// The longest token that is looked at, in bytes; proto-spec.md names it. A name of 1,024 bytes takes up to six times
@@ -69,6 +74,8 @@ struct Sealed {
     bucket: String,
     object: String,
     expires: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
 }
 
 /// What a token was sealed over.
@@ -81,6 +88,8 @@ pub(super) struct Opened {
     pub(super) expires: u64,
     /// The upload's name in the log.
     pub(super) upload_name: String,
+    /// Whose it is: the name of the rule by which it was begun.
+    pub(super) identity: Option<String>,
 }
 
 impl Sealer {
@@ -131,8 +140,9 @@ impl Sealer {
         session: &SessionUri,
         bucket: &BucketName,
         object: &ObjectName,
+        identity: Option<&str>,
     ) -> Option<(String, u64)> {
-        self.seal_at(now(), session, bucket, object)
+        self.seal_at(now(), session, bucket, object, identity)
     }
 
     /// Seals a session that GCS opened at `now`.
@@ -142,6 +152,7 @@ impl Sealer {
         session: &SessionUri,
         bucket: &BucketName,
         object: &ObjectName,
+        identity: Option<&str>,
     ) -> Option<(String, u64)> {
         let expires = now.saturating_add(SESSION_LIFE.as_secs());
         let sealed = Sealed {
@@ -149,11 +160,13 @@ impl Sealer {
             bucket: bucket.as_str().to_owned(),
             object: object.as_str().to_owned(),
             expires,
+            identity: identity.map(str::to_owned),
         };
         let mut text = serde_json::to_vec(&sealed).ok()?;
         let keys = self.keys.load();
         let key = keys.first()?;
-        let front = front(key);
+        let version = identity.map_or(TOKEN_VERSION, |_| OWNED_VERSION);
+        let front = front(version, key);
         let nonce = key
             .aead
             .seal_in_place_append_tag(Aad::from(front), &mut text)
@@ -202,7 +215,7 @@ impl Sealer {
         else {
             return false;
         };
-        *version != TOKEN_VERSION && self.keys.load().iter().any(|key| key.id == *id)
+        ![TOKEN_VERSION, OWNED_VERSION].contains(version) && self.keys.load().iter().any(|key| key.id == *id)
     }
 
     fn unseal(&self, token: &str) -> Option<Opened> {
@@ -213,9 +226,16 @@ impl Sealer {
         let (front_bytes, rest) = token.split_at_mut_checked(1 + KEY_ID_LEN)?;
         let (nonce, text) = rest.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let (&version, id) = front_bytes.split_first()?;
+        if ![TOKEN_VERSION, OWNED_VERSION].contains(&version) {
+            return None;
+        }
         let keys = self.keys.load();
-        let key = keys.iter().find(|key| front(key) == *front_bytes)?;
-        let text = key.aead.open_in_place(nonce, Aad::from(front(key)), text).ok()?;
+        let key = keys.iter().find(|key| key.id == *id)?;
+        let text = key
+            .aead
+            .open_in_place(nonce, Aad::from(front(version, key)), text)
+            .ok()?;
         let sealed: Sealed = serde_json::from_slice(text).ok()?;
         let session = SessionUri::parse(&sealed.session).ok()?;
         Some(Opened {
@@ -224,6 +244,7 @@ impl Sealer {
             bucket: BucketName::new(sealed.bucket).ok()?,
             object: ObjectName::new(sealed.object).ok()?,
             expires: sealed.expires,
+            identity: sealed.identity,
         })
     }
 }
@@ -237,8 +258,8 @@ impl fmt::Debug for Sealer {
 }
 
 /// What precedes the nonce, and is authenticated with the rest.
-fn front(key: &Key) -> [u8; 1 + KEY_ID_LEN] {
-    let mut front = [TOKEN_VERSION; 1 + KEY_ID_LEN];
+fn front(version: u8, key: &Key) -> [u8; 1 + KEY_ID_LEN] {
+    let mut front = [version; 1 + KEY_ID_LEN];
     front[1..].copy_from_slice(&key.id);
     front
 }
@@ -307,7 +328,8 @@ mod tests {
         let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
         let bucket = BucketName::new("bucket").expect("a name");
         let object = ObjectName::new("an object").expect("a name");
-        sealer.seal_at(now, &session, &bucket, &object).expect("sealed")
+        let sealed = sealer.seal_at(now, &session, &bucket, &object, None);
+        sealed.expect("sealed")
     }
 
     fn key(digit: char) -> String {
@@ -370,7 +392,7 @@ mod tests {
         let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=id").expect("a URI");
         let (bucket, object) = (BucketName::new("bucket"), ObjectName::new("object"));
         let (_, expires) = sealer
-            .seal(&session, &bucket.expect("a name"), &object.expect("a name"))
+            .seal(&session, &bucket.expect("a name"), &object.expect("a name"), None)
             .expect("sealed");
         assert!((before + WEEK..=now() + WEEK).contains(&expires));
     }
@@ -398,7 +420,7 @@ mod tests {
             refused.expect_err("no token of this version").status
         };
         // As a daemon of the next version would seal it, whatever stands behind the key's id.
-        for version in [0, 2, 255] {
+        for version in [0, 3, 255] {
             let mut next = token.clone();
             next[0] = version;
             let restart = Status::new(Kind::TokenExpired, Retry::Restart);
@@ -428,13 +450,39 @@ mod tests {
             let session = SessionUri::parse(&uri).expect("a URI");
             let bucket = BucketName::new(bucket).expect("a name");
             let object = ObjectName::new(name).expect("a name");
-            let (token, _) = sealer.seal(&session, &bucket, &object).expect("sealed");
+            let identity = "i".repeat(64);
+            let sealed = sealer.seal(&session, &bucket, &object, Some(&identity));
+            let (token, _) = sealed.expect("sealed");
             assert!(
                 token.len() <= MAX_TOKEN,
                 "{} bytes for {character:?}",
                 token.len()
             );
-            assert_eq!(sealer.open(&token).expect("the same key").object, object);
+            let opened = sealer.open(&token).expect("the same key");
+            assert_eq!((opened.object, opened.identity), (object, Some(identity)));
+        }
+    }
+
+    #[test]
+    fn whose_a_token_is_stands_in_its_version_and_under_its_seal() {
+        let sealer = Sealer::from_text(&key('a')).expect("a key");
+        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=id").expect("a URI");
+        let bucket = BucketName::new("bucket").expect("a name");
+        let object = ObjectName::new("object").expect("a name");
+        for (identity, version) in [(None, TOKEN_VERSION), (Some("backup"), OWNED_VERSION)] {
+            let sealed = sealer.seal(&session, &bucket, &object, identity);
+            let (token, _) = sealed.expect("sealed");
+            assert_eq!(
+                sealer.open(&token).expect("the same key").identity.as_deref(),
+                identity
+            );
+            let mut bytes = URL_SAFE_NO_PAD.decode(token).expect("base64");
+            assert_eq!(bytes[0], version);
+            // As if it were the other kind.
+            bytes[0] = TOKEN_VERSION + OWNED_VERSION - version;
+            let refused = sealer.open(&URL_SAFE_NO_PAD.encode(bytes));
+            let refused = refused.expect_err("the version is sealed").status;
+            assert_eq!(refused, Status::new(Kind::BadToken, Retry::Never));
         }
     }
 

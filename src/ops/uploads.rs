@@ -294,6 +294,11 @@ impl Turn {
         self.with(|_| ())
     }
 
+    /// Whether there is an upload, ended or not.
+    pub fn is_bound(&self) -> bool {
+        self.check_bound().is_ok()
+    }
+
     /// The object, if the upload is known to have become one.
     pub(super) fn object(&self) -> Result<Option<ObjectInfo>, Failure> {
         self.with(|open| open.session.object())

@@ -17,8 +17,11 @@ use super::lines::{Client, End};
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
 use crate::ops::{
-    Account, Answer, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+    Account, Answer, Caller, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+    decide,
 };
+use crate::peer::Peer;
+use crate::policy::Evidence;
 use crate::stats::{BeforeRequest, Culprit, Stats};
 use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
@@ -39,7 +42,7 @@ struct Connection {
     tasks: TaskTracker,
     memory: Account,
     calls: Account,
-    authenticated: bool,
+    caller: Caller,
     /// A request was read.
     spoken: bool,
     /// Until then.
@@ -56,6 +59,7 @@ struct Begun {
 /// Serves a connection until it ends.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let limits = shared.context.limits;
+    let evidence = Evidence::from(&Peer::Tcp(peer));
     let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
     let receive_buffer = shared.config.receive_buffer;
     let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
@@ -68,7 +72,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     let (frames, queue) = mpsc::channel(writer::QUEUE);
     let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
     let mut connection = Connection {
-        authenticated: shared.context.secret.is_none(),
+        caller: Caller::new(&shared.context, evidence),
         spoken: false,
         before_request: Some(shared.ledger.stats().before_request()),
         shared: shared.clone(),
@@ -143,7 +147,7 @@ impl Connection {
             match next {
                 Next::Read(back) => {
                     reader = back;
-                    if self.authenticated {
+                    if self.caller.is_known(&self.shared.context) {
                         reader.established();
                     }
                 }
@@ -276,18 +280,31 @@ impl Connection {
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
     fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
-        let max_args = self.shared.context.limits.max_args;
-        let request = refusal::read_request(frame, max_args, self.authenticated)?;
-        job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
+        let context = &self.shared.context;
+        let rule = self.caller.rule(context);
+        let mut request = refusal::read_request(frame, context.limits.max_args, rule.as_ref().err())?;
+        job.about(Subject::of(&request, &context.sealer).map(Arc::new));
+        let rule = match request.opcode() {
+            Opcode::Hello => None,
+            _ => rule?,
+        };
+        let decided = match &rule {
+            None => Ok(None),
+            Some(rule) => {
+                self.caller.settle(context, Some(rule));
+                let (decided, permitted) = decide(rule, &mut request);
+                job.decided(decided);
+                permitted.map(|()| Some(rule.clone()))
+            }
+        };
         let repeatable = request.is_repeatable();
-        let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
+        let work = Work::new(request, frame.head.upload, &mut self.uploads, decided)?;
         Ok((work, repeatable))
     }
 
     /// Answers a request that needs no call.
     async fn answer(&mut self, job: Job, local: Local, body: Body) -> Next {
-        let hello = matches!(local, Local::Hello(_));
-        let mut outcome = local.run(&self.shared.context);
+        let mut outcome = local.run(&self.shared.context, &mut self.caller);
         let mut checked = self.frames.is_checked();
         if let Ok(Answer {
             reply: Reply::Hello(reply),
@@ -300,7 +317,6 @@ impl Connection {
         }
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
-        self.authenticated |= hello && outcome.is_ok();
         if refused {
             self.delay().await;
         }

@@ -8,6 +8,7 @@ use prometheus_client::registry::Unit;
 use super::Shared;
 use super::ledger::Request;
 use crate::ops::{OpenUpload, Sealer, Secret};
+use crate::policy::Policy;
 use crate::stats::{Kind, Sample, Stats};
 
 /// A server, for whoever looks after it.
@@ -100,6 +101,11 @@ impl Handle {
             (None, None) => true,
             _ => false,
         }
+    }
+
+    /// Puts another policy in force: connections are held to it from their next request on.
+    pub fn replace_policy(&self, policy: Option<Policy>) {
+        self.0.context.access.replace(policy);
     }
 
     /// What it has counted.

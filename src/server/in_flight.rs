@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// For how many requests room is kept while there is none.
+const FEW: usize = 8;
+
 /// Bounds the requests in flight, and knows their sequences.
 #[derive(Debug, Clone)]
 pub(super) struct InFlight {
@@ -139,10 +142,15 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        if let Entry::Occupied(request) = self.shared.lock().requests.entry(self.sequence)
+        let mut state = self.shared.lock();
+        if let Entry::Occupied(request) = state.requests.entry(self.sequence)
             && request.get().id == self.id
         {
             request.remove();
+            if state.requests.is_empty() && state.requests.capacity() > FEW {
+                // An idle connection does not hold room for all that it may ask for.
+                state.requests = HashMap::new();
+            }
         }
     }
 }

@@ -10,7 +10,8 @@ use super::in_flight::{Permit, Reserved};
 use super::ledger::UnderWay;
 use super::lines::{Client, Line};
 use super::reader::Next;
-use crate::ops::{Answer, Failure, Replier, Share, Subject};
+use crate::ops::{Answer, Decided, Failure, Replier, Share, Subject, Turn, decide_upload};
+use crate::policy::Rule;
 use gcsd_gcs::Tally;
 use gcsd_wire::{Kind, RequestHead};
 
@@ -20,6 +21,8 @@ pub(super) struct Job {
     pub(super) replier: Replier,
     line: Line,
     under_way: UnderWay,
+    /// By which rule it is permitted, if there is a policy.
+    rule: Option<Arc<Rule>>,
     /// What came of its body, if that was lent.
     body: Option<Tally>,
     /// Reserves the request's sequence, and says when the client wants it to end.
@@ -45,6 +48,7 @@ impl Job {
             replier,
             line: Line::new(client, head),
             under_way,
+            rule: None,
             body: None,
             reserved,
             room: Some(room),
@@ -61,6 +65,27 @@ impl Job {
     pub(super) fn about(&mut self, about: Option<Arc<Subject>>) {
         self.under_way.about(&about);
         self.line.about(about);
+    }
+
+    /// Notes what the policy has decided on it.
+    pub(super) fn decided(&mut self, decided: Decided) {
+        self.rule = Some(decided.rule.clone());
+        self.line.decided(decided);
+    }
+
+    /// Its turn on an upload has come: notes what that is, and decides whether it may go on.
+    pub(super) fn in_turn(&mut self, turn: &Turn) -> Result<(), Failure> {
+        let about = turn.about();
+        self.about(about.clone());
+        match about.as_deref().filter(|_| turn.is_bound()) {
+            Some(Subject {
+                bucket: Some(bucket),
+                object: Some(object),
+                ..
+            }) => decide_upload(self.rule.as_deref(), bucket, object),
+            // There is no upload, and that is what is answered.
+            _ => Ok(()),
+        }
     }
 
     /// Its body is lent.

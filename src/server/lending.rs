@@ -83,7 +83,7 @@ async fn permit_write(
     body: &mut Body,
 ) -> Result<Permitted, Failure> {
     turn.wait().await;
-    job.about(turn.about());
+    job.in_turn(turn)?;
     let permitted = write_at::permit(turn, args, body.len())?;
     let end = args.total.unwrap_or(MAX_BODY_LEN);
     body.expect(end.saturating_sub(args.offset), args.total.is_some());

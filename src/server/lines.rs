@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinError;
 use tracing::{Level, debug, error, info, warn};
 
-use crate::ops::{Answer, Failure, Subject};
+use super::audit;
+use crate::ops::{Answer, Decided, Failure, Subject};
 use gcsd_wire::{Kind, Layer, Opcode, RequestHead};
 
 /// A connection, as lines name it, and what became of its requests.
@@ -86,6 +87,7 @@ pub(super) struct Line {
     upload: Option<u32>,
     body_len: Option<u64>,
     about: Option<Arc<Subject>>,
+    decided: Option<Decided>,
     begun: Instant,
 }
 
@@ -215,6 +217,7 @@ impl Line {
             upload: Some(head.upload).filter(|upload| *upload != 0),
             body_len: (has_body && !head.streamed()).then_some(head.body_len),
             about: None,
+            decided: None,
             begun: Instant::now(),
         }
     }
@@ -224,6 +227,11 @@ impl Line {
         if about.is_some() {
             self.about = about;
         }
+    }
+
+    /// Says what the policy has decided on the request.
+    pub(super) fn decided(&mut self, decided: Decided) {
+        self.decided = Some(decided);
     }
 
     /// The request ended. `received` is what came of a body that was lent.
@@ -246,6 +254,16 @@ impl Line {
         let bytes_in = &self.client.received;
         requests.fetch_add(1, Ordering::Relaxed);
         bytes_in.fetch_add(received.unwrap_or(0), Ordering::Relaxed);
+        if let Some(decided) = &self.decided {
+            audit::line(
+                &self.client,
+                self.opcode,
+                decided,
+                self.about.as_deref(),
+                outcome,
+                received,
+            );
+        }
         match outcome {
             Ok(answer) => {
                 let sent = received.is_none().then_some(answer.moved);

@@ -19,6 +19,7 @@
 //! answer yet, `foreign` other protocols.
 
 mod accept;
+mod audit;
 mod body;
 mod connection;
 mod foreign;

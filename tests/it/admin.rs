@@ -45,6 +45,8 @@ fn value(metrics: &str, metric: &str) -> f64 {
 fn file(dir: &Path, name: &str, bytes: &[u8]) -> String {
     let path = dir.join(name);
     std::fs::write(&path, bytes).expect("written");
+    // Secrets that others can read are refused.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its owner's");
     path.to_str().expect("UTF-8").to_owned()
 }
 

@@ -13,6 +13,7 @@ use crate::support::command::{gcsd, run, signal, wait};
 use crate::support::daemon::{Daemon, Options, PATIENCE, pattern};
 use crate::support::devgcs::upload;
 use crate::support::process::Process;
+use crate::support::secret::write_secret;
 
 const URL: &str = "gs://bucket/big";
 
@@ -140,7 +141,7 @@ async fn a_daemon_goes_on_at_a_hangup() {
     let (source, key) = (dir.path().join("source"), dir.path().join("key"));
     // One request.
     fs::write(&source, pattern(500_000)).expect("a file");
-    fs::write(&key, "ab".repeat(32)).expect("a key");
+    write_secret(&key, &"ab".repeat(32));
     let endpoint = scene.devgcs.endpoint();
     let args = [
         "--endpoint",

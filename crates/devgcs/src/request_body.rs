@@ -44,7 +44,8 @@ impl From<Broken> for Error {
 enum Source {
     Socket {
         incoming: Incoming,
-        gate: watch::Receiver<bool>,
+        /// What holds it up, if anything may.
+        gate: Option<watch::Receiver<bool>>,
         idle: Duration,
     },
     /// Already read: a part of a batch.
@@ -69,7 +70,11 @@ impl RequestBody {
         let length = incoming.size_hint().exact();
         Self {
             ended: incoming.is_end_stream(),
-            source: Source::Socket { incoming, gate, idle },
+            source: Source::Socket {
+                incoming,
+                gate: Some(gate),
+                idle,
+            },
             length,
             chunks: None,
             received: 0,
@@ -139,8 +144,11 @@ impl RequestBody {
         }
     }
 
-    /// All of it, if it has at most `limit` bytes.
+    /// All of it, if it has at most `limit` bytes: no data of an object, which alone the gate is for.
     pub(crate) async fn collect(&mut self, limit: usize) -> Result<Bytes, Error> {
+        if let Source::Socket { gate, .. } = &mut self.source {
+            *gate = None;
+        }
         let mut all = BytesMut::new();
         while let Some(bytes) = self.next().await? {
             if all.len() + bytes.len() > limit {
@@ -164,7 +172,9 @@ impl Source {
         };
         loop {
             // An error means that the server is gone, and the gate with it.
-            let _ = gate.wait_for(|closed| !closed).await;
+            if let Some(gate) = gate {
+                let _ = gate.wait_for(|closed| !closed).await;
+            }
             let frame = tokio::time::timeout(idle, incoming.frame())
                 .await
                 .map_err(|_| Broken::Stalled)?;

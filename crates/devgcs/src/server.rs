@@ -189,7 +189,8 @@ impl Server {
     /// Stops reading request bodies on every connection (`true`), or continues (`false`).
     ///
     /// While paused, a request in flight reads at most 256 KiB more and then leaves what arrives in the socket, so that
-    /// its sender blocks once the system's buffers are full.
+    /// its sender blocks once the system's buffers are full. JSON and XML documents are read all the same: a session can be
+    /// started, and nothing sent to it.
     pub fn pause_bodies(&self, paused: bool) {
         self.service.gate.send_replace(paused);
     }

@@ -15,6 +15,7 @@ use super::faults::Faults;
 use crate::cli::devgcs::not_started;
 use crate::cli::exit::{Exit, Failure, failed};
 use crate::ops::{Context, Fences, Limits, Sealer};
+use crate::policy::Access;
 use crate::server::{self, Server, Stopped};
 use devgcs::Storage;
 use gcsd_fault::{FaultyConnector, Plan};
@@ -75,6 +76,7 @@ impl Scene {
             fences: Fences::default(),
             limits,
             secret: None,
+            access: Access::default(),
         };
         let config = server::Config {
             max_connections: 64,

@@ -53,6 +53,9 @@ pub(super) struct StatusArgs {
 
 /// Stop a daemon in order, as SIGTERM does
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcsd stop --wait --admin 127.0.0.1:9743")]
 pub(super) struct StopArgs {
     #[command(flatten)]
     admin: Admin,

@@ -26,9 +26,10 @@ use super::environment;
 use super::exit::{Exit, Failure, failed};
 use super::logging;
 use super::proxies::ProxyArgs;
-use super::secret::{read_secret, warn_if_open};
+use super::secret::{read_secret, refuse_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
+use crate::policy::{self, Access, Policy};
 use crate::server::{self, Server, Stopped};
 use crate::stats::Stats;
 use devgcs::Storage;
@@ -48,6 +49,13 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 ///
 /// The protocol itself is not encrypted: listen on loopback (the default), or on a network that you trust, with --auth-file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gcsd serve
+  gcsd serve --embedded=objects                       with a Cloud Storage of its own, and a bucket named demo
+  gcsd serve --listen 10.0.0.5:4743 --auth-file /etc/gcsd/secret
+  gcsd serve --config /etc/gcsd/gcsd.toml
+  STORAGE_EMULATOR_HOST=http://127.0.0.1:4443 gcsd serve")]
 pub(super) struct Args {
     /// A file with settings: each flag here is a key there. A flag wins over its variable, and that over the file.
     /// docs/configuration.md has the keys
@@ -124,6 +132,10 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_AUTH_FILE", value_name = "FILE", help_heading = "Security")]
     auth_file: Option<PathBuf>,
 
+    /// Who may do what: a table of the configuration file.
+    #[arg(skip)]
+    pub(super) policy: Option<policy::Config>,
+
     #[command(flatten)]
     admin: AdminArgs,
 
@@ -143,12 +155,10 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Warns of files that hold secrets and that every user of the machine can read.
-    fn warn_of_open_files(&self) {
-        [&self.token_key, &self.auth_file]
-            .into_iter()
-            .flatten()
-            .for_each(|file| warn_if_open(file));
+    /// Refuses files that hold secrets and that every user of the machine can read.
+    fn refuse_open_files(&self) -> Result<(), Failure> {
+        let mut files = [&self.token_key, &self.auth_file].into_iter().flatten();
+        files.try_for_each(|file| refuse_if_open(file))
     }
 }
 
@@ -170,7 +180,8 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
         load_token_key(file)?;
     }
     secret(args)?;
-    args.warn_of_open_files();
+    make_policy(args)?;
+    args.refuse_open_files()?;
     Ok(())
 }
 
@@ -189,8 +200,9 @@ pub(super) async fn run(args: Args, log: logging::Control) -> Result<(), Failure
         fences: Fences::default(),
         limits: args.limits.of_connections(),
         secret: secret(&args)?,
+        access: Access::new(make_policy(&args)?),
     };
-    args.warn_of_open_files();
+    args.refuse_open_files()?;
     let listeners = listeners(&args.listen, args.limits.backlog)?;
     let config = server::Config {
         max_connections: bounds.connections,
@@ -209,7 +221,7 @@ pub(super) async fn run(args: Args, log: logging::Control) -> Result<(), Failure
     let admin = args.admin.start(server.handle(), operator.clone(), &end).await?;
     for address in server.addresses() {
         info!(%address, endpoint = %gcs.endpoint(), "gcsd listens");
-        if !address.ip().is_loopback() && args.auth_file.is_none() {
+        if !address.ip().is_loopback() && args.auth_file.is_none() && args.policy.is_none() {
             warn!(%address, "anybody who reaches this address can use the daemon's credentials: think of --auth-file");
         }
     }
@@ -242,6 +254,19 @@ pub(super) async fn run(args: Args, log: logging::Control) -> Result<(), Failure
         // The log has told how many.
         Stopped::Cut => Err(Failure::said(Exit::Cut)),
     }
+}
+
+/// Who may do what, if the configuration file says so.
+pub(super) fn make_policy(args: &Args) -> Result<Option<Policy>, Failure> {
+    let Some(config) = args.policy.clone() else {
+        return Ok(None);
+    };
+    let policy = Policy::new(config).map_err(failed)?;
+    if args.auth_file.is_some() && !policy.knows_auth_file() {
+        let unused = failed("no rule of the policy is for who knows the secret of --auth-file");
+        return Err(unused.advise("write auth-file = true in one, or leave --auth-file out"));
+    }
+    Ok(Some(policy))
 }
 
 fn secret(args: &Args) -> Result<Option<Secret>, Failure> {

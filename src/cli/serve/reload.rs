@@ -1,7 +1,7 @@
 //! Reading settings and secrets again, while the daemon serves.
 //!
 //! All of it is read and checked before any of it counts: a daemon never runs with half of a new configuration. What is taken up
-//! are the log's filter, the secret, the token keys and the credentials; other settings count from the next start on, which is
+//! are the log's filter, the policy, the secret, the token keys and the credentials; other settings count from the next start on, which is
 //! said.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
-use super::{Args, load_sealer, secret};
+use super::{Args, load_sealer, make_policy, secret};
 use crate::admin::Controls;
 use crate::cli::exit::{Failure, failed};
 use crate::cli::{Cli, Command, Parsed, config, logging};
@@ -127,6 +127,7 @@ impl Operator {
         next.files.extend(seen.files.clone());
         seen.files.clone_from(&next.files);
         let Read { args, filter, .. } = read;
+        args.refuse_open_files()?;
         let secret = secret(&args)?;
         if secret.is_some() != seen.settings.contains_key("auth-file") {
             return Err(failed(
@@ -134,8 +135,10 @@ impl Operator {
             ));
         }
         let sealer = load_sealer(&args)?;
+        let policy = make_policy(&args)?;
         self.gcs.reread_credentials().map_err(failed)?;
         // From here on nothing fails.
+        self.handle.replace_policy(policy);
         self.commit(secret, sealer, filter);
         let later = seen.later(&next);
         if !later.is_empty() {

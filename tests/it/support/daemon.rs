@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
+use gcsd::policy::{Access, Policy};
 use gcsd::server::{self, Server, Stopped};
 use gcsd::stats::Stats;
 use gcsd_gcs::{self, Gcs};
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) refusal_delay: Duration,
     pub(crate) drain_delay: Duration,
     pub(crate) secret: Option<&'static str>,
+    /// The table `[policy]`, as JSON.
+    pub(crate) policy: Option<serde_json::Value>,
     pub(crate) endpoint: Option<String>,
     pub(crate) key: char,
     /// What the daemon dials GCS through.
@@ -65,6 +68,7 @@ impl Default for Options {
             refusal_delay: Duration::ZERO,
             drain_delay: Duration::ZERO,
             secret: None,
+            policy: None,
             endpoint: None,
             key: 'a',
             connector: Arc::new(TcpConnector),
@@ -88,6 +92,8 @@ pub(crate) struct Daemon {
     pub(crate) devgcs: devgcs::Server,
     /// Who holds which upload.
     pub(crate) fences: Fences,
+    /// Who may do what.
+    pub(crate) access: Access,
     /// What requests hold, in bytes.
     pub(crate) memory: Budget,
     /// The calls to GCS.
@@ -113,12 +119,14 @@ impl Daemon {
         let stats = Arc::new(Stats::default());
         config.observer = Some(stats.clone());
         let fences = Fences::default();
+        let access = Access::new(options.policy.map(policy));
         let context = Context {
             gcs: Gcs::new(config, options.connector).expect("a client"),
             sealer: Sealer::from_text(&String::from_iter([options.key; 64])).expect("a key"),
             fences: fences.clone(),
             limits: options.limits,
             secret: options.secret.map(Secret::new),
+            access: access.clone(),
         };
         let config = server::Config {
             max_connections: options.max_connections,
@@ -143,6 +151,7 @@ impl Daemon {
             address,
             devgcs,
             fences,
+            access,
             memory,
             calls,
             stop: Some(stop),
@@ -185,6 +194,12 @@ impl Daemon {
     pub(crate) fn has_object(&self, name: &str) -> bool {
         self.devgcs.object(BUCKET, name).is_some()
     }
+}
+
+/// The policy that this table is.
+pub(crate) fn policy(table: serde_json::Value) -> Policy {
+    let config = serde_json::from_value(table).expect("a table");
+    Policy::new(config).expect("a policy")
 }
 
 /// A daemon whose GCS is this peer.

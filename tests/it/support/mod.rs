@@ -13,6 +13,7 @@ pub(crate) mod pieces;
 pub(crate) mod process;
 pub(crate) mod script;
 pub(crate) mod scripted;
+pub(crate) mod secret;
 pub(crate) mod stage;
 pub(crate) mod starts;
 pub(crate) mod striped;

@@ -205,7 +205,7 @@ impl Fleet {
     /// Starts `count` daemons in front of the Cloud Storage at `endpoint`.
     pub(crate) fn start(count: usize, endpoint: String) -> Self {
         let key = tempfile::tempdir().expect("a folder");
-        std::fs::write(key.path().join("key"), "ab".repeat(32)).expect("written");
+        super::secret::write_secret(key.path().join("key"), &"ab".repeat(32));
         let mut fleet = Self {
             daemons: Vec::new(),
             endpoint,

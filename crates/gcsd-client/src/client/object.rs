@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Client, Read, Upload};
 use crate::{GivenUp, NewObject, ReadRequest, StoredObject};
-use gcsd_types::{Destination, EncryptionKey, ObjectRef, Preconditions, Rewrite};
+use gcsd_types::{Destination, EncryptionKey, ObjectName, ObjectRef, Preconditions, Rewrite};
 
 /// An object in Cloud Storage, whether it exists or not.
 ///
@@ -97,6 +97,22 @@ impl Object {
             token: None,
         };
         self.client.requests.copy(rewrite).await
+    }
+
+    /// Gives it another name in its bucket, and replaces what has that name. See
+    /// [`ReliableRequests::rename`](crate::ReliableRequests::rename).
+    pub async fn rename(&self, name: &ObjectName) -> Result<StoredObject, GivenUp> {
+        let anything = Preconditions::default();
+        self.client.requests.rename(&self.object, name, anything).await
+    }
+
+    /// Changes its metadata in the fields that `resource` names, GCS's object resource as JSON; null removes one. See
+    /// [`ReliableRequests::patch`](crate::ReliableRequests::patch).
+    pub async fn patch(&self, resource: &serde_json::Value) -> Result<StoredObject, GivenUp> {
+        let mut object = self.destination();
+        object.key = None;
+        object.metadata = resource.to_string().into();
+        self.client.requests.patch(&object, self.object.generation).await
     }
 
     fn destination(&self) -> Destination {

@@ -75,6 +75,7 @@ pub(crate) mod retry;
 mod source;
 mod supply;
 mod tally;
+mod updates;
 mod upload;
 mod writer;
 

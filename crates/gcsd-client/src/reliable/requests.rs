@@ -15,8 +15,11 @@ use super::given_up::GivenUp;
 use super::options::RetryPolicy;
 use super::report::Report;
 use super::retry::Retrier;
-use gcsd_types::{ComposeSource, Destination, ObjectRef, Page, Rewrite};
-use gcsd_wire::{compose_objects, delete_object, list_buckets, list_objects, stat_object};
+use super::updates::{Patch, Renaming};
+use gcsd_types::{ComposeSource, Destination, ObjectName, ObjectRef, Page, Preconditions, Rewrite};
+use gcsd_wire::{
+    compose_objects, delete_object, list_buckets, list_objects, move_object, patch_object, stat_object,
+};
 
 /// How many steps of a copy may pass without one more byte.
 const IDLE_STEPS: u32 = 32;
@@ -145,6 +148,63 @@ impl ReliableRequests {
                 return Err(GivenUp::bad_response("the copy makes no progress"));
             }
         }
+    }
+
+    /// Gives an object another name in its bucket, all at once; `preconditions` are about what has that name now, and is
+    /// replaced. Returns the object under its new name.
+    ///
+    /// The object is looked at first, for the size and the checksum that a lost answer is judged by. What is moved is the
+    /// generation that was there then. After an attempt whose answer was lost, an object that holds the same under the new
+    /// name, and was not there before, is the one, if the old name has lost its own. What cannot be decided is [`GivenUp::Unknown`].
+    ///
+    /// The `generation` of `source` must be absent: GCS moves live objects only
+    /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/move>).
+    pub async fn rename(
+        &self,
+        source: &ObjectRef,
+        name: &ObjectName,
+        preconditions: Preconditions,
+    ) -> Result<StoredObject, GivenUp> {
+        let began = now();
+        let found = self.stat(source).await?.info;
+        let mut source = source.clone();
+        source.preconditions.if_generation_match = Some(found.generation);
+        let args = move_object::Args {
+            source,
+            destination: name.clone(),
+            preconditions,
+        };
+        let (requests, content) = (self, found.crc32c.map(|crc32c| (found.size, crc32c)));
+        self.change(Renaming {
+            requests,
+            args,
+            content,
+            began,
+        })
+        .await
+    }
+
+    /// Changes the metadata of an object in the fields that `object` names; null removes one. With `generation`, of that
+    /// version rather than of the live one. Returns the object as it is then.
+    ///
+    /// After an attempt whose answer was lost, an object that is as it was to be is a success. Otherwise the request is made
+    /// again, and then changes nothing but the metageneration that was seen.
+    pub async fn patch(
+        &self,
+        object: &Destination,
+        generation: Option<u64>,
+    ) -> Result<StoredObject, GivenUp> {
+        let args = patch_object::Args {
+            object: object.clone(),
+            generation,
+        };
+        let (requests, pinned) = (self, false);
+        self.change(Patch {
+            requests,
+            args,
+            pinned,
+        })
+        .await
     }
 
     /// The live version of an object, or one generation of it; `None` where there is none. It may fail for `patience`.
