@@ -2,9 +2,10 @@
 #
 # The port must be published with care: whoever reaches it acts with the daemon's credentials. So
 #
-#     docker run -p 127.0.0.1:4743:4743 gcsd
+#     docker run -p 127.0.0.1:4743:4743 gcsd serve --allow-unauthenticated
 #
-# and not `-p 4743:4743`, which opens it to every network of the host.
+# and not `-p 4743:4743`, which opens it to every network of the host. Without that flag, and without a secret or client
+# certificates, it does not start: from inside, a container cannot see who reaches its port.
 
 FROM rust:1.95-slim-bookworm AS build
 # The allocator is built by its own makefile.

@@ -104,6 +104,9 @@ const OTHERS: [(&str, &str, &str); 16] = [
     ),
 ];
 
+/// Settings for the connection to a daemon, which the daemon has for other connections of its own.
+const TRUST: [&str; 3] = ["ca-file", "cert", "key"];
+
 /// Calls `visit` with every command that is not only the name of others, and what the command line calls it.
 fn walk(command: &Command, path: &str, visit: &mut impl FnMut(&str, &Command)) {
     visit(path, command);
@@ -123,13 +126,15 @@ fn what_to_do_never_comes_from_the_environment() {
                 continue;
             };
             let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
-            if matches!(long, "help" | "version") || !(server || SETTINGS.contains(&long)) {
+            let trust = !server && TRUST.contains(&long);
+            if matches!(long, "help" | "version") || !(server || trust || SETTINGS.contains(&long)) {
                 assert_eq!(env, None, "{path} --{long}");
                 continue;
             }
             let name = long.replace('-', "_").to_uppercase();
             let expected = match path {
                 "devgcs" if !long.starts_with("log-") => format!("GCSD_DEVGCS_{name}"),
+                _ if trust => format!("GCSD_CONNECT_{name}"),
                 _ => format!("GCSD_{name}"),
             };
             assert_eq!(env, Some(expected), "{path} --{long}");

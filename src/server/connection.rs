@@ -1,29 +1,27 @@
 //! A connection: reads requests one after the other, and lets them run side by side.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::foreign::Foreign;
+use super::handshake;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
 use super::lines::{Client, End};
+use super::listener::Incoming;
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
 use crate::ops::{
     Account, Answer, Caller, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
     decide,
 };
-use crate::peer::Peer;
 use crate::policy::Evidence;
 use crate::stats::{BeforeRequest, Culprit, Stats};
-use gcsd_net::Stream as _;
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
@@ -57,20 +55,21 @@ struct Begun {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>) {
     let limits = shared.context.limits;
-    let evidence = Evidence::from(&Peer::Tcp(peer));
-    let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
-    let receive_buffer = shared.config.receive_buffer;
-    let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
-    if let Err(error) = prepared {
-        return client.ended(&End::Broke(error));
-    }
-    // What is written and lies in the kernel is held to the same limit as what still waits to be written.
-    stream.set_user_timeout(limits.client_timeout);
-    let (read_half, write_half) = stream.into_split();
+    let id = 1 + shared.accepted.fetch_add(1, Ordering::Relaxed);
+    let deadline = tokio::time::Instant::now() + limits.handshake_timeout;
+    let opened = match handshake::open(incoming, &shared, deadline).await {
+        Ok(opened) => opened,
+        Err((peer, end)) => {
+            shared.ledger.stats().ended(end.name());
+            return Client::new(id, peer).ended(&end);
+        }
+    };
+    let evidence = Evidence::from(&opened.peer);
+    let client = Client::new(id, opened.peer);
     let (frames, queue) = mpsc::channel(writer::QUEUE);
-    let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
+    let writer = tokio::spawn(writer::run(opened.write, queue, limits.client_timeout));
     let mut connection = Connection {
         caller: Caller::new(&shared.context, evidence),
         spoken: false,
@@ -85,8 +84,15 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
         memory: shared.memory.account(),
         calls: shared.calls.account(),
     };
-    let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
-    let reader = connection.read(reader).await;
+    let reader = Reader::new(opened.read, shared.config.read_buffer, &limits, deadline);
+    let reader = match opened.foreign {
+        None => connection.read(reader).await,
+        Some(foreign) => {
+            connection.end = End::Failed;
+            connection.refer(foreign).await;
+            Some(reader)
+        }
+    };
     let Connection {
         tasks,
         frames,
@@ -140,7 +146,10 @@ impl Connection {
                 Ok(Some(begun)) => Box::pin(self.request(begun, reader)).await,
                 Ok(None) => return None,
                 Err(error) => match Foreign::of(&error).filter(|_| !self.spoken) {
-                    Some(foreign) => self.refer(foreign, reader).await,
+                    Some(foreign) => {
+                        self.refer(foreign).await;
+                        Next::Close(Some(reader))
+                    }
                     None => unreadable(error, reader),
                 },
             };
@@ -200,13 +209,17 @@ impl Connection {
     }
 
     /// Answers a client of another protocol in it. Where a request was read before, such bytes are those of a body.
-    async fn refer(&self, foreign: Foreign, reader: Reader) -> Next {
-        let new = self.shared.strangers.is_new(self.client.address());
+    async fn refer(&self, foreign: Foreign) {
+        let new = self.shared.strangers.is_new(self.client.origin());
         self.client.foreign(foreign.name(), new);
         self.shared.ledger.stats().refused(Stats::OTHER_PROTOCOL);
-        // A client that is gone needs no answer.
-        let _ = self.frames.foreign(foreign.answer()).await;
-        Next::Close(Some(reader))
+        match foreign.answer() {
+            Ok(answer) => {
+                // A client that is gone needs no answer.
+                let _ = self.frames.foreign(answer).await;
+            }
+            Err(failure) => self.lost(failure).await,
+        }
     }
 
     /// Tells the client why no further request can be found in its bytes.

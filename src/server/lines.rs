@@ -5,7 +5,6 @@
 //! how many there were.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use tracing::{Level, debug, error, info, warn};
 
 use super::audit;
 use crate::ops::{Answer, Decided, Failure, Subject};
+use crate::peer::{Certificate, Origin, Peer};
 use gcsd_wire::{Kind, Layer, Opcode, RequestHead};
 
 /// A connection, as lines name it, and what became of its requests.
@@ -22,7 +22,7 @@ use gcsd_wire::{Kind, Layer, Opcode, RequestHead};
 pub(super) struct Client {
     /// Its number in this process.
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     since: Instant,
     requests: AtomicU64,
     failed: AtomicU64,
@@ -42,6 +42,8 @@ pub(super) enum End {
     Idle,
     /// The client said nothing in time after it had connected.
     Silent,
+    /// The TLS handshake failed. It is `new` if nobody from there did something of the kind lately.
+    Handshake { error: io::Error, new: bool },
     /// The client does not take its replies: not in time, or no more.
     Unread(io::Error),
     /// A request failed so that what is behind it cannot be read, or is not to be.
@@ -61,6 +63,7 @@ impl End {
             Self::Broke(_) => "broke",
             Self::Idle => "idle",
             Self::Silent => "silent",
+            Self::Handshake { .. } => "handshake",
             Self::Unread(_) => "unread",
             Self::Failed => "failed",
             Self::Unframed => "unframed",
@@ -71,7 +74,9 @@ impl End {
 
     fn error(&self) -> Option<String> {
         match self {
-            Self::Broke(error) | Self::Unread(error) => Some(error.to_string()),
+            Self::Broke(error) | Self::Unread(error) | Self::Handshake { error, .. } => {
+                Some(error.to_string())
+            }
             Self::Defect(error) => Some(error.to_string()),
             _ => None,
         }
@@ -113,8 +118,11 @@ macro_rules! about {
 
 impl Client {
     /// A connection that was accepted just now: the `id`th.
-    pub(super) fn new(id: u64, peer: SocketAddr) -> Arc<Self> {
-        debug!(target: "gcsd::connection", connection = id, %peer, "connection accepted");
+    pub(super) fn new(id: u64, peer: Peer) -> Arc<Self> {
+        debug!(
+            target: "gcsd::connection",
+            connection = id, %peer, certificate = owner(&peer), "connection accepted"
+        );
         Arc::new(Self {
             id,
             peer,
@@ -136,7 +144,7 @@ impl Client {
             ($event:ident) => {
                 $event!(
                     target: "gcsd::connection",
-                    connection = id, %peer, end = %end.name(), requests, failed = load(&self.failed),
+                    connection = id, %peer, certificate = owner(peer), end = %end.name(), requests, failed = load(&self.failed),
                     objects = load(&self.objects), received = load(&self.received), sent = load(&self.sent),
                     duration_ms = ms(self.since.elapsed()), error = end.error(), "connection ended"
                 )
@@ -144,6 +152,7 @@ impl Client {
         }
         match end {
             End::Closed | End::Broke(_) | End::Draining if requests == 0 => ended!(debug),
+            End::Handshake { new: false, .. } => ended!(debug),
             End::Defect(_) => ended!(error),
             _ => ended!(info),
         }
@@ -172,8 +181,8 @@ impl Client {
     }
 
     /// Where it comes from.
-    pub(super) fn address(&self) -> IpAddr {
-        self.peer.ip()
+    pub(super) fn origin(&self) -> Origin {
+        self.peer.origin()
     }
 
     /// The client speaks another protocol. One that is not new is told at DEBUG.
@@ -350,6 +359,11 @@ fn level(failure: &Failure) -> Level {
             Layer::Client | Layer::Daemon | Layer::Gcs => Level::INFO,
         },
     }
+}
+
+/// Whose certificate the peer has shown.
+fn owner(peer: &Peer) -> Option<&str> {
+    peer.certificate().map(Certificate::name)
 }
 
 fn layer(failure: &Failure) -> Option<&'static str> {

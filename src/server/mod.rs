@@ -13,9 +13,9 @@
 //! of the memory, which the connection gets before it reads the request's args; the place of a call is taken by the
 //! task that makes it.
 //!
-//! The modules, from the socket inwards: `accept`, `connection` (the loop that reads requests), then `work` for requests
+//! The modules, from the socket inwards: `listener`, `accept`, `handshake` and `tls`, `connection` (the loop that reads requests), then `work` for requests
 //! without a streamed body and `lending` for those with one; both end in a `job`, which answers. `body` and `pieces`
-//! know where a body ends, `reader` holds the socket's read half, and `writer` its write half. `in_flight` knows what has no
+//! know where a body ends, `reader` holds the read half of a `socket`, and `writer` its write half. `in_flight` knows what has no
 //! answer yet, `foreign` other protocols.
 
 mod accept;
@@ -24,34 +24,38 @@ mod body;
 mod connection;
 mod foreign;
 mod handle;
+mod handshake;
 mod in_flight;
 mod job;
 mod ledger;
 mod lending;
 mod lines;
+mod listener;
 mod pieces;
 mod reader;
 mod refusal;
 mod room;
+mod socket;
 mod state;
+mod tls;
 mod work;
 mod writer;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use handle::{Handle, Readiness};
 pub use ledger::Request;
+pub use listener::{ListenAddress, Listener, SocketFile};
 pub use state::{StateError, load_or_create_token_key, load_token_key};
+pub use tls::{Loaded, Tls, TlsError, TlsFiles};
 
 use crate::ops::{Budget, Context};
 use crate::stats::Stats;
@@ -122,7 +126,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
 }
 
 /// How a server ended.
@@ -136,17 +140,12 @@ pub enum Stopped {
 
 impl Server {
     /// A server on `listeners`, which counts for itself.
-    pub fn new(context: Context, config: Config, listeners: Vec<TcpListener>) -> Self {
+    pub fn new(context: Context, config: Config, listeners: Vec<Listener>) -> Self {
         Self::counting(context, config, listeners, Arc::default())
     }
 
     /// A server on `listeners`. What happens is added to `stats`, to which others add, too.
-    pub fn counting(
-        context: Context,
-        config: Config,
-        listeners: Vec<TcpListener>,
-        stats: Arc<Stats>,
-    ) -> Self {
+    pub fn counting(context: Context, config: Config, listeners: Vec<Listener>, stats: Arc<Stats>) -> Self {
         let shared = Shared {
             context,
             config,
@@ -170,12 +169,9 @@ impl Server {
         Handle::new(self.shared.clone())
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect()
+    /// What it listens on.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// What all connections together may hold: memory in bytes, and calls to GCS.
@@ -186,13 +182,9 @@ impl Server {
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
-        let accepting = TaskTracker::new();
         let places = self.shared.places.clone();
-        for listener in self.listeners {
-            let accept = accept::run(listener, self.shared.clone(), places.clone(), connections.clone());
-            accepting.spawn(accept);
-        }
-        accepting.close();
+        let accept = accept::run(self.listeners, self.shared.clone(), places, connections.clone());
+        let accepting = tokio::spawn(accept);
         self.shared.started.store(true, Ordering::Relaxed);
         let Shutdown { asked, .. } = &self.shared.shutdown;
         tokio::select! {
@@ -213,7 +205,9 @@ impl Server {
             "stopping"
         );
         self.shared.shutdown.drain.cancel();
-        accepting.wait().await;
+        if let Err(error) = accepting.await {
+            error!(%error, "accepting connections failed");
+        }
         connections.close();
         if tokio::time::timeout(self.shared.config.grace, connections.wait())
             .await

@@ -161,6 +161,18 @@ async fn a_wrong_range_never_gives_wrong_bytes() {
         (five, response("200 OK", stored, "world")),
         (ByteRange::default(), response("200 OK", stored, "world")),
         (
+            ByteRange::default(),
+            response("200 OK", "Content-Range: bytes 0-4/11\r\n", "world"),
+        ),
+        (
+            ByteRange::default(),
+            response("200 OK", "Content-Range: bytes 6-10/11\r\n", "world"),
+        ),
+        (
+            ByteRange::default(),
+            response("200 OK", "Content-Range: bytes 0-10/11\r\n", "world"),
+        ),
+        (
             five,
             response(
                 "200 OK",
@@ -250,6 +262,13 @@ async fn a_decompressed_object_has_no_length_and_its_ranges_count_what_comes() {
     }
     let (read, _) = read_with(&object(), ByteRange::From(30), true, &answer).await;
     assert_eq!(read.expect_err("beyond the end").kind(), ErrorKind::EarlyClose);
+}
+
+#[tokio::test]
+async fn a_whole_answer_may_say_that_it_is_the_whole_range() {
+    let answer = response("200 OK", "Content-Range: bytes 0-10/11\r\n", HELLO);
+    let read = read(ByteRange::default(), &answer).await;
+    assert_eq!(read.expect("all of it"), (0, Some(11), HELLO.to_owned()));
 }
 
 #[tokio::test]

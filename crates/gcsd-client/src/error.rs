@@ -87,6 +87,7 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Status(error) => error.retry(),
+            Self::Connection(lost) if lost.reason.is_refusal() => Retry::Never,
             Self::Connection(_) => Retry::Reconnect,
             Self::Source(_) | Self::Request(_) => Retry::Never,
             Self::Damaged { .. } | Self::Unanswered(_) => Retry::Same,
@@ -124,12 +125,13 @@ impl Error {
         self.status().and_then(Status::kind) == Some(kind)
     }
 
-    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`, `unreachable`,
+    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`, `unreachable`, `tls_refused`,
     /// `source_failed`, `no_daemon`, `bad_request`, `damaged`, `no_progress` and `unanswered`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Status(error) => error.status.name(),
             Self::Connection(lost) => match lost.reason {
+                _ if lost.reason.is_refusal() => "tls_refused",
                 Reason::Connect { .. } => "unreachable",
                 _ => "connection_lost",
             },

@@ -29,6 +29,25 @@ impl std::error::Error for Lost {
     }
 }
 
+impl Reason {
+    /// Whether the two sides do not trust each other, so that connecting again does not help.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Connect { error, .. } | Self::Broken(error) => is_refusal(error),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+use super::tls::is_refusal;
+
+#[cfg(not(feature = "tls"))]
+fn is_refusal(error: &std::io::Error) -> bool {
+    // There are no others than those of a build without TLS.
+    error.kind() == std::io::ErrorKind::Unsupported
+}
+
 /// Why a connection is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use super::error::{Error, RequestError};
 use super::in_flight::{ReadEvent, Waiter};
 use super::lost::Reason;
 use super::object_reader::ObjectReader;
-use gcsd_types::{Page, Part};
+use gcsd_types::{Crc32c, Page, Part};
 use gcsd_wire::multipart::encode_parts;
 use gcsd_wire::progress::Progress;
 use gcsd_wire::{
@@ -160,10 +160,10 @@ impl Connection {
         }
         let (events, reader) = mpsc::channel(READ_AHEAD);
         let waiter = Waiter::Read(events);
-        let _interest = self
+        let interest = self
             .enqueue(Opcode::ReadAt, 0, args, Body::empty(), waiter)
             .await?;
-        ObjectReader::begin(self.clone(), reader).await
+        ObjectReader::begin(self.clone(), reader, interest).await
     }
 
     /// Makes an object of `body`, in one request. See [`Connection`] for what an early reply does, and for what
@@ -291,6 +291,11 @@ impl Connection {
                     gcsd_wire::Reply::ListObjects(page::Reply::End(end))
                     | gcsd_wire::Reply::ListBuckets(page::Reply::End(end)),
                 ))) => {
+                    let found = Crc32c::of(&json);
+                    if end.crc32c != found {
+                        let expected = end.crc32c;
+                        return Err(Error::Damaged { expected, found });
+                    }
                     let (args, json) = (end.page, json.freeze());
                     return Ok(Reply { args, json });
                 }

@@ -17,6 +17,7 @@ use super::request::{RequestBody, Target};
 use super::upload_body::UploadBody;
 use super::xml::{Element, put_text};
 use super::xml_headers::object_headers;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart};
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=UTF-8");
@@ -174,7 +175,7 @@ impl Gcs {
                 return Err(answer.unexpected("the answer does not say that there is an object"));
             };
             let generation = answer.headers.get(X_GOOG_GENERATION);
-            let generation = generation.and_then(|value| value.to_str().ok()?.parse().ok());
+            let generation = generation.and_then(|value| digits(value.to_str().ok()?));
             Ok(answer.saying(CompletedMultipart {
                 generation,
                 crc32c: Hashes::of(&answer.headers).crc32c,
@@ -317,15 +318,15 @@ fn page(root: &Element, max: u32) -> Option<PartsPage> {
     let parts = root.all("Part").map(|part| {
         Some(StoredPart {
             part: Part {
-                number: part.text_of("PartNumber")?.parse().ok()?,
+                number: digits(part.text_of("PartNumber")?)?,
                 etag: part.text_of("ETag")?.to_owned(),
             },
-            size: part.text_of("Size")?.parse().ok()?,
+            size: digits(part.text_of("Size")?)?,
         })
     });
     let parts = parts.collect::<Option<Vec<_>>>()?;
     let next_after = match root.text_of("IsTruncated") {
-        Some("true") => Some(root.text_of("NextPartNumberMarker")?.parse().ok()?),
+        Some("true") => Some(digits(root.text_of("NextPartNumberMarker")?)?),
         _ => None,
     };
     let fits = u64::try_from(parts.len()).is_ok_and(|count| count <= u64::from(max));

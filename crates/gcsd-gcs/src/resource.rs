@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::headers::md5_from_base64;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, ObjectInfo};
 
 /// An object as GCS describes it.
@@ -37,7 +38,7 @@ pub(super) enum Number {
 impl Number {
     pub(super) fn value(&self) -> Option<u64> {
         match self {
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => digits(text),
             Self::Plain(number) => Some(*number),
         }
     }

@@ -19,6 +19,7 @@ use super::resource::Object;
 use super::session_uri::SessionUri;
 use super::upload::{CancelOutcome, SessionStatus, WriteRange};
 use super::upload_body::UploadBody;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, Destination};
 
 const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
@@ -240,7 +241,7 @@ fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
                 .strip_prefix("bytes=0-")
                 .or_else(|| range.strip_prefix("bytes 0-"))
         })
-        .and_then(|last| last.parse::<u64>().ok())
+        .and_then(digits::<u64>)
         .and_then(|last| last.checked_add(1));
     match last {
         Some(size) => Ok(Some(size)),

@@ -36,6 +36,9 @@ pub enum ArgsError {
     /// A reserved field or an undefined bit is not 0.
     #[error("the field '{0}' has bits set that must be 0")]
     Reserved(&'static str),
+    /// A field whose bit says that it is absent is not 0.
+    #[error("the field '{0}' has a value, and the bit that says so is 0")]
+    Absent(&'static str),
     /// A field holds a value that cannot be.
     #[error("the field '{field}' {why}")]
     Value {

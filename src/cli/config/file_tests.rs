@@ -90,7 +90,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "listen = ['127.0.0.1:1', 'here']",
-            "config: listen: invalid socket address syntax: FILE:1",
+            "config: listen: it must be IP:PORT, tls://IP:PORT or unix:PATH: FILE:1",
         ),
         (
             "log-format = 'xml'",

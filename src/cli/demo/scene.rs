@@ -91,7 +91,7 @@ impl Scene {
         let listener = TcpListener::bind(any).await.map_err(failed)?;
         let daemon = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, vec![listener]);
+        let server = Server::new(context, config, vec![listener.into()]);
         let serving = tokio::spawn(server.run(async move {
             // That the sender is gone means the same.
             let _gone = stopped.await;

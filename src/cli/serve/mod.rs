@@ -3,10 +3,10 @@
 mod admin;
 mod limits;
 mod listen;
+mod place;
 mod reload;
 mod systemd;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use admin::AdminArgs;
 use limits::LimitArgs;
-use listen::listeners;
+use listen::ListenArgs;
 use reload::Operator;
 use systemd::tell_systemd;
 
@@ -30,7 +30,7 @@ use super::secret::{read_secret, refuse_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
 use crate::policy::{self, Access, Policy};
-use crate::server::{self, Server, Stopped};
+use crate::server::{self, Listener, Server, Stopped};
 use crate::stats::Stats;
 use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
@@ -42,12 +42,16 @@ const EMBEDDED_BUCKET: &str = "demo";
 /// How long a wrong secret waits for its answer.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
+/// How often files are looked at that may be changed while the daemon runs.
+const FOLLOWING: Duration = Duration::from_secs(30);
+
 /// Run the daemon: listen for clients, and carry out their requests on Cloud Storage
 ///
 /// Credentials are Google's application default credentials: the file that GOOGLE_APPLICATION_CREDENTIALS names, gcloud's,
 /// or the metadata server's. With STORAGE_EMULATOR_HOST set, requests go there, without credentials.
 ///
-/// The protocol itself is not encrypted: listen on loopback (the default), or on a network that you trust, with --auth-file.
+/// Whoever reaches the daemon acts with its credentials. So it listens on loopback unless told otherwise, and where others than
+/// this machine can connect, it wants --auth-file, or tls:// with --client-ca-file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -61,10 +65,8 @@ pub(super) struct Args {
     /// docs/configuration.md has the keys
     #[arg(long, env = "GCSD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen; may be given several times. Sockets that systemd hands over are used beside these, and instead of
-    /// the default [default: 127.0.0.1:4743]
-    #[arg(long, env = "GCSD_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
-    listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    listening: ListenArgs,
     /// Serve a Cloud Storage that runs in this process, in memory or in a directory, with a bucket named "demo":
     /// for trying things out
     #[arg(
@@ -180,6 +182,7 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
         load_token_key(file)?;
     }
     secret(args)?;
+    args.listening.tls()?;
     make_policy(args)?;
     args.refuse_open_files()?;
     Ok(())
@@ -203,7 +206,13 @@ pub(super) async fn run(args: Args, log: logging::Control) -> Result<(), Failure
         access: Access::new(make_policy(&args)?),
     };
     args.refuse_open_files()?;
-    let listeners = listeners(&args.listen, args.limits.backlog)?;
+    let tls = args.listening.tls()?;
+    let listeners = args
+        .listening
+        .listeners(tls.as_ref(), args.limits.backlog)
+        .await?;
+    args.listening
+        .check_exposure(&listeners, context.secret.is_some() || args.policy.is_some())?;
     let config = server::Config {
         max_connections: bounds.connections,
         max_calls: bounds.calls,
@@ -216,14 +225,14 @@ pub(super) async fn run(args: Args, log: logging::Control) -> Result<(), Failure
     };
     let gcs = context.gcs.clone();
     let server = Server::counting(context, config, listeners, stats);
-    let operator = Operator::new(server.handle(), gcs.clone(), log);
+    let operator = Operator::new(server.handle(), gcs.clone(), log, tls.clone());
     let end = CancellationToken::new();
     let admin = args.admin.start(server.handle(), operator.clone(), &end).await?;
-    for address in server.addresses() {
+    for address in server.listeners().iter().filter_map(Listener::address) {
         info!(%address, endpoint = %gcs.endpoint(), "gcsd listens");
-        if !address.ip().is_loopback() && args.auth_file.is_none() && args.policy.is_none() {
-            warn!(%address, "anybody who reaches this address can use the daemon's credentials: think of --auth-file");
-        }
+    }
+    if let Some(tls) = tls {
+        tokio::spawn(async move { tls.follow(FOLLOWING).await });
     }
     if let Some(proxy) = gcs.proxy() {
         info!(proxy, "Cloud Storage is reached through a proxy");

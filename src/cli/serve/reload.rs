@@ -1,8 +1,8 @@
 //! Reading settings and secrets again, while the daemon serves.
 //!
 //! All of it is read and checked before any of it counts: a daemon never runs with half of a new configuration. What is taken up
-//! are the log's filter, the policy, the secret, the token keys and the credentials; other settings count from the next start on, which is
-//! said.
+//! are the log's filter, the policy, the secret, the token keys, the certificates and the credentials; other settings count from the next start
+//! on, which is said.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -23,7 +23,7 @@ use crate::admin::Controls;
 use crate::cli::exit::{Failure, failed};
 use crate::cli::{Cli, Command, Parsed, config, logging};
 use crate::ops::Secret;
-use crate::server::Handle;
+use crate::server::{Handle, Tls};
 use crate::stats::{Kind, Sample};
 use gcsd_gcs::Gcs;
 
@@ -37,6 +37,7 @@ pub(super) struct Operator {
     handle: Handle,
     gcs: Gcs,
     log: logging::Control,
+    tls: Option<Arc<Tls>>,
     seen: Mutex<Seen>,
 }
 
@@ -53,7 +54,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl Operator {
     /// For the daemon that runs with the settings of this process's command line.
-    pub(super) fn new(handle: Handle, gcs: Gcs, log: logging::Control) -> Arc<Self> {
+    pub(super) fn new(handle: Handle, gcs: Gcs, log: logging::Control, tls: Option<Arc<Tls>>) -> Arc<Self> {
         let dropped = log.clone();
         handle.stats().sample(
             Kind::Counter,
@@ -73,6 +74,15 @@ impl Operator {
                 at.map(|at| Sample::of(at as f64)).into_iter().collect()
             },
         );
+        if let Some(tls) = tls.clone() {
+            handle.stats().sample(
+                Kind::Gauge,
+                "certificate_days_left",
+                "Days until the certificate of the TLS listeners is no longer valid",
+                None,
+                move || vec![Sample::of(tls.days_left() as f64)],
+            );
+        }
         let seen = match read() {
             Ok(read) => Seen::of(&read),
             // They were read a moment ago; the first reload tells what is wrong now.
@@ -82,6 +92,7 @@ impl Operator {
             handle,
             gcs,
             log,
+            tls,
             seen: Mutex::new(seen),
         })
     }
@@ -136,9 +147,15 @@ impl Operator {
         }
         let sealer = load_sealer(&args)?;
         let policy = make_policy(&args)?;
+        let tls = self.tls.as_deref();
+        let certificates = tls.map(|tls| tls.read().map(|loaded| (tls, loaded))).transpose();
+        let certificates = certificates.map_err(failed)?;
         self.gcs.reread_credentials().map_err(failed)?;
         // From here on nothing fails.
         self.handle.replace_policy(policy);
+        if let Some((tls, loaded)) = certificates {
+            tls.replace(loaded);
+        }
         self.commit(secret, sealer, filter);
         let later = seen.later(&next);
         if !later.is_empty() {

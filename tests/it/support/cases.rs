@@ -343,10 +343,6 @@ fn uploads() -> Vec<Case> {
         object_crc32c,
         body_crc32c: Some(Crc32c::of(BODY)),
     };
-    let write_body = write_at::Args {
-        body_crc32c: Some(Crc32c::of(BODY)),
-        ..write
-    };
     let destination = Destination {
         key: Some(key()),
         ..Destination::new(bucket(), object("hello.txt"))
@@ -415,10 +411,6 @@ fn uploads() -> Vec<Case> {
         one(
             "start_upload_full.request",
             request(12, 0xffff_fffe, Request::StartUpload(start_full), b""),
-        ),
-        one(
-            "write_at_body.request",
-            request(37, 1, Request::WriteAt(write_body), BODY),
         ),
         one("write_at.request", request(3, 1, Request::WriteAt(write), BODY)),
         one(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
 use gcsd::policy::{Access, Policy};
-use gcsd::server::{self, Server, Stopped};
+use gcsd::server::{self, Listener, Server, Stopped};
 use gcsd::stats::Stats;
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
@@ -46,6 +46,8 @@ pub(crate) struct Options {
     /// What the daemon dials GCS through.
     pub(crate) connector: SharedConnector,
     pub(crate) devgcs: devgcs::Builder,
+    /// What it listens on beside its plain port.
+    pub(crate) listeners: Vec<Listener>,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             key: 'a',
             connector: Arc::new(TcpConnector),
             devgcs: devgcs::Server::builder().bucket(BUCKET),
+            listeners: Vec::new(),
         }
     }
 }
@@ -140,8 +143,10 @@ impl Daemon {
         };
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let mut listeners = options.listeners;
+        listeners.push(listener.into());
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::counting(context, config, vec![listener], stats);
+        let server = Server::counting(context, config, listeners, stats);
         let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.

@@ -18,6 +18,7 @@ pub(crate) mod stage;
 pub(crate) mod starts;
 pub(crate) mod striped;
 pub(crate) mod tap;
+pub(crate) mod transport;
 pub(crate) mod uploads;
 pub(crate) mod vectors;
 pub(crate) mod waiting;

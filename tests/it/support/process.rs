@@ -115,6 +115,7 @@ impl Process {
             assert!(log.read_line(&mut line).expect("text") > 0, "it ended: {seen}");
             seen += &line;
             if let Some((_, rest)) = line.split_once(mark) {
+                let rest = rest.strip_prefix("tls://").unwrap_or(rest);
                 let end = rest
                     .find(|c: char| !matches!(c, '0'..='9' | '.' | ':'))
                     .unwrap_or(rest.len());

@@ -15,6 +15,7 @@ use super::outcome::{Leftovers, StripedAborted};
 use super::requests::Requests;
 use super::route::Route;
 use super::temporary::{multipart_ref, part_object, place};
+use gcsd_types::digits;
 use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
 use gcsd_wire::Kind;
 
@@ -219,7 +220,7 @@ fn items(json: &[u8], names: &Names) -> Vec<(ObjectName, u64)> {
     let listed: Listed = serde_json::from_slice(json).unwrap_or_default();
     let item = |item: &BTreeMap<String, serde_json::Value>| {
         let name = item.get("name")?.as_str().filter(|name| names.own(name))?;
-        let generation = item.get("generation")?.as_str()?.parse().ok()?;
+        let generation = digits(item.get("generation")?.as_str()?)?;
         let name: Result<ObjectName, NameError> = name.parse();
         Some((name.ok()?, generation))
     };
