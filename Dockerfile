@@ -35,5 +35,7 @@ EXPOSE 4743
 # PID 1 ignores signals that it does not handle; gcsd handles these two. On SIGTERM it lets requests in flight finish:
 # give it more time than its grace, with `docker run --stop-timeout 45`.
 STOPSIGNAL SIGTERM
+# A client's connection and one answer. With GCSD_ADMIN set, readiness: started, not stopping, not full.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["gcsd", "health", "--connect-timeout", "3s"]
 ENTRYPOINT ["gcsd"]
 CMD ["serve"]

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::time::sleep;
 
 use super::blocking::blocking;
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
 use super::retries::Patience;
 use super::secret::read_secret;
 use super::{stderr, units};
@@ -140,6 +140,20 @@ impl Daemon {
             }
             sleep(wait.min(left)).await;
             wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Asks once whether a daemon of the list answers. One that wants another secret does.
+    pub(super) async fn answers(&self) -> Result<(), Failure> {
+        let (secret, tls) = (self.secret().await?, self.tls().await?);
+        // A Hello is answered.
+        let mut daemons = self.with_secret(Some(secret.unwrap_or_default()), tls);
+        match daemons.connect().await {
+            Ok(_) => Ok(()),
+            Err(error) => match Failure::from(&error) {
+                failure if failure.exit() == Exit::NotPermitted => Ok(()),
+                failure => Err(failure),
+            },
         }
     }
 

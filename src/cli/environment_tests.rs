@@ -8,7 +8,8 @@ use super::*;
 use crate::cli::Cli;
 
 /// The flags of client commands that a variable can set: where the daemon is, secrets, time limits, and the log.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
+    "admin",
     "connect",
     "auth-file",
     "encryption-key-file",
@@ -24,7 +25,7 @@ const SETTINGS: [&str; 9] = [
 const SERVERS: [&str; 2] = ["serve", "devgcs"];
 
 /// Variables that others have named: whose they are, and what they set.
-const OTHERS: [(&str, &str, &str); 15] = [
+const OTHERS: [(&str, &str, &str); 16] = [
     (
         "`GOOGLE_APPLICATION_CREDENTIALS`",
         "`serve`",
@@ -84,6 +85,11 @@ const OTHERS: [(&str, &str, &str); 15] = [
         "`NOTIFY_SOCKET`",
         "`serve`",
         "Where systemd is told that the daemon is ready, or stops",
+    ),
+    (
+        "`WATCHDOG_USEC`, `WATCHDOG_PID`",
+        "`serve`",
+        "How often systemd wants to hear that the daemon lives",
     ),
     (
         "`JOURNAL_STREAM`",

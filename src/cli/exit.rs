@@ -24,6 +24,7 @@ pub(super) enum Exit {
     NotPermitted = 7,
     Producer = 8,
     Unknown = 9,
+    Cut = 10,
     Interrupted = 130,
     ReaderGone = 141,
 }
@@ -44,6 +45,7 @@ Exit codes:
   7    not permitted: credentials, permissions, the daemon's secret
   8    the command of 'gcsd put --from-command' failed
   9    it is unknown whether it was done: look before trying again
+  10   the daemon has stopped, and cut requests that were not done within --grace
   130  interrupted
   141  whoever read the output is gone";
 

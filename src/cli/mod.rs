@@ -44,6 +44,7 @@ mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod operator;
 mod pages;
 mod pattern;
 mod ping;
@@ -113,6 +114,9 @@ enum Command {
     Demo(demo::DemoArgs),
     Serve(Box<serve::ServeArgs>),
     CheckConfig(config::CheckConfigArgs),
+    Health(operator::HealthArgs),
+    Status(operator::StatusArgs),
+    Stop(operator::StopArgs),
     Secret(secret::SecretArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
@@ -211,8 +215,11 @@ impl Cli {
         };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
-            Command::Serve(args) => serve::run(*args).await,
+            Command::Serve(args) => Box::pin(serve::run(*args, log.control())).await,
             Command::CheckConfig(args) => config::run(args).await,
+            Command::Health(args) => operator::health(args).await,
+            Command::Status(args) => operator::status(args).await,
+            Command::Stop(args) => operator::stop(args).await,
             Command::Secret(args) => secret::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
@@ -321,6 +328,7 @@ mod tests {
             Exit::NotPermitted,
             Exit::Producer,
             Exit::Unknown,
+            Exit::Cut,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

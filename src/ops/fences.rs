@@ -15,11 +15,13 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use gcsd_gcs::SessionUri;
+use super::Subject;
+use gcsd_gcs::{Session, SessionUri};
 
 /// For fewer uploads than this the table is never made smaller.
 const SMALL: usize = 1024;
@@ -38,6 +40,30 @@ struct Fence {
     latest: Mutex<CancellationToken>,
     /// The permit of the one call that may be in flight.
     calls: Semaphore,
+    /// What the latest claim is about, for whoever looks.
+    upload: Mutex<Option<Claimed>>,
+}
+
+struct Claimed {
+    session: Weak<Session>,
+    about: Arc<Subject>,
+    since: Instant,
+    /// What was committed then.
+    from: u64,
+}
+
+/// An upload that a connection has open.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenUpload {
+    /// The object that it becomes, and its name in the log.
+    pub about: Arc<Subject>,
+    /// What is committed.
+    pub committed: u64,
+    /// What was committed when the connection opened it.
+    pub from: u64,
+    /// How long ago that was.
+    pub age: Duration,
 }
 
 /// The right to work on an upload, until there is a later claim.
@@ -59,6 +85,14 @@ impl Fences {
         let before = mem::replace(&mut *lock(&fence.latest), fenced.clone());
         before.cancel();
         Claim { fence, fenced }
+    }
+
+    /// The uploads that are claimed, the oldest claim first.
+    pub fn open(&self) -> Vec<OpenUpload> {
+        let fences: Vec<_> = lock(&self.0.0).values().filter_map(Weak::upgrade).collect();
+        let mut open: Vec<_> = fences.iter().filter_map(|fence| fence.show()).collect();
+        open.sort_by_key(|upload| std::cmp::Reverse(upload.age));
+        open
     }
 
     /// How many uploads are claimed: never more than connections have open.
@@ -86,6 +120,7 @@ impl Table {
             uri: uri.clone(),
             latest: Mutex::default(),
             calls: Semaphore::new(1),
+            upload: Mutex::default(),
         });
         fences.insert(uri.clone(), Arc::downgrade(&fence));
         fence
@@ -109,7 +144,35 @@ impl Drop for Fence {
     }
 }
 
+impl Fence {
+    fn show(&self) -> Option<OpenUpload> {
+        let upload = lock(&self.upload);
+        let Claimed {
+            session,
+            about,
+            since,
+            from,
+        } = upload.as_ref()?;
+        Some(OpenUpload {
+            about: about.clone(),
+            committed: session.upgrade()?.committed(),
+            from: *from,
+            age: since.elapsed(),
+        })
+    }
+}
+
 impl Claim {
+    /// Says what the claim is about.
+    pub(super) fn describe(&self, session: &Arc<Session>, about: &Arc<Subject>) {
+        *lock(&self.fence.upload) = Some(Claimed {
+            session: Arc::downgrade(session),
+            about: about.clone(),
+            since: Instant::now(),
+            from: session.committed(),
+        });
+    }
+
     /// Whether there is a later claim.
     pub(super) fn is_fenced(&self) -> bool {
         self.fenced.is_cancelled()

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{Answer, Caller, Context, Failure};
@@ -10,19 +11,23 @@ use gcsd_types::CHUNK_ALIGNMENT;
 use gcsd_wire::hello::{Args, CHECKED, Reply as HelloReply};
 use gcsd_wire::{Kind, Reply, Retry, VERSION};
 
-/// What a client must know to be served. Never printed, and compared in constant time.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
+/// What a client must know to be served. Never printed, and compared in constant time. It can be replaced.
+pub struct Secret(ArcSwap<Vec<u8>>);
 
 impl Secret {
     /// A secret of these bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
+        Self(ArcSwap::from_pointee(bytes.into()))
+    }
+
+    /// Expects `other` from now on. Whoever has got in stays.
+    pub fn replace(&self, other: Self) {
+        self.0.store(other.0.into_inner());
     }
 
     /// Whether these are its bytes.
     pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        verify_slices_are_equal(&self.0, bytes).is_ok()
+        verify_slices_are_equal(&self.0.load(), bytes).is_ok()
     }
 }
 

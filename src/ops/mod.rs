@@ -48,7 +48,7 @@ pub use budget::{Account, Budget, Share};
 pub use caller::Caller;
 pub use denied::{Decided, decide, decide_upload};
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
-pub use fences::Fences;
+pub use fences::{Fences, OpenUpload};
 pub use gcsd_failure::Failure;
 pub use hello::{Secret, bad_version};
 pub use replier::{FrameQueue, OutFrame, Replier};

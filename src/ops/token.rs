@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine as _;
@@ -64,7 +65,7 @@ struct Key {
 /// Seals and opens upload tokens.
 pub struct Sealer {
     /// The first one seals, all of them open.
-    keys: Vec<Key>,
+    keys: ArcSwap<Vec<Key>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -112,8 +113,15 @@ impl Sealer {
         if keys.is_empty() {
             Err(TokenKeyError::Empty)
         } else {
-            Ok(Self { keys })
+            Ok(Self {
+                keys: ArcSwap::from_pointee(keys),
+            })
         }
+    }
+
+    /// Seals and opens by the keys of `other` from now on.
+    pub fn replace(&self, other: Self) {
+        self.keys.store(other.keys.into_inner());
     }
 
     /// A new key, in the notation that [`from_text`](Self::from_text) reads.
@@ -155,7 +163,8 @@ impl Sealer {
             identity: identity.map(str::to_owned),
         };
         let mut text = serde_json::to_vec(&sealed).ok()?;
-        let key = self.keys.first()?;
+        let keys = self.keys.load();
+        let key = keys.first()?;
         let version = identity.map_or(TOKEN_VERSION, |_| OWNED_VERSION);
         let front = front(version, key);
         let nonce = key
@@ -169,12 +178,13 @@ impl Sealer {
     /// The name of the upload that is sealed with this session, for the log: the same wherever the token is opened. It follows
     /// from the session's URI by a secret key, so that nothing of the URI can be found out from it.
     pub(super) fn name_of(&self, session: &SessionUri) -> Option<String> {
-        Some(name(self.keys.first()?, b"session", session.expose()))
+        Some(name(self.keys.load().first()?, b"session", session.expose()))
     }
 
     /// The name of a multipart upload, in the same way.
     pub(super) fn name_of_parts(&self, multipart_id: &str) -> String {
-        let key = self.keys.first();
+        let keys = self.keys.load();
+        let key = keys.first();
         key.map_or_else(String::new, |key| name(key, b"multipart", multipart_id))
     }
 
@@ -205,7 +215,7 @@ impl Sealer {
         else {
             return false;
         };
-        ![TOKEN_VERSION, OWNED_VERSION].contains(version) && self.keys.iter().any(|key| key.id == *id)
+        ![TOKEN_VERSION, OWNED_VERSION].contains(version) && self.keys.load().iter().any(|key| key.id == *id)
     }
 
     fn unseal(&self, token: &str) -> Option<Opened> {
@@ -220,7 +230,8 @@ impl Sealer {
         if ![TOKEN_VERSION, OWNED_VERSION].contains(&version) {
             return None;
         }
-        let key = self.keys.iter().find(|key| key.id == *id)?;
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| key.id == *id)?;
         let text = key
             .aead
             .open_in_place(nonce, Aad::from(front(version, key)), text)
@@ -240,7 +251,9 @@ impl Sealer {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("keys", &self.keys.len()).finish()
+        f.debug_struct("Sealer")
+            .field("keys", &self.keys.load().len())
+            .finish()
     }
 }
 

@@ -246,3 +246,19 @@ fn no_key_is_shown() {
     let sealer = Sealer::from_text(&format!("{}\n{}", key('a'), key('b'))).expect("two keys");
     assert_eq!(format!("{sealer:?}"), "Sealer { keys: 2 }");
 }
+
+#[test]
+fn keys_can_be_exchanged_while_they_are_used() {
+    let sealer = Sealer::from_text(&key('a')).expect("a key");
+    let token = sealed(&sealer);
+    let exchanged = |text: &str| {
+        sealer.replace(Sealer::from_text(text).expect("keys"));
+        sealer.open(&token).is_ok()
+    };
+    assert!(!exchanged(&key('b')));
+    assert!(exchanged(&format!("{}\n{}\n", key('b'), key('a'))));
+    // The first one seals.
+    let new = sealed(&sealer);
+    assert!(exchanged(&key('a')));
+    assert!(sealer.open(&new).is_err());
+}

@@ -41,12 +41,13 @@ pub(super) struct OpenUpload {
 impl OpenUpload {
     /// Claims `session`, which fences earlier claims on other connections or under other ids.
     pub(super) fn claim(fences: &Fences, session: Session, about: Subject) -> Self {
-        let claim = Some(fences.claim(session.uri()));
+        let claim = fences.claim(session.uri());
         let session = Arc::new(session);
         let about = Arc::new(about);
+        claim.describe(&session, &about);
         Self {
             session,
-            claim,
+            claim: Some(claim),
             about,
         }
     }

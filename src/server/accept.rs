@@ -46,6 +46,16 @@ impl Places {
         }
     }
 
+    /// How many are taken.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether no further connection is accepted.
+    pub(super) fn is_full(&self) -> bool {
+        self.open() >= self.max
+    }
+
     /// Waits for a place. Cancel safe.
     async fn take(&self) -> Place {
         let permit = match self.permits.clone().try_acquire_owned() {
@@ -106,6 +116,7 @@ pub(super) async fn run(
     connections: TaskTracker,
 ) {
     let drain = shared.shutdown.drain.clone();
+    let names: Vec<String> = listeners.iter().map(name).collect();
     let mut failing = false;
     let mut first: usize = 0;
     loop {
@@ -120,13 +131,14 @@ pub(super) async fn run(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok(incoming) => {
+            Ok((listener, incoming)) => {
                 failing = false;
                 place.occupy();
                 let shared = shared.clone();
+                let open = shared.ledger.stats().accepted(&names[listener]);
                 connections.spawn(async move {
                     connection::serve(incoming, shared).await;
-                    drop(place);
+                    drop((place, open));
                 });
             }
             Err(error) => {
@@ -141,12 +153,23 @@ pub(super) async fn run(
     }
 }
 
-/// The next connection of any listener. They take turns at being asked first.
-async fn accept(listeners: &[Listener], first: usize) -> io::Result<Incoming> {
+/// How metrics name a listener.
+fn name(listener: &Listener) -> String {
+    let address = listener.address();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
+
+/// The next connection of any listener, and which of them has it. They take turns at being asked first.
+async fn accept(listeners: &[Listener], first: usize) -> io::Result<(usize, Incoming)> {
     std::future::poll_fn(|cx| {
-        let (front, back) = listeners.split_at(first % listeners.len().max(1));
-        let mut accepted = back.iter().chain(front).map(|listener| listener.poll_accept(cx));
-        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        let count = listeners.len();
+        for turn in 0..count {
+            let at = (first % count + turn) % count;
+            if let Poll::Ready(accepted) = listeners[at].poll_accept(cx) {
+                return Poll::Ready(accepted.map(|incoming| (at, incoming)));
+            }
+        }
+        Poll::Pending
     })
     .await
 }

@@ -21,6 +21,7 @@ use crate::ops::{
     decide,
 };
 use crate::policy::{Evidence, Place};
+use crate::stats::{BeforeRequest, Culprit, Stats};
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
@@ -42,6 +43,8 @@ struct Connection {
     caller: Caller,
     /// A request was read.
     spoken: bool,
+    /// Until then.
+    before_request: Option<BeforeRequest>,
 }
 
 /// A request whose head and args were read, with what it needs to be in flight.
@@ -59,7 +62,10 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>) {
     let deadline = tokio::time::Instant::now() + limits.handshake_timeout;
     let opened = match handshake::open(incoming, &shared, deadline).await {
         Ok(opened) => opened,
-        Err((peer, end)) => return Client::new(id, peer).ended(&end),
+        Err((peer, end)) => {
+            shared.ledger.stats().ended(end.name());
+            return Client::new(id, peer).ended(&end);
+        }
     };
     let evidence = Evidence::from(&opened.peer);
     let client = Client::new(id, opened.peer);
@@ -68,10 +74,11 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>) {
     let mut connection = Connection {
         caller: Caller::new(&shared.context, evidence),
         spoken: false,
+        before_request: Some(shared.ledger.stats().before_request()),
         shared: shared.clone(),
         client: client.clone(),
         end: End::Closed,
-        frames: FrameQueue::new(frames),
+        frames: FrameQueue::new(frames, shared.ledger.stats().sent()),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
         tasks: TaskTracker::new(),
@@ -109,6 +116,10 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>) {
     };
     for (upload, committed) in uploads.unfinished() {
         client.left(&upload, committed);
+    }
+    shared.ledger.stats().ended(end.name());
+    if matches!(&end, End::Unread(error) if error.kind() == std::io::ErrorKind::TimedOut) {
+        shared.ledger.stats().stalled(Culprit::Client);
     }
     client.ended(&end);
 }
@@ -217,6 +228,7 @@ impl Connection {
     async fn refer(&self, foreign: Foreign) {
         let new = self.shared.strangers.is_new(self.client.origin());
         self.client.foreign(foreign.name(), new);
+        self.shared.ledger.stats().refused(Stats::OTHER_PROTOCOL);
         match foreign.answer() {
             Ok(answer) => {
                 // A client that is gone needs no answer.
@@ -244,13 +256,16 @@ impl Connection {
         } = begun;
         let head = frame.head;
         self.spoken = true;
+        self.before_request = None;
         let Some(reserved) = self.in_flight.reserve(head.sequence) else {
             // Under its sequence, this would be the answer of the request in flight.
             return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
         };
         let replier = Replier::to(self.frames.clone(), &head);
+        let under_way = self.shared.ledger.enter(self.client.clone(), &head);
         let mut job = Job::new(
             self.client.clone(),
+            under_way,
             &head,
             replier,
             reserved,

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::body::Body;
 use super::in_flight::{Permit, Reserved};
+use super::ledger::UnderWay;
 use super::lines::{Client, Line};
 use super::reader::Next;
 use crate::ops::{Answer, Decided, Failure, Replier, Share, Subject, Turn, decide_upload};
@@ -19,6 +20,7 @@ use gcsd_wire::{Kind, RequestHead};
 pub(super) struct Job {
     pub(super) replier: Replier,
     line: Line,
+    under_way: UnderWay,
     /// By which rule it is permitted, if there is a policy.
     rule: Option<Arc<Rule>>,
     /// How much of its body arrived, if that was lent.
@@ -37,6 +39,7 @@ impl Job {
     /// A request whose head was read just now.
     pub(super) fn new(
         client: Arc<Client>,
+        under_way: UnderWay,
         head: &RequestHead,
         replier: Replier,
         reserved: Reserved,
@@ -46,6 +49,7 @@ impl Job {
         Self {
             replier,
             line: Line::new(client, head),
+            under_way,
             rule: None,
             body: None,
             reserved,
@@ -62,6 +66,7 @@ impl Job {
 
     /// Notes what the request is about, where that is known.
     pub(super) fn about(&mut self, about: Option<Arc<Subject>>) {
+        self.under_way.about(&about);
         self.line.about(about);
     }
 
@@ -94,6 +99,7 @@ impl Job {
 
     /// Its body is lent.
     pub(super) fn lent(&mut self, body: Tally) {
+        self.under_way.lent(body.clone());
         self.body = Some(body);
     }
 
@@ -101,6 +107,7 @@ impl Job {
     pub(super) async fn finish(mut self, outcome: Result<Answer, Failure>, closing: bool) {
         let received = self.body.take().map(|body| body.received());
         self.line.ended(&outcome, received);
+        self.under_way.answered(&outcome);
         self.reserved.answered();
         let room = self.room.take();
         if self.replier.end(&outcome, closing, room).await.is_err() {

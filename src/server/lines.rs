@@ -57,7 +57,7 @@ pub(super) enum End {
 }
 
 impl End {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Broke(_) => "broke",
@@ -173,6 +173,11 @@ impl Client {
     /// Its number in this process.
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Where it comes from, for people.
+    pub(super) fn place(&self) -> String {
+        self.peer.to_string()
     }
 
     /// Where it comes from.

@@ -23,9 +23,11 @@ mod audit;
 mod body;
 mod connection;
 mod foreign;
+mod handle;
 mod handshake;
 mod in_flight;
 mod job;
+mod ledger;
 mod lending;
 mod lines;
 mod listener;
@@ -41,7 +43,7 @@ mod writer;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -49,11 +51,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+pub use handle::{Handle, Readiness};
+pub use ledger::Request;
 pub use listener::{ListenAddress, Listener, SocketFile};
 pub use state::{StateError, load_or_create_token_key, load_token_key};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Loaded, Tls, TlsError, TlsFiles};
 
 use crate::ops::{Budget, Context};
+use crate::stats::Stats;
+use accept::Places;
+use ledger::Ledger;
 
 /// How long cut connections may take to send their last replies.
 const CUT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,15 +79,19 @@ pub struct Config {
     /// How much the kernel may keep of what a client sends and is not read yet, in bytes; 0 for as much as the system
     /// allows. The client takes what is there for received, and waits while it drains.
     pub receive_buffer: usize,
+    /// How long to go on as before once the daemon is asked to stop, so that whoever sends clients here learns of it.
+    pub drain_delay: Duration,
     /// How long requests in flight may continue once the daemon stops.
     pub grace: Duration,
     /// How long a wrong secret waits for its answer.
     pub refusal_delay: Duration,
 }
 
-/// The two steps of a stop.
+/// The steps of a stop.
 #[derive(Debug, Clone, Default)]
 struct Shutdown {
+    /// Somebody asked for it. All goes on as before, but the server is not ready any more.
+    asked: CancellationToken,
     /// No new requests.
     drain: CancellationToken,
     /// No more time.
@@ -103,6 +114,12 @@ struct Shared {
     strangers: foreign::Strangers,
     /// How many connections were accepted.
     accepted: AtomicU64,
+    /// A place for each connection.
+    places: Places,
+    /// What is under way.
+    ledger: Arc<Ledger>,
+    /// It accepts connections.
+    started: AtomicBool,
 }
 
 /// A server with its listeners bound.
@@ -122,8 +139,13 @@ pub enum Stopped {
 }
 
 impl Server {
-    /// A server on `listeners`.
+    /// A server on `listeners`, which counts for itself.
     pub fn new(context: Context, config: Config, listeners: Vec<Listener>) -> Self {
+        Self::counting(context, config, listeners, Arc::default())
+    }
+
+    /// A server on `listeners`. What happens is added to `stats`, to which others add, too.
+    pub fn counting(context: Context, config: Config, listeners: Vec<Listener>, stats: Arc<Stats>) -> Self {
         let shared = Shared {
             context,
             config,
@@ -133,11 +155,18 @@ impl Server {
             delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
             strangers: foreign::Strangers::default(),
             accepted: AtomicU64::new(0),
+            places: Places::new(config.max_connections),
+            ledger: Arc::new(Ledger::new(stats)),
+            started: AtomicBool::new(false),
         };
-        Self {
-            shared: Arc::new(shared),
-            listeners,
-        }
+        let shared = Arc::new(shared);
+        handle::register(&shared);
+        Self { shared, listeners }
+    }
+
+    /// For whoever looks after it.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.shared.clone())
     }
 
     /// What it listens on.
@@ -153,10 +182,23 @@ impl Server {
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
-        let places = accept::Places::new(self.shared.config.max_connections);
+        let places = self.shared.places.clone();
         let accept = accept::run(self.listeners, self.shared.clone(), places, connections.clone());
         let accepting = tokio::spawn(accept);
-        stop.await;
+        self.shared.started.store(true, Ordering::Relaxed);
+        let Shutdown { asked, .. } = &self.shared.shutdown;
+        tokio::select! {
+            () = stop => asked.cancel(),
+            () = asked.cancelled() => {}
+        }
+        let delay = self.shared.config.drain_delay;
+        if !delay.is_zero() {
+            info!(
+                drain_delay_s = delay.as_secs(),
+                "asked to stop: going on for a while, not ready"
+            );
+            tokio::time::sleep(delay).await;
+        }
         info!(
             connections = connections.len(),
             grace_s = self.shared.config.grace.as_secs(),

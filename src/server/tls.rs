@@ -81,6 +81,13 @@ struct State {
     stamps: Stamps,
 }
 
+/// What was loaded, and is not used yet.
+#[derive(Debug)]
+pub struct Loaded {
+    config: Arc<ServerConfig>,
+    not_after: SystemTime,
+}
+
 /// What shows that a file is another one, or has another content: of each file, where it can be looked at.
 type Stamps = [Option<(u64, u64, u64, i64, i64)>; 3];
 
@@ -117,12 +124,22 @@ impl Tls {
 
     /// Loads the files again: all of them, or none. With an error, everything is as it was.
     pub fn reload(&self) -> Result<(), TlsError> {
+        self.replace(self.read()?);
+        Ok(())
+    }
+
+    /// Loads the files again, for [`replace`](Self::replace).
+    pub fn read(&self) -> Result<Loaded, TlsError> {
         let stamps = stamps(&self.files);
         let loaded = load(&self.files);
+        self.state().stamps = stamps;
+        loaded.map(|(config, not_after)| Loaded { config, not_after })
+    }
+
+    /// New handshakes use this.
+    pub fn replace(&self, loaded: Loaded) {
         let mut state = self.state();
-        state.stamps = stamps;
-        (state.config, state.not_after) = loaded?;
-        Ok(())
+        (state.config, state.not_after) = (loaded.config, loaded.not_after);
     }
 
     /// Whether a file has changed since the files were loaded, or could not be.

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod admin;
 mod body_checksums;
 mod bounds;
 mod bounds_serve;
@@ -88,6 +89,7 @@ mod mini_client;
 mod multipart;
 mod object_changes;
 mod object_copies;
+mod operations;
 mod policy;
 mod proxies;
 mod proxies_serve;

@@ -195,7 +195,7 @@ impl Gcs {
             let body = RequestBody::Full(Bytes::new());
             let (target, headers) = (target.build()?, HeaderMap::new());
             let answer = self
-                .exchange_xml(Method::DELETE, target, headers, project, body)
+                .exchange_xml(call, Method::DELETE, target, headers, project, body)
                 .await?;
             match answer.status.as_u16() {
                 404 => Ok(answer.saying(AbortOutcome::Unknown)),
@@ -217,7 +217,7 @@ impl Gcs {
         body: RequestBody,
     ) -> Result<Answer, Error> {
         let answer = self
-            .exchange_xml(method, target, headers, user_project, body)
+            .exchange_xml(call, method, target, headers, user_project, body)
             .await?;
         match answer.status == StatusCode::OK {
             true => Ok(answer),
@@ -227,6 +227,7 @@ impl Gcs {
 
     async fn exchange_xml(
         &self,
+        call: Call,
         method: Method,
         target: PathAndQuery,
         headers: HeaderMap,
@@ -241,7 +242,7 @@ impl Gcs {
             all.insert(X_GOOG_USER_PROJECT, project);
         }
         let request: Request<RequestBody> = self.request(method, target, all, body);
-        self.call(request).await
+        self.call(call, request).await
     }
 }
 

@@ -69,7 +69,7 @@ impl Gcs {
             }
             insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let (response, exchange) = self.send(request).await?;
+            let (response, exchange) = self.send(Call::Read, request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {
                 let answer = Answer::read(response, exchange).await?;
                 return Err(answer.error(Call::Read));

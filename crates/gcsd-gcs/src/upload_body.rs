@@ -156,7 +156,8 @@ impl fmt::Debug for UploadBody {
     }
 }
 
-/// What a body received from its source, and whether it was sent whole.
+/// What a body received from its source, and whether it was sent whole. Clones tell of the same body.
+#[derive(Clone)]
 pub struct Tally(Arc<dyn Lending>);
 
 impl Tally {

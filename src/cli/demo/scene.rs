@@ -85,6 +85,7 @@ impl Scene {
             read_buffer: 256 * 1024,
             receive_buffer: 128 * 1024,
             grace: STOPPING,
+            drain_delay: Duration::ZERO,
             refusal_delay: Duration::ZERO,
         };
         let listener = TcpListener::bind(any).await.map_err(failed)?;

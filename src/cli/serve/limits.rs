@@ -78,6 +78,10 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "GCSD_IDLE_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = units::duration,
           help_heading = "Time")]
     idle_timeout: Duration,
+    /// How long to go on as before after SIGTERM, but not ready: so long as whoever sends clients here may take to notice
+    #[arg(long, env = "GCSD_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = units::duration,
+          help_heading = "Time")]
+    pub(super) drain_delay: Duration,
     /// How long requests in flight may go on after SIGTERM
     #[arg(long, env = "GCSD_GRACE", value_name = "TIME", default_value = "30s", value_parser = units::duration,
           help_heading = "Time")]

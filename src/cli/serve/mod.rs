@@ -1,28 +1,37 @@
 //! `gcsd serve`: the daemon.
 
+mod admin;
 mod limits;
 mod listen;
 mod place;
+mod reload;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use admin::AdminArgs;
 use limits::LimitArgs;
 use listen::ListenArgs;
+use reload::Operator;
+use systemd::tell_systemd;
 
 use super::devgcs::not_started;
 use super::environment;
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
+use super::logging;
 use super::proxies::ProxyArgs;
 use super::secret::{read_secret, refuse_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
 use crate::policy::{self, Access, Policy};
-use crate::server::{self, Listener, Server};
+use crate::server::{self, Listener, Server, Stopped};
+use crate::stats::Stats;
 use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
@@ -130,6 +139,9 @@ pub(super) struct ServeArgs {
     pub(super) policy: Option<policy::Config>,
 
     #[command(flatten)]
+    admin: AdminArgs,
+
+    #[command(flatten)]
     limits: LimitArgs,
 
     /// Let connections to Cloud Storage fail, for tests: a plan such as "seed 7; refuse p 0.1; reset in read 0 p 0.1".
@@ -164,7 +176,8 @@ pub(super) fn prepare(args: &ServeArgs) -> Result<(), Failure> {
 
 /// Reads all that the settings name, and begins nothing.
 pub(super) fn check(args: &ServeArgs) -> Result<(), Failure> {
-    make_gcs(args, None)?;
+    make_gcs(args, None, None)?;
+    args.admin.check()?;
     if let Some(file) = &args.token_key {
         load_token_key(file)?;
     }
@@ -175,15 +188,17 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
-    let signals = Signals::new()?;
+pub(super) async fn run(args: ServeArgs, log: logging::Control) -> Result<(), Failure> {
+    let (signals, hangup) = Signals::of_daemon()?;
+    args.admin.check()?;
+    let stats = Arc::new(Stats::default());
     let bounds = args.limits.bounds(args.embedded.as_ref());
     let embedded = match &args.embedded {
         Some(dir) => Some(start_embedded(dir.clone()).await?),
         None => None,
     };
     let context = Context {
-        gcs: make_gcs(&args, embedded.as_ref())?,
+        gcs: make_gcs(&args, embedded.as_ref(), Some(stats.clone()))?,
         sealer: make_sealer(&args)?,
         fences: Fences::default(),
         limits: args.limits.of_connections(),
@@ -205,10 +220,14 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         read_buffer: args.limits.read_buffer,
         receive_buffer: args.limits.receive_buffer,
         grace: args.limits.grace,
+        drain_delay: args.limits.drain_delay,
         refusal_delay: REFUSAL_DELAY,
     };
     let gcs = context.gcs.clone();
-    let server = Server::new(context, config, listeners);
+    let server = Server::counting(context, config, listeners, stats);
+    let operator = Operator::new(server.handle(), gcs.clone(), log, tls.clone());
+    let end = CancellationToken::new();
+    let admin = args.admin.start(server.handle(), operator.clone(), &end).await?;
     for address in server.listeners().iter().filter_map(Listener::address) {
         info!(%address, endpoint = %gcs.endpoint(), "gcsd listens");
     }
@@ -223,16 +242,27 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
             warn!(%error, "no access token can be had: requests will fail until one can");
         }
     });
-    tell_systemd(NotifyState::Ready);
-    let stopped = server.run(async {
-        signals.first().await;
-        tell_systemd(NotifyState::Stopping);
-    });
-    stopped.await;
+    tell_systemd(&[NotifyState::Ready]);
+    let minding = [
+        tokio::spawn(operator.clone().mind(hangup)),
+        tokio::spawn(systemd::report(server.handle())),
+    ];
+    let stopped = server.run(signals.first()).await;
+    minding.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(embedded) = embedded {
         embedded.shutdown().await;
     }
-    Ok(())
+    // It is there until now: whoever waits for the end waits for that of the admin listener.
+    end.cancel();
+    if let Some(admin) = admin {
+        // It ends at once.
+        let _ = admin.await;
+    }
+    match stopped {
+        Stopped::Drained => Ok(()),
+        // The log has told how many.
+        Stopped::Cut => Err(Failure::said(Exit::Cut)),
+    }
 }
 
 /// Who may do what, if the configuration file says so.
@@ -299,7 +329,11 @@ fn destination(
     Ok((endpoint, credentials))
 }
 
-fn make_gcs(args: &ServeArgs, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
+fn make_gcs(
+    args: &ServeArgs,
+    embedded: Option<&devgcs::Server>,
+    stats: Option<Arc<Stats>>,
+) -> Result<Gcs, Failure> {
     let (endpoint, credentials) = destination(args, embedded)?;
     let endpoint = match endpoint {
         Some(endpoint) => endpoint,
@@ -311,6 +345,9 @@ fn make_gcs(args: &ServeArgs, embedded: Option<&devgcs::Server>) -> Result<Gcs, 
     config.credentials = credentials;
     config.user_project = args.user_project.clone();
     args.limits.set_times(&mut config);
+    if let Some(stats) = stats {
+        config.observer = Some(stats);
+    }
     let mut connector: SharedConnector = Arc::new(TcpConnector);
     if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");
@@ -343,6 +380,13 @@ fn make_sealer(args: &ServeArgs) -> Result<Sealer, Failure> {
     })
 }
 
+/// The token keys, read again where they are kept; `None` where they are kept nowhere.
+fn load_sealer(args: &Args) -> Result<Option<Sealer>, Failure> {
+    let is_kept =
+        args.token_key.is_some() || args.state_dir.is_some() || !matches!(args.embedded, Some(None));
+    is_kept.then(|| make_sealer(args)).transpose()
+}
+
 fn load_token_key(file: &Path) -> Result<Sealer, Failure> {
     server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")))
 }
@@ -358,10 +402,4 @@ fn state_dir(args: &ServeArgs) -> Option<PathBuf> {
         .or_else(|| variable("STATE_DIRECTORY"))
         .or_else(|| variable("XDG_STATE_HOME").map(|dir| dir.join("gcsd")))
         .or_else(|| variable("HOME").map(|dir| dir.join(".local/state/gcsd")))
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(%error, "systemd could not be told");
-    }
 }

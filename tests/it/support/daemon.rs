@@ -8,6 +8,7 @@ use bytes::Bytes;
 use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
 use gcsd::policy::{Access, Policy};
 use gcsd::server::{self, Listener, Server, Stopped};
+use gcsd::stats::Stats;
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 use gcsd_types::{Destination, ObjectRef};
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) max_calls: usize,
     pub(crate) max_memory: u64,
     pub(crate) refusal_delay: Duration,
+    pub(crate) drain_delay: Duration,
     pub(crate) secret: Option<&'static str>,
     /// The table `[policy]`, as JSON.
     pub(crate) policy: Option<serde_json::Value>,
@@ -66,6 +68,7 @@ impl Default for Options {
             max_calls: 1000,
             max_memory: 1 << 30,
             refusal_delay: Duration::ZERO,
+            drain_delay: Duration::ZERO,
             secret: None,
             policy: None,
             endpoint: None,
@@ -116,6 +119,8 @@ impl Daemon {
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         config.connect_timeout = options.limits.gcs_timeout;
+        let stats = Arc::new(Stats::default());
+        config.observer = Some(stats.clone());
         let fences = Fences::default();
         let access = Access::new(options.policy.map(policy));
         let context = Context {
@@ -134,13 +139,14 @@ impl Daemon {
             receive_buffer: 128 * 1024,
             grace: options.grace,
             refusal_delay: options.refusal_delay,
+            drain_delay: options.drain_delay,
         };
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut listeners = options.listeners;
         listeners.push(listener.into());
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, listeners);
+        let server = Server::counting(context, config, listeners, stats);
         let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.

@@ -73,10 +73,17 @@ impl Process {
         Self::start(&[&json, arguments].concat(), &[], "\"address\":\"")
     }
 
-    /// The same, which SIGHUP reaches, whatever it does to this process.
-    pub(crate) fn serve_hangup(listen: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new("/usr/bin/env");
-        command.args(["--default-signal=HUP", BINARY, "serve", "--listen", listen]);
+    /// The same, without a terminal, and reached by SIGHUP, whatever that does to this process.
+    pub(crate) fn serve_reloading(listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/setsid");
+        command.args([
+            "/usr/bin/env",
+            "--default-signal=HUP",
+            BINARY,
+            "serve",
+            "--listen",
+            listen,
+        ]);
         command.args(arguments);
         let (started, log) = Self::spawn(command, &[], "address=");
         started.keeping(log)
