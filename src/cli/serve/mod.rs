@@ -381,7 +381,7 @@ fn make_sealer(args: &ServeArgs) -> Result<Sealer, Failure> {
 }
 
 /// The token keys, read again where they are kept; `None` where they are kept nowhere.
-fn load_sealer(args: &Args) -> Result<Option<Sealer>, Failure> {
+fn load_sealer(args: &ServeArgs) -> Result<Option<Sealer>, Failure> {
     let is_kept =
         args.token_key.is_some() || args.state_dir.is_some() || !matches!(args.embedded, Some(None));
     is_kept.then(|| make_sealer(args)).transpose()
