@@ -2,9 +2,10 @@
 #
 # The port must be published with care: whoever reaches it acts with the daemon's credentials. So
 #
-#     docker run -p 127.0.0.1:4743:4743 gcsd
+#     docker run -p 127.0.0.1:4743:4743 gcsd serve --allow-unauthenticated
 #
-# and not `-p 4743:4743`, which opens it to every network of the host.
+# and not `-p 4743:4743`, which opens it to every network of the host. Without that flag, and without a secret or client
+# certificates, it does not start: from inside, a container cannot see who reaches its port.
 
 FROM rust:1.95-slim-bookworm AS build
 # The allocator is built by its own makefile.
@@ -34,5 +35,7 @@ EXPOSE 4743
 # PID 1 ignores signals that it does not handle; gcsd handles these two. On SIGTERM it lets requests in flight finish:
 # give it more time than its grace, with `docker run --stop-timeout 45`.
 STOPSIGNAL SIGTERM
+# A client's connection and one answer. With GCSD_ADMIN set, readiness: started, not stopping, not full.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["gcsd", "health", "--connect-timeout", "3s"]
 ENTRYPOINT ["gcsd"]
 CMD ["serve"]

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(cli.run());
-    // A file that is being created gets a moment to be removed again; what blocks for good does not hold up the exit.
+    // A file that is being created gets a moment to be removed again; what blocks forever does not hold up the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
     code
 }

@@ -13,6 +13,10 @@ pub(super) const UNREACHABLE: &str = "unreachable";
 const NO_DAEMON: &str =
     "is a daemon running there? start one with 'gcsd serve', or name another with --connect";
 
+/// What to do where TLS has no trust.
+const NO_TRUST: &str = "see whether the daemon does TLS there, whether --ca-file holds the authority of its certificate, \
+and --cert and --key those that it wants";
+
 /// The name of an outcome that is not known.
 const UNKNOWN: &str = "unknown_outcome";
 
@@ -43,6 +47,7 @@ fn of_request(request: &Error, error: &(dyn StdError + 'static)) -> Failure {
     };
     let advice = match request {
         Error::Status(answer) => of_kind(answer.status),
+        Error::Connection(_) if request.retry() == Retry::Never => Some(NO_TRUST),
         Error::Connection(lost) => match lost.reason {
             Reason::Connect { .. } => Some(NO_DAEMON),
             Reason::Protocol(_) => Some("is --connect the address of a gcsd daemon?"),

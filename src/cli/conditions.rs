@@ -36,6 +36,7 @@ impl From<&Conditions> for Preconditions {
 
 /// Who pays.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Billing")]
 pub(super) struct Payer {
     /// The project that pays, for buckets where the requester does.
     #[arg(long, value_name = "PROJECT")]
@@ -44,6 +45,7 @@ pub(super) struct Payer {
 
 /// Which version of an existing object.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Names")]
 pub(super) struct Version {
     /// This generation instead of the live one.
     #[arg(long, value_name = "N")]

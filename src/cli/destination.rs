@@ -15,7 +15,7 @@ pub(super) enum Destination {
     File(Temporary),
 }
 
-/// A place that takes bytes in their order, and for good.
+/// A place that takes bytes in order, and keeps them.
 #[derive(Debug)]
 pub(super) enum Stream {
     /// Standard output.

@@ -20,7 +20,7 @@ Examples:
   gcsd devgcs --bucket my-bucket
   gcsd devgcs --bucket my-bucket --dir objects        kept over a restart
   gcsd devgcs --bucket my-bucket --faults 'return-503 on write p 0.3'")]
-pub(super) struct Args {
+pub(super) struct DevgcsArgs {
     /// Where to listen; port 0 lets the system choose.
     #[arg(
         long,
@@ -74,7 +74,7 @@ pub(super) struct Args {
     faults: Plan,
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Failure> {
+pub(super) async fn run(args: DevgcsArgs) -> Result<(), Failure> {
     let signals = Signals::new()?;
     open_files::raise();
     let storage = match args.dir {

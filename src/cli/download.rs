@@ -42,7 +42,7 @@ pub(super) struct Download {
     reports: watch::Sender<Report>,
 }
 
-/// What came.
+/// What was received.
 #[derive(Debug)]
 pub(super) struct Downloaded {
     pub(super) object: ObjectInfo,

@@ -29,7 +29,7 @@ pub(super) fn encode(
     settings: Settings,
     body_len: u64,
 ) -> Result<Bytes, Failure> {
-    let mut args = Args {
+    let mut args = Filling {
         leaves: leaves(opcode.args()),
         values: Values::new(),
     };
@@ -50,12 +50,13 @@ pub(super) fn encode(
     }
 }
 
-struct Args {
+/// The args of a request as they are being filled in.
+struct Filling {
     leaves: Vec<Leaf>,
     values: Values,
 }
 
-impl Args {
+impl Filling {
     /// Takes the names of buckets and objects from URLs: of the source first, where there is one.
     fn urls(&mut self, opcode: Opcode, urls: &[String]) -> Result<(), Failure> {
         let of = |leaf: &Leaf| leaf.path[..leaf.path.len() - 1].join(".");
@@ -86,7 +87,7 @@ impl Args {
                     }
                     first = Some(bucket);
                 }
-                // The new name of a move is no struct of its own.
+                // The new name of a move is not a struct of its own.
                 None if opcode == Opcode::MoveObject && self.value("destination").is_none() => {
                     if first != Some(bucket) {
                         return Err(Failure::usage("a move stays in its bucket").at(url));

@@ -53,7 +53,7 @@ impl Words {
         match name {
             "sequence" => self.sequence = Some(size()?),
             "upload" if opcode.has_upload() => {
-                let id = value.parse().map_err(|_| format!("'{value}' is no upload id"));
+                let id = gcsd_types::digits(value).ok_or_else(|| format!("'{value}' is no upload id"));
                 self.upload = Some(id.map_err(|problem| Failure::usage(problem).at(name))?);
             }
             "part" if opcode == Opcode::CompleteMultipart => self.parts.push(value.to_owned()),
@@ -87,7 +87,11 @@ impl Words {
 /// Reads a number: with a unit, or in hexadecimal.
 pub(super) fn number(text: &str) -> Result<u64, String> {
     match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).map_err(|_| format!("'{text}' is no number")),
+        Some(digits) => {
+            let only = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let number = only.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
+            number.ok_or_else(|| format!("'{text}' is no number"))
+        }
         None => units::size(text),
     }
 }
@@ -97,7 +101,7 @@ pub(super) fn parts(words: &[String]) -> Result<Bytes, Failure> {
     let part = |word: &String| {
         let parsed = word
             .split_once('=')
-            .and_then(|(number, etag)| Some((number.parse().ok()?, etag)));
+            .and_then(|(number, etag)| Some((gcsd_types::digits(number)?, etag)));
         let (number, etag) = parsed.ok_or_else(|| {
             Failure::usage(format!(
                 "'{word}' is not N=ETAG: a part's number, and what its reply gave"

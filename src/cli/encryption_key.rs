@@ -11,6 +11,7 @@ use gcsd_types::EncryptionKey;
 
 /// The key of one object.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Encryption")]
 pub(super) struct KeyArgs {
     /// A file with the AES-256 key that the object is encrypted with and that GCS does not keep: its 32 bytes,
     /// or these in base64.
@@ -29,7 +30,7 @@ impl KeyArgs {
 
 /// The key of what objects are made of.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "The sources")]
+#[command(next_help_heading = "Encryption")]
 pub(super) struct SourceKey {
     /// A file with the AES-256 key that the sources are encrypted with and that GCS does not keep: its 32 bytes, or these in
     /// base64. The new objects have the one of --encryption-key-file, or none.

@@ -36,7 +36,7 @@ fn unset_if_idle(arg: Arg) -> Arg {
     arg
 }
 
-/// Adds to an error about `words`, the command line, which values of it came from variables.
+/// Adds to an error about the command line `words` which of its values came from variables.
 pub(super) fn explain(
     mut error: clap::Error,
     command: &Command,

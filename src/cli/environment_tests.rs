@@ -8,7 +8,8 @@ use super::*;
 use crate::cli::Cli;
 
 /// The flags of client commands that a variable can set: where the daemon is, secrets, time limits, and the log.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
+    "admin",
     "connect",
     "auth-file",
     "encryption-key-file",
@@ -24,7 +25,7 @@ const SETTINGS: [&str; 9] = [
 const SERVERS: [&str; 2] = ["serve", "devgcs"];
 
 /// Variables that others have named: whose they are, and what they set.
-const OTHERS: [(&str, &str, &str); 15] = [
+const OTHERS: [(&str, &str, &str); 16] = [
     (
         "`GOOGLE_APPLICATION_CREDENTIALS`",
         "`serve`",
@@ -86,6 +87,11 @@ const OTHERS: [(&str, &str, &str); 15] = [
         "Where systemd is told that the daemon is ready, or stops",
     ),
     (
+        "`WATCHDOG_USEC`, `WATCHDOG_PID`",
+        "`serve`",
+        "How often systemd wants to hear that the daemon lives",
+    ),
+    (
         "`JOURNAL_STREAM`",
         "all",
         "Where systemd says that standard error is its journal ([logs.md](logs.md))",
@@ -97,6 +103,9 @@ const OTHERS: [(&str, &str, &str); 15] = [
         "Whether help texts and the messages about a wrong command line have colours",
     ),
 ];
+
+/// Settings for the connection to a daemon, which the daemon has for other connections of its own.
+const TRUST: [&str; 3] = ["ca-file", "cert", "key"];
 
 /// Calls `visit` with every command that is not only the name of others, and what the command line calls it.
 fn walk(command: &Command, path: &str, visit: &mut impl FnMut(&str, &Command)) {
@@ -117,13 +126,15 @@ fn what_to_do_never_comes_from_the_environment() {
                 continue;
             };
             let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
-            if matches!(long, "help" | "version") || !(server || SETTINGS.contains(&long)) {
+            let trust = !server && TRUST.contains(&long);
+            if matches!(long, "help" | "version") || !(server || trust || SETTINGS.contains(&long)) {
                 assert_eq!(env, None, "{path} --{long}");
                 continue;
             }
             let name = long.replace('-', "_").to_uppercase();
             let expected = match path {
                 "devgcs" if !long.starts_with("log-") => format!("GCSD_DEVGCS_{name}"),
+                _ if trust => format!("GCSD_CONNECT_{name}"),
                 _ => format!("GCSD_{name}"),
             };
             assert_eq!(env, Some(expected), "{path} --{long}");

@@ -24,6 +24,7 @@ pub(super) enum Exit {
     NotPermitted = 7,
     Producer = 8,
     Unknown = 9,
+    Cut = 10,
     Interrupted = 130,
     ReaderGone = 141,
 }
@@ -44,6 +45,7 @@ Exit codes:
   7    not permitted: credentials, permissions, the daemon's secret
   8    the command of 'gcsd put --from-command' failed
   9    it is unknown whether it was done: look before trying again
+  10   the daemon has stopped, and cut requests that were not done within --grace
   130  interrupted
   141  whoever read the output is gone";
 
@@ -58,7 +60,7 @@ pub(super) struct Failure {
     what: String,
     place: Option<String>,
     advice: Option<String>,
-    /// Nothing more is to be said about it.
+    /// There is nothing more to say about it.
     silent: bool,
 }
 
@@ -134,7 +136,7 @@ impl Failure {
         }
     }
 
-    /// What else is to be known, before what to do.
+    /// What else to know, before what to do.
     pub(super) fn also(mut self, what: impl fmt::Display) -> Self {
         self.advice = Some(match self.advice {
             Some(advice) => format!("{what}; {advice}"),
@@ -246,9 +248,13 @@ pub(super) fn of_status(status: Status) -> Exit {
         Some(Kind::NotFound) => Exit::NotFound,
         Some(Kind::PreconditionFailed) => Exit::Precondition,
         Some(Kind::ChecksumMismatch) => Exit::Differs,
-        Some(Kind::Unauthenticated | Kind::GcsUnauthorized | Kind::Forbidden | Kind::CredentialsRefused) => {
-            Exit::NotPermitted
-        }
+        Some(
+            Kind::Unauthenticated
+            | Kind::Denied
+            | Kind::GcsUnauthorized
+            | Kind::Forbidden
+            | Kind::CredentialsRefused,
+        ) => Exit::NotPermitted,
         _ if matches!(status.retry(), Some(Retry::Never) | None) => Exit::Failed,
         _ => Exit::Temporary,
     }

@@ -95,7 +95,7 @@ pub(super) struct GetArgs {
 /// Reads `0-999`, `1000-`, `-1000`.
 pub(super) fn range(text: &str) -> Result<ByteRange, String> {
     let form = || format!("'{text}' is not FIRST-LAST, FIRST- or -COUNT");
-    let number = |text: &str| text.parse::<u64>().map_err(|_| form());
+    let number = |text: &str| gcsd_types::digits::<u64>(text).ok_or_else(form);
     let (first, last) = text.split_once('-').ok_or_else(form)?;
     match (first, last) {
         ("", count) => match number(count)? {

@@ -31,7 +31,7 @@ pub(super) enum Meant {
     Several(Vec<Meaning>),
 }
 
-/// Finds out what the sources are. What is wrong with one of several is told.
+/// Finds out what the sources are. A fault of one of several is reported.
 pub(super) async fn meanings(
     args: &GetArgs,
     names: Names,

@@ -114,8 +114,7 @@ impl BucketUrl {
     /// The name and the generation of an object, as `ls --all-versions` shows them: `NAME#GENERATION`.
     pub(super) fn version(&self) -> Option<(&str, u64)> {
         let (name, generation) = self.prefix.rsplit_once('#').filter(|_| !self.literal)?;
-        let digits = !generation.is_empty() && generation.bytes().all(|byte| byte.is_ascii_digit());
-        let generation = generation.parse().ok().filter(|_| digits && !name.is_empty())?;
+        let generation = gcsd_types::digits(generation).filter(|_| !name.is_empty())?;
         Some((name, generation))
     }
 

@@ -39,7 +39,7 @@ pub(super) enum Local {
 pub(super) struct Looking {
     /// Into directories, too.
     pub(super) recursive: bool,
-    /// A directory's own name is no part of the names of what lies in it.
+    /// A directory's own name is not a part of the names of what lies in it.
     pub(super) renames: bool,
     /// Links to files are skipped, rather than taken for the files.
     pub(super) ignore_symlinks: bool,
@@ -113,9 +113,7 @@ impl Finder {
             (Some(None), _) => self.send(path, Local::Failed(failed("its name is not UTF-8"))),
             (_, true) if !self.how.recursive => self.send(
                 path,
-                Local::Failed(Failure::usage(
-                    "it is a directory; --recursive takes what lies in it",
-                )),
+                Local::Failed(Failure::usage("it is a directory").advise("-r uploads what lies in it")),
             ),
             (Some(Some(name)), true) if !self.how.renames => self.directory(path, format!("{name}/")),
             (_, true) => self.directory(path, String::new()),

@@ -17,8 +17,12 @@ use super::stdout::Output;
 use super::stop::signals;
 use super::walk::{Found, Walk, Walking, nothing};
 use super::{reporting, stat, units};
-use gcsd_client::{BucketPages, ListedObject, ReliableRequests, one_line};
+use gcsd_client::{BucketPages, GivenUp, ListedObject, ReliableRequests, one_line};
 use gcsd_types::{BucketQuery, UrlError};
+use gcsd_wire::Kind;
+
+/// What is no project's name: GCS refuses it, emulators do not look at it.
+const NO_PROJECT: &str = "-";
 
 /// List objects.
 ///
@@ -35,11 +39,15 @@ Examples:
   gcsd ls -l gs://my-bucket/logs/
   gcsd ls 'gs://my-bucket/logs/2025-*/*.gz'
   gcsd ls 'gs://my-bucket/**'                     every object, a line each
-  gcsd ls gs:// --project my-project
+  gcsd ls --project my-project                    the buckets of a project
   gcsd ls --json 'gs://my-bucket/**' | jq -r .metadata.size")]
 pub(super) struct LsArgs {
-    /// The bucket, what names begin with, or a pattern; 'gs://' for the buckets of --project.
-    #[arg(value_name = "gs://BUCKET[/PATTERN]", required = true)]
+    /// The bucket, what names begin with, or a pattern; 'gs://', or nothing, for the buckets of --project.
+    #[arg(
+        value_name = "gs://BUCKET[/PATTERN]",
+        default_value = "gs://",
+        hide_default_value = true
+    )]
     urls: Vec<Listed>,
     /// With sizes and times, and a sum.
     #[arg(long, short)]
@@ -55,9 +63,9 @@ pub(super) struct LsArgs {
     all_versions: bool,
     /// Print a line of JSON for each: "url", "type" ("cloud_object", "prefix" or "bucket") and "metadata", GCS's resource; of
     /// objects "generation", "size" and "crc32c"; "error" where it cannot be listed.
-    #[arg(long, short)]
+    #[arg(long)]
     json: bool,
-    /// The project whose buckets to list.
+    /// The project whose buckets to list. Emulators list theirs without one.
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
     #[command(flatten)]
@@ -191,16 +199,20 @@ async fn buckets(
     requests: ReliableRequests,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let project = args
-        .project
-        .clone()
-        .ok_or_else(|| Failure::usage("buckets belong to a project: name it with --project"))?;
+    let project = args.project.clone().unwrap_or_else(|| NO_PROJECT.to_owned());
     let query = BucketQuery {
         user_project: args.payer.user_project.clone(),
         ..BucketQuery::new(project)
     };
     let mut pages = BucketPages::new(requests, query);
-    while let Some(buckets) = pages.next().await? {
+    let refused = |given_up: GivenUp| {
+        let refused = [Kind::Refused, Kind::NotFound, Kind::Forbidden];
+        match args.project.is_none() && refused.iter().any(|kind| given_up.error().is(*kind)) {
+            true => Failure::usage("buckets belong to a project").advise("name it with --project"),
+            false => given_up.into(),
+        }
+    };
+    while let Some(buckets) = pages.next().await.map_err(refused)? {
         for bucket in buckets {
             let name = bucket.get("name").and_then(Value::as_str).unwrap_or_default();
             let place = format!("gs://{name}/");
@@ -241,7 +253,7 @@ fn directory(name: &str) -> &str {
     &name[..name.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
-/// Prints what is found, as it is found.
+/// Prints entries as they are found.
 struct Printer<'a> {
     args: &'a LsArgs,
     /// People read it, not programs.
@@ -328,7 +340,7 @@ impl Printer<'_> {
             .await
     }
 
-    /// A URL for whoever reads it.
+    /// A URL for display.
     fn name(&self, url: &str) -> String {
         match self.terminal {
             true => quoted(url).into_owned(),

@@ -44,6 +44,7 @@ mod naming;
 mod new_object;
 mod open_files;
 mod operands;
+mod operator;
 mod pages;
 mod pattern;
 mod ping;
@@ -105,14 +106,18 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    logging: logging::Args,
+    logging: logging::LoggingArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
-    Serve(Box<serve::Args>),
+    Serve(Box<serve::ServeArgs>),
     CheckConfig(config::CheckConfigArgs),
+    Health(operator::HealthArgs),
+    Status(operator::StatusArgs),
+    Stop(operator::StopArgs),
+    Secret(secret::SecretArgs),
     Put(Box<put::PutArgs>),
     Get(Box<get::GetArgs>),
     Stat(Box<stat::StatArgs>),
@@ -126,7 +131,7 @@ enum Command {
     Hash(Box<hash::HashArgs>),
     Compose(Box<compose::ComposeArgs>),
     Ping(Box<ping::PingArgs>),
-    Devgcs(devgcs::Args),
+    Devgcs(devgcs::DevgcsArgs),
     Encode(Box<encode::EncodeArgs>),
     Decode(decode::DecodeArgs),
     Completions(pages::CompletionsArgs),
@@ -180,7 +185,12 @@ impl Cli {
         }
         let parsed = matches.and_then(|matches| Ok((Self::from_arg_matches(&matches)?, matches)));
         match parsed {
-            Ok((cli, matches)) => Ok(Parsed { cli, matches, file }),
+            Ok((mut cli, matches)) => {
+                if let Command::Serve(args) = &mut cli.command {
+                    args.policy = file.as_ref().and_then(config::File::policy).cloned();
+                }
+                Ok(Parsed { cli, matches, file })
+            }
             Err(error) => {
                 command.build();
                 let error = match &file {
@@ -205,8 +215,12 @@ impl Cli {
         };
         let done = match self.command {
             Command::Demo(args) => demo::run(args).await,
-            Command::Serve(args) => serve::run(*args).await,
+            Command::Serve(args) => Box::pin(serve::run(*args, log.control())).await,
             Command::CheckConfig(args) => config::run(args).await,
+            Command::Health(args) => operator::health(args).await,
+            Command::Status(args) => operator::status(args).await,
+            Command::Stop(args) => operator::stop(args).await,
+            Command::Secret(args) => secret::run(args).await,
             Command::Put(args) => put::run(*args).await,
             Command::Get(args) => Box::pin(get::run(*args)).await,
             Command::Stat(args) => stat::run(*args).await,
@@ -314,6 +328,7 @@ mod tests {
             Exit::NotPermitted,
             Exit::Producer,
             Exit::Unknown,
+            Exit::Cut,
             Exit::Interrupted,
             Exit::ReaderGone,
         ] {

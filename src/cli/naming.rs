@@ -101,12 +101,12 @@ impl Names {
 #[derive(Debug, Clone)]
 pub(super) struct Name {
     pub(super) url: BucketUrl,
-    /// It comes from a list, and is no pattern.
+    /// It comes from a list, and is not a pattern.
     listed: bool,
 }
 
 impl Naming {
-    /// A URL of the command line, as it is to be taken.
+    /// A URL of the command line, and how to read it.
     pub(super) fn taken(&self, url: BucketUrl) -> BucketUrl {
         match self.literal {
             true => url.literally(),

@@ -146,7 +146,7 @@ impl NewObject {
         })
     }
 
-    /// What an upload of `size` bytes, where that is known, is to become.
+    /// What an upload of `size` bytes, if that is known, will become.
     pub(super) fn to_upload(
         &self,
         url: &GsUrl,

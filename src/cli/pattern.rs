@@ -109,7 +109,7 @@ impl Step {
     }
 }
 
-/// Reads what stands behind a `[`, and says what is behind the `]`. A `]` that stands first is a member.
+/// Reads what follows a `[`, and returns what follows the `]`. A `]` that stands first is a member.
 fn set(text: &str) -> Option<(Step, &str)> {
     let inner = text.strip_prefix(['!', '^']);
     let (negated, text) = (inner.is_some(), inner.unwrap_or(text));

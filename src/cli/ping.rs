@@ -133,7 +133,9 @@ async fn steps(args: &PingArgs, one: &mut One, told: &mut Told<'_>, out: &mut Ou
         "to the daemon, and back",
     )
     .await?;
-    let took = call(args, &connection).await?;
+    let took = call(args, &connection)
+        .await
+        .map_err(|failure| failure.or_at(&address))?;
     told.step(
         out,
         ("credentials_ms", "credentials"),
@@ -141,7 +143,9 @@ async fn steps(args: &PingArgs, one: &mut One, told: &mut Told<'_>, out: &mut Ou
         "accepted, with the first call to GCS",
     )
     .await?;
-    let took = call(args, &connection).await?;
+    let took = call(args, &connection)
+        .await
+        .map_err(|failure| failure.or_at(&address))?;
     told.step(out, ("gcs_ms", "GCS"), took, "the same call again")
         .await?;
     connection.close().await;
@@ -167,6 +171,9 @@ async fn call(args: &PingArgs, connection: &Connection) -> Result<Duration, Fail
         Ok(_) => Ok(took),
         // It is not about the bucket.
         Err(error) if named.is_none() && (error.is(Kind::NotFound) || error.is(Kind::Forbidden)) => Ok(took),
-        Err(error) => Err(Failure::from(&error).or_at(place)),
+        Err(error) => Err(match named {
+            Some(_) => Failure::from(&error).or_at(place),
+            None => Failure::from(&error),
+        }),
     }
 }

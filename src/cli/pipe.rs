@@ -54,7 +54,7 @@ impl Chunks {
     }
 }
 
-/// A reader on a thread of its own, ahead of whoever takes the bytes.
+/// A reader on a thread of its own, ahead of its consumer.
 pub(super) struct Pipe {
     pieces: mpsc::Receiver<io::Result<Bytes>>,
 }

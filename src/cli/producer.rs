@@ -23,7 +23,7 @@ use super::stderr;
 /// How long a command may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a command's output may stay open behind its end before that is told.
+/// How long a command's output may stay open after its end before that is reported.
 const LINGERING: Duration = Duration::from_secs(5);
 
 /// Gives bytes once, piece by piece.
@@ -87,7 +87,7 @@ impl Producer {
         };
         let piece = piece.map_err(input)?;
         if piece.is_none() {
-            // It may go on without its output for as long as it likes.
+            // It may run without its output for as long as it likes.
             command.succeeded().await?;
         }
         Ok(piece)
@@ -95,7 +95,7 @@ impl Producer {
 
     /// Takes nothing more, and ends the command, if it has not ended: SIGTERM, and after a while SIGKILL.
     pub(super) async fn stop(&mut self) {
-        // Whatever still writes is told by SIGPIPE.
+        // Whatever still writes gets a SIGPIPE.
         self.pipe.close();
         let Some(command) = &mut self.command else {
             return;

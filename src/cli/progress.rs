@@ -13,7 +13,7 @@ const ROOM_FOR_A_BAR: u16 = 64;
 /// How often a bar moves while nothing else does, so that its times are true.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A bar of `size` bytes, or of bytes without an end; nothing at all where stderr is no terminal.
+/// A bar of `size` bytes, or of bytes without an end; nothing at all where stderr is not a terminal.
 pub(super) fn bar(size: Option<u64>, quiet: bool) -> ProgressBar {
     match size {
         Some(size) => show(ProgressBar::new(size), &sized(""), quiet),

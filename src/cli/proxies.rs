@@ -1,4 +1,4 @@
-//! The proxies of `gcsd serve`, and how Google's library is told of them.
+//! The proxies of `gcsd serve`, and how Google's library learns of them.
 
 use std::fmt;
 use std::io;

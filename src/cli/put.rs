@@ -93,9 +93,9 @@ pub(super) struct PutArgs {
     #[arg(long, conflicts_with_all = ["from_command", "resume_file"])]
     skip_unchanged: bool,
     #[command(flatten)]
-    stripes: Stripes,
-    #[command(flatten)]
     many: ManyArgs,
+    #[command(flatten)]
+    stripes: Stripes,
     #[command(flatten)]
     reporting: Reporting,
     #[command(flatten)]
@@ -272,9 +272,9 @@ fn open(args: &PutArgs) -> Result<Source, Failure> {
     let file = File::open(&args.source).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
-        return Err(
-            Failure::usage("it is a directory, and an object is made of a file").at(args.source.display()),
-        );
+        return Err(Failure::usage("it is a directory")
+            .at(args.source.display())
+            .advise("-r uploads what lies in it"));
     }
     match FileContent::of(file).map_err(failed)? {
         FileContent::Sized(source) => Ok(Source::File(source)),
@@ -357,7 +357,7 @@ async fn prepare(args: &PutArgs, url: &GsUrl) -> Result<Prepared, Failure> {
     })
 }
 
-/// Starts the upload, or goes on with it.
+/// Starts the upload, or resumes it.
 fn begin(args: &PutArgs, prepared: Prepared, bar: &ProgressBar) -> Result<(Upload, Option<Resume>), Failure> {
     let Prepared {
         source,

@@ -1,5 +1,6 @@
 //! docs/cli.md: made from the same definitions as the help and the man pages.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -199,4 +200,45 @@ fn every_command_has_an_example() {
             "{name} is in none of its examples"
         );
     }
+}
+
+/// The commands that people use side by side.
+const CLIENTS: [&str; 13] = [
+    "put", "get", "stat", "ls", "cat", "cp", "mv", "rm", "update", "du", "hash", "compose", "ping",
+];
+
+#[test]
+fn a_flag_stands_under_one_heading_and_a_letter_for_one_flag() {
+    // What changes is not what is new, a file is no object, and what has one flag for its output has no heading for it.
+    const OWN: [&str; 5] = ["json", "quiet", "no-clobber", "range", "connections"];
+    let (mut headings, mut letters, mut wrong) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let command = Cli::definitions();
+    for command in command
+        .get_subcommands()
+        .filter(|command| CLIENTS.contains(&command.get_name()))
+    {
+        let name = command.get_name();
+        for arg in shown(command) {
+            let Some(long) = arg.get_long() else { continue };
+            let own = name == "update" || OWN.contains(&long);
+            let heading = arg.get_help_heading().map(str::to_owned);
+            let known = headings
+                .entry(long.to_owned())
+                .or_insert_with(|| (heading.clone(), name));
+            if !own && known.0 != heading {
+                let (before, other) = &known;
+                wrong.push(format!("--{long}: {heading:?} of {name}, {before:?} of {other}"));
+            }
+            let Some(letter) = arg.get_short() else { continue };
+            // As gcloud has it.
+            if (name, letter) == ("cat", 'r') {
+                continue;
+            }
+            let known = letters.entry(letter).or_insert_with(|| long.to_owned());
+            if known != long {
+                wrong.push(format!("-{letter} of {name}: --{long} and --{known}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use gcsd_types::ObjectInfo;
 
-/// What is told, and where.
+/// What is reported, and where.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct Reporting {
@@ -47,7 +47,7 @@ pub(super) fn with_resource(info: &ObjectInfo, resource: &Map<String, Value>) ->
     line
 }
 
-/// GCS's resource, as it came.
+/// GCS's resource, unchanged.
 pub(super) fn resource(json: &[u8]) -> Map<String, Value> {
     serde_json::from_slice(json).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! `--resume-file`: what lets a later run go on with an upload.
+//! `--resume-file`: what a later run needs to resume an upload.
 //!
-//! It holds the upload's token, which is a credential, and what the upload was of: a later run goes on only with the same.
+//! It holds the upload's token, which is a credential, and what the upload was of: a later run resumes only the same.
 //! Of an upload in one piece it does not say how far that has come: GCS is asked for that, and the file is read again for its
 //! checksum. Of one in parts it has a token for each that is under way, and what is known of those that are finished.
 //!
@@ -129,7 +129,7 @@ pub(super) struct Resume {
 pub(super) struct StateFile {
     path: PathBuf,
     of: Identity,
-    /// There is nothing to go on with any more: what is still being written must not bring the file back.
+    /// There is nothing left to resume: a write under way must not bring the file back.
     removed: Arc<Mutex<bool>>,
 }
 
@@ -234,7 +234,7 @@ impl Resume {
         }
     }
 
-    /// Removes the file: there is nothing left to go on with.
+    /// Removes the file: there is nothing left to resume.
     pub(super) fn remove(self) -> Result<(), Failure> {
         self.file.remove()
     }
@@ -283,7 +283,7 @@ pub(super) fn begun_before(path: &Path, url: &GsUrl) -> Result<Begun, Failure> {
     check(&text, same).map_err(|failure| failure.at(place))
 }
 
-/// Removes a state: there is nothing left to go on with.
+/// Removes a state: there is nothing left to resume.
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io(path.display(), &error)),

@@ -1,4 +1,4 @@
-//! How long a command goes on after failures.
+//! How long a command keeps trying after failures.
 
 use std::time::Duration;
 

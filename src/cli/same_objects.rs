@@ -35,7 +35,7 @@ pub(super) fn distinct(sources: Vec<PathBuf>, how: &Looking) -> Result<Distinct,
     let mut directories: Vec<(String, PathBuf, Metadata)> = Vec::new();
     for source in sources {
         let Some((root, metadata)) = root(&source, how) else {
-            // Why it becomes nothing is told when its turn comes.
+            // Why it becomes nothing is reported when its turn comes.
             distinct.sources.push(source);
             continue;
         };
@@ -113,7 +113,7 @@ fn common(one: PathBuf, other: PathBuf, how: &Looking) -> Option<(PathBuf, PathB
     let root = one.clone();
     let mut pairs = vec![(one, other)];
     while let Some((one, other)) = pairs.pop() {
-        // What cannot be read is told when its turn comes.
+        // What cannot be read is reported when its turn comes.
         let Ok(entries) = fs::read_dir(&one) else { continue };
         for entry in entries.flatten() {
             let (one, other) = (entry.path(), other.join(entry.file_name()));

@@ -34,7 +34,7 @@ pub(super) fn line(text: impl Display) {
     }
 }
 
-/// Takes `bar` for the one that is on the terminal.
+/// Registers `bar` as the one on the terminal.
 pub(super) fn show(bar: &ProgressBar) {
     *shown() = Some(bar.clone());
 }

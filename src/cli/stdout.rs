@@ -1,4 +1,4 @@
-//! Standard output, written on a thread of its own: whoever reads it may be slow, or stand still, and a signal ends the
+//! Standard output, written on a thread of its own: its reader may be slow, or stop, and a signal ends the
 //! command all the same.
 
 use bytes::Bytes;

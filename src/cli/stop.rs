@@ -1,6 +1,7 @@
 //! Signals: the first one asks a process to stop, the second one ends it at once.
 //!
-//! SIGINT, SIGTERM and SIGHUP are such signals, unless SIGHUP was ignored from the start, as `nohup` has it. SIGUSR1 and
+//! SIGINT, SIGTERM and SIGHUP are such signals, unless SIGHUP was ignored from the start, as `nohup` has it. To the daemon, SIGHUP
+//! means that it read its settings again, unless it has a terminal, which is closed then. SIGUSR1 and
 //! SIGUSR2, which would kill a process that knows nothing of them, do nothing.
 
 use std::future::Future;
@@ -16,6 +17,13 @@ use super::stderr;
 /// gone: throwing uploads away has budgets of its own, which are shorter.
 const CLEARING: Duration = Duration::from_secs(60);
 
+/// The signals that end a process; the last one may mean something else to a daemon.
+const ENDS: [fn() -> SignalKind; 3] = [SignalKind::interrupt, SignalKind::terminate, SignalKind::hangup];
+
+fn cannot(error: std::io::Error) -> Failure {
+    failed(format!("the signals cannot be handled: {error}"))
+}
+
 /// The signals that stop a server.
 pub(super) struct Signals {
     stopped: CancellationToken,
@@ -24,7 +32,17 @@ pub(super) struct Signals {
 impl Signals {
     /// Takes over the signals. Between the first and the second one, a server takes the time it needs.
     pub(super) fn new() -> Result<Self, Failure> {
-        Self::take(std::future::pending())
+        Self::take(std::future::pending(), &ENDS)
+    }
+
+    /// Takes over the signals for a daemon, with SIGHUP beside them, where that does not end it: without a terminal.
+    pub(super) fn of_daemon() -> Result<(Self, Option<Signal>), Failure> {
+        let hangup = SignalKind::hangup();
+        if std::fs::File::open("/dev/tty").is_ok() || is_ignored(hangup) {
+            return Ok((Self::new()?, None));
+        }
+        let signals = Self::take(std::future::pending(), &ENDS[..2])?;
+        Ok((signals, Some(signal(hangup).map_err(cannot)?)))
     }
 
     /// Resolves at the first signal.
@@ -33,14 +51,13 @@ impl Signals {
     }
 
     /// Takes over the signals. After the first one, the process ends at the second, or when `patience` resolves.
-    fn take(patience: impl Future<Output = ()> + Send + 'static) -> Result<Self, Failure> {
-        let cannot = |error| failed(format!("the signals cannot be handled: {error}"));
+    fn take(
+        patience: impl Future<Output = ()> + Send + 'static,
+        kinds: &[fn() -> SignalKind],
+    ) -> Result<Self, Failure> {
         let mut ends = Vec::new();
-        for kind in [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ] {
+        for kind in kinds {
+            let kind = kind();
             if kind != SignalKind::hangup() || !is_ignored(kind) {
                 ends.push(signal(kind).map_err(cannot)?);
             }
@@ -69,7 +86,7 @@ impl Signals {
 /// Takes over the signals, for a command. The future resolves at the first one; what the command clears up then must not
 /// take for ever.
 pub(super) fn signals() -> Result<impl Future<Output = ()>, Failure> {
-    Ok(Signals::take(async { tokio::time::sleep(CLEARING).await })?.first())
+    Ok(Signals::take(async { tokio::time::sleep(CLEARING).await }, &ENDS)?.first())
 }
 
 /// Waits for one of these signals.

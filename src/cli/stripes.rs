@@ -50,7 +50,7 @@ enum How {
 }
 
 impl Stripes {
-    /// Whether a file is to be cut at all.
+    /// Whether to cut a file into parts at all.
     pub(super) fn is_asked_for(&self) -> bool {
         self.connections.is_some_and(|connections| connections > 1)
     }

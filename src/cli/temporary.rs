@@ -23,7 +23,7 @@ const NAMES: u32 = 1000;
 /// How often a name is looked at that others take and leave meanwhile.
 const LOOKS: u32 = 100;
 
-/// Who may read a file that others made no rule for: whoever the umask lets.
+/// Who may read a file that others made no rule for: everyone whom the umask lets.
 pub(super) const USUAL: u32 = 0o666;
 
 /// A file that only its owner may read.
@@ -192,7 +192,7 @@ fn claim(path: &Path, mode: u32) -> io::Result<Option<(File, PathBuf)>> {
     };
     match file.try_lock() {
         Ok(()) if is_at(&file.metadata()?, path) => Ok(Some((file, path.to_owned()))),
-        // Whoever has locked it since took it for abandoned, and removes it.
+        // A process that has locked it since took it for abandoned, and removes it.
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(_)) => {
             fs::remove_file(path)?;

@@ -60,7 +60,7 @@ pub(super) enum Upload {
     Striped(StripedUpload),
 }
 
-/// Who is told what, while an upload is under way.
+/// Who learns what while an upload is under way.
 pub(super) struct Console<'a> {
     pub(super) url: &'a GsUrl,
     pub(super) bar: &'a ProgressBar,

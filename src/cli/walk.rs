@@ -19,7 +19,7 @@ const FIELDS: &str = "items(name,generation,metageneration,size,crc32c,timeCreat
 #[derive(Debug)]
 pub(super) enum Found {
     Object(Box<ListedObject>),
-    /// Names go on behind it. It ends with `/`; empty, it is the bucket's own level.
+    /// The prefix of the names to list. It ends with `/`; empty, it is the bucket's own level.
     Prefix(String),
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Walk {
 struct Level {
     pages: ObjectPages,
     wanted: Wanted,
-    /// What of the last page is to be looked at.
+    /// What is left to look at of the last page.
     waiting: VecDeque<Found>,
 }
 

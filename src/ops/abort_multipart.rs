@@ -13,9 +13,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failur
         AbortOutcome::Aborted => AbortReply::Aborted,
         AbortOutcome::Unknown => AbortReply::Unknown,
     };
-    Ok(Answer::of_gcs(
-        Reply::AbortMultipart(reply),
-        aborted.http_status,
-        Bytes::new(),
-    ))
+    Ok(
+        Answer::of_gcs(Reply::AbortMultipart(reply), aborted.http_status, Bytes::new())
+            .with_request_id(aborted.request_id),
+    )
 }

@@ -2,15 +2,28 @@
 
 use std::future::ready;
 
+use super::decide_upload;
+use super::token::Opened;
 use super::uploads::{Bound, OpenUpload};
 use super::{Answer, Context, Failure, Subject, Turn};
+use crate::policy::Rule;
 use gcsd_gcs::Session;
-use gcsd_wire::Reply;
 use gcsd_wire::attach_upload::{Args, Reply as AttachReply};
+use gcsd_wire::{Kind, Reply, Retry};
 
-pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<Answer, Failure> {
+/// Opens the token, which must have been sealed for whom `rule` is.
+pub(super) async fn run(
+    context: &Context,
+    turn: &Turn,
+    args: &Args,
+    rule: Option<&Rule>,
+) -> Result<Answer, Failure> {
     turn.check_free()?;
-    match context.sealer.open(&args.token) {
+    let opened = context.sealer.open(&args.token).and_then(|opened| {
+        check_identity(&opened, rule)?;
+        Ok(opened)
+    });
+    match opened {
         Ok(opened) => {
             let session = opened.session.with_key(args.key.clone());
             let session = Session::attach(&context.gcs, session);
@@ -32,4 +45,13 @@ pub(super) async fn run(context: &Context, turn: &Turn, args: &Args) -> Result<A
             Err(failure)
         }
     }
+}
+
+/// The upload belongs to the identity that began it, wherever that comes from now, and its rule may have changed since.
+fn check_identity(opened: &Opened, rule: Option<&Rule>) -> Result<(), Failure> {
+    if opened.identity.as_deref() != rule.map(Rule::name) {
+        let message = "the token was sealed for another identity: an upload goes on as the one that began it";
+        return Err(Failure::new(Kind::Denied, Retry::Never, message));
+    }
+    decide_upload(rule, &opened.bucket, &opened.object)
 }

@@ -4,10 +4,10 @@
 //!
 //! * Half of it is kept for connections that hold nothing of it. However much the others want, what a connection asks for
 //!   first comes out of the whole, and what it asks for beyond that out of the other half.
-//! * Where connections have to wait, they take turns: those that hold nothing come first, in the order in which they came,
+//! * Where connections have to wait, they take turns: those that hold nothing come first, in the order of their arrival,
 //!   then the others, one request each.
 //!
-//! Whoever holds a [`Share`] must never wait for another one of the same budget, so that each share comes back.
+//! The holder of a [`Share`] must never wait for another one of the same budget, so that each share comes back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -210,7 +210,7 @@ impl State {
         };
     }
 
-    /// Takes out of the lines whoever can be served.
+    /// Serves those in line for whom there is room.
     fn grants(&mut self, budget: &Arc<Inner>) -> Vec<(Waiter, Account)> {
         let mut grants = Vec::new();
         loop {

@@ -23,9 +23,8 @@ pub(super) async fn run(turn: &Turn) -> Result<Answer, Failure> {
         },
         CancelOutcome::Unknown => CancelReply::Unknown,
     };
-    Ok(Answer::of_gcs(
-        Reply::CancelUpload(reply),
-        answered.http_status,
-        Bytes::new(),
-    ))
+    Ok(
+        Answer::of_gcs(Reply::CancelUpload(reply), answered.http_status, Bytes::new())
+            .with_request_id(answered.request_id),
+    )
 }

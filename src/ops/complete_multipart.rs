@@ -20,5 +20,6 @@ pub(super) async fn run(context: &Context, args: &Args, parts: &[Part]) -> Resul
         Reply::CompleteMultipart(reply),
         completed.http_status,
         Bytes::new(),
-    ))
+    )
+    .with_request_id(completed.request_id))
 }

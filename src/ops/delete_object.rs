@@ -8,10 +8,7 @@ use gcsd_wire::args::Done;
 use gcsd_wire::delete_object::Args;
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
-    let http_status = context.gcs.delete_object(&args.of).await?.http_status;
-    Ok(Answer::of_gcs(
-        Reply::DeleteObject(Done),
-        http_status,
-        Bytes::new(),
-    ))
+    let deleted = context.gcs.delete_object(&args.of).await?;
+    let answer = Answer::of_gcs(Reply::DeleteObject(Done), deleted.http_status, Bytes::new());
+    Ok(answer.with_request_id(deleted.request_id))
 }

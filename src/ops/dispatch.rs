@@ -3,22 +3,21 @@
 //! [`Work::new`] sorts requests by what carrying them out takes: a turn on an upload, a body, both or neither. Each kind
 //! has a type that holds what it needs, so that none can be run without.
 
+use std::sync::Arc;
+
 use super::{
-    Answer, Context, Failure, Replier, Turn, Uploads, abort_multipart, attach_upload, cancel_upload,
+    Answer, Caller, Context, Failure, Replier, Turn, Uploads, abort_multipart, attach_upload, cancel_upload,
     complete_multipart, compose_objects, delete_object, detach_upload, finish_upload, hello, list_buckets,
     list_objects, list_parts, move_object, patch_object, ping, put_object, query_upload, read_at,
     rewrite_object, start_multipart, start_upload, stat_bucket, stat_object, upload_part, write_at,
 };
+use crate::policy::Rule;
 use gcsd_gcs::UploadBody;
 use gcsd_types::{Crc32c, Part};
 use gcsd_wire::{self as wire, Request};
 
 /// What a request asks for, with what carrying it out takes.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made and matched once per request: a box would cost more than the move"
-)]
 pub enum Work {
     /// Needs no call.
     Local(Local),
@@ -80,7 +79,9 @@ pub enum Call {
 #[derive(Debug)]
 pub enum UploadCall {
     /// StartUpload.
-    Start(Box<wire::start_upload::Args>),
+    Start(Box<wire::start_upload::Args>, Option<Arc<Rule>>),
+    /// A StartUpload that the policy denies.
+    Denied(Box<wire::start_upload::Args>, Box<Failure>),
     /// QueryUpload.
     Query,
     /// FinishUpload.
@@ -88,7 +89,7 @@ pub enum UploadCall {
     /// CancelUpload.
     Cancel,
     /// AttachUpload.
-    Attach(wire::attach_upload::Args),
+    Attach(wire::attach_upload::Args, Option<Arc<Rule>>),
     /// DetachUpload.
     Detach,
 }
@@ -117,19 +118,39 @@ pub enum Transfer {
 
 impl Work {
     /// Sorts a request that has just been read, whose head names `upload`. A request on an upload is queued there.
-    pub fn new(request: Request, upload: u32, uploads: &mut Uploads) -> Result<Self, Failure> {
+    ///
+    /// `decided` is by which rule it is permitted, or why it is not: then only a StartUpload becomes work, since what is queued behind
+    /// it must learn of it.
+    pub fn new(
+        request: Request,
+        upload: u32,
+        uploads: &mut Uploads,
+        decided: Result<Option<Arc<Rule>>, Failure>,
+    ) -> Result<Self, Failure> {
         let opcode = request.opcode();
         let mut turn = || uploads.enqueue(opcode, upload);
+        let rule = match decided {
+            Ok(rule) => rule,
+            Err(denied) => {
+                return match request {
+                    Request::StartUpload(args) => {
+                        let denied = UploadCall::Denied(Box::new(args), Box::new(denied));
+                        Ok(Self::UploadCall(turn()?, denied))
+                    }
+                    _ => Err(denied),
+                };
+            }
+        };
         Ok(match request {
             Request::Hello(args) => Self::Local(Local::Hello(args)),
             Request::Ping(args) => Self::Local(Local::Ping(args)),
             Request::Cancel(args) => Self::Cancel(args.target),
-            Request::StartUpload(args) => Self::UploadCall(turn()?, UploadCall::Start(Box::new(args))),
+            Request::StartUpload(args) => Self::UploadCall(turn()?, UploadCall::Start(Box::new(args), rule)),
             Request::WriteAt(args) => Self::Streamed(Streamed::WriteAt(turn()?, args)),
             Request::QueryUpload(_) => Self::UploadCall(turn()?, UploadCall::Query),
             Request::FinishUpload(args) => Self::UploadCall(turn()?, UploadCall::Finish(args)),
             Request::CancelUpload(_) => Self::UploadCall(turn()?, UploadCall::Cancel),
-            Request::AttachUpload(args) => Self::UploadCall(turn()?, UploadCall::Attach(args)),
+            Request::AttachUpload(args) => Self::UploadCall(turn()?, UploadCall::Attach(args, rule)),
             Request::DetachUpload(_) => Self::UploadCall(turn()?, UploadCall::Detach),
             Request::PutObject(args) => Self::Streamed(Streamed::PutObject(Box::new(args))),
             Request::ReadAt(args) => Self::Call(Call::ReadAt(args)),
@@ -153,9 +174,9 @@ impl Work {
 
 impl Local {
     /// Answers the request.
-    pub fn run(self, context: &Context) -> Result<Answer, Failure> {
+    pub fn run(self, context: &Context, caller: &mut Caller) -> Result<Answer, Failure> {
         match self {
-            Self::Hello(args) => hello::run(context, &args),
+            Self::Hello(args) => hello::run(context, caller, &args),
             Self::Ping(args) => Ok(ping::run(args)),
         }
     }
@@ -200,11 +221,15 @@ impl UploadCall {
     /// Makes the call. It must be the request's turn.
     pub async fn run(self, context: &Context, turn: &Turn) -> Result<Answer, Failure> {
         match self {
-            Self::Start(args) => start_upload::run(context, turn, &args).await,
+            Self::Start(args, rule) => {
+                let identity = rule.as_deref().map(Rule::name);
+                start_upload::run(context, turn, &args, identity).await
+            }
+            Self::Denied(args, denied) => Err(start_upload::refuse(turn, &args, *denied)),
             Self::Query => query_upload::run(turn).await,
             Self::Finish(args) => finish_upload::run(turn, args).await,
             Self::Cancel => cancel_upload::run(turn).await,
-            Self::Attach(args) => attach_upload::run(context, turn, &args).await,
+            Self::Attach(args, rule) => attach_upload::run(context, turn, &args, rule.as_deref()).await,
             Self::Detach => detach_upload::run(turn),
         }
     }

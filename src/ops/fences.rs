@@ -15,13 +15,15 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use gcsd_gcs::SessionUri;
+use super::Subject;
+use gcsd_gcs::{Session, SessionUri};
 
-/// Below this the table is never made smaller.
+/// For fewer uploads than this the table is never made smaller.
 const SMALL: usize = 1024;
 
 /// Who has claimed which upload, on all connections of a daemon.
@@ -38,6 +40,30 @@ struct Fence {
     latest: Mutex<CancellationToken>,
     /// The permit of the one call that may be in flight.
     calls: Semaphore,
+    /// What the latest claim is about, for whoever looks.
+    upload: Mutex<Option<Claimed>>,
+}
+
+struct Claimed {
+    session: Weak<Session>,
+    about: Arc<Subject>,
+    since: Instant,
+    /// What was committed then.
+    from: u64,
+}
+
+/// An upload that a connection has open.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenUpload {
+    /// The object that it becomes, and its name in the log.
+    pub about: Arc<Subject>,
+    /// What is committed.
+    pub committed: u64,
+    /// What was committed when the connection opened it.
+    pub from: u64,
+    /// How long ago that was.
+    pub age: Duration,
 }
 
 /// The right to work on an upload, until there is a later claim.
@@ -59,6 +85,14 @@ impl Fences {
         let before = mem::replace(&mut *lock(&fence.latest), fenced.clone());
         before.cancel();
         Claim { fence, fenced }
+    }
+
+    /// The uploads that are claimed, the oldest claim first.
+    pub fn open(&self) -> Vec<OpenUpload> {
+        let fences: Vec<_> = lock(&self.0.0).values().filter_map(Weak::upgrade).collect();
+        let mut open: Vec<_> = fences.iter().filter_map(|fence| fence.show()).collect();
+        open.sort_by_key(|upload| std::cmp::Reverse(upload.age));
+        open
     }
 
     /// How many uploads are claimed: never more than connections have open.
@@ -86,6 +120,7 @@ impl Table {
             uri: uri.clone(),
             latest: Mutex::default(),
             calls: Semaphore::new(1),
+            upload: Mutex::default(),
         });
         fences.insert(uri.clone(), Arc::downgrade(&fence));
         fence
@@ -102,14 +137,42 @@ impl Drop for Fence {
         {
             fences.remove(&self.uri);
         }
-        if fences.capacity() > SMALL && fences.capacity() / 8 > fences.len() {
-            let capacity = 2 * fences.len();
-            fences.shrink_to(capacity);
+        let worth_keeping = fences.len().max(SMALL);
+        if fences.capacity() / worth_keeping >= 8 {
+            fences.shrink_to(4 * worth_keeping);
         }
     }
 }
 
+impl Fence {
+    fn show(&self) -> Option<OpenUpload> {
+        let upload = lock(&self.upload);
+        let Claimed {
+            session,
+            about,
+            since,
+            from,
+        } = upload.as_ref()?;
+        Some(OpenUpload {
+            about: about.clone(),
+            committed: session.upgrade()?.committed(),
+            from: *from,
+            age: since.elapsed(),
+        })
+    }
+}
+
 impl Claim {
+    /// Says what the claim is about.
+    pub(super) fn describe(&self, session: &Arc<Session>, about: &Arc<Subject>) {
+        *lock(&self.fence.upload) = Some(Claimed {
+            session: Arc::downgrade(session),
+            about: about.clone(),
+            since: Instant::now(),
+            from: session.committed(),
+        });
+    }
+
     /// Whether there is a later claim.
     pub(super) fn is_fenced(&self) -> bool {
         self.fenced.is_cancelled()
@@ -242,26 +305,60 @@ mod tests {
         assert_eq!(claims.iter().filter(|claim| !claim.is_fenced()).count(), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_can_wait_for_the_next_one() {
+        let fences = Fences::default();
+        let first = fences.claim(&uri("a"));
+        let other = fences.claim(&uri("b"));
+        timeout(Duration::from_secs(1), first.fenced())
+            .await
+            .expect_err("there is no later claim on it");
+        let second = fences.claim(&uri("a"));
+        soon(first.fenced()).await;
+        assert!(!second.is_fenced() && !other.is_fenced());
+    }
+
     #[test]
     fn an_entry_goes_with_its_last_claim() {
         let fences = Fences::default();
-        let many: Vec<Claim> = (0..10_000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
-        assert_eq!(fences.uploads(), 10_000);
+        let many: Vec<Claim> = (0..1000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
+        assert_eq!(fences.uploads(), 1000);
         let again = fences.claim(&uri("7"));
-        assert_eq!(fences.uploads(), 10_000);
+        assert_eq!(fences.uploads(), 1000);
         assert!(many[7].is_fenced() && !many[8].is_fenced());
         drop(many);
         assert_eq!(fences.uploads(), 1);
-        assert!(lock(&fences.0.0).capacity() <= 4 * SMALL);
         drop(again);
         assert_eq!(fences.uploads(), 0);
+    }
+
+    #[test]
+    fn the_table_shrinks_with_its_uploads() {
+        let fences = Fences::default();
+        let capacity = || lock(&fences.0.0).capacity();
+        let mut claims: Vec<Claim> = (0..20_000).map(|n| fences.claim(&uri(&n.to_string()))).collect();
+        while !claims.is_empty() {
+            let before = capacity();
+            claims.pop();
+            let kept = claims.len().max(SMALL);
+            let after = capacity();
+            // An entry that is removed can take a place with it.
+            match after + 1 < before {
+                true => assert!(
+                    before / kept >= 8 && after >= 4 * kept,
+                    "{before} to {after} for {kept}"
+                ),
+                false => assert!(after / kept < 8, "{after} for {kept}"),
+            }
+        }
+        assert!(capacity() <= 8 * SMALL);
     }
 
     #[test]
     fn nothing_of_the_session_is_shown() {
         let fences = Fences::default();
         let claim = fences.claim(&uri("secret"));
-        let shown = format!("{fences:?} {claim:?}");
-        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(format!("{fences:?}"), "Fences { uploads: 1 }");
+        assert_eq!(format!("{claim:?}"), "Claim { fenced: false, .. }");
     }
 }

@@ -3,21 +3,31 @@
 use std::fmt;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::{Answer, Context, Failure};
+use super::{Answer, Caller, Context, Failure};
 use gcsd_types::CHUNK_ALIGNMENT;
 use gcsd_wire::hello::{Args, CHECKED, Reply as HelloReply};
 use gcsd_wire::{Kind, Reply, Retry, VERSION};
 
-/// What a client must know to be served. Never printed, and compared in constant time.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
+/// What a client must know to be served. Never printed, and compared in constant time. It can be replaced.
+pub struct Secret(ArcSwap<Vec<u8>>);
 
 impl Secret {
     /// A secret of these bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
+        Self(ArcSwap::from_pointee(bytes.into()))
+    }
+
+    /// Expects `other` from now on. Whoever has got in stays.
+    pub fn replace(&self, other: Self) {
+        self.0.store(other.0.into_inner());
+    }
+
+    /// Whether these are its bytes.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        verify_slices_are_equal(&self.0.load(), bytes).is_ok()
     }
 }
 
@@ -27,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
+pub(super) fn run(context: &Context, caller: &mut Caller, args: &Args) -> Result<Answer, Failure> {
     if !(args.min_version..=args.max_version).contains(&VERSION) {
         let message = format!(
             "the client speaks versions {} to {}, and only version {VERSION} is spoken here",
@@ -35,17 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Answer, Failure> {
         );
         return Err(bad_version(Retry::Never, message));
     }
-    if context.secret.is_some() && args.name.is_some() {
-        let message = "the secret of this daemon has no name: leave it out";
-        return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
-    }
-    if let Some(Secret(expected)) = &context.secret
-        // The secret has no name.
-        && (verify_slices_are_equal(expected, &args.secret).is_err() || args.name.is_some())
-    {
-        let message = "the secret is not the one that this daemon expects";
-        return Err(Failure::new(Kind::Unauthenticated, Retry::Never, message));
-    }
+    caller.greeted(context, args)?;
     let limits = &context.limits;
     Ok(Answer::local(Reply::Hello(HelloReply {
         version: VERSION,

@@ -14,7 +14,7 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
     send(page, replier, Reply::ListObjects).await
 }
 
-/// Sends a page as it comes.
+/// Sends a page as it arrives.
 pub(super) async fn send(
     mut page: PageStream,
     replier: &Replier,

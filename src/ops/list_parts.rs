@@ -14,7 +14,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failur
     let listed = context.gcs.list_parts(&args.of, args.after, max).await?;
     let reply = Reply::ListParts(listed.answer);
     if u32::try_from(reply.to_bytes().len()).is_ok_and(|len| len <= DEFAULT_MAX_ARGS) {
-        return Ok(Answer::of_gcs(reply, listed.http_status, Bytes::new()));
+        let answer = Answer::of_gcs(reply, listed.http_status, Bytes::new());
+        return Ok(answer.with_request_id(listed.request_id));
     }
     let message = "the parts' entity tags are too long for one page: ask for fewer parts";
     Err(Failure::new(Kind::BadResponse, Retry::Never, message))

@@ -7,11 +7,13 @@
 mod abort_multipart;
 mod attach_upload;
 mod budget;
+mod caller;
 pub mod cancel;
 mod cancel_upload;
 mod complete_multipart;
 mod compose_objects;
 mod delete_object;
+mod denied;
 mod detach_upload;
 mod dispatch;
 mod fences;
@@ -43,14 +45,18 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use budget::{Account, Budget, Share};
+pub use caller::Caller;
+pub use denied::{Decided, decide, decide_upload};
 pub use dispatch::{Call, Local, Streamed, Transfer, UploadCall, Work};
-pub use fences::Fences;
+pub use fences::{Fences, OpenUpload};
 pub use gcsd_failure::Failure;
+pub use hello::{Secret, bad_version};
 pub use replier::{FrameQueue, OutFrame, Replier};
 pub use subject::Subject;
 pub use token::{Sealer, TokenKeyError};
 pub use uploads::{Turn, Uploads};
 
+use crate::policy::Access;
 use gcsd_gcs::{Answered, Gcs, Object, UploadProgress};
 use gcsd_wire::Reply;
 use gcsd_wire::object::Described;
@@ -90,10 +96,10 @@ pub struct Context {
     /// The limits of a connection.
     pub limits: Limits,
     /// The secret that Hello must bring before any other request, if one is required.
-    pub secret: Option<hello::Secret>,
+    pub secret: Option<Secret>,
+    /// Who may do what.
+    pub access: Access,
 }
-
-pub use hello::{Secret, bad_version};
 
 /// A request that was carried out.
 #[derive(Debug)]
@@ -110,6 +116,8 @@ pub struct Answer {
     pub generation: Option<u64>,
     /// The name of the upload that it began, where that is not bound to an id, for the log.
     pub upload_name: Option<String>,
+    /// GCS's name for the request, for the log.
+    pub request_id: Option<String>,
 }
 
 impl Answer {
@@ -127,6 +135,7 @@ impl Answer {
     fn of_object(answered: Answered<Object>, reply: impl FnOnce(Described) -> Reply) -> Self {
         let Object { info, json, .. } = answered.answer;
         Self::of_gcs(reply(Described { object: info }), answered.http_status, json)
+            .with_request_id(answered.request_id)
     }
 
     /// An answer of GCS that says where an upload stands.
@@ -141,7 +150,7 @@ impl Answer {
             object,
             ..Progress::of(committed)
         };
-        Self::of_gcs(reply(progress), answered.http_status, json)
+        Self::of_gcs(reply(progress), answered.http_status, json).with_request_id(answered.request_id)
     }
 
     /// An answer of GCS.
@@ -153,6 +162,12 @@ impl Answer {
             http_status,
             moved: 0,
             upload_name: None,
+            request_id: None,
         }
+    }
+
+    /// The same, with GCS's name for the request.
+    fn with_request_id(self, request_id: Option<String>) -> Self {
+        Self { request_id, ..self }
     }
 }

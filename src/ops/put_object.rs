@@ -18,6 +18,7 @@ pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Res
     };
     Ok(Answer {
         moved: reply.received,
+        request_id: answered.request_id,
         ..Answer::of_gcs(Reply::PutObject(reply), answered.http_status, object.json)
     })
 }

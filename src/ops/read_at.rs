@@ -32,6 +32,7 @@ pub(super) async fn run(context: &Context, args: &Args, replier: &Replier) -> Re
     Ok(Answer {
         moved: sent,
         generation: Some(generation),
+        request_id: stream.request_id().map(str::to_owned),
         ..Answer::of_gcs(reply, http_status, Bytes::new())
     })
 }

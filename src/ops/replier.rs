@@ -1,7 +1,7 @@
 //! Sending replies: frames go to the connection's one writer, which keeps each of them whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -31,20 +31,23 @@ pub struct FrameQueue {
     bytes: Arc<Semaphore>,
     /// Every frame is checked.
     checked: Arc<AtomicBool>,
+    /// Counts the bytes of bodies, on all connections.
+    sent: Arc<AtomicU64>,
 }
 
 impl FrameQueue {
     /// How many bytes of bodies wait for a slow client. A frame that is longer waits alone.
     pub const BYTES: u32 = 512 * 1024;
 
-    /// A queue into this channel.
-    pub fn new(frames: mpsc::Sender<Box<OutFrame>>) -> Self {
+    /// A queue into this channel. What goes through it is added to `sent`, in bytes of bodies.
+    pub fn new(frames: mpsc::Sender<Box<OutFrame>>, sent: Arc<AtomicU64>) -> Self {
         let bytes = Arc::new(Semaphore::new(Self::BYTES as usize));
         let checked = Arc::default();
         Self {
             frames,
             bytes,
             checked,
+            sent,
         }
     }
 
@@ -58,7 +61,7 @@ impl FrameQueue {
         self.checked.load(Ordering::Acquire)
     }
 
-    /// Sends bytes that are no frame: to a client that speaks another protocol.
+    /// Sends bytes that are not a frame: to a client that speaks another protocol.
     pub async fn foreign(&self, bytes: &'static [u8]) -> Result<(), ClientGone> {
         let frame = OutFrame {
             front: Bytes::from_static(bytes),
@@ -87,6 +90,7 @@ impl FrameQueue {
                 () = self.frames.closed() => return Err(ClientGone),
             };
         }
+        self.sent.fetch_add(frame.body.len() as u64, Ordering::Relaxed);
         // Boxed: tokio's queue allocates 32 slots at once, for every idle connection.
         self.frames.send(Box::new(frame)).await.map_err(|_| ClientGone)
     }
@@ -142,7 +146,7 @@ impl Replier {
         self.send(MORE, Status::OK, 0, reply.to_bytes(), body, None).await
     }
 
-    /// Sends bytes in frames that are no larger than a client can hold whole.
+    /// Sends bytes in frames that are not larger than a client can hold whole.
     pub async fn pieces(&self, reply: &Reply, mut bytes: Bytes) -> Result<(), ClientGone> {
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(MAX_PIECE));

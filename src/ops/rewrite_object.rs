@@ -8,5 +8,5 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failur
     let answered = context.gcs.rewrite_object(&args.rewrite).await?;
     let (rewritten, json) = answered.answer;
     let reply = Reply::RewriteObject(RewriteReply { rewritten });
-    Ok(Answer::of_gcs(reply, answered.http_status, json))
+    Ok(Answer::of_gcs(reply, answered.http_status, json).with_request_id(answered.request_id))
 }

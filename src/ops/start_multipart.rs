@@ -14,6 +14,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failur
     });
     Ok(Answer {
         upload_name,
+        request_id: started.request_id,
         ..Answer::of_gcs(reply, started.http_status, Bytes::new())
     })
 }

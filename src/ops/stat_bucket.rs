@@ -8,5 +8,5 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Answer, Failur
     let answered = context.gcs.stat_bucket(&args.of).await?;
     let bucket = answered.answer;
     let reply = Reply::StatBucket(StatReply { bucket: bucket.info });
-    Ok(Answer::of_gcs(reply, answered.http_status, bucket.json))
+    Ok(Answer::of_gcs(reply, answered.http_status, bucket.json).with_request_id(answered.request_id))
 }

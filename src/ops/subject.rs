@@ -9,7 +9,7 @@ use gcsd_wire::{Reply, Request};
 pub struct Subject {
     /// The bucket.
     pub bucket: Option<BucketName>,
-    /// The object; of a request that reads one and makes another, the one that is made.
+    /// The object; if a request reads one object and makes another, the new one.
     pub object: Option<ObjectName>,
     /// The generation that was asked for.
     pub generation: Option<u64>,

@@ -1,11 +1,15 @@
 //! Upload tokens: a session sealed so that only daemons with the key can use it (proto-spec.md, "Security").
 //!
 //! A session URI is a bearer credential and never leaves the daemons. What the client keeps instead is
-//! `base64url(version | key id | nonce | AES-256-GCM-SIV(session, bucket, object, expiry))`.
+//! `base64url(version | key id | nonce | AES-256-GCM-SIV(session, bucket, object, expiry, identity))`.
+//!
+//! A token that belongs to an identity has another version than one that belongs to nobody: a daemon that knew nothing of identities
+//! would open it for everybody.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine as _;
@@ -19,8 +23,10 @@ use gcsd_wire::{Kind, Retry};
 
 /// How long GCS keeps a session (<https://cloud.google.com/storage/docs/resumable-uploads#introduction>).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The first byte of a token. In every version, the id of the key follows.
+/// The first byte of a token that belongs to nobody. In every version, the id of the key follows.
 const TOKEN_VERSION: u8 = 1;
+/// The first byte of one that belongs to an identity.
+const OWNED_VERSION: u8 = 2;
 /// Bytes that name the key a token was sealed with.
 const KEY_ID_LEN: usize = 4;
 /// The longest token that is looked at, in bytes; proto-spec.md names it. A name of 1,024 bytes takes up to six times
@@ -39,7 +45,7 @@ pub enum TokenKeyError {
         "it holds no key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
     )]
     Empty,
-    /// A line is no key.
+    /// A line is not a key.
     #[error(
         "line {0} is not a key: a key is a line of 64 hexadecimal digits (make one with: openssl rand -hex 32)"
     )]
@@ -59,7 +65,7 @@ struct Key {
 /// Seals and opens upload tokens.
 pub struct Sealer {
     /// The first one seals, all of them open.
-    keys: Vec<Key>,
+    keys: ArcSwap<Vec<Key>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +74,8 @@ struct Sealed {
     bucket: String,
     object: String,
     expires: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
 }
 
 /// What a token was sealed over.
@@ -80,6 +88,8 @@ pub(super) struct Opened {
     pub(super) expires: u64,
     /// The upload's name in the log.
     pub(super) upload_name: String,
+    /// Whose it is: the name of the rule by which it was begun.
+    pub(super) identity: Option<String>,
 }
 
 impl Sealer {
@@ -103,8 +113,15 @@ impl Sealer {
         if keys.is_empty() {
             Err(TokenKeyError::Empty)
         } else {
-            Ok(Self { keys })
+            Ok(Self {
+                keys: ArcSwap::from_pointee(keys),
+            })
         }
+    }
+
+    /// Seals and opens by the keys of `other` from now on.
+    pub fn replace(&self, other: Self) {
+        self.keys.store(other.keys.into_inner());
     }
 
     /// A new key, in the notation that [`from_text`](Self::from_text) reads.
@@ -123,8 +140,9 @@ impl Sealer {
         session: &SessionUri,
         bucket: &BucketName,
         object: &ObjectName,
+        identity: Option<&str>,
     ) -> Option<(String, u64)> {
-        self.seal_at(now(), session, bucket, object)
+        self.seal_at(now(), session, bucket, object, identity)
     }
 
     /// Seals a session that GCS opened at `now`.
@@ -134,6 +152,7 @@ impl Sealer {
         session: &SessionUri,
         bucket: &BucketName,
         object: &ObjectName,
+        identity: Option<&str>,
     ) -> Option<(String, u64)> {
         let expires = now.saturating_add(SESSION_LIFE.as_secs());
         let sealed = Sealed {
@@ -141,10 +160,13 @@ impl Sealer {
             bucket: bucket.as_str().to_owned(),
             object: object.as_str().to_owned(),
             expires,
+            identity: identity.map(str::to_owned),
         };
         let mut text = serde_json::to_vec(&sealed).ok()?;
-        let key = self.keys.first()?;
-        let front = front(key);
+        let keys = self.keys.load();
+        let key = keys.first()?;
+        let version = identity.map_or(TOKEN_VERSION, |_| OWNED_VERSION);
+        let front = front(version, key);
         let nonce = key
             .aead
             .seal_in_place_append_tag(Aad::from(front), &mut text)
@@ -156,12 +178,13 @@ impl Sealer {
     /// The name of the upload that is sealed with this session, for the log: the same wherever the token is opened. It follows
     /// from the session's URI by a secret key, so that nothing of the URI can be found out from it.
     pub(super) fn name_of(&self, session: &SessionUri) -> Option<String> {
-        Some(name(self.keys.first()?, b"session", session.expose()))
+        Some(name(self.keys.load().first()?, b"session", session.expose()))
     }
 
     /// The name of a multipart upload, in the same way.
     pub(super) fn name_of_parts(&self, multipart_id: &str) -> String {
-        let key = self.keys.first();
+        let keys = self.keys.load();
+        let key = keys.first();
         key.map_or_else(String::new, |key| name(key, b"multipart", multipart_id))
     }
 
@@ -192,7 +215,7 @@ impl Sealer {
         else {
             return false;
         };
-        *version != TOKEN_VERSION && self.keys.iter().any(|key| key.id == *id)
+        ![TOKEN_VERSION, OWNED_VERSION].contains(version) && self.keys.load().iter().any(|key| key.id == *id)
     }
 
     fn unseal(&self, token: &str) -> Option<Opened> {
@@ -203,8 +226,16 @@ impl Sealer {
         let (front_bytes, rest) = token.split_at_mut_checked(1 + KEY_ID_LEN)?;
         let (nonce, text) = rest.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let key = self.keys.iter().find(|key| front(key) == *front_bytes)?;
-        let text = key.aead.open_in_place(nonce, Aad::from(front(key)), text).ok()?;
+        let (&version, id) = front_bytes.split_first()?;
+        if ![TOKEN_VERSION, OWNED_VERSION].contains(&version) {
+            return None;
+        }
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| key.id == *id)?;
+        let text = key
+            .aead
+            .open_in_place(nonce, Aad::from(front(version, key)), text)
+            .ok()?;
         let sealed: Sealed = serde_json::from_slice(text).ok()?;
         let session = SessionUri::parse(&sealed.session).ok()?;
         Some(Opened {
@@ -213,19 +244,22 @@ impl Sealer {
             bucket: BucketName::new(sealed.bucket).ok()?,
             object: ObjectName::new(sealed.object).ok()?,
             expires: sealed.expires,
+            identity: sealed.identity,
         })
     }
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("keys", &self.keys.len()).finish()
+        f.debug_struct("Sealer")
+            .field("keys", &self.keys.load().len())
+            .finish()
     }
 }
 
 /// What precedes the nonce, and is authenticated with the rest.
-fn front(key: &Key) -> [u8; 1 + KEY_ID_LEN] {
-    let mut front = [TOKEN_VERSION; 1 + KEY_ID_LEN];
+fn front(version: u8, key: &Key) -> [u8; 1 + KEY_ID_LEN] {
+    let mut front = [version; 1 + KEY_ID_LEN];
     front[1..].copy_from_slice(&key.id);
     front
 }
@@ -258,7 +292,7 @@ fn name(key: &Key, kind: &[u8], id: &str) -> String {
         .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
     let bits: Vec<u8> = bits.take(5 * NAME_LEN).collect();
     let digit =
-        |five: &[u8]| char::from(DIGITS[five.iter().fold(0, |digit, bit| digit << 1 | usize::from(*bit))]);
+        |five: &[u8]| char::from(DIGITS[five.iter().fold(0, |digit, bit| 2 * digit + usize::from(*bit))]);
     bits.chunks(5).map(digit).collect()
 }
 
@@ -280,165 +314,5 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gcsd_wire::Status;
-
-    const WEEK: u64 = 604_800;
-
-    fn sealed(sealer: &Sealer) -> String {
-        sealed_at(now(), sealer).0
-    }
-
-    fn sealed_at(now: u64, sealer: &Sealer) -> (String, u64) {
-        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
-        let bucket = BucketName::new("bucket").expect("a name");
-        let object = ObjectName::new("an object").expect("a name");
-        sealer.seal_at(now, &session, &bucket, &object).expect("sealed")
-    }
-
-    fn key(digit: char) -> String {
-        String::from_iter([digit; 64])
-    }
-
-    #[test]
-    fn a_token_opens_with_its_key_only() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        let token = sealed(&sealer);
-        let opened = sealer.open(&token).expect("the same key");
-        assert_eq!(opened.object.as_str(), "an object");
-        assert_eq!(
-            opened.session.expose(),
-            "https://storage.googleapis.com/u?upload_id=secret"
-        );
-        let foreign = Sealer::from_text(&key('b')).expect("a key");
-        assert_eq!(
-            foreign.open(&token).expect_err("another key").status.kind(),
-            Some(Kind::BadToken)
-        );
-        let rotated = Sealer::from_text(&format!("{} # new\n\n{}\n", key('b'), key('a'))).expect("two keys");
-        assert!(rotated.open(&token).is_ok());
-    }
-
-    #[test]
-    fn an_upload_has_one_name_wherever_its_token_is_opened() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secret").expect("a URI");
-        let token = sealed(&sealer);
-        let name = sealer.name_of(&session).expect("a key");
-        assert_eq!(name.len(), NAME_LEN);
-        assert!(
-            name.bytes()
-                .all(|digit| matches!(digit, b'a'..=b'z' | b'2'..=b'7')),
-            "{name}"
-        );
-        let rotated = Sealer::from_text(&format!("{}\n{}\n", key('b'), key('a'))).expect("two keys");
-        for sealer in [&sealer, &rotated] {
-            assert_eq!(sealer.open(&token).expect("the key").upload_name, name);
-        }
-        // Neither another upload nor another key has it.
-        let other = SessionUri::parse("https://storage.googleapis.com/u?upload_id=secres").expect("a URI");
-        assert_ne!(sealer.name_of(&other), Some(name.clone()));
-        assert_ne!(rotated.name_of(&session), Some(name.clone()));
-        assert_ne!(sealer.name_of_parts(session.expose()), name);
-    }
-
-    #[test]
-    fn a_token_opens_whatever_the_clock_says() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        // Sealed by daemons whose clocks are at the beginning of time, a week and a year behind, and a year ahead.
-        for sealed_at_time in [0, now() - WEEK - 1, now() - 53 * WEEK, now() + 53 * WEEK] {
-            let (token, expires) = sealed_at(sealed_at_time, &sealer);
-            assert_eq!(expires, sealed_at_time + WEEK);
-            let opened = sealer.open(&token).expect("GCS decides");
-            assert_eq!(opened.expires, expires);
-        }
-        let before = now();
-        let session = SessionUri::parse("https://storage.googleapis.com/u?upload_id=id").expect("a URI");
-        let (bucket, object) = (BucketName::new("bucket"), ObjectName::new("object"));
-        let (_, expires) = sealer
-            .seal(&session, &bucket.expect("a name"), &object.expect("a name"))
-            .expect("sealed");
-        assert!((before + WEEK..=now() + WEEK).contains(&expires));
-    }
-
-    #[test]
-    fn no_altered_token_opens() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        let token = sealed(&sealer);
-        for at in 0..token.len() {
-            let mut altered = token.clone().into_bytes();
-            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
-            let altered = String::from_utf8(altered).expect("ASCII");
-            assert!(sealer.open(&altered).is_err(), "altered at {at}");
-            assert!(sealer.open(&token[..at]).is_err(), "cut at {at}");
-        }
-        assert!(sealer.open(&"A".repeat(1 << 20)).is_err());
-    }
-
-    #[test]
-    fn a_token_of_another_version_starts_the_upload_anew() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        let token = URL_SAFE_NO_PAD.decode(sealed(&sealer)).expect("base64");
-        let status = |token: &[u8]| {
-            let refused = sealer.open(&URL_SAFE_NO_PAD.encode(token));
-            refused.expect_err("no token of this version").status
-        };
-        // As a daemon of the next version would seal it, whatever stands behind the key's id.
-        for version in [0, 2, 255] {
-            let mut next = token.clone();
-            next[0] = version;
-            let restart = Status::new(Kind::TokenExpired, Retry::Restart);
-            assert_eq!(status(&next), restart);
-            assert_eq!(status(&next[..1 + KEY_ID_LEN]), restart);
-        }
-        // Altered, or of another fleet: starting anew is not for the daemon to say.
-        let bad = Status::new(Kind::BadToken, Retry::Never);
-        for at in [1, KEY_ID_LEN, 1 + KEY_ID_LEN, token.len() - 1] {
-            let mut altered = token.clone();
-            altered[at] ^= 1;
-            assert_eq!(status(&altered), bad, "altered at {at}");
-        }
-        assert_eq!(status(&[2]), bad);
-    }
-
-    #[test]
-    fn the_longest_names_have_tokens_that_open() {
-        let sealer = Sealer::from_text(&key('a')).expect("a key");
-        for character in ["\u{1}", "%", "x", "\u{7f}\u{80}"] {
-            let name = character.repeat(1024 / character.len());
-            let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            let (bucket, id) = ("b".repeat(222), "i".repeat(300));
-            let uri = format!(
-                "https://storage.googleapis.com/upload/storage/v1/b/{bucket}/o?uploadType=resumable&name={escaped}&upload_id={id}"
-            );
-            let session = SessionUri::parse(&uri).expect("a URI");
-            let bucket = BucketName::new(bucket).expect("a name");
-            let object = ObjectName::new(name).expect("a name");
-            let (token, _) = sealer.seal(&session, &bucket, &object).expect("sealed");
-            assert!(
-                token.len() <= MAX_TOKEN,
-                "{} bytes for {character:?}",
-                token.len()
-            );
-            assert_eq!(sealer.open(&token).expect("the same key").object, object);
-        }
-    }
-
-    #[test]
-    fn keys_are_checked() {
-        assert_eq!(
-            Sealer::from_text("# none\n").expect_err("empty"),
-            TokenKeyError::Empty
-        );
-        assert_eq!(
-            Sealer::from_text("abc").expect_err("short"),
-            TokenKeyError::Line(1)
-        );
-        assert_eq!(
-            Sealer::from_text(&format!("{}\n{}", key('a'), key('g'))).expect_err("g"),
-            TokenKeyError::Line(2)
-        );
-        assert!(Sealer::from_text(&Sealer::generate_text().expect("a key")).is_ok());
-    }
-}
+#[path = "token_tests.rs"]
+mod tests;

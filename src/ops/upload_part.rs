@@ -21,6 +21,7 @@ pub(super) async fn run(context: &Context, args: &Args, body: UploadBody) -> Res
     };
     Ok(Answer {
         moved: reply.received,
+        request_id: uploaded.request_id,
         ..Answer::of_gcs(Reply::UploadPart(reply), uploaded.http_status, Bytes::new())
     })
 }

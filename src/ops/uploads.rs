@@ -41,12 +41,13 @@ pub(super) struct OpenUpload {
 impl OpenUpload {
     /// Claims `session`, which fences earlier claims on other connections or under other ids.
     pub(super) fn claim(fences: &Fences, session: Session, about: Subject) -> Self {
-        let claim = Some(fences.claim(session.uri()));
+        let claim = fences.claim(session.uri());
         let session = Arc::new(session);
         let about = Arc::new(about);
+        claim.describe(&session, &about);
         Self {
             session,
-            claim,
+            claim: Some(claim),
             about,
         }
     }
@@ -203,7 +204,7 @@ pub struct Turn {
     end: Option<oneshot::Sender<Before>>,
 }
 
-/// The turn before. If it was given up before it had come, it hands on the one that it waited for.
+/// The previous turn. If that was given up before it came, it passes on the one that it waited for.
 struct Before(oneshot::Receiver<Before>);
 
 impl Before {
@@ -228,7 +229,7 @@ impl Before {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // Whoever is behind must not overtake those before.
+        // A later request must not overtake an earlier one.
         if let Some(before) = self.before.take()
             && let Some(end) = self.end.take()
         {
@@ -291,6 +292,11 @@ impl Turn {
     /// Fails if there is no upload.
     pub(super) fn check_bound(&self) -> Result<(), Failure> {
         self.with(|_| ())
+    }
+
+    /// Whether there is an upload, ended or not.
+    pub fn is_bound(&self) -> bool {
+        self.check_bound().is_ok()
     }
 
     /// The object, if the upload is known to have become one.

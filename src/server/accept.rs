@@ -1,14 +1,16 @@
-//! The accept loop of a listener.
+//! The accept loop of all listeners.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::listener::{Incoming, Listener};
 use super::{Shared, connection};
 
 /// How long to wait after the system could not accept a connection.
@@ -42,6 +44,16 @@ impl Places {
             open: Arc::default(),
             full: Arc::default(),
         }
+    }
+
+    /// How many are taken.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether no further connection is accepted.
+    pub(super) fn is_full(&self) -> bool {
+        self.open() >= self.max
     }
 
     /// Waits for a place. Cancel safe.
@@ -96,19 +108,22 @@ impl Drop for Place {
 }
 
 /// Accepts until the server drains. A place is taken before a connection is accepted, so that surplus
-/// connections wait in the kernel's backlog.
+/// connections wait in the kernel's backlog; and one for all listeners, so that none of them keeps a place that another needs.
 pub(super) async fn run(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
     places: Places,
     connections: TaskTracker,
 ) {
     let drain = shared.shutdown.drain.clone();
+    let names: Vec<String> = listeners.iter().map(name).collect();
     let mut failing = false;
+    let mut first: usize = 0;
     loop {
+        first = first.wrapping_add(1);
         let accepted = async {
             let place = places.take().await;
-            (place, listener.accept().await)
+            (place, accept(&listeners, first).await)
         };
         let (mut place, accepted) = tokio::select! {
             biased;
@@ -116,13 +131,14 @@ pub(super) async fn run(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((listener, incoming)) => {
                 failing = false;
                 place.occupy();
                 let shared = shared.clone();
+                let open = shared.ledger.stats().accepted(&names[listener]);
                 connections.spawn(async move {
-                    connection::serve(stream, peer, shared).await;
-                    drop(place);
+                    connection::serve(incoming, shared).await;
+                    drop((place, open));
                 });
             }
             Err(error) => {
@@ -135,4 +151,25 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// How metrics name a listener.
+fn name(listener: &Listener) -> String {
+    let address = listener.address();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
+
+/// The next connection of any listener, and which of them has it. They take turns at being asked first.
+async fn accept(listeners: &[Listener], first: usize) -> io::Result<(usize, Incoming)> {
+    std::future::poll_fn(|cx| {
+        let count = listeners.len();
+        for turn in 0..count {
+            let at = (first % count + turn) % count;
+            if let Poll::Ready(accepted) = listeners[at].poll_accept(cx) {
+                return Poll::Ready(accepted.map(|incoming| (at, incoming)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }

@@ -1,25 +1,27 @@
 //! A connection: reads requests one after the other, and lets them run side by side.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::foreign::Foreign;
+use super::handshake;
 use super::in_flight::{InFlight, Permit};
 use super::job::Job;
 use super::lines::{Client, End};
+use super::listener::Incoming;
 use super::reader::{Next, ReadError, Reader};
 use super::{Shared, lending, refusal, room, work, writer};
 use crate::ops::{
-    Account, Answer, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+    Account, Answer, Caller, Failure, FrameQueue, Local, Replier, Share, Subject, Uploads, Work, cancel,
+    decide,
 };
-use gcsd_net::Stream as _;
+use crate::policy::{Evidence, Place};
+use crate::stats::{BeforeRequest, Culprit, Stats};
 use gcsd_wire::{Kind, Opcode, Reply, RequestFrame, hello};
 
 /// How long a closing connection discards its input, so that a reset by the kernel does not overtake the last reply.
@@ -38,47 +40,60 @@ struct Connection {
     tasks: TaskTracker,
     memory: Account,
     calls: Account,
-    authenticated: bool,
+    caller: Caller,
     /// A request was read.
     spoken: bool,
+    /// Until then.
+    before_request: Option<BeforeRequest>,
 }
 
 /// A request whose head and args were read, with what it needs to be in flight.
 struct Begun {
     frame: RequestFrame,
     permit: Option<Permit>,
+    place: Option<Place>,
     room: Share,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>) {
     let limits = shared.context.limits;
-    let client = Client::new(1 + shared.accepted.fetch_add(1, Ordering::Relaxed), peer);
-    let receive_buffer = shared.config.receive_buffer;
-    let prepared = gcsd_net::prepare(&stream).and_then(|()| gcsd_net::bound_unread(&stream, receive_buffer));
-    if let Err(error) = prepared {
-        return client.ended(&End::Broke(error));
-    }
-    // What is written and lies in the kernel is held to the same limit as what still waits to be written.
-    stream.set_user_timeout(limits.client_timeout);
-    let (read_half, write_half) = stream.into_split();
+    let id = 1 + shared.accepted.fetch_add(1, Ordering::Relaxed);
+    let deadline = tokio::time::Instant::now() + limits.handshake_timeout;
+    let opened = match handshake::open(incoming, &shared, deadline).await {
+        Ok(opened) => opened,
+        Err((peer, end)) => {
+            shared.ledger.stats().ended(end.name());
+            return Client::new(id, peer).ended(&end);
+        }
+    };
+    let evidence = Evidence::from(&opened.peer);
+    let client = Client::new(id, opened.peer);
     let (frames, queue) = mpsc::channel(writer::QUEUE);
-    let writer = tokio::spawn(writer::run(write_half, queue, limits.client_timeout));
+    let writer = tokio::spawn(writer::run(opened.write, queue, limits.client_timeout));
     let mut connection = Connection {
-        authenticated: shared.context.secret.is_none(),
+        caller: Caller::new(&shared.context, evidence),
         spoken: false,
+        before_request: Some(shared.ledger.stats().before_request()),
         shared: shared.clone(),
         client: client.clone(),
         end: End::Closed,
-        frames: FrameQueue::new(frames),
+        frames: FrameQueue::new(frames, shared.ledger.stats().sent()),
         in_flight: InFlight::new(limits.max_in_flight),
         uploads: Uploads::new(limits.max_uploads),
         tasks: TaskTracker::new(),
         memory: shared.memory.account(),
         calls: shared.calls.account(),
     };
-    let reader = Reader::new(read_half, shared.config.read_buffer, &limits);
-    let reader = connection.read(reader).await;
+    let reader = Reader::new(opened.read, shared.config.read_buffer, &limits, deadline);
+    let reader = match opened.foreign {
+        None => connection.read(reader).await,
+        Some(foreign) => {
+            connection.end = End::Failed;
+            connection.refer(foreign).await;
+            Some(reader)
+        }
+    };
     let Connection {
         tasks,
         frames,
@@ -101,6 +116,10 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<S
     };
     for (upload, committed) in uploads.unfinished() {
         client.left(&upload, committed);
+    }
+    shared.ledger.stats().ended(end.name());
+    if matches!(&end, End::Unread(error) if error.kind() == std::io::ErrorKind::TimedOut) {
+        shared.ledger.stats().stalled(Culprit::Client);
     }
     client.ended(&end);
 }
@@ -128,14 +147,17 @@ impl Connection {
                 Ok(Some(begun)) => Box::pin(self.request(begun, reader)).await,
                 Ok(None) => return None,
                 Err(error) => match Foreign::of(&error).filter(|_| !self.spoken) {
-                    Some(foreign) => self.refer(foreign, reader).await,
+                    Some(foreign) => {
+                        self.refer(foreign).await;
+                        Next::Close(Some(reader))
+                    }
                     None => unreadable(error, reader),
                 },
             };
             match next {
                 Next::Read(back) => {
                     reader = back;
-                    if self.authenticated {
+                    if self.caller.is_known(&self.shared.context) {
                         reader.established();
                     }
                 }
@@ -181,19 +203,39 @@ impl Connection {
             Some(Opcode::Cancel | Opcode::Ping) => None,
             _ => Some(self.in_flight.acquire().await),
         };
+        let place = match Opcode::from_code(head.opcode) {
+            // They ask GCS for nothing, and an attach ends what holds a place for no use.
+            Some(
+                Opcode::Hello | Opcode::Ping | Opcode::Cancel | Opcode::AttachUpload | Opcode::DetachUpload,
+            ) => None,
+            _ => match self.caller.rule(&self.shared.context) {
+                Ok(Some(rule)) => Some(rule.begin().await),
+                _ => None,
+            },
+        };
         let room = self.memory.take(room).await;
         reader.excuse(since.elapsed());
         let frame = reader.frame().await?;
-        Ok(Some(Begun { frame, permit, room }))
+        Ok(Some(Begun {
+            frame,
+            permit,
+            place,
+            room,
+        }))
     }
 
     /// Answers a client of another protocol in it. Where a request was read before, such bytes are those of a body.
-    async fn refer(&self, foreign: Foreign, reader: Reader) -> Next {
-        let new = self.shared.strangers.is_new(self.client.address());
+    async fn refer(&self, foreign: Foreign) {
+        let new = self.shared.strangers.is_new(self.client.origin());
         self.client.foreign(foreign.name(), new);
-        // A client that is gone needs no answer.
-        let _ = self.frames.foreign(foreign.answer()).await;
-        Next::Close(Some(reader))
+        self.shared.ledger.stats().refused(Stats::OTHER_PROTOCOL);
+        match foreign.answer() {
+            Ok(answer) => {
+                // A client that is gone needs no answer.
+                let _ = self.frames.foreign(answer).await;
+            }
+            Err(failure) => self.lost(failure).await,
+        }
     }
 
     /// Tells the client why no further request can be found in its bytes.
@@ -206,15 +248,30 @@ impl Connection {
 
     /// Answers a request, or starts the task that does.
     async fn request(&mut self, begun: Begun, reader: Reader) -> Next {
-        let Begun { frame, permit, room } = begun;
+        let Begun {
+            frame,
+            permit,
+            place,
+            room,
+        } = begun;
         let head = frame.head;
         self.spoken = true;
+        self.before_request = None;
         let Some(reserved) = self.in_flight.reserve(head.sequence) else {
             // Under its sequence, this would be the answer of the request in flight.
             return Next::Lost(reader, Box::new(refusal::duplicate(&head)));
         };
         let replier = Replier::to(self.frames.clone(), &head);
-        let mut job = Job::new(self.client.clone(), &head, replier, reserved, permit, room);
+        let under_way = self.shared.ledger.enter(self.client.clone(), &head);
+        let mut job = Job::new(
+            self.client.clone(),
+            under_way,
+            &head,
+            replier,
+            reserved,
+            (permit, place),
+            room,
+        );
         // Args beyond the limit are still to be read.
         let unread = if frame.args.is_none() { head.args_len } else { 0 };
         let body = Body::new(reader, &head, unread);
@@ -257,18 +314,32 @@ impl Connection {
 
     /// What the request asks for, and whether it may be repeated; or why it is refused.
     fn admit(&mut self, frame: &RequestFrame, job: &mut Job) -> Result<(Work, bool), Failure> {
-        let max_args = self.shared.context.limits.max_args;
-        let request = refusal::read_request(frame, max_args, self.authenticated)?;
-        job.about(Subject::of(&request, &self.shared.context.sealer).map(Arc::new));
+        let context = &self.shared.context;
+        let rule = self.caller.rule(context);
+        let mut request = refusal::read_request(frame, context.limits.max_args, rule.as_ref().err())?;
+        job.about(Subject::of(&request, &context.sealer).map(Arc::new));
+        let rule = match request.opcode() {
+            Opcode::Hello => None,
+            _ => rule?,
+        };
+        let decided = match &rule {
+            None => Ok(None),
+            Some(rule) => {
+                self.caller.settle(context, rule);
+                let body_len = (!frame.head.streamed()).then_some(frame.head.body_len);
+                let (decided, permitted) = decide(rule, &mut request, body_len);
+                job.decided(decided);
+                permitted.map(|()| Some(rule.clone()))
+            }
+        };
         let repeatable = request.is_repeatable();
-        let work = Work::new(request, frame.head.upload, &mut self.uploads)?;
+        let work = Work::new(request, frame.head.upload, &mut self.uploads, decided)?;
         Ok((work, repeatable))
     }
 
     /// Answers a request that needs no call.
     async fn answer(&mut self, job: Job, local: Local, body: Body) -> Next {
-        let hello = matches!(local, Local::Hello(_));
-        let mut outcome = local.run(&self.shared.context);
+        let mut outcome = local.run(&self.shared.context, &mut self.caller);
         let mut checked = self.frames.is_checked();
         if let Ok(Answer {
             reply: Reply::Hello(reply),
@@ -281,7 +352,6 @@ impl Connection {
         }
         let refused =
             matches!(&outcome, Err(failure) if failure.status.kind() == Some(Kind::Unauthenticated));
-        self.authenticated |= hello && outcome.is_ok();
         if refused {
             self.delay().await;
         }

@@ -1,13 +1,14 @@
 //! Other protocols at the daemon's port (proto-spec.md, "Refused frames").
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::reader::ReadError;
-use gcsd_wire::HeadError;
+use crate::ops::Failure;
+use crate::peer::Origin;
 use gcsd_wire::codec::FrameError;
+use gcsd_wire::{HeadError, Kind, Retry};
 
 /// How HTTP requests begin. `PRI ` is that of HTTP/2.
 const METHODS: [&[u8; 4]; 9] = [
@@ -27,10 +28,12 @@ const TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 70];
 pub(super) enum Foreign {
     Http,
     Tls,
+    /// What is no TLS, where TLS is expected: this daemon's own protocol, most likely.
+    Plain,
 }
 
 impl Foreign {
-    /// What the bytes are that are no head.
+    /// What bytes that are not a head are instead.
     pub(super) fn of(error: &ReadError) -> Option<Self> {
         match error {
             ReadError::Malformed(FrameError::Head(HeadError::Magic(magic))) => match magic {
@@ -41,48 +44,63 @@ impl Foreign {
         }
     }
 
+    /// What a client speaks whose first bytes are these, where it should begin with TLS.
+    pub(super) fn instead_of_tls(begun: &[u8]) -> Option<Self> {
+        match begun {
+            // A record of the handshake (RFC 8446, section 5.1).
+            [22, ..] => None,
+            begun if METHODS.iter().any(|method| begun == &method[..]) => Some(Self::Http),
+            _ => Some(Self::Plain),
+        }
+    }
+
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Http => "HTTP",
             Self::Tls => "TLS",
+            Self::Plain => "no TLS",
         }
     }
 
-    /// What its client understands.
-    pub(super) fn answer(self) -> &'static [u8] {
+    /// What its client understands; or, of a client of this protocol, why it is not served.
+    pub(super) fn answer(self) -> Result<&'static [u8], Failure> {
         match self {
-            Self::Http => HTTP,
-            Self::Tls => TLS,
+            Self::Http => Ok(HTTP),
+            Self::Tls => Ok(TLS),
+            Self::Plain => {
+                let message = "TLS is expected here: connect to tls://HOST:PORT";
+                Err(Failure::new(Kind::BadHead, Retry::Never, message))
+            }
         }
     }
 }
 
-/// How often one address is logged.
+/// How often one origin is logged.
 const EVERY: Duration = Duration::from_secs(60);
-/// How many addresses are remembered.
-const ADDRESSES: usize = 1024;
+/// How many of them are remembered.
+const ORIGINS: usize = 1024;
 
 /// Who spoke another protocol lately: a health check that asks every second is logged once a minute.
 #[derive(Debug, Default)]
-pub(super) struct Strangers(Mutex<HashMap<IpAddr, Instant>>);
+pub(super) struct Strangers(Mutex<HashMap<Origin, Instant>>);
 
 impl Strangers {
-    /// Whether this address did not do so in the last minute.
-    pub(super) fn is_new(&self, address: IpAddr) -> bool {
-        self.is_new_at(address, Instant::now())
+    /// Whether nobody from there did so in the last minute.
+    pub(super) fn is_new(&self, origin: Origin) -> bool {
+        self.is_new_at(origin, Instant::now())
     }
 
-    fn is_new_at(&self, address: IpAddr, now: Instant) -> bool {
+    fn is_new_at(&self, origin: Origin, now: Instant) -> bool {
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lately.len() >= ADDRESSES {
+        if lately.len() >= ORIGINS {
             lately.retain(|_, logged| now.duration_since(*logged) < EVERY);
         }
-        match lately.get(&address) {
+        match lately.get(&origin) {
             Some(logged) if now.duration_since(*logged) < EVERY => false,
-            None if lately.len() >= ADDRESSES => false,
+            None if lately.len() >= ORIGINS => false,
             _ => {
-                lately.insert(address, now);
+                lately.insert(origin, now);
                 true
             }
         }
@@ -91,19 +109,24 @@ impl Strangers {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
     fn an_address_is_new_once_a_minute_and_few_are_remembered() {
         let (strangers, now) = (Strangers::default(), Instant::now());
-        let address = |at: u16| IpAddr::from([10, 0, at.to_be_bytes()[0], at.to_be_bytes()[1]]);
+        let address = |at: u16| {
+            let [high, low] = at.to_be_bytes();
+            Origin::Address(IpAddr::from([10, 0, high, low]))
+        };
         assert!(strangers.is_new_at(address(1), now));
         assert!(!strangers.is_new_at(address(1), now + EVERY / 2));
         assert!(strangers.is_new_at(address(1), now + EVERY));
         for at in 0..2000 {
             strangers.is_new_at(address(at), now + EVERY);
         }
-        assert_eq!(strangers.0.lock().expect("not poisoned").len(), ADDRESSES);
+        assert_eq!(strangers.0.lock().expect("not poisoned").len(), ORIGINS);
         assert!(strangers.is_new_at(address(1), now + 2 * EVERY));
     }
 

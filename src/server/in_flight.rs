@@ -20,7 +20,7 @@ pub(super) struct InFlight {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Permits came back.
+    /// Permits were returned.
     fewer: Notify,
 }
 

@@ -65,6 +65,7 @@ async fn permit(
         }
         Streamed::PutObject(args) => {
             body.check_empty(args.body_crc32c).map_err(refusal::unread_body)?;
+            body.expect(MAX_BODY_LEN.min(job.max_object_size()), false);
             Ok(Transfer::PutObject(args))
         }
         Streamed::UploadPart(args) => {
@@ -83,9 +84,9 @@ async fn permit_write(
     body: &mut Body,
 ) -> Result<Permitted, Failure> {
     turn.wait().await;
-    job.about(turn.about());
+    job.in_turn(turn)?;
     let permitted = write_at::permit(turn, args, body.len())?;
-    let end = args.total.unwrap_or(MAX_BODY_LEN);
+    let end = args.total.unwrap_or(MAX_BODY_LEN.min(job.max_object_size()));
     body.expect(end.saturating_sub(args.offset), args.total.is_some());
     let begun = body.begin().await;
     match begun.and_then(|bytes| body.check_empty(args.body_crc32c).map(|()| bytes)) {

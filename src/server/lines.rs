@@ -1,11 +1,10 @@
 //! Lines of the log about connections and requests: here their fields have their names, and failures their levels.
 //!
-//! What a client did is told at INFO, with every failure that answers it; what GCS, the network or the credentials did wrong
-//! at WARN; a defect of the daemon at ERROR. Requests that were carried out are told at DEBUG: a line of each connection says
+//! What a client did is logged at INFO, with every failure that answers it; what GCS, the network or the credentials did wrong
+//! at WARN; a defect of the daemon at ERROR. Requests that succeeded are logged at DEBUG: a line of each connection says
 //! how many there were.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinError;
 use tracing::{Level, debug, error, info, warn};
 
-use crate::ops::{Answer, Failure, Subject};
+use super::audit;
+use crate::ops::{Answer, Decided, Failure, Subject};
+use crate::peer::{Certificate, Origin, Peer};
 use gcsd_wire::{Kind, Layer, Opcode, RequestHead};
 
 /// A connection, as lines name it, and what became of its requests.
@@ -21,7 +22,7 @@ use gcsd_wire::{Kind, Layer, Opcode, RequestHead};
 pub(super) struct Client {
     /// Its number in this process.
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     since: Instant,
     requests: AtomicU64,
     failed: AtomicU64,
@@ -41,6 +42,8 @@ pub(super) enum End {
     Idle,
     /// The client said nothing in time after it had connected.
     Silent,
+    /// The TLS handshake failed. It is `new` if nobody from there did something of the kind lately.
+    Handshake { error: io::Error, new: bool },
     /// The client does not take its replies: not in time, or no more.
     Unread(io::Error),
     /// A request failed so that what is behind it cannot be read, or is not to be.
@@ -54,12 +57,13 @@ pub(super) enum End {
 }
 
 impl End {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Broke(_) => "broke",
             Self::Idle => "idle",
             Self::Silent => "silent",
+            Self::Handshake { .. } => "handshake",
             Self::Unread(_) => "unread",
             Self::Failed => "failed",
             Self::Unframed => "unframed",
@@ -70,7 +74,9 @@ impl End {
 
     fn error(&self) -> Option<String> {
         match self {
-            Self::Broke(error) | Self::Unread(error) => Some(error.to_string()),
+            Self::Broke(error) | Self::Unread(error) | Self::Handshake { error, .. } => {
+                Some(error.to_string())
+            }
             Self::Defect(error) => Some(error.to_string()),
             _ => None,
         }
@@ -86,6 +92,7 @@ pub(super) struct Line {
     upload: Option<u32>,
     body_len: Option<u64>,
     about: Option<Arc<Subject>>,
+    decided: Option<Decided>,
     begun: Instant,
 }
 
@@ -111,8 +118,11 @@ macro_rules! about {
 
 impl Client {
     /// A connection that was accepted just now: the `id`th.
-    pub(super) fn new(id: u64, peer: SocketAddr) -> Arc<Self> {
-        debug!(target: "gcsd::connection", connection = id, %peer, "connection accepted");
+    pub(super) fn new(id: u64, peer: Peer) -> Arc<Self> {
+        debug!(
+            target: "gcsd::connection",
+            connection = id, %peer, certificate = owner(&peer), "connection accepted"
+        );
         Arc::new(Self {
             id,
             peer,
@@ -125,7 +135,7 @@ impl Client {
         })
     }
 
-    /// The connection has ended. One that asked for nothing and just closed, as those of a health check do, is told at DEBUG.
+    /// The connection has ended. One that asked for nothing and just closed, as those of a health check do, is logged at DEBUG.
     pub(super) fn ended(&self, end: &End) {
         let Self { id, peer, .. } = self;
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -134,7 +144,7 @@ impl Client {
             ($event:ident) => {
                 $event!(
                     target: "gcsd::connection",
-                    connection = id, %peer, end = %end.name(), requests, failed = load(&self.failed),
+                    connection = id, %peer, certificate = owner(peer), end = %end.name(), requests, failed = load(&self.failed),
                     objects = load(&self.objects), received = load(&self.received), sent = load(&self.sent),
                     duration_ms = ms(self.since.elapsed()), error = end.error(), "connection ended"
                 )
@@ -142,6 +152,7 @@ impl Client {
         }
         match end {
             End::Closed | End::Broke(_) | End::Draining if requests == 0 => ended!(debug),
+            End::Handshake { new: false, .. } => ended!(debug),
             End::Defect(_) => ended!(error),
             _ => ended!(info),
         }
@@ -159,12 +170,22 @@ impl Client {
         );
     }
 
-    /// Where it comes from.
-    pub(super) fn address(&self) -> IpAddr {
-        self.peer.ip()
+    /// Its number in this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
-    /// The client speaks another protocol. One that is not new is told at DEBUG.
+    /// Where it comes from, for people.
+    pub(super) fn place(&self) -> String {
+        self.peer.to_string()
+    }
+
+    /// Where it comes from.
+    pub(super) fn origin(&self) -> Origin {
+        self.peer.origin()
+    }
+
+    /// The client speaks another protocol. One that is not new is logged at DEBUG.
     pub(super) fn foreign(&self, protocol: &'static str, new: bool) {
         let Self { id, peer, .. } = self;
         macro_rules! foreign {
@@ -205,6 +226,7 @@ impl Line {
             upload: Some(head.upload).filter(|upload| *upload != 0),
             body_len: (has_body && !head.streamed()).then_some(head.body_len),
             about: None,
+            decided: None,
             begun: Instant::now(),
         }
     }
@@ -216,7 +238,12 @@ impl Line {
         }
     }
 
-    /// The request ended. `received` is what came of a body that was lent.
+    /// Says what the policy has decided on the request.
+    pub(super) fn decided(&mut self, decided: Decided) {
+        self.decided = Some(decided);
+    }
+
+    /// The request ended. `received` is how much of a lent body arrived.
     pub(super) fn ended(&mut self, outcome: &Result<Answer, Failure>, received: Option<u64>) {
         if let Ok(Answer {
             upload_name: Some(name),
@@ -236,6 +263,16 @@ impl Line {
         let bytes_in = &self.client.received;
         requests.fetch_add(1, Ordering::Relaxed);
         bytes_in.fetch_add(received.unwrap_or(0), Ordering::Relaxed);
+        if let Some(decided) = &self.decided {
+            audit::line(
+                &self.client,
+                self.opcode,
+                decided,
+                self.about.as_deref(),
+                outcome,
+                received,
+            );
+        }
         match outcome {
             Ok(answer) => {
                 let sent = received.is_none().then_some(answer.moved);
@@ -300,7 +337,7 @@ impl Line {
     }
 }
 
-/// How loud a failure is told: by whose doing it is.
+/// The level of a failure: it depends on whose fault it is.
 fn level(failure: &Failure) -> Level {
     let Some(kind) = failure.status.kind() else {
         return Level::WARN;
@@ -322,6 +359,11 @@ fn level(failure: &Failure) -> Level {
             Layer::Client | Layer::Daemon | Layer::Gcs => Level::INFO,
         },
     }
+}
+
+/// Whose certificate the peer has shown.
+fn owner(peer: &Peer) -> Option<&str> {
+    peer.certificate().map(Certificate::name)
 }
 
 fn layer(failure: &Failure) -> Option<&'static str> {

@@ -13,42 +13,54 @@
 //! of the memory, which the connection gets before it reads the request's args; the place of a call is taken by the
 //! task that makes it.
 //!
-//! The modules, from the socket inwards: `accept`, `connection` (the loop that reads requests), then `work` for requests
+//! The modules, from the socket inwards: `listener`, `accept`, `handshake` and `tls`, `connection` (the loop that reads requests), then `work` for requests
 //! without a streamed body and `lending` for those with one; both end in a `job`, which answers. `body` and `pieces`
-//! know where a body ends, `reader` holds the socket's read half, and `writer` its write half. `in_flight` knows what has no
+//! know where a body ends, `reader` holds the read half of a `socket`, and `writer` its write half. `in_flight` knows what has no
 //! answer yet, `foreign` other protocols.
 
 mod accept;
+mod audit;
 mod body;
 mod connection;
 mod foreign;
+mod handle;
+mod handshake;
 mod in_flight;
 mod job;
+mod ledger;
 mod lending;
 mod lines;
+mod listener;
 mod pieces;
 mod reader;
 mod refusal;
 mod room;
+mod socket;
 mod state;
+mod tls;
 mod work;
 mod writer;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+pub use handle::{Handle, Readiness};
+pub use ledger::Request;
+pub use listener::{ListenAddress, Listener, SocketFile};
 pub use state::{StateError, load_or_create_token_key, load_token_key};
+pub use tls::{Loaded, Tls, TlsError, TlsFiles};
 
 use crate::ops::{Budget, Context};
+use crate::stats::Stats;
+use accept::Places;
+use ledger::Ledger;
 
 /// How long cut connections may take to send their last replies.
 const CUT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,15 +79,19 @@ pub struct Config {
     /// How much the kernel may keep of what a client sends and is not read yet, in bytes; 0 for as much as the system
     /// allows. The client takes what is there for received, and waits while it drains.
     pub receive_buffer: usize,
-    /// How long requests in flight may go on once the daemon stops.
+    /// How long to go on as before once the daemon is asked to stop, so that whoever sends clients here learns of it.
+    pub drain_delay: Duration,
+    /// How long requests in flight may continue once the daemon stops.
     pub grace: Duration,
     /// How long a wrong secret waits for its answer.
     pub refusal_delay: Duration,
 }
 
-/// The two steps of a stop.
+/// The steps of a stop.
 #[derive(Debug, Clone, Default)]
 struct Shutdown {
+    /// Somebody asked for it. All goes on as before, but the server is not ready any more.
+    asked: CancellationToken,
     /// No new requests.
     drain: CancellationToken,
     /// No more time.
@@ -98,13 +114,19 @@ struct Shared {
     strangers: foreign::Strangers,
     /// How many connections were accepted.
     accepted: AtomicU64,
+    /// A place for each connection.
+    places: Places,
+    /// What is under way.
+    ledger: Arc<Ledger>,
+    /// It accepts connections.
+    started: AtomicBool,
 }
 
 /// A server with its listeners bound.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
 }
 
 /// How a server ended.
@@ -117,8 +139,13 @@ pub enum Stopped {
 }
 
 impl Server {
-    /// A server on `listeners`.
-    pub fn new(context: Context, config: Config, listeners: Vec<TcpListener>) -> Self {
+    /// A server on `listeners`, which counts for itself.
+    pub fn new(context: Context, config: Config, listeners: Vec<Listener>) -> Self {
+        Self::counting(context, config, listeners, Arc::default())
+    }
+
+    /// A server on `listeners`. What happens is added to `stats`, to which others add, too.
+    pub fn counting(context: Context, config: Config, listeners: Vec<Listener>, stats: Arc<Stats>) -> Self {
         let shared = Shared {
             context,
             config,
@@ -128,19 +155,23 @@ impl Server {
             delayed: Semaphore::new((config.max_connections / 4).clamp(1, Semaphore::MAX_PERMITS)),
             strangers: foreign::Strangers::default(),
             accepted: AtomicU64::new(0),
+            places: Places::new(config.max_connections),
+            ledger: Arc::new(Ledger::new(stats)),
+            started: AtomicBool::new(false),
         };
-        Self {
-            shared: Arc::new(shared),
-            listeners,
-        }
+        let shared = Arc::new(shared);
+        handle::register(&shared);
+        Self { shared, listeners }
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect()
+    /// For whoever looks after it.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.shared.clone())
+    }
+
+    /// What it listens on.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// What all connections together may hold: memory in bytes, and calls to GCS.
@@ -151,21 +182,32 @@ impl Server {
     /// Serves until `stop` resolves, then drains: returns once every connection has ended.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
-        let accepting = TaskTracker::new();
-        let places = accept::Places::new(self.shared.config.max_connections);
-        for listener in self.listeners {
-            let accept = accept::run(listener, self.shared.clone(), places.clone(), connections.clone());
-            accepting.spawn(accept);
+        let places = self.shared.places.clone();
+        let accept = accept::run(self.listeners, self.shared.clone(), places, connections.clone());
+        let accepting = tokio::spawn(accept);
+        self.shared.started.store(true, Ordering::Relaxed);
+        let Shutdown { asked, .. } = &self.shared.shutdown;
+        tokio::select! {
+            () = stop => asked.cancel(),
+            () = asked.cancelled() => {}
         }
-        accepting.close();
-        stop.await;
+        let delay = self.shared.config.drain_delay;
+        if !delay.is_zero() {
+            info!(
+                drain_delay_s = delay.as_secs(),
+                "asked to stop: going on for a while, not ready"
+            );
+            tokio::time::sleep(delay).await;
+        }
         info!(
             connections = connections.len(),
             grace_s = self.shared.config.grace.as_secs(),
             "stopping"
         );
         self.shared.shutdown.drain.cancel();
-        accepting.wait().await;
+        if let Err(error) = accepting.await {
+            error!(%error, "accepting connections failed");
+        }
         connections.close();
         if tokio::time::timeout(self.shared.config.grace, connections.wait())
             .await

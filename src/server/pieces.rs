@@ -1,4 +1,4 @@
-//! A body in pieces (proto-spec.md, "Framing"): the heads are taken out, the data goes on.
+//! A body in pieces (proto-spec.md, "Framing"): the heads are taken out, the data passes.
 
 use std::io;
 use std::task::{Context, Poll, ready};

@@ -8,12 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use rustix::io::ioctl_fionread;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Decoder;
 
 use super::lines::End;
+use super::socket::ReadHalf;
 use crate::ops::{Failure, Limits};
 use gcsd_wire::codec::FrameError;
 use gcsd_wire::{HEAD_LEN, RequestCodec, RequestFrame, RequestHead};
@@ -83,7 +82,7 @@ pub(super) enum ReadError {
 /// The client's bytes.
 #[derive(Debug)]
 pub(super) struct Reader {
-    half: OwnedReadHalf,
+    half: ReadHalf,
     buffer: BytesMut,
     /// The largest read, in bytes.
     chunk: usize,
@@ -100,8 +99,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A connection that was accepted just now.
-    pub(super) fn new(half: OwnedReadHalf, chunk: usize, limits: &Limits) -> Self {
+    /// A connection that was accepted just now, whose client has until `handshake` for what it has to say first.
+    pub(super) fn new(half: ReadHalf, chunk: usize, limits: &Limits, handshake: Instant) -> Self {
         let chunk = chunk.max(HEAD_LEN);
         Self {
             half,
@@ -113,7 +112,7 @@ impl Reader {
             },
             client_timeout: limits.client_timeout,
             deadline: None,
-            handshake: Some(Instant::now() + limits.handshake_timeout),
+            handshake: Some(handshake),
             bulk: false,
             ended: false,
         }
@@ -256,7 +255,7 @@ impl Reader {
     fn poll_fill(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
         self.bulk = true;
         loop {
-            let filled = match ready!(self.half.as_ref().poll_read_ready(cx)) {
+            let filled = match ready!(self.half.poll_readable(cx)) {
                 Ok(()) => self.fill(max, self.chunk),
                 Err(error) => Err(error),
             };
@@ -303,10 +302,9 @@ impl Reader {
         bytes.ok()?.ok()
     }
 
-    /// How many bytes can be read without waiting, those in the kernel included.
+    /// How many bytes can be read without waiting at least, those in the kernel included.
     pub(super) fn received(&self) -> u64 {
-        let unread = ioctl_fionread(self.half.as_ref()).unwrap_or(0);
-        unread.saturating_add(self.buffer.len() as u64)
+        self.half.unread().saturating_add(self.buffer.len() as u64)
     }
 
     /// Whether the client's stream ended or failed inside a body, so that nothing more can be read.

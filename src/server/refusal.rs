@@ -9,11 +9,11 @@ use gcsd_wire::codec::FrameError;
 use gcsd_wire::head::{CHECKED, STREAMED};
 use gcsd_wire::{HeadError, Kind, Opcode, PieceError, Request, RequestFrame, RequestHead, Retry};
 
-/// Reads the request in a frame.
+/// Reads the request in a frame. From a client that is `unknown`, only Hello is read.
 pub(super) fn read_request(
     frame: &RequestFrame,
     max_args: u32,
-    authenticated: bool,
+    unknown: Option<&Failure>,
 ) -> Result<Request, Failure> {
     let head = &frame.head;
     let undefined = head.flags & !(STREAMED | CHECKED);
@@ -29,9 +29,10 @@ pub(super) fn read_request(
             format!("the opcode {:#04x} is unknown", head.opcode),
         ));
     };
-    if !authenticated && opcode != Opcode::Hello {
-        let message = "this daemon requires a secret: send it in Hello first";
-        return Err(refuse(Kind::Unauthenticated, message.to_owned()));
+    if let Some(unknown) = unknown
+        && opcode != Opcode::Hello
+    {
+        return Err(unknown.clone());
     }
     let Some(args) = frame.args.clone() else {
         let message = format!(
@@ -90,7 +91,7 @@ pub(super) fn unreadable(error: &ReadError) -> Option<Failure> {
     })
 }
 
-/// The first bytes are no head of this version.
+/// The first bytes are not a head of this version.
 fn bad_head(error: &HeadError, retry: Retry) -> Failure {
     let kind = match error {
         HeadError::Magic(_) | HeadError::Direction | HeadError::Sequence => Kind::BadHead,

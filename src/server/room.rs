@@ -7,7 +7,7 @@ use crate::ops::FrameQueue;
 use gcsd_wire::multipart::MAX_PARTS_LEN;
 use gcsd_wire::{Opcode, RequestHead};
 
-/// Args that cost nothing in a request which needs no call: whoever only asks whether the daemon lives, or says Hello, waits for
+/// Args that cost nothing in a request which needs no call: a client that sends a Ping or a Hello waits for
 /// nobody.
 const FREE_ARGS: u32 = 4096;
 /// A request's task.

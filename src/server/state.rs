@@ -18,7 +18,7 @@ pub enum StateError {
         /// What the system says.
         error: io::Error,
     },
-    /// The file is no key file.
+    /// The file is not a key file.
     #[error("{path}: {error}")]
     Key {
         /// The file.

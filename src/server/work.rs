@@ -51,17 +51,23 @@ pub(super) async fn upload_call(
     let cancel = job.cancel();
     let stage = AtomicU8::new(WAITING);
     let (opens, changes) = (
-        matches!(call, UploadCall::Start(_) | UploadCall::Attach(_)),
+        matches!(
+            call,
+            UploadCall::Start(..) | UploadCall::Denied(..) | UploadCall::Attach(..)
+        ),
         matches!(call, UploadCall::Finish(_)),
     );
     let in_turn = async {
         turn.wait().await;
         stage.store(IN_TURN, Ordering::Relaxed);
-        if !opens {
-            job.about(turn.about());
+        match call {
+            UploadCall::Start(..) | UploadCall::Denied(..) | UploadCall::Attach(..) => {}
+            // Nothing is done at GCS.
+            UploadCall::Detach => job.about(turn.about()),
+            _ => job.in_turn(&turn)?,
         }
         let _place = match call {
-            UploadCall::Attach(_) | UploadCall::Detach => None,
+            UploadCall::Attach(..) | UploadCall::Denied(..) | UploadCall::Detach => None,
             _ => place_in_turn(&shared, &calls, &turn).await,
         };
         stage.store(BEGUN, Ordering::Relaxed);
@@ -95,7 +101,7 @@ const IN_TURN: u8 = 1;
 const BEGUN: u8 = 2;
 
 /// Waits for the place of a call. What frees places when the daemon stops is no reason to begin further calls: then this
-/// waits for ever, and whoever makes the call has been told to end.
+/// waits for ever, and the task that makes the call has been told to end.
 pub(super) async fn place(shared: &Shared, calls: &Account) -> Share {
     let place = calls.take(1).await;
     if shared.shutdown.cut.is_cancelled() {

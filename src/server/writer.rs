@@ -5,12 +5,10 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::socket::WriteHalf;
 use crate::ops::OutFrame;
 use gcsd_net::Acknowledgements;
 
@@ -24,7 +22,7 @@ const SLICES: usize = 16;
 /// nothing for `client_timeout` or the socket fails, even if there is nothing to write: the senders then learn that the
 /// client is gone.
 pub(super) async fn run(
-    mut half: OwnedWriteHalf,
+    half: WriteHalf,
     mut frames: mpsc::Receiver<Box<OutFrame>>,
     client_timeout: Duration,
 ) -> io::Result<()> {
@@ -35,7 +33,7 @@ pub(super) async fn run(
         let received = tokio::select! {
             biased;
             received = frames.recv_many(&mut batch, QUEUE) => received,
-            error = broken(half.as_ref()) => return Err(error),
+            error = half.broken() => return Err(error),
         };
         if received == 0 {
             break;
@@ -49,42 +47,32 @@ pub(super) async fn run(
         }
         while !parts.is_empty() {
             let slices: Vec<IoSlice<'_>> = parts.iter().take(SLICES).map(|part| IoSlice::new(part)).collect();
-            let written = write(&mut half, &slices, client_timeout).await?;
+            let written = in_time(&half, client_timeout, || half.write_vectored(&slices)).await?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             advance(&mut parts, written);
         }
+        in_time(&half, client_timeout, || half.flush()).await?;
         held.clear();
     }
     timeout(client_timeout, half.shutdown()).await?
 }
 
-/// Waits until the connection is reset, or given up by the kernel. What was received before can still be read.
-async fn broken(stream: &TcpStream) -> io::Error {
-    loop {
-        match stream.ready(Interest::ERROR).await {
-            Ok(ready) if ready.is_error() => return io::ErrorKind::ConnectionReset.into(),
-            Ok(_) => {}
-            Err(error) => return error,
-        }
-    }
-}
-
-/// Writes once. Fails when the client has acknowledged nothing for `client_timeout`.
-async fn write(
-    half: &mut OwnedWriteHalf,
-    slices: &[IoSlice<'_>],
-    client_timeout: Duration,
-) -> io::Result<usize> {
+/// Does something that waits for the client, and can be begun again. Fails when the client has acknowledged nothing for
+/// `client_timeout`.
+async fn in_time<T, F>(half: &WriteHalf, client_timeout: Duration, begin: impl Fn() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
     let acknowledgements = Acknowledgements::default();
     let mut deadline = Instant::now() + client_timeout;
     loop {
         let look = Instant::now() + client_timeout / Acknowledgements::LOOKS;
-        if let Ok(written) = timeout_at(deadline.min(look), half.write_vectored(slices)).await {
-            return written;
+        if let Ok(done) = timeout_at(deadline.min(look), begin()).await {
+            return done;
         }
-        acknowledgements.look(half.as_ref());
+        half.look(&acknowledgements);
         let now = Instant::now();
         if acknowledgements.advanced() {
             deadline = now + client_timeout;
@@ -108,8 +96,11 @@ fn advance(parts: &mut VecDeque<Bytes>, mut len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::sync::Arc;
 
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::socket::{Socket, plain};
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -122,7 +113,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let client = TcpStream::connect(address).await.expect("a connection");
         let (server, _) = listener.accept().await.expect("a connection");
-        let (_read_half, write_half) = server.into_split();
+        let (_read_half, write_half) = plain(Arc::new(Socket::Tcp(server)));
         let (frames, queue) = mpsc::channel(QUEUE);
         let body = Bytes::from(vec![7; 1 << 20]);
         let send = async {

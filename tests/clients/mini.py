@@ -40,8 +40,14 @@ class Damaged(Exception):
 class Connection:
     """One request at a time over one stream."""
     def __init__(self, address):
-        host, port = address.rsplit(":", 1)
-        self.socket, self.sequence, self.cut = socket.create_connection((host, int(port)), 600), 0, False
+        if address.startswith("unix:"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(600)
+            self.socket.connect(address[5:])
+        else:
+            host, port = address.rsplit(":", 1)
+            self.socket = socket.create_connection((host, int(port)), 600)
+        self.sequence, self.cut = 0, False
 
     def receive(self, length):
         data = bytearray()

@@ -229,7 +229,8 @@ fn is_status(plain: &Plain<'_>, status: &SessionStatus) {
             assert_eq!(plain.status, 308);
             match plain.all("range")[..] {
                 [] => assert_eq!(*committed, None),
-                [_] => assert_eq!(*committed, plain.persisted()),
+                // One that cannot be understood is not taken for none.
+                [range] => assert!(committed.is_some() && *committed == plain.persisted(), "{range}"),
                 _ => {}
             }
         }

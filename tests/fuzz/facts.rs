@@ -15,6 +15,8 @@ impl<'a> Plain<'a> {
     pub(crate) fn of(bytes: &'a [u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).ok()?;
+        // A line that ends otherwise is one to some and none to others.
+        let bare = head.replace("\r\n", "").contains(['\r', '\n']);
         let mut lines = head.split("\r\n");
         let status = lines.next()?.strip_prefix("HTTP/1.1 ")?;
         let status = status.get(..3)?.parse().ok()?;
@@ -33,7 +35,7 @@ impl<'a> Plain<'a> {
         };
         let length = plain.one("content-length")?;
         let whole = length == plain.body.len().to_string() && plain.all("transfer-encoding").is_empty();
-        (whole && status >= 200).then_some(plain)
+        (whole && !bare && status >= 200).then_some(plain)
     }
 
     pub(crate) fn all(&self, name: &str) -> Vec<&'a str> {

@@ -26,6 +26,9 @@ const EDGES: &[u64] = &[
     u64::MAX,
 ];
 
+/// How much of an input is its front.
+const FRONT: usize = 1024;
+
 /// Makes inputs of a corpus.
 pub(crate) struct Mutator {
     random: Random,
@@ -67,11 +70,46 @@ impl Mutator {
         bytes
     }
 
+    /// Writes another number, or what is none, in the place of a number of `bytes` that is written in digits.
+    fn number(&mut self, bytes: &mut Vec<u8>) {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let front = bytes.len().min(FRONT);
+        let starts = (0..front).filter(|at| digit(*at) && !at.checked_sub(1).is_some_and(digit));
+        let starts: Vec<usize> = starts.collect();
+        if starts.is_empty() {
+            return;
+        }
+        let run = |start: usize| {
+            let end = (start..bytes.len()).find(|at| !digit(*at));
+            start..end.unwrap_or(bytes.len())
+        };
+        let place = run(starts[self.below(starts.len())]);
+        let old = String::from_utf8_lossy(&bytes[place.clone()]).into_owned();
+        let value: u64 = old.parse().unwrap_or(u64::MAX);
+        let new = match self.below(10) {
+            0 | 1 => EDGES[self.below(EDGES.len())].to_string(),
+            2 => value.wrapping_add(1).to_string(),
+            3 => value.wrapping_sub(1).to_string(),
+            4 => value.wrapping_mul(2).to_string(),
+            // That of another place.
+            5 | 6 => String::from_utf8_lossy(&bytes[run(starts[self.below(starts.len())])]).into_owned(),
+            7 => format!("{}{old}", ["+", "-", "0", " ", "0x"][self.below(5)]),
+            8 => ["", "x", "*", "1x", "1.0", "1e3"][self.below(6)].to_owned(),
+            _ => format!("{old}{}", self.below(10)),
+        };
+        bytes.splice(place, new.into_bytes());
+    }
+
     fn change(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
-        let at = self.below(bytes.len() + 1);
+        // What an input begins with decides more than what follows.
+        let within = match self.below(2) {
+            0 => bytes.len().min(FRONT),
+            _ => bytes.len(),
+        };
+        let at = self.below(within + 1);
         let few = self.below(7);
         let len = self.below(1 << few).min(bytes.len() - at);
-        match self.below(13) {
+        match self.below(15) {
             0 => bytes[at..].iter_mut().take(1).for_each(|byte| *byte ^= 1),
             1 => {
                 let bit = 1 << self.below(8);
@@ -113,7 +151,8 @@ impl Mutator {
                         .count();
                 bytes.splice(at..end, digits.into_bytes());
             }
-            11 if !self.words.is_empty() => {
+            11 | 12 => self.number(bytes),
+            13 if !self.words.is_empty() => {
                 let word = self.words[self.below(self.words.len())];
                 let end = match self.below(2) {
                     0 => at,

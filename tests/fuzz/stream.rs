@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use gcsd_types::Crc32c;
 use gcsd_wire::head::{CHECKED, STREAMED};
-use gcsd_wire::{HEAD_LEN, Opcode, PieceHead, Request, RequestHead};
+use gcsd_wire::{HEAD_LEN, Opcode, PieceHead, Request, RequestHead, hello};
 
 use super::feed::Feed;
 use crate::support::daemon::{attach, finish_upload, put_object, query_upload, start_upload, write_at};
@@ -41,6 +41,8 @@ pub(crate) struct Stream {
     pub(crate) cut: Option<(u64, Sent)>,
     /// How it ends.
     pub(crate) end: End,
+    /// Checked frames were agreed on: every later frame is one.
+    pub(crate) agreed: bool,
 }
 
 impl Stream {
@@ -50,11 +52,14 @@ impl Stream {
             whole: BTreeMap::new(),
             cut: None,
             end: End::Between,
+            agreed: false,
         };
         loop {
-            stream.end = match request(&mut bytes, max_args) {
+            let frame = bytes;
+            stream.end = match request(&mut bytes, max_args, stream.agreed) {
                 Ok(None) => End::Between,
                 Ok(Some((sequence, sent))) => {
+                    stream.agreed |= agrees(&frame[..frame.len() - bytes.len()]);
                     stream.whole.entry(sequence).or_default().push(sent);
                     continue;
                 }
@@ -83,8 +88,29 @@ fn skip(bytes: &mut &[u8], len: u64) -> Option<()> {
     Some(())
 }
 
+/// Whether a request is a Hello that agrees on checked frames.
+fn agrees(frame: &[u8]) -> bool {
+    let (Some(head), flags) = (frame.get(..HEAD_LEN), number(&frame[6..8])) else {
+        return false;
+    };
+    let len = number(&head[20..24]) - if flags & 0x100 != 0 { 4 } else { 0 };
+    let plain = head[5] == Opcode::Hello as u8 && flags & !0x100 == 0;
+    // No upload and no body.
+    let plain = plain && number(&head[16..20]) == 0 && number(&head[24..32]) == 0;
+    let end = HEAD_LEN + usize::try_from(len).expect("short");
+    let Some(args) = frame.get(HEAD_LEN..end).filter(|args| plain && args.len() >= 32) else {
+        return false;
+    };
+    let (low, high, features) = (args[0], args[1], number(&args[4..8]));
+    let told = 32 + number(&args[8..10]) + number(&args[10..12]);
+    let reserved = args[2] | args[3] | args[12..32].iter().fold(0, |all, byte| all | byte);
+    let name = args.get(32..32 + usize::try_from(number(&args[8..10])).expect("short"));
+    let spoken = low <= 1 && 1 <= high && reserved == 0 && features & 1 != 0;
+    spoken && told == len && name.is_some_and(|name| std::str::from_utf8(name).is_ok())
+}
+
 /// Takes a request from the front: its sequence, and what it is.
-fn request(bytes: &mut &[u8], max_args: u32) -> Result<Option<(u64, Sent)>, Cut> {
+fn request(bytes: &mut &[u8], max_args: u32, agreed: bool) -> Result<Option<(u64, Sent)>, Cut> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -105,6 +131,9 @@ fn request(bytes: &mut &[u8], max_args: u32) -> Result<Option<(u64, Sent)>, Cut>
         opcode: head[5],
         checked: flags & 0x100 != 0,
     };
+    if agreed && !sent.checked {
+        return unframed;
+    }
     let sequence = number(&head[8..16]);
     let begun = Some((sequence, sent));
     let frame = *bytes;
@@ -160,7 +189,7 @@ const LENGTHS: &[usize] = &[0, 1, 12, 300, 5000, 70_000, 262_144, 300_000];
 pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> {
     let mut stream = Vec::new();
     let damage = feed.byte();
-    let mut sequence = 0;
+    let (mut sequence, mut agreed) = (0, false);
     while !feed.is_empty() && sequence < 24 && stream.len() < 2 << 20 {
         sequence += 1;
         let upload = u32::from(feed.byte() % 3);
@@ -181,6 +210,15 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
                 stream.extend_from_slice(feed.take(len));
                 continue;
             }
+            10 => {
+                agreed = true;
+                Request::Hello(hello::Args {
+                    features: hello::CHECKED,
+                    min_version: 1,
+                    max_version: 1,
+                    ..hello::Args::default()
+                })
+            }
             _ => {
                 let vector = &vectors[usize::from(feed.byte()) % vectors.len()];
                 let (code, args) = first(vector);
@@ -190,7 +228,12 @@ pub(crate) fn conversation(feed: &mut Feed<'_>, vectors: &[Vec<u8>]) -> Vec<u8> 
         };
         let opcode = request.opcode();
         let flags = feed.byte();
-        let checked = if flags & 3 == 1 { CHECKED } else { 0 };
+        // Where it is agreed on, all but few are.
+        let checked = match flags & 3 {
+            1 => CHECKED,
+            0 | 2 if agreed => CHECKED,
+            _ => 0,
+        };
         let streamed = flags & 4 != 0 && opcode.may_stream();
         let has_body = opcode.has_body() || flags & 0xf8 == 0xf8;
         let head = RequestHead {

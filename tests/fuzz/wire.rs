@@ -165,16 +165,17 @@ fn requests() {
         seeds: vectors_of("request"),
         words: &[b"GCS?\x01", b"\0\0\0\0\0\0\0\0", b"{}", b"\xc3\xbc"],
     };
-    fuzz.run(|input| {
-        // Half of the damage is behind a checksum that holds.
-        let seen = request(input);
-        let mut mended = input.to_vec();
-        if mend(&mut mended) {
-            format!("{seen}; {}", request(&mended))
-        } else {
-            seen
-        }
-    });
+    fuzz.run(|input| damaged_and_mended(input, request));
+}
+
+/// What `seen` says of `input`, and of the same with a checksum that holds: half of the damage is behind one.
+fn damaged_and_mended(input: &[u8], seen: impl Fn(&[u8]) -> String) -> String {
+    let damaged = seen(input);
+    let mut mended = input.to_vec();
+    match mend(&mut mended) {
+        true => format!("{damaged}; {}", seen(&mended)),
+        false => damaged,
+    }
 }
 
 /// Makes one frame of `bytes`, as long as its head says, with a checksum where it has one. False where that changes nothing.
@@ -269,15 +270,7 @@ fn replies() {
         seeds: vectors_of("reply"),
         words: &[b"GCS!\x01", b"\0\0\0\0\0\0\0\0", b"{}", b"\xc3\xbc"],
     };
-    fuzz.run(|input| {
-        let seen = reply(input);
-        let mut mended = input.to_vec();
-        if mend(&mut mended) {
-            format!("{seen}; {}", reply(&mended))
-        } else {
-            seen
-        }
-    });
+    fuzz.run(|input| damaged_and_mended(input, reply));
 }
 
 /// What the specification says of a piece's head: section 2.2, without the code that is tested.

@@ -1,10 +1,7 @@
 //! Names with several addresses, on both hops; and what is asked of the sockets.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,10 +11,10 @@ use gcsd_net::{BoxStream, Connecting, Connector, Stream, TcpConnector, connect_a
 use gcsd_wire::Request;
 use gcsd_wire::read_at::{Args, Range};
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::daemon::{Client, Daemon, Options as DaemonOptions, PATIENCE, object_ref};
+use crate::support::delegating::delegate_io;
 use crate::support::peer::{Peer, finished, object, patiently};
 
 /// The name `two.example` has two addresses: 127.0.0.2, and then 127.0.0.1.
@@ -174,29 +171,7 @@ impl Stream for Noted {
     }
 }
 
-impl AsyncRead for Noted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Noted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
+delegate_io!(Noted);
 
 #[tokio::test]
 async fn the_kernel_gives_up_later_than_the_clocks() {

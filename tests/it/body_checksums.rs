@@ -1,4 +1,4 @@
-//! `body_crc32c`: a body that is not what the client says is no object and no part (proto-spec.md, "WriteAt", "PutObject",
+//! `body_crc32c`: a body that is not what the client says makes neither an object nor a part (proto-spec.md, "WriteAt", "PutObject",
 //! "UploadPart").
 
 use gcsd_types::{Crc32c, MultipartRef};

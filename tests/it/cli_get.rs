@@ -263,7 +263,7 @@ async fn a_whole_answer_with_a_part_in_it_makes_no_file() {
     let len = part.len();
     for headers in [
         String::new(),
-        // It says itself that it is no whole one.
+        // Its own message says that it is not whole.
         format!("X-Goog-Stored-Content-Length: {}\r\n", whole.len()),
     ] {
         let serve = async {

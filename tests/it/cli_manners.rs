@@ -6,8 +6,10 @@ use devgcs::CallKind;
 use serde_json::Value;
 
 use crate::support::command::{Ended, run};
-use crate::support::daemon::{BUCKET, Daemon, Options, pattern};
+use crate::support::daemon::{BUCKET, Daemon, Options, behind, pattern};
 use crate::support::devgcs::upload;
+use crate::support::peer::Peer;
+use crate::support::script::{json, play};
 
 /// What a command printed for programs, a line an object.
 fn lines(ended: &Ended) -> Vec<Value> {
@@ -185,4 +187,31 @@ async fn damage_is_recovered_from_over_several_connections_too() {
     assert_eq!(get.code, Some(0), "{}", get.err);
     assert_eq!(lines(&get)[0]["gcsd"]["failures"]["damaged"], 1);
     assert!(fs::read(format!("{path}/object")).expect("the file") == whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_asked_for_only_where_there_is_one() {
+    let daemon = Daemon::start().await;
+    let to = Some(daemon.address);
+    for args in [&["ls"][..], &["ls", "gs://"], &["ls", "--project", "any"]] {
+        let ls = run(to, args, b"").await.quiet();
+        assert_eq!(ls.text(), "gs://bucket/\n", "{args:?}");
+    }
+    let peer = Peer::listen().await;
+    let daemon = behind(&peer).await;
+    let invalid = json(
+        "400 Bad Request",
+        r#"{"error":{"message":"Unknown project id: -"}}"#,
+    );
+    let script = [("GET /storage/v1/b?", invalid.clone())];
+    let listing = run(Some(daemon.address), &["ls"], b"");
+    let (ls, _) = tokio::join!(listing, play(&peer, &script));
+    ls.failed(
+        2,
+        "usage: buckets belong to a project: gs://; name it with --project",
+    );
+    let script = [("GET /storage/v1/b?", invalid)];
+    let listing = run(Some(daemon.address), &["ls", "--project", "x"], b"");
+    let (ls, _) = tokio::join!(listing, play(&peer, &script));
+    ls.failed(1, "refused: ");
 }

@@ -303,7 +303,7 @@ async fn a_list_that_is_wrong_does_no_harm() {
     }
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
     assert_eq!(daemon.devgcs.inspect().count(CallKind::RewriteObject), 0);
-    // What is no name is told, and the others go on.
+    // A bad name is reported, and the rest continue.
     let list = b"logs\ngs://bucket/none\n\xff\n\ngs://bucket\ngs://bucket/logs/2024\n";
     let rm = run(to, &["rm", "--stdin", "--json"], list).await;
     assert_eq!(rm.code, Some(1), "{}", rm.err);
@@ -438,8 +438,8 @@ async fn ls_and_stat_go_on_when_one_fails() {
         (&lines[1]["url"], &lines[1]["error"]["exit"]),
         (&"gs://bucket/none".into(), &3.into())
     );
-    let ls = run(to, &["ls", "gs://", "gs://bucket/a"], b"").await;
-    assert_eq!((ls.code, ls.text()), (Some(2), "gs://bucket/a\n"), "{}", ls.err);
+    let ls = run(to, &["ls", "gs://nowhere", "gs://bucket/a"], b"").await;
+    assert_eq!((ls.code, ls.text()), (Some(3), "gs://bucket/a\n"), "{}", ls.err);
     let stat = run(
         to,
         &["stat", "gs://bucket/a", "gs://bucket/none", "gs://bucket/b"],

@@ -13,6 +13,7 @@ use crate::support::command::{Ended, gcsd, run, signal, wait};
 use crate::support::daemon::{BUCKET, PATIENCE};
 use crate::support::process::Process;
 use crate::support::scripted::bytes;
+use crate::support::secret::write_secret;
 
 const URL: &str = "gs://bucket/object";
 
@@ -36,7 +37,7 @@ impl Scene {
         let dir = tempfile::tempdir().expect("a directory");
         let whole = bytes(size).to_vec();
         fs::write(dir.path().join("source"), &whole).expect("a file");
-        fs::write(dir.path().join("key"), "a".repeat(64)).expect("a key");
+        write_secret(dir.path().join("key"), &"a".repeat(64));
         let daemon = serve("127.0.0.1:0", &dir, &devgcs);
         Self {
             devgcs,
@@ -270,7 +271,7 @@ async fn what_is_not_the_same_upload_is_refused() {
         .failed(2, "usage: --resume-file needs a file");
 
     // A daemon with another key, which therefore cannot read the token.
-    fs::write(scene.dir.path().join("key"), "b".repeat(64)).expect("a key");
+    write_secret(scene.dir.path().join("key"), &"b".repeat(64));
     let stranger = serve("127.0.0.1:0", &scene.dir, &scene.devgcs);
     let connect = stranger.address().to_string();
     let foreign = scene.put(&["--connect", &connect, "--quiet"]).await;

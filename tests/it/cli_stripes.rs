@@ -11,6 +11,7 @@ use crate::support::command::{Ended, gcsd, run, signal, wait};
 use crate::support::daemon::{BUCKET, PATIENCE};
 use crate::support::process::Process;
 use crate::support::scripted::bytes;
+use crate::support::secret::write_secret;
 use crate::support::striped::names_at;
 
 const URL: &str = "gs://bucket/a/object";
@@ -33,7 +34,7 @@ impl Scene {
         let whole = bytes(SIZE).to_vec();
         fs::write(dir.path().join("source"), &whole).expect("a file");
         let key = dir.path().join("key");
-        fs::write(&key, "a".repeat(64)).expect("a key");
+        write_secret(&key, &"a".repeat(64));
         let key = key.to_str().expect("UTF-8");
         let endpoint = devgcs.endpoint();
         let serve = |_| {

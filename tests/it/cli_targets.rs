@@ -307,7 +307,7 @@ async fn sources_that_would_become_one_copy_are_refused() {
         line["error"]["name"] == "same_target"
     });
     assert_eq!(lines.count(), 2, "{}", cp.text());
-    // An object and others below its name are no trouble in a bucket.
+    // A bucket can hold an object and others below its name.
     assert_eq!(names(&daemon, "other").await, ["x/n", "y"]);
 }
 

@@ -1,19 +1,18 @@
 //! The clock of a client's connection: what the daemon acknowledges is progress, and what was given up is not sent.
 
-use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd_client::{Body, Connection, Options, Reason};
 use gcsd_net::{BoxStream, Stream};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::support::daemon::PATIENCE;
+use crate::support::delegating::delegate_io;
 use crate::support::scripted::{at, bytes, lost};
 
 /// A stream in memory whose peer acknowledges a byte more whenever it is asked, so many times.
@@ -30,29 +29,7 @@ impl Stream for Acknowledging {
     }
 }
 
-impl AsyncRead for Acknowledging {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Acknowledging {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
+delegate_io!(Acknowledging);
 
 /// The clock is paused, and moves on when nothing else can happen.
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcsd_client::{Connection, Error, ObjectReader, Options, Reason};
+use gcsd_client::{Connection, Error, ObjectReader, Options};
 use gcsd_types::{BucketName, Crc32c, ObjectInfo, ObjectName, ObjectRef};
 use gcsd_wire::head::MORE;
 use gcsd_wire::read_at::{Args, End, Range, Reply, Start};
@@ -220,26 +220,4 @@ async fn a_slow_reader_stalls_the_daemon() {
     let ((got, result), ()) = tokio::join!(reading, sending);
     result.expect("a whole read");
     assert_eq!(got.len() as u64, total);
-}
-
-#[tokio::test]
-async fn a_read_that_nobody_wants_is_read_past_if_little_is_left() {
-    let (connection, mut daemon) = pair(&Options::default()).await;
-    let (reader, sequence) = begin(&connection, &mut daemon, Some(5)).await;
-    drop(reader);
-    daemon.reply(sequence, MORE, piece(), b"hello").await;
-    daemon.reply(sequence, 0, end(5, Crc32c::of(b"hello")), b"").await;
-    let script = async {
-        let (head, _) = daemon.request().await;
-        let echo = gcsd_wire::Reply::Ping(ping::Args::default());
-        daemon.reply(head.sequence, 0, echo, b"").await;
-    };
-    let (pong, ()) = tokio::join!(connection.ping(Bytes::new()), script);
-    assert!(pong.is_ok());
-
-    let (reader, sequence) = begin(&connection, &mut daemon, None).await;
-    drop(reader);
-    daemon.reply(sequence, MORE, piece(), b"hello").await;
-    connection.ended().await;
-    assert!(matches!(connection.reason(), Some(Reason::Abandoned)));
 }

@@ -18,16 +18,18 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::cases::{self, Args};
+use crate::support::command::{gcsd, wait};
 use crate::support::daemon::{
     BUCKET, Client, PATIENCE, attach, finish_upload, object_ref, pattern, query_upload, start_upload,
     write_at,
 };
 use crate::support::process::Process;
+use crate::support::secret::write_secret;
 use crate::support::waiting::becomes;
 
 const ANY: &str = "127.0.0.1:0";
 
-/// An object of JSON whose keys are all different, and whose values are no lists and no objects.
+/// An object of JSON whose keys are all different, and whose values are neither lists nor objects.
 struct Strict(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -323,7 +325,7 @@ async fn an_upload_is_followed_by_its_name_and_no_secret_is_told() {
     let endpoint = devgcs.endpoint();
     let dir = tempfile::tempdir().expect("a directory");
     let secret = dir.path().join("secret");
-    std::fs::write(&secret, "open sesame").expect("a file");
+    write_secret(&secret, "open sesame");
     let secret = secret.to_str().expect("UTF-8");
     let (mut daemon, _dir) = serve(&endpoint, &["--auth-file", secret, "--log-level", "trace"]);
     let hello = |secret: &'static str| {
@@ -441,7 +443,7 @@ async fn an_upload_is_followed_by_its_name_and_no_secret_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_everybody_can_read_is_warned_of() {
+async fn a_secret_that_everybody_can_read_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = |name: &str, text: &str, mode: u32| {
         let path = dir.path().join(name);
@@ -455,25 +457,26 @@ async fn a_secret_that_everybody_can_read_is_warned_of() {
         file("open-secret", "sesame", 0o604),
     ];
     let closed = [file("key", &key, 0o640), file("secret", "sesame", 0o600)];
-    for (files, warned) in [(&open, true), (&closed, false)] {
-        let mut daemon = Process::serve_json(
+    let arguments = |key, secret| {
+        [
+            "serve",
+            "--listen",
             ANY,
-            &["--embedded", "--token-key", &files[0], "--auth-file", &files[1]],
-        );
-        let log = daemon.whole_log();
-        let lines: Vec<_> = log
-            .lines()
-            .map(strict)
-            .filter(|line| line["level"] == "WARN")
-            .collect();
-        for file in files {
-            assert_eq!(
-                lines.iter().any(|line| line.get("file") == Some(&json!(file))),
-                warned,
-                "{log}"
-            );
-        }
+            "--embedded",
+            "--token-key",
+            key,
+            "--auth-file",
+            secret,
+        ]
+    };
+    for (key, secret, which) in [(&open[0], &closed[1], &open[0]), (&closed[0], &open[1], &open[1])] {
+        let refused = gcsd(None, &arguments(key, secret)).spawn();
+        let refused = wait(refused.expect("the binary runs")).await;
+        assert_eq!(refused.code, Some(1), "{}", refused.err);
+        let said = format!("every user of this machine can read this secret: {which}; chmod o-r {which}\n");
+        assert!(refused.err.ends_with(&said), "{}", refused.err);
     }
+    drop(Process::serve(ANY, &arguments(&closed[0], &closed[1])[3..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use crate::support::command;
 use crate::support::http::PATIENCE;
 use crate::support::peer::{Conversation, Peer, finished, patiently, response};
 use crate::support::process::Process;
+use crate::support::secret::write_secret;
 
 const TOKEN: &str = r#"{"access_token":"t0ken","expires_in":3600,"token_type":"Bearer"}"#;
 
@@ -50,7 +51,7 @@ async fn play(mut server: Conversation<TcpStream>, gcs: TlsAcceptor, heads: Head
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
-    std::fs::write(&path, text).expect("written");
+    write_secret(&path, text);
     path
 }
 

@@ -114,7 +114,7 @@ async fn a_file_goes_up_in_one_giant_request_and_a_small_one() {
     assert_eq!(inspect.count(CallKind::StartUpload), 1);
     assert_eq!(inspect.count(CallKind::WriteUpload), 2);
     assert_eq!(inspect.calls[1].body_bytes, bytes.len() as u64 - K as u64);
-    // A pipe is no source that can be read again.
+    // A pipe is not a source that can be read again.
     let folder = std::fs::File::open(folder.path()).expect("a folder");
     assert!(FileSource::new(folder).is_err());
 }

@@ -461,7 +461,7 @@ async fn a_refused_body_that_does_not_end_ends_the_connection() {
         last.fails(Kind::BadBody, Retry::Reconnect);
         assert!(last.head.closing());
     }
-    // What is no piece is told in the same way.
+    // Anything else in the place of a piece is reported in the same way.
     let mut client = daemon.connect().await;
     let sequence = client.begin_streamed(9, &write_at(0, None)).await;
     client

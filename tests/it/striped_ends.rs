@@ -228,18 +228,16 @@ async fn killed_after_the_object_was_composed_it_is_not_composed_again() {
     }
 }
 
-#[tokio::test]
-async fn parts_that_are_gone_are_uploaded_again() {
+/// Uploads `bytes` in parts of 1000, and gives up while they are being composed: all parts are there, and the object is not.
+async fn given_up_while_composing(bytes: &Bytes) -> (Daemon, StripedCheckpoint) {
     let daemon = daemon_with("stall-always on compose call 0").await;
-    let bytes = Bytes::from(pattern(5000));
-    let kept = MemoryStore::all();
-    let route = through(&daemon, tcp());
+    let store = MemoryStore::all();
     let start = StripedUpload::start(
-        route.clone(),
+        through(&daemon, tcp()),
         new_object("object"),
         bytes.clone(),
         &options(1000),
-        kept.clone(),
+        store.clone(),
     );
     let upload = start.expect("good options");
     let composing = daemon
@@ -247,6 +245,14 @@ async fn parts_that_are_gone_are_uploaded_again() {
         .wait_for(PATIENCE, |inspect| inspect.count(CallKind::ComposeObject) == 1);
     assert!(composing.await);
     drop(upload);
+    (daemon, store.last().expect("a checkpoint"))
+}
+
+#[tokio::test]
+async fn parts_that_are_gone_are_uploaded_again() {
+    let bytes = Bytes::from(pattern(5000));
+    let (daemon, checkpoint) = given_up_while_composing(&bytes).await;
+    let route = through(&daemon, tcp());
     // As a lifecycle rule would.
     let gone = names(&daemon).await[2].clone();
     let part = gcsd_types::ObjectRef::new(
@@ -254,7 +260,6 @@ async fn parts_that_are_gone_are_uploaded_again() {
         gone.parse().expect("a name"),
     );
     route.delete(&part).await.expect("deleted");
-    let checkpoint = kept.last().expect("a checkpoint");
     let resumed = StripedUpload::resume(
         route,
         new_object("object"),
@@ -274,24 +279,9 @@ async fn parts_that_are_gone_are_uploaded_again() {
 /// proves nothing.
 #[tokio::test]
 async fn a_part_that_is_not_what_it_was_is_uploaded_again() {
-    let daemon = daemon_with("stall-always on compose call 0").await;
     let bytes = Bytes::from(pattern(5000));
-    let store = MemoryStore::all();
+    let (daemon, checkpoint) = given_up_while_composing(&bytes).await;
     let route = through(&daemon, tcp());
-    let start = StripedUpload::start(
-        route.clone(),
-        new_object("object"),
-        bytes.clone(),
-        &options(1000),
-        store.clone(),
-    );
-    let upload = start.expect("good options");
-    let composing = daemon
-        .devgcs
-        .wait_for(PATIENCE, |inspect| inspect.count(CallKind::ComposeObject) == 1);
-    assert!(composing.await);
-    drop(upload);
-    let checkpoint = store.last().expect("a checkpoint");
     let mut json = serde_json::to_value(&checkpoint).expect("JSON");
     let parts = json["parts"].as_array_mut().expect("the parts");
     let names = names(&daemon).await;

@@ -225,7 +225,7 @@ async fn a_token_of_another_version_starts_the_upload_anew() {
         attach(&URL_SAFE_NO_PAD.encode(token))
     };
     // As a daemon of another version seals it, with the same key.
-    let refused = client.call(2, with(0, 3)).await;
+    let refused = client.call(2, with(0, 2)).await;
     refused.fails(Kind::TokenExpired, Retry::Restart);
     client
         .call(2, query_upload())

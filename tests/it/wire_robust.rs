@@ -400,3 +400,43 @@ fn reserved_bytes_and_undefined_flags_of_a_reply_are_ignored() {
         );
     }
 }
+
+#[test]
+fn a_number_whose_bit_is_0_is_refused_in_a_request_and_ignored_in_a_reply() {
+    let (mut requests, mut replies) = (0, 0);
+    for name in vectors::names() {
+        let (mut at, mut absent) = (0, Vec::new());
+        for line in vectors::text(&name).lines() {
+            let len = vectors::bytes_of(line).len();
+            // The variable fields have no bytes, and where their length is 0, that is what says so.
+            if len > 0 && line.ends_with(": absent") {
+                absent.push(at);
+            }
+            at += len;
+        }
+        let bytes = vectors::read(&name);
+        let opcode = Opcode::from_code(bytes[5]);
+        for at in absent.into_iter().filter(|at| *at >= HEAD_LEN) {
+            let opcode = opcode.expect("a known opcode");
+            let len = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes"));
+            let end = HEAD_LEN + usize::try_from(len).expect("small");
+            let mut changed = bytes.clone();
+            changed[at] = 1;
+            let args = |bytes: &[u8]| Bytes::copy_from_slice(&bytes[HEAD_LEN..end]);
+            if name.ends_with(".request") {
+                requests += 1;
+                let refused = Request::decode(opcode, args(&changed));
+                assert!(
+                    matches!(refused, Err(ArgsError::Absent(_))),
+                    "{name}: {at}: {refused:?}"
+                );
+            } else {
+                replies += 1;
+                let [sent, changed] =
+                    [&bytes, &changed].map(|bytes| Reply::decode(opcode, args(bytes)).expect("good args"));
+                assert_eq!(sent, changed, "{name}: {at}");
+            }
+        }
+    }
+    assert!(requests > 60 && replies > 0, "{requests} {replies}");
+}

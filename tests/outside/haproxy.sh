@@ -5,7 +5,7 @@ PATH=$PATH:/usr/sbin
 have haproxy openssl nc
 
 scaling=$here/../../docs/scaling.md
-openssl rand -hex 32 >"$work/key"
+(umask 077 && openssl rand -hex 32 >"$work/key")
 read -r balancer port1 port2 port3 < <(free_ports 4)
 export GCSD_CONNECT=127.0.0.1:$balancer
 

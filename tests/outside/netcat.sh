@@ -26,6 +26,20 @@ readme_upload() {
     [ "$("$GCSD" get gs://demo/hello.txt -)" = 'hello, world' ]
 }
 
+# The same through a Unix socket.
+over_unix() {
+    start unix env -u GCSD_CONNECT "$GCSD" serve --listen 127.0.0.1:0 --listen "unix:$work/socket" \
+        --state-dir "$work/state" --endpoint "$DEVGCS" --anonymous
+    wait_for 20 test -S "$work/socket"
+    {
+        "$GCSD" encode start-upload upload=1 "gs://$BUCKET/unix"
+        "$GCSD" encode write-at upload=1 sequence=2 text=hello last
+    } | timeout 60 nc -N -U "$work/socket" | "$GCSD" decode --json >"$work/answer"
+    cat "$work/answer"
+    [ "$(grep -c '"status":"ok"' "$work/answer")" = 2 ]
+    [ "$("$GCSD" cat --connect "unix:$work/socket" "gs://$BUCKET/unix")" = hello ]
+}
+
 # Three ranges and a finish, sent without waiting for any answer, then read back the same way.
 pipelined() {
     payload 3000001 >"$work/whole"
@@ -81,6 +95,7 @@ nonsense() {
 daemon serve --embedded || exit 1
 check "the README's Ping, as printed" readme_ping
 check "the README's upload, as printed" readme_upload
+check "the same through a Unix socket" over_unix
 check "encode | nc | decode: pipelined ranges, read back" pipelined
 check "an upload cut in a body goes on over another connection" resumed
 check "nonsense gets one answer, and harms nobody" nonsense

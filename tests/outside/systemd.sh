@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # The units in systemd/, socket activation, and what the daemon tells systemd.
 . "$(dirname "$0")/lib.sh"
-have systemd-analyze systemd-socket-activate nc python3
+have systemd-analyze systemd-socket-activate nc openssl python3
 
 units=$here/../../systemd
 
 # What systemd-analyze says of the units, with the binary where it is now.
 verify() {
     mkdir -p "$work/units"
-    cp "$units"/gcsd.* "$work/units"
+    cp "$units"/gcsd* "$work/units"
     sed -i "s#/usr/local/bin/gcsd#$GCSD#" "$work/units/gcsd.service"
-    systemd-analyze verify "$work/units/gcsd.service" "$work/units/gcsd.socket" 2>&1 | tee "$work/verify"
+    systemd-analyze verify "$work/units/gcsd.service" "$work"/units/*.socket 2>&1 | tee "$work/verify"
     [ ! -s "$work/verify" ]
 }
 exposure() { systemd-analyze security --offline=true --no-pager --threshold=15 "$units/gcsd.service"; }
@@ -63,8 +63,29 @@ ping_by_nc() {
         timeout 20 nc -N 127.0.0.1 "$1" | head -c 4
 }
 
+# Sockets of several kinds, told apart by their names and families.
+named() {
+    local plain tls
+    read -r plain tls < <(free_ports 2)
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+        -keyout "$work/key.pem" -out "$work/cert.pem"
+    chmod 600 "$work/key.pem"
+    start named systemd-socket-activate --listen="127.0.0.1:$plain" --listen="127.0.0.1:$tls" --listen="$work/named.socket" \
+        --fdname=plain:tls:unix --setenv=STATE_DIRECTORY="$work/state" \
+        "$GCSD" serve --anonymous --endpoint "$DEVGCS" --cert "$work/cert.pem" --key "$work/key.pem"
+    wait_for 10 grep -q 'Listening on.*named.socket' "$work/named"
+    echo hello | "$GCSD" put --connect "127.0.0.1:$plain" - "gs://$BUCKET/named"
+    [ "$("$GCSD" cat --connect "tls://localhost:$tls" --ca-file "$work/cert.pem" "gs://$BUCKET/named")" = hello ]
+    [ "$("$GCSD" cat --connect "unix:$work/named.socket" "gs://$BUCKET/named")" = hello ]
+    # The file is systemd's, and stays.
+    stop "$(tail -n 1 "$work/started")"
+    [ -S "$work/named.socket" ]
+}
+
 check "systemd-analyze verify" verify
 check "systemd-analyze security: exposure at most 1.5" exposure
 check "the stop timeout is beyond the grace" patience
 check "socket activation, readiness, stop" activation
+check "sockets of several kinds by their names" named
 finish

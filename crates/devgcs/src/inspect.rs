@@ -152,7 +152,7 @@ pub struct Snapshot {
     pub calls: Vec<CallRecord>,
     /// How many calls of each kind came in, all of them counted.
     pub counts: BTreeMap<CallKind, u64>,
-    /// Connections that are being served; without any, nothing goes on.
+    /// Connections that are being served; without any, nothing happens.
     pub connections: usize,
 }
 

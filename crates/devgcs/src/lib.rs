@@ -51,6 +51,7 @@ mod builder;
 mod call;
 mod clock;
 mod config;
+mod digits;
 mod encoding;
 mod encryption;
 mod entity_tags;

@@ -164,9 +164,9 @@ enum Wanted {
 /// Reads a `Range` header. One that is malformed, or names several ranges, asks for everything.
 fn wanted(text: &str, size: u64) -> Wanted {
     let number = |text: &str| -> Option<u64> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let only = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // More digits than fit are far beyond the end.
-        digits.then(|| text.parse().unwrap_or(u64::MAX))
+        only.then(|| text.parse().unwrap_or(u64::MAX))
     };
     let Some((first, last)) = text
         .trim()

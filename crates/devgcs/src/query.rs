@@ -4,6 +4,7 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
 use super::error::Error;
+use crate::digits::digits;
 
 /// The most parameters a request may have.
 const MAX_PARAMETERS: usize = 100;
@@ -38,7 +39,7 @@ impl Query {
         matches.map(|(_, value)| value.as_str())
     }
 
-    /// Every key, as often as it is there.
+    /// Every key, repeats included.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_str())
     }
@@ -58,10 +59,8 @@ impl Query {
     pub(crate) fn number(&self, key: &str) -> Result<Option<u64>, Error> {
         self.get(key)
             .map(|value| {
-                value
-                    .parse::<i64>()
-                    .ok()
-                    .and_then(|number| u64::try_from(number).ok())
+                digits(value)
+                    .filter(|number| i64::try_from(*number).is_ok())
                     .ok_or_else(|| bad_value(key, value))
             })
             .transpose()

@@ -38,6 +38,7 @@ async fn daemon() -> Result<Daemon, Box<dyn std::error::Error>> {
         read_buffer: 1 << 16,
         receive_buffer: 1 << 17,
         grace: minute,
+        drain_delay: Duration::ZERO,
         refusal_delay: Duration::ZERO,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

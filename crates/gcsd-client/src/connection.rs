@@ -1,6 +1,7 @@
 //! One connection to a daemon.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,11 +43,16 @@ pub struct Reply<T> {
 ///
 /// # Cancellation safety
 ///
-/// Dropping the future of a request before its turn means that it is not sent. Dropping it later gives
-/// up the reply only, and the daemon carries the request out, except in the middle of a body: a frame
-/// that was begun cannot be taken back, so the connection ends (the daemon cuts the PUT, and the upload
-/// can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
-/// taken back, and is: the connection lives.
+/// Dropping the future of a request before its turn means that it is not sent. What becomes of it later depends on what it
+/// asks for:
+///
+/// * What only looks (reads, lists, stats, the parts of a multipart upload) is cancelled (section 3.3 of the specification):
+///   the daemon ends its call to GCS, and the connection lives.
+/// * What changes something is carried out; only its reply is given up. To cut it in the middle would leave unknown whether it
+///   happened, with nobody there to look.
+/// * In the middle of a body the connection ends, since a frame that was begun cannot be taken back (the daemon cuts the PUT,
+///   and the upload can be taken up on another connection by its token). A body [without a length](Body::streamed) can be
+///   taken back, and is: the connection lives.
 ///
 /// # Early replies
 ///
@@ -101,13 +107,66 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Tells the sending task that the caller went away, when dropped.
-pub(super) struct Interest(Arc<Attention>);
+/// Gives a request up when dropped, unless it is answered.
+#[derive(Debug)]
+pub(super) struct Interest {
+    in_flight: Arc<InFlight>,
+    attention: Arc<Attention>,
+    sequence: u64,
+}
 
 impl Drop for Interest {
     fn drop(&mut self) {
-        self.0.abandon();
+        if self.attention.abandon() {
+            self.in_flight.give_up(self.sequence);
+        }
     }
+}
+
+/// Opens a stream to the daemon at `address`.
+async fn dial(connector: &dyn Connector, address: &Address, options: &Options) -> io::Result<BoxStream> {
+    let limit = options.connect_timeout;
+    match address {
+        Address::Tcp { host, port } => connector.connect_within(host, *port, limit).await,
+        Address::Tls { host, port } => dial_tls(connector, host, *port, options).await,
+        // That a Unix socket's queue is full is an error at once.
+        Address::Unix(path) => connector.connect_unix(path).await,
+    }
+}
+
+#[cfg(feature = "tls")]
+async fn dial_tls(
+    connector: &dyn Connector,
+    host: &str,
+    port: u16,
+    options: &Options,
+) -> io::Result<BoxStream> {
+    let Some(tls) = &options.tls else {
+        return Err(no_tls("Options::tls says not whom to trust"));
+    };
+    let limit = options.connect_timeout;
+    let end = tokio::time::Instant::now() + limit;
+    let stream = connector.connect_within(host, port, limit).await?;
+    // In a box, for callers that hold many futures.
+    let shaken = tokio::time::timeout_at(end, Box::pin(tls.handshake(host, stream))).await;
+    shaken.unwrap_or_else(|_| {
+        let problem = format!("no TLS handshake within {limit:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+async fn dial_tls(
+    _connector: &dyn Connector,
+    _host: &str,
+    _port: u16,
+    _options: &Options,
+) -> io::Result<BoxStream> {
+    Err(no_tls("gcsd-client was built without its feature 'tls'"))
+}
+
+fn no_tls(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 impl Connection {
@@ -117,16 +176,14 @@ impl Connection {
         address: &Address,
         options: &Options,
     ) -> Result<Self, Error> {
-        let limit = options.connect_timeout;
-        let connecting = connector.connect_within(&address.host, address.port, limit);
-        let mut stream = connecting.await.map_err(|error| {
+        let mut stream = dial(connector, address, options).await.map_err(|error| {
             let (address, error) = (address.clone(), error.into());
             Reason::Connect { address, error }.lost(false)
         })?;
         stream.set_user_timeout(gcsd_net::backstop(options.stall));
         let connection = Self::over(stream, options);
         if options.secret.is_some() || options.checked {
-            let hello = hello::Args {
+            let hello = hello::HelloArgs {
                 features: hello::CHECKED,
                 ..Self::greeting(options.secret.clone().unwrap_or_default())
             };
@@ -160,12 +217,12 @@ impl Connection {
     }
 
     /// The Hello of this crate.
-    pub fn greeting(secret: Bytes) -> hello::Args {
-        hello::Args {
+    pub fn greeting(secret: Bytes) -> hello::HelloArgs {
+        hello::HelloArgs {
             min_version: VERSION,
             max_version: VERSION,
             secret,
-            ..hello::Args::default()
+            ..hello::HelloArgs::default()
         }
     }
 
@@ -177,7 +234,7 @@ impl Connection {
     /// An upload id that this connection has not given out before.
     pub fn new_upload(&self) -> u32 {
         let last = self.handle.upload.fetch_add(1, Ordering::Relaxed);
-        // They repeat after 2^32 - 1; 0 is no id.
+        // They repeat after 2^32 - 1; 0 is not an id.
         last.wrapping_add(1).max(1)
     }
 
@@ -263,10 +320,12 @@ impl Connection {
             };
             head.front(&args)
         };
-        let attention = self
-            .handle
-            .in_flight
-            .enqueue(opcode, front, body, waiter, permit)?;
-        Ok(Interest(attention))
+        let in_flight = self.handle.in_flight.clone();
+        let (sequence, attention) = in_flight.enqueue(opcode, front, body, waiter, permit)?;
+        Ok(Interest {
+            in_flight,
+            attention,
+            sequence,
+        })
     }
 }

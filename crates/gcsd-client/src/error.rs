@@ -20,7 +20,7 @@ pub enum Error {
     /// The daemon, or GCS, answered that the request failed.
     #[error(transparent)]
     Status(Box<StatusError>),
-    /// The connection was over before the reply came.
+    /// The connection ended before the reply arrived.
     #[error(transparent)]
     Connection(Lost),
     /// The source of the request's body failed; unless the body had no length, the connection is over too.
@@ -36,7 +36,7 @@ pub enum Error {
     Damaged {
         /// The daemon's checksum.
         expected: Crc32c,
-        /// That of the bytes that came.
+        /// That of the bytes received.
         found: Crc32c,
     },
     /// The bytes of a range that the other side received are not those that were sent: the upload must begin again.
@@ -90,6 +90,7 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Status(error) => error.retry(),
+            Self::Connection(lost) if lost.reason.is_refusal() => Retry::Never,
             Self::Connection(_) => Retry::Reconnect,
             Self::Source(_) | Self::Request(_) => Retry::Never,
             Self::Damaged { .. } | Self::Unanswered(_) => Retry::Same,
@@ -127,12 +128,13 @@ impl Error {
         self.status().and_then(Status::kind) == Some(kind)
     }
 
-    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`, `unreachable`,
+    /// A stable name for scripts and logs: the status's name, or one of `connection_lost`, `unreachable`, `tls_refused`,
     /// `source_failed`, `no_daemon`, `bad_request`, `damaged`, `no_progress` and `unanswered`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Status(error) => error.status.name(),
             Self::Connection(lost) => match lost.reason {
+                _ if lost.reason.is_refusal() => "tls_refused",
                 Reason::Connect { .. } => "unreachable",
                 _ => "connection_lost",
             },
@@ -229,7 +231,7 @@ pub enum RequestError {
         /// The limit.
         max: u32,
     },
-    /// The address of a daemon is none.
+    /// A daemon's address is not an address.
     #[error("the daemon's address is wrong")]
     Address(#[source] AddressError),
     /// There is no daemon to send it to.

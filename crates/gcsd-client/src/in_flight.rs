@@ -14,7 +14,8 @@ use super::body::Body;
 use super::error::Error;
 use super::lost::Reason;
 use gcsd_net::Acknowledgements;
-use gcsd_wire::{self, Opcode};
+use gcsd_wire::head::CHECKED;
+use gcsd_wire::{self, Opcode, RequestHead, WireArgs as _, cancel};
 
 /// How long a daemon may take to close a connection on which nothing is due, or to send its last replies once the socket
 /// can no longer be written to.
@@ -57,8 +58,10 @@ struct Pending {
     sent: bool,
     waiter: Waiter,
     attention: Arc<Attention>,
-    /// Held until the reply comes, even if the caller goes away before.
-    _permit: OwnedSemaphorePermit,
+    /// A Cancel is on its way to the daemon.
+    cancelled: bool,
+    /// Held until the reply comes, even if the caller goes away before. A Cancel needs none: the daemon keeps a place for it.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// How the caller and the receiving task tell the sending task whether a request is still wanted.
@@ -83,14 +86,15 @@ impl Attention {
         self.changed.notify_one();
     }
 
-    /// The caller went away, which does not matter once the reply has come.
-    pub(super) fn abandon(&self) {
+    /// The caller went away. `false` if that does not matter, because the reply has come.
+    pub(super) fn abandon(&self) -> bool {
         let change = self
             .state
             .compare_exchange(WAITING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
         if change.is_ok() {
             self.changed.notify_one();
         }
+        change.is_ok()
     }
 
     pub(super) fn abandoned(&self) -> bool {
@@ -139,6 +143,44 @@ struct State {
     requests: Option<mpsc::UnboundedSender<Outgoing>>,
 }
 
+impl State {
+    fn enqueue(
+        &mut self,
+        opcode: Opcode,
+        front: impl FnOnce(u64) -> Bytes,
+        body: Body,
+        waiter: Waiter,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<(u64, Arc<Attention>), Error> {
+        let Some(requests) = &self.requests else {
+            let reason = self.over.clone().unwrap_or(Reason::ClosedHere);
+            return Err(reason.lost(false));
+        };
+        let attention = Arc::new(Attention::default());
+        let sequence = self.next;
+        self.next += 1;
+        let outgoing = Outgoing {
+            sequence,
+            front: front(sequence),
+            body,
+            attention: attention.clone(),
+        };
+        if requests.send(outgoing).is_err() {
+            return Err(Reason::ClosedHere.lost(false));
+        }
+        let pending = Pending {
+            opcode,
+            sent: false,
+            waiter,
+            attention: attention.clone(),
+            cancelled: false,
+            _permit: permit,
+        };
+        self.pending.insert(sequence, pending);
+        Ok((sequence, attention))
+    }
+}
+
 /// What callers and the two tasks of a connection share.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -182,37 +224,57 @@ impl InFlight {
         body: Body,
         waiter: Waiter,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Arc<Attention>, Error> {
-        let attention = Arc::new(Attention::default());
+    ) -> Result<(u64, Arc<Attention>), Error> {
         let mut state = self.lock();
-        let Some(requests) = state.requests.clone() else {
-            let reason = state.over.clone().unwrap_or(Reason::ClosedHere);
-            return Err(reason.lost(false));
-        };
-        let sequence = state.next;
-        state.next += 1;
         if state.pending.is_empty() {
             self.clock.touch();
         }
-        let pending = Pending {
-            opcode,
-            sent: false,
-            waiter,
-            attention: attention.clone(),
-            _permit: permit,
+        state.enqueue(opcode, front, body, waiter, Some(permit))
+    }
+
+    /// The caller of a request went away. What only looks is cancelled, if it may have reached the daemon.
+    pub(super) fn give_up(&self, sequence: u64) {
+        let mut state = self.lock();
+        let only_looks = |pending: &Pending| {
+            matches!(
+                pending.opcode,
+                Opcode::ReadAt
+                    | Opcode::StatObject
+                    | Opcode::StatBucket
+                    | Opcode::ListObjects
+                    | Opcode::ListBuckets
+                    | Opcode::ListParts
+            )
         };
-        state.pending.insert(sequence, pending);
-        let outgoing = Outgoing {
-            sequence,
-            front: front(sequence),
-            body,
-            attention: attention.clone(),
-        };
-        if requests.send(outgoing).is_err() {
-            state.pending.remove(&sequence);
-            return Err(Reason::ClosedHere.lost(false));
+        let wanted = |pending: &&Pending| pending.sent && only_looks(pending);
+        if state.pending.get(&sequence).filter(wanted).is_none() {
+            return;
         }
-        Ok(attention)
+        let args = cancel::Args { target: sequence }.to_bytes();
+        let front = |sequence| {
+            let head = RequestHead {
+                opcode: Opcode::Cancel as u8,
+                flags: CHECKED,
+                sequence,
+                upload: 0,
+                args_len: 0,
+                body_len: 0,
+            };
+            head.front(&args)
+        };
+        let queued = state.enqueue(Opcode::Cancel, front, Body::empty(), Waiter::Nobody, None);
+        if let (Ok(_), Some(pending)) = (queued, state.pending.get_mut(&sequence)) {
+            pending.cancelled = true;
+        }
+    }
+
+    /// Whether a Cancel of this request is on its way.
+    pub(super) fn is_cancelled(&self, sequence: u64) -> bool {
+        let state = self.lock();
+        state
+            .pending
+            .get(&sequence)
+            .is_some_and(|pending| pending.cancelled)
     }
 
     /// The sending task is about to send a request. If `false`, it must not.

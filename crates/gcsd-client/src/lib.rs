@@ -55,11 +55,13 @@ mod sight;
 mod status_error;
 mod stored_object;
 pub mod striped;
+#[cfg(feature = "tls")]
+mod tls;
 mod via_daemon;
 mod watched;
 mod writer;
 
-pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use address::{Address, AddressError, DEFAULT_PORT, Transport};
 pub use body::{Body, BodySource, NextPiece, ReaderBody};
 pub use client::{Client, Object, Read, Upload};
 pub use connection::{Connection, Reply};
@@ -86,6 +88,8 @@ pub use striped::{
     CheckpointStore, DaemonRoute, Leftovers, Striped, StripedAborted, StripedCheckpoint, StripedError,
     StripedOptions, StripedOptionsError, StripedUpload, Via,
 };
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
 pub use via_daemon::{DaemonWriter, ViaDaemon};
 pub use writer::{Cancelled, Last, OpenUpload, Progress, Token, UnreliableWriter};
 

@@ -29,6 +29,25 @@ impl std::error::Error for Lost {
     }
 }
 
+impl Reason {
+    /// Whether the two sides do not trust each other, so that connecting again does not help.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Connect { error, .. } | Self::Broken(error) => is_refusal(error),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+use super::tls::is_refusal;
+
+#[cfg(not(feature = "tls"))]
+fn is_refusal(error: &std::io::Error) -> bool {
+    // There are no others than those of a build without TLS.
+    error.kind() == std::io::ErrorKind::Unsupported
+}
+
 /// Why a connection is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -63,13 +82,13 @@ pub enum Reason {
     /// The head or the args of a frame were damaged on the way.
     #[error("a request or its reply was damaged on the way: its checksum is wrong or missing")]
     Damaged,
-    /// What came from the other side is not this protocol.
+    /// What the other side sent is not this protocol.
     #[error("the peer does not speak gcsd's protocol: {0}")]
     Protocol(String),
-    /// A caller gave up in the middle of a body or of a read, so the connection could not go on.
+    /// A caller gave up in the middle of a body or of a read, so the connection could not be used any more.
     #[error("a request was abandoned in the middle of its bytes, which ended the connection")]
     Abandoned,
-    /// The source of a body failed in the middle of it, so the connection could not go on.
+    /// The source of a body failed in the middle of it, so the connection could not be used any more.
     #[error("the source of a request's body failed, which ended the connection")]
     SourceFailed,
     /// It was closed on this side.

@@ -113,7 +113,7 @@ impl From<GsUrl> for NewObject {
     }
 }
 
-impl From<NewObject> for start_upload::Args {
+impl From<NewObject> for start_upload::StartUploadArgs {
     fn from(object: NewObject) -> Self {
         let NewObject { destination, size } = object;
         Self { destination, size }

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
-use super::connection::Connection;
+use super::connection::{Connection, Interest};
 use super::error::Error;
 use super::in_flight::ReadEvent;
 use super::lost::Reason;
@@ -27,10 +27,12 @@ use gcsd_wire::read_at::{End, Reply, Start};
 /// It is a [`Stream`] of pieces, and an [`AsyncRead`] and [`AsyncBufRead`] of bytes. Whichever way it is read, it ends
 /// only where all bytes have come and have the checksum that the daemon gave; what ends early is an error.
 ///
-/// Dropping it before the end reads past what is left, if that is less than 1 MiB; otherwise the
-/// connection ends, and what else is in flight on it fails.
+/// Dropping it before the end cancels the read: the daemon ends its call to GCS, what is on its way is skipped, and the
+/// connection goes on.
 #[derive(Debug)]
 pub struct ObjectReader {
+    /// Before `events`: a read whose events nobody takes is cancelled already.
+    _interest: Interest,
     start: Start,
     events: mpsc::Receiver<Result<ReadEvent, Error>>,
     connection: Connection,
@@ -45,6 +47,7 @@ impl ObjectReader {
     pub(super) async fn begin(
         connection: Connection,
         mut events: mpsc::Receiver<Result<ReadEvent, Error>>,
+        interest: Interest,
     ) -> Result<Self, Error> {
         let start = match events.recv().await {
             Some(Ok(ReadEvent::Args(gcsd_wire::Reply::ReadAt(Reply::Start(start))))) => start,
@@ -53,6 +56,7 @@ impl ObjectReader {
             None => return Err(connection.lost()),
         };
         Ok(Self {
+            _interest: interest,
             start,
             events,
             connection,
@@ -81,7 +85,7 @@ impl ObjectReader {
         poll_fn(|cx| pieces::poll_bytes(self, cx)).await
     }
 
-    /// The checksum of the bytes that came so far, of those too that wait here for [`AsyncRead`] to take them.
+    /// The checksum of the bytes received so far, including those that [`AsyncRead`] has not taken yet.
     pub fn crc32c(&self) -> Crc32c {
         self.crc32c
     }
@@ -146,7 +150,7 @@ impl AsyncRead for ObjectReader {
     }
 }
 
-/// The buffer is what came from the socket in one piece.
+/// The buffer is one read of the socket.
 impl AsyncBufRead for ObjectReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         pieces::poll_fill_buf(self.get_mut(), cx)

@@ -41,6 +41,9 @@ pub struct Options {
     /// this, the daemon notices, too, if the mark of one is lost on the way, and it also holds for errors that answer no
     /// request. It costs a round trip for each connection, unless there is a secret: then it is agreed along with that.
     pub checked: bool,
+    /// Whom to trust at addresses such as `tls://host:port`, which cannot be connected to without it.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::Tls>,
 }
 
 impl Default for Options {
@@ -52,6 +55,8 @@ impl Default for Options {
             max_args: DEFAULT_MAX_ARGS,
             secret: None,
             checked: false,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -92,6 +97,14 @@ impl Options {
         self
     }
 
+    /// Says whom to trust at addresses such as `tls://host:port`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: super::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Proves itself with the daemon's secret.
     #[must_use]
     pub fn with_secret(mut self, secret: impl Into<Bytes>) -> Self {
@@ -103,7 +116,10 @@ impl Options {
 // The secret is a credential: it is never printed.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
+        let mut shown = f.debug_struct("Options");
+        #[cfg(feature = "tls")]
+        shown.field("tls", &self.tls);
+        shown
             .field("connect_timeout", &self.connect_timeout)
             .field("stall", &self.stall)
             .field("max_in_flight", &self.max_in_flight)

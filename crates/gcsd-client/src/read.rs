@@ -1,4 +1,4 @@
-//! What a read asks for, and what it is told before the first byte.
+//! What a read asks for, and what it learns before the first byte.
 
 use gcsd_types::{ByteRange, ObjectInfo, ObjectRef};
 use gcsd_wire::read_at;
@@ -26,7 +26,7 @@ impl ReadRequest {
     }
 
     /// Only these bytes: `0..100`, `100..` and the like. A range behind the object's end fails
-    /// (`range_not_satisfiable`); one that reaches beyond it gives what there is.
+    /// (`range_not_satisfiable`); one that reaches beyond the end is cut short there.
     #[must_use]
     pub fn with_range(mut self, range: impl Into<ByteRange>) -> Self {
         self.range = range.into();
@@ -41,7 +41,7 @@ impl ReadRequest {
     }
 }
 
-impl From<ReadRequest> for read_at::Args {
+impl From<ReadRequest> for read_at::ReadAtArgs {
     fn from(request: ReadRequest) -> Self {
         Self {
             of: ObjectRef {

@@ -30,8 +30,12 @@ const MAX_ARGS: u32 = 1024 * 1024;
 /// The largest body of a reply that is held in memory, in bytes: the JSON resource of an object.
 const MAX_BODY: u64 = 4 * 1024 * 1024;
 
-/// The most bytes of an abandoned read that are skipped to keep the connection.
+/// The most bytes of an abandoned read that are skipped to keep the connection, if it cannot be cancelled.
 const SKIPPED: u64 = 1024 * 1024;
+
+/// The most bytes that come of a read behind its Cancel: what waits in the daemon and in both kernels (section 4.3 of the
+/// specification), several times over.
+const ON_THE_WAY: u64 = 64 * 1024 * 1024;
 
 /// Hands out replies until the connection is over, then fails the requests still in flight.
 pub(super) async fn run<R: AsyncRead + Unpin>(half: R, in_flight: Arc<InFlight>, stall: Duration) {
@@ -68,6 +72,8 @@ struct Read {
     rest: Option<u64>,
     /// Bytes received.
     received: u64,
+    /// Those of them that nobody wanted.
+    skipped: u64,
 }
 
 impl<R: AsyncRead + Unpin> Receiver<R> {
@@ -186,7 +192,9 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 let Some(read) = self.reads.get_mut(&head.sequence) else {
                     return Ok(());
                 };
-                self.socket.pass(read, ReadEvent::Args(reply)).await
+                self.socket
+                    .pass(head.sequence, read, ReadEvent::Args(reply))
+                    .await
             }
             FramePlace::Piece if begun && head.more() => self.piece(head.sequence, head.body_len).await,
             FramePlace::End(sent) if begun && !head.more() && head.body_len == 0 => {
@@ -198,7 +206,9 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
                 }
                 self.socket.in_flight.answered(head.sequence, head.closing());
                 read.rest = Some(0);
-                self.socket.pass(&mut read, ReadEvent::Args(reply)).await
+                self.socket
+                    .pass(head.sequence, &mut read, ReadEvent::Args(reply))
+                    .await
             }
             _ => Err(protocol("a frame out of its place in a reply of several")),
         }
@@ -209,11 +219,12 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             events: self.socket.in_flight.reader(sequence),
             rest: len,
             received: 0,
+            skipped: 0,
         };
         self.reads.insert(sequence, read);
     }
 
-    /// The body of a piece, handed on as it comes.
+    /// The body of a piece, passed on as it arrives.
     async fn piece(&mut self, sequence: u64, len: u64) -> Result<(), Reason> {
         let Some(read) = self.reads.get_mut(&sequence) else {
             return Err(protocol("a piece of a read that was not begun"));
@@ -228,7 +239,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             left -= count;
             read.received = read.received.saturating_add(count);
             read.rest = read.rest.map(|rest| rest.saturating_sub(count));
-            self.socket.pass(read, ReadEvent::Bytes(bytes)).await?;
+            self.socket.pass(sequence, read, ReadEvent::Bytes(bytes)).await?;
         }
         Ok(())
     }
@@ -249,12 +260,12 @@ enum FramePlace {
 impl FramePlace {
     fn of(reply: &Reply) -> Self {
         match reply {
-            Reply::ReadAt(read_at::Reply::Start(start)) => Self::Start(start.len),
-            Reply::ReadAt(read_at::Reply::Piece)
-            | Reply::ListObjects(page::Reply::Piece)
-            | Reply::ListBuckets(page::Reply::Piece) => Self::Piece,
-            Reply::ReadAt(read_at::Reply::End(end)) => Self::End(end.sent),
-            Reply::ListObjects(page::Reply::End(end)) | Reply::ListBuckets(page::Reply::End(end)) => {
+            Reply::ReadAt(read_at::ReadAtReply::Start(start)) => Self::Start(start.len),
+            Reply::ReadAt(read_at::ReadAtReply::Piece)
+            | Reply::ListObjects(page::PageReply::Piece)
+            | Reply::ListBuckets(page::PageReply::Piece) => Self::Piece,
+            Reply::ReadAt(read_at::ReadAtReply::End(end)) => Self::End(end.sent),
+            Reply::ListObjects(page::PageReply::End(end)) | Reply::ListBuckets(page::PageReply::End(end)) => {
                 Self::End(end.sent)
             }
             _ => Self::Whole,
@@ -356,16 +367,25 @@ impl<R: AsyncRead + Unpin> Socket<R> {
     /// Hands an event to the reader of `read`. While it has no room, the socket is not read.
     ///
     /// Fails if the reader went away and too much is still to come.
-    async fn pass(&mut self, read: &mut Read, event: ReadEvent) -> Result<(), Reason> {
+    async fn pass(&mut self, sequence: u64, read: &mut Read, event: ReadEvent) -> Result<(), Reason> {
+        let len = match &event {
+            ReadEvent::Bytes(bytes) => bytes.len() as u64,
+            ReadEvent::Args(_) => 0,
+        };
         if let Some(events) = &read.events
             && !self.give(events, Ok(event)).await
         {
             read.events = None;
         }
-        if read.events.is_none() && read.rest.is_none_or(|rest| rest > SKIPPED) {
-            return Err(Reason::Abandoned);
+        if read.events.is_some() {
+            return Ok(());
         }
-        Ok(())
+        read.skipped = read.skipped.saturating_add(len);
+        let few = match self.in_flight.is_cancelled(sequence) {
+            true => read.skipped <= ON_THE_WAY,
+            false => read.rest.is_some_and(|rest| rest <= SKIPPED),
+        };
+        if few { Ok(()) } else { Err(Reason::Abandoned) }
     }
 
     /// Waits until `events` has room. Returns `false` if the reader went away.

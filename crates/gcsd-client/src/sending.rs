@@ -287,7 +287,12 @@ async fn write<W: AsyncWrite + Unpin>(
         stop.in_flight.clock.touch();
         advance(queue, written);
     }
-    half.flush().await.map_err(Cut::Socket)
+    // A TLS session keeps what its socket did not take.
+    tokio::select! {
+        biased;
+        () = stop.asked() => Err(Cut::Stopped),
+        flushed = half.flush() => flushed.map_err(Cut::Socket),
+    }
 }
 
 /// Drops the first `written` bytes of `queue`.

@@ -110,7 +110,7 @@ pub(crate) enum Age {
     Older,
     /// It was by the clocks, which may differ by more than that.
     Doubtful,
-    /// It was not, or its generation is no time.
+    /// It was not, or its generation is not a time.
     Newer,
 }
 
@@ -287,7 +287,7 @@ mod tests {
             (mine(NOW / 1000), "ours"),
             (mine(NOW / 1000 - 1), "unknown"),
             (mine(NOW / 1000 - 120_000), "not made"),
-            // A number that is no time.
+            // A number that is not a time.
             (mine(5), "ours"),
             (other(5), "unknown"),
             // Without its key GCS tells no checksum.

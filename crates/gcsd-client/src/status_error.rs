@@ -21,7 +21,7 @@ pub struct StatusError {
 }
 
 impl StatusError {
-    /// As it came.
+    /// As it was received.
     pub fn new(status: Status, http_status: u16, reply: ErrorReply) -> Self {
         Self {
             status,
@@ -68,18 +68,31 @@ impl StatusError {
 
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, one_line(&self.reply.message))?;
-        if self.http_status != 0 {
-            write!(f, " (GCS: HTTP {}", self.http_status)?;
-            if let Some(reason) = &self.reply.reason {
-                write!(f, " {}", one_line(reason))?;
-            }
-            if let Some(id) = &self.reply.request_id {
-                write!(f, ", request {}", one_line(id))?;
-            }
-            f.write_str(")")?;
+        let message = one_line(&self.reply.message);
+        write!(f, "{}: {message}", self.status)?;
+        if self.http_status == 0 {
+            return Ok(());
         }
-        Ok(())
+        let mut rest = Vec::new();
+        let answered = format!("GCS answered {}", self.http_status);
+        let reason = self.reply.reason.as_deref().map(one_line);
+        match (message.starts_with(&answered), reason) {
+            // The daemon's words have it already.
+            (true, None) => {}
+            (true, Some(reason)) => rest.push(reason),
+            (false, None) => rest.push(format!("GCS: HTTP {}", self.http_status)),
+            (false, Some(reason)) => rest.push(format!("GCS: HTTP {} {reason}", self.http_status)),
+        }
+        rest.extend(
+            self.reply
+                .request_id
+                .as_deref()
+                .map(|id| format!("request {}", one_line(id))),
+        );
+        match rest.is_empty() {
+            true => Ok(()),
+            false => write!(f, " ({})", rest.join(", ")),
+        }
     }
 }
 
@@ -113,6 +126,19 @@ mod tests {
             error.to_string(),
             "not_found: no such\u{fffd}\u{fffd}[2Jobject (GCS: HTTP 404 notFound, request AB-12)"
         );
+        // What the message has is not told again.
+        let reply = ErrorReply {
+            message: "GCS answered 404: No such object".into(),
+            request_id: Some("AB-12".into()),
+            ..ErrorReply::default()
+        };
+        let mut error = StatusError::new(Status::new(Kind::NotFound, Retry::Never), 404, reply);
+        assert_eq!(
+            error.to_string(),
+            "not_found: GCS answered 404: No such object (request AB-12)"
+        );
+        error.reply.request_id = None;
+        assert_eq!(error.to_string(), "not_found: GCS answered 404: No such object");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use gcsd_wire::object::Described;
 pub struct StoredObject {
     /// The fields that a program needs.
     pub info: ObjectInfo,
-    /// GCS's JSON resource, as it came
+    /// GCS's JSON resource, unchanged
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
     pub json: Bytes,
 }

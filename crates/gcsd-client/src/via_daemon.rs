@@ -68,7 +68,7 @@ impl OpenUpload for ViaDaemon {
     async fn attach(&mut self, token: &Token) -> Result<DaemonWriter, Error> {
         let connection = self.daemons.connect().await?;
         let upload = connection.new_upload();
-        let args = attach_upload::Args {
+        let args = attach_upload::AttachUploadArgs {
             token: token.expose().to_owned(),
             key: self.object.destination.key.clone(),
         };
@@ -80,7 +80,7 @@ impl OpenUpload for ViaDaemon {
     async fn look(&mut self) -> Result<Sight, Error> {
         let connection = self.daemons.connect().await?;
         let stat = async |of: ObjectRef| {
-            let found = connection.stat_object(&stat_object::Args { of }).await;
+            let found = connection.stat_object(&stat_object::StatObjectArgs { of }).await;
             found.map(StoredObject::from)
         };
         let sight = Sight::of(&self.object.destination, self.began, stat).await;
@@ -118,7 +118,7 @@ impl DaemonWriter {
 
 impl UnreliableWriter for DaemonWriter {
     async fn write_at(&mut self, offset: u64, body: Body, last: Option<Last>) -> Result<Progress, Error> {
-        let args = write_at::Args {
+        let args = write_at::WriteAtArgs {
             offset,
             total: last.map(|last| last.total),
             object_crc32c: last.map(|last| last.crc32c),
@@ -134,7 +134,7 @@ impl UnreliableWriter for DaemonWriter {
     }
 
     async fn finish(&mut self, last: Last) -> Result<Progress, Error> {
-        let args = finish_upload::Args {
+        let args = finish_upload::FinishUploadArgs {
             total: last.total,
             object_crc32c: Some(last.crc32c),
         };

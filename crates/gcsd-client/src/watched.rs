@@ -11,8 +11,8 @@ use super::in_flight::InFlight;
 use gcsd_net::{BoxStream, Stream as _};
 
 /// Tells the clock what the daemon's kernel has acknowledged. Dropped after a request that was given up before its end,
-/// it resets the connection: otherwise the kernel would go on sending what nobody wants any more, and the daemon would
-/// go on passing it to GCS, beside the repeat.
+/// it resets the connection: otherwise the kernel would keep sending what nobody wants any more, and the daemon would
+/// keep passing it to GCS, beside the repeat.
 pub(super) struct Watched {
     stream: BoxStream,
     in_flight: Arc<InFlight>,

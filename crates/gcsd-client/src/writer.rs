@@ -111,12 +111,12 @@ pub enum Cancelled {
     Unknown,
 }
 
-impl From<cancel_upload::Reply> for Cancelled {
-    fn from(reply: cancel_upload::Reply) -> Self {
+impl From<cancel_upload::CancelUploadReply> for Cancelled {
+    fn from(reply: cancel_upload::CancelUploadReply) -> Self {
         match reply {
-            cancel_upload::Reply::Cancelled => Self::Cancelled,
-            cancel_upload::Reply::Finished { generation } => Self::Finished { generation },
-            cancel_upload::Reply::Unknown => Self::Unknown,
+            cancel_upload::CancelUploadReply::Cancelled => Self::Cancelled,
+            cancel_upload::CancelUploadReply::Finished { generation } => Self::Finished { generation },
+            cancel_upload::CancelUploadReply::Unknown => Self::Unknown,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`gcsd_gcs`] says what happened in the words of HTTP and of uploads, [`gcsd_wire`] has a closed set of statuses that say
 //! whose fault it was and what to do next. This crate is the one place that maps the first to the second, for the daemon and
-//! for the client that goes straight to Cloud Storage: whoever recovers need not know which of them it talks to.
+//! for the client that goes straight to Cloud Storage: recovery need not know which of the two it talks to.
 //!
 //! ```
 //! use gcsd_failure::Failure;

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,8 +68,9 @@ impl FaultyConnector {
     }
 }
 
-impl Connector for FaultyConnector {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+impl FaultyConnector {
+    /// The next connection, which `connecting` makes unless the plan says otherwise.
+    fn next<'a>(&'a self, connecting: Connecting<'a>) -> Connecting<'a> {
         let script = self.plan.script(self.next.fetch_add(1, Ordering::Relaxed));
         Box::pin(async move {
             if let Some(duration) = script.hang {
@@ -85,7 +87,7 @@ impl Connector for FaultyConnector {
                     "injected: the connect was refused",
                 ));
             }
-            let stream = self.inner.connect(host, port).await?;
+            let stream = connecting.await?;
             if script.is_harmless() {
                 return Ok(stream);
             }
@@ -93,5 +95,15 @@ impl Connector for FaultyConnector {
             let stream = FaultyStream::new(stream, script).with_counters(counters);
             Ok(Box::new(stream) as BoxStream)
         })
+    }
+}
+
+impl Connector for FaultyConnector {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        self.next(self.inner.connect(host, port))
+    }
+
+    fn connect_unix<'a>(&'a self, path: &'a Path) -> Connecting<'a> {
+        self.next(self.inner.connect_unix(path))
     }
 }

@@ -1,4 +1,4 @@
-//! That bytes keep their order and their place in memory, and that whoever waits is woken.
+//! Bytes keep their order and their place in memory, and waiting tasks are woken.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -39,7 +39,7 @@ async fn serve(mut stream: BoxStream) -> (Vec<u8>, Result<(), io::ErrorKind>) {
             Err(error) => return (request, Err(error.kind())),
         }
         if request.len() == REQUEST.len() {
-            // A reset is told once, to whichever call comes first.
+            // A reset is reported once, by whichever call comes first.
             if let Err(error) = stream.write_all(REPLY).await
                 && error.kind() == io::ErrorKind::ConnectionReset
             {
@@ -136,7 +136,7 @@ fn expected(ending: Ending, phase: Phase, direction: Direction, at: usize, tcp: 
         Direction::Read => Seen {
             sent: Ok(()),
             reply: REPLY[..passed].into(),
-            // Whoever has read all asks for no more.
+            // A reader that has everything asks for no more.
             replied: if passed == REPLY.len() { Ok(()) } else { read_fails },
             request: REQUEST.into(),
             requested: peer,

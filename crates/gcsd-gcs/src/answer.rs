@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use super::one_line::{MAX_MESSAGE, one_line};
 use super::reason::meaning;
 use super::resource::Object;
+use gcsd_types::digits;
 
 /// The largest resource that is read: metadata is at most 8 KiB, but ACLs add up.
 const MAX_RESOURCE: usize = 4 << 20;
@@ -91,7 +92,7 @@ impl Answer {
     }
 
     /// Forgets the request's id, which goes to logs and clients, if it `is_secret`: for a request on a session, or one that
-    /// starts it, GCS gives the session's own id, and whoever has that can write the object.
+    /// starts it, GCS gives the session's own id, and anyone who has that can write the object.
     pub(super) fn forget_request_id_if(&mut self, is_secret: impl FnOnce(&str) -> bool) {
         if self.request_id().is_some_and(|id| is_secret(&id)) {
             self.headers.remove(REQUEST_ID);
@@ -114,7 +115,7 @@ impl Answer {
         }
     }
 
-    /// The error that this is no answer to the call.
+    /// The error for an answer that the call does not have.
     pub(super) fn unexpected(&self, problem: impl AsRef<str>) -> Error {
         Error::new(ErrorKind::BadResponse, problem)
             .sent(true)
@@ -135,7 +136,7 @@ impl Answer {
         let kind = match status {
             404 | 410 if on_session => ErrorKind::SessionLost,
             499 if on_session => ErrorKind::SessionCancelled,
-            503 if on_session && said.uploaded.is_some() => ErrorKind::Gap,
+            503 if on_session && said.is_gap => ErrorKind::Gap,
             400 if (on_session || matches!(call, Call::Put | Call::UploadPart))
                 && said.is_checksum_mismatch() =>
             {
@@ -167,7 +168,6 @@ impl Answer {
             .meaning(meaning.status)
             .with_fresh_token(fresh_token)
             .after(retry_after(&self.headers).max(wait))
-            .with_committed(said.uploaded.filter(|_| kind == ErrorKind::Gap))
             .with_reason(reason)
             .with_request_id(self.request_id())
     }
@@ -248,9 +248,9 @@ fn date(headers: &HeaderMap) -> Option<u64> {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(86_400);
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
+    let delay = match digits(text) {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => {
             let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
             Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
         }
@@ -302,7 +302,7 @@ mod tests {
         let gap = "Invalid request.  According to the Content-Range header, the upload offset is 524288 byte(s), \
                    which exceeds already uploaded size of 262144 byte(s).";
         let error = answer(503, "text/plain; charset=utf-8", gap).error(Call::Write);
-        assert_eq!((error.kind(), error.committed()), (ErrorKind::Gap, Some(262_144)));
+        assert_eq!(error.kind(), ErrorKind::Gap);
         assert_eq!(
             answer(503, "text/plain", "busy").error(Call::Write).kind(),
             ErrorKind::Http

@@ -28,6 +28,7 @@ use super::credentials_file::Material;
 use super::credentials_text::explain;
 use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
+use super::observer::{SharedObserver, Token};
 use super::proxies::Proxies;
 use super::universe;
 
@@ -43,6 +44,7 @@ pub(super) struct Auth {
     timeout: Duration,
     /// `None` where no credentials are sent.
     kept: Option<Arc<Kept>>,
+    observer: Option<SharedObserver>,
 }
 
 /// What GCS's refusal of a call (401) means.
@@ -88,7 +90,7 @@ struct State {
     on_trial: bool,
     /// When they may be rebuilt though their file is as it was.
     not_before: Instant,
-    /// When the file is to be looked at again. `None` while somebody looks.
+    /// When to look at the file again. `None` while somebody looks.
     next_look: Option<Instant>,
     /// What was last said to be wrong with it.
     complaint: Option<String>,
@@ -153,6 +155,7 @@ impl Auth {
         Ok(Self {
             timeout: config.credentials_timeout,
             kept,
+            observer: config.observer.clone(),
         })
     }
 
@@ -161,6 +164,20 @@ impl Auth {
         let Some(kept) = &self.kept else {
             return Ok(HeaderMap::new());
         };
+        let headers = self.of(kept).await;
+        if let Err(error) = &headers {
+            self.tell(Token::Failed(error.kind()));
+        }
+        headers
+    }
+
+    fn tell(&self, token: Token) {
+        if let Some(observer) = &self.observer {
+            observer.token(token);
+        }
+    }
+
+    async fn of(&self, kept: &Arc<Kept>) -> Result<HeaderMap, Error> {
         kept.look().await;
         let (credentials, made) = {
             let state = kept.lock();
@@ -171,6 +188,8 @@ impl Auth {
                 let mut state = kept.lock();
                 if state.made == made && state.token.as_ref() != data.get(AUTHORIZATION) {
                     state.token = data.get(AUTHORIZATION).cloned();
+                    drop(state);
+                    self.tell(Token::Fetched);
                 }
                 Ok(data)
             }
@@ -196,6 +215,16 @@ impl Auth {
         }
     }
 
+    /// Looks at the credentials' file now. Fails with what is wrong with it.
+    pub(super) fn reread(&self) -> Result<(), String> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        kept.take_up();
+        match &kept.lock().complaint {
+            None => Ok(()),
+            Some(problem) => Err(format!("credentials: {problem}")),
+        }
+    }
+
     /// Notes that GCS took a call with the token `sent`.
     pub(super) fn accepted(&self, sent: Option<&HeaderValue>) {
         if let (Some(kept), Some(_)) = (&self.kept, sent) {
@@ -211,6 +240,7 @@ impl Auth {
         let Some(kept) = &self.kept else {
             return Unauthorized::Anonymous;
         };
+        self.tell(Token::Refused);
         let mut state = kept.lock();
         if sent.is_some() && state.token.as_ref() != sent {
             // It was dropped or refreshed while the call was under way.

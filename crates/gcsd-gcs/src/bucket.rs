@@ -23,7 +23,7 @@ const FIELDS: &str = "metageneration,location,storageClass,versioning/enabled,bi
 pub struct Bucket {
     /// The fields that programs need.
     pub info: BucketInfo,
-    /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>).
+    /// GCS's own JSON, unchanged (<https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>).
     pub json: Bytes,
 }
 

@@ -1,6 +1,7 @@
 //! The client: what every call shares.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
@@ -12,8 +13,9 @@ use super::auth::Auth;
 use super::config::Config;
 use super::config_error::ConfigError;
 use super::endpoint::Endpoint;
-use super::error::Error;
+use super::error::{Call, Error};
 use super::exchange::Exchange;
+use super::observer::SharedObserver;
 use super::request::RequestBody;
 use super::transport::Transport;
 use gcsd_net::SharedConnector;
@@ -29,6 +31,7 @@ struct Shared {
     user_agent: HeaderValue,
     auth: Auth,
     transport: Transport,
+    observer: Option<SharedObserver>,
 }
 
 impl Gcs {
@@ -46,6 +49,7 @@ impl Gcs {
             user_agent,
             auth,
             transport,
+            observer: config.observer,
         })))
     }
 
@@ -58,6 +62,14 @@ impl Gcs {
         self.0.auth.check_universe(&self.0.endpoint).await
     }
 
+    /// Reads the credentials' file again now, if it has changed; a call does that by itself, too, at most every second. If it
+    /// cannot be read, the credentials are as they were, and what is wrong comes back.
+    ///
+    /// Blocks. Must be called inside a Tokio runtime.
+    pub fn reread_credentials(&self) -> Result<(), String> {
+        self.0.auth.reread()
+    }
+
     /// Where all calls go.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
@@ -66,6 +78,11 @@ impl Gcs {
     /// The proxy that calls go through, without its user and password.
     pub fn proxy(&self) -> Option<String> {
         self.0.transport.proxy(&self.0.endpoint)
+    }
+
+    /// How many connections are kept for the next calls.
+    pub fn idle_connections(&self) -> usize {
+        self.0.transport.idle()
     }
 
     /// The headers of a call that needs credentials.
@@ -104,17 +121,18 @@ impl Gcs {
     /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &self,
+        call: Call,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         // In a box, so that each call that waits for it stays small.
-        Box::pin(self.transmit(request)).await
+        Box::pin(self.transmit(call, request)).await
     }
 
     /// Sends a request and reads the whole answer.
-    pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Answer, Error> {
+    pub(super) async fn call(&self, call: Call, request: Request<RequestBody>) -> Result<Answer, Error> {
         // In a box, as above.
         Box::pin(async {
-            let (response, exchange) = self.transmit(request).await?;
+            let (response, exchange) = self.transmit(call, request).await?;
             Answer::read(response, exchange).await
         })
         .await
@@ -122,12 +140,22 @@ impl Gcs {
 
     async fn transmit(
         &self,
+        call: Call,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Exchange), Error> {
         let endpoint = self.endpoint();
         request.headers_mut().insert(HOST, endpoint.authority().clone());
         let token = request.headers().get(AUTHORIZATION).cloned();
-        let (mut response, exchange) = self.0.transport.send(endpoint, request).await?;
+        let begun = Instant::now();
+        let sent = self.0.transport.send(endpoint, request).await;
+        if let Some(observer) = &self.0.observer {
+            let outcome = match &sent {
+                Ok((response, _)) => Ok(response.status().as_u16()),
+                Err(error) => Err(error.kind()),
+            };
+            observer.called(call, outcome, begun.elapsed());
+        }
+        let (mut response, exchange) = sent?;
         match response.status().as_u16() {
             401 => {
                 let refusal = self.0.auth.refused(token.as_ref());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::credentials::CredentialsSource;
 use super::endpoint::Endpoint;
+use super::observer::SharedObserver;
 use super::proxies::Proxies;
 
 /// The settings of a [`Gcs`](super::Gcs): [`new`](Self::new) makes the defaults, of which fields can be changed.
@@ -44,6 +45,8 @@ pub struct Config {
     pub max_idle: usize,
     /// The `User-Agent` header.
     pub user_agent: String,
+    /// Who is told of every call, for metrics.
+    pub observer: Option<SharedObserver>,
 }
 
 impl Config {
@@ -70,6 +73,7 @@ impl Config {
             idle_timeout: Duration::from_secs(20),
             max_idle: 64,
             user_agent: concat!("gcsd/", env!("CARGO_PKG_VERSION")).to_owned(),
+            observer: None,
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum ConfigError {
     /// The credentials belong to another universe than the endpoint.
     #[error("credentials: {0}")]
     Universe(Box<UniverseMismatch>),
-    /// The credentials name a universe that is no domain.
+    /// The credentials name a universe that is not a domain.
     #[error("credentials: their universe_domain {0:?} is not a domain")]
     BadUniverse(String),
     /// An access token would cross a network in the clear.

@@ -22,6 +22,9 @@ pub enum CredentialsSource {
     File(PathBuf),
 }
 
+/// Where gcloud keeps the application default credentials, below the home directory.
+const GCLOUD: &str = ".config/gcloud/application_default_credentials.json";
+
 impl CredentialsSource {
     /// Cloud Storage of the universe that the credentials belong to, by their file: `https://storage.UNIVERSE`.
     ///
@@ -57,9 +60,22 @@ impl CredentialsSource {
                 .map(PathBuf::from)
                 .or_else(|| {
                     let home = PathBuf::from(variable("HOME")?);
-                    Some(home.join(".config/gcloud/application_default_credentials.json"))
+                    Some(home.join(GCLOUD))
                 })
                 .filter(|path| path.exists()),
+        }
+    }
+
+    /// Where the file of the application default credentials was looked for, in words.
+    pub(super) fn looked(variable: impl Fn(&str) -> Option<OsString>) -> String {
+        let path = |path: &Path| format!("{} is not there", path.display());
+        match (variable("GOOGLE_APPLICATION_CREDENTIALS"), variable("HOME")) {
+            (Some(named), _) => path(Path::new(&named)) + " (GOOGLE_APPLICATION_CREDENTIALS)",
+            (None, Some(home)) => {
+                let gcloud = PathBuf::from(home).join(GCLOUD);
+                format!("GOOGLE_APPLICATION_CREDENTIALS is not set, {}", path(&gcloud))
+            }
+            (None, None) => "neither GOOGLE_APPLICATION_CREDENTIALS nor HOME is set".to_owned(),
         }
     }
 
@@ -150,6 +166,17 @@ mod tests {
             })
         };
         assert_eq!(file(None), None);
+        let looked = |named: Option<&Path>| {
+            CredentialsSource::looked(|name| match name {
+                "HOME" => Some(home.clone()),
+                _ => named.map(|path| path.as_os_str().to_owned()),
+            })
+        };
+        let place = known.display();
+        let both = format!("GOOGLE_APPLICATION_CREDENTIALS is not set, {place} is not there");
+        assert_eq!(looked(None), both);
+        let named = "x.json is not there (GOOGLE_APPLICATION_CREDENTIALS)";
+        assert_eq!(looked(Some(Path::new("x.json"))), named);
         std::fs::create_dir_all(known.parent().expect("a folder")).expect("made");
         std::fs::write(&known, "{}").expect("written");
         assert_eq!(file(None), Some(known.clone()));

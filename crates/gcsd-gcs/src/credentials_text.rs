@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::credentials::CredentialsSource;
 use super::one_line::one_line;
 
-/// What Google's library adds to its messages. It is told once, in our words.
+/// What Google's library adds to its messages. We say it once, in our words.
 const PHRASES: [&str; 4] = [
     "but future attempts may succeed",
     "and future attempts will not succeed",
@@ -21,8 +21,9 @@ pub(super) fn explain(source: &CredentialsSource, error: &CredentialsError) -> S
     let cause = cause(error);
     match (source.path(), error.is_transient()) {
         (None, _) => {
+            let looked = CredentialsSource::looked(|name| std::env::var_os(name));
             format!(
-                "no credentials: there is no credentials file, and the metadata server gives no token ({cause}); name a file with --credentials or \
+                "no credentials: {looked}, and the metadata server gives no token ({cause}); name a file with --credentials or \
                  GOOGLE_APPLICATION_CREDENTIALS, log in with 'gcloud auth application-default login', or go without \
                  (--anonymous)"
             )

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use gcsd_types::digits;
 use http::header::HeaderValue;
 use http::uri::Uri;
 
@@ -110,7 +111,7 @@ impl Endpoint {
             "" => standard,
             text => text
                 .strip_prefix(':')
-                .and_then(|digits| digits.parse().ok())
+                .and_then(digits)
                 .filter(|port| *port != 0)
                 .ok_or(EndpointError::Port)?,
         };

@@ -41,7 +41,6 @@ struct Details {
     /// The next try is made with another access token.
     fresh_token: bool,
     retry_after: Option<Duration>,
-    committed: Option<u64>,
     message: String,
     reason: Option<String>,
     request_id: Option<String>,
@@ -59,7 +58,6 @@ impl Error {
             meant_status: None,
             fresh_token: false,
             retry_after: None,
-            committed: None,
             message: one_line(message.as_ref(), MAX_MESSAGE),
             reason: None,
             request_id: None,
@@ -98,11 +96,6 @@ impl Error {
 
     pub(super) fn after(mut self, delay: Option<Duration>) -> Self {
         self.0.retry_after = delay;
-        self
-    }
-
-    pub(super) fn with_committed(mut self, committed: Option<u64>) -> Self {
-        self.0.committed = committed;
         self
     }
 
@@ -145,11 +138,6 @@ impl Error {
     /// How long to wait, as GCS asked (`Retry-After`), or until another access token can be had.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
-    }
-
-    /// Bytes that GCS said are committed, where its error text names them (a gap does).
-    pub fn committed(&self) -> Option<u64> {
-        self.0.committed
     }
 
     /// One line for a human, at most 512 bytes.

@@ -16,8 +16,8 @@ pub(super) struct ErrorBody {
     pub(super) message: Option<String>,
     /// GCS's words for it. One that fits better may follow one that says little.
     pub(super) reasons: Vec<String>,
-    /// What a gap error says is persisted.
-    pub(super) uploaded: Option<u64>,
+    /// Whether the range starts beyond what is persisted.
+    pub(super) is_gap: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ impl ErrorBody {
                     .chain(error.status)
                     .take(MAX_REASONS)
                     .collect(),
-                uploaded: None,
+                is_gap: false,
             };
         }
         // <https://cloud.google.com/storage/docs/xml-api/reference-status>
@@ -71,13 +71,13 @@ impl ErrorBody {
             return Self {
                 message: Some(error.text_of("Message").unwrap_or(code).to_owned()),
                 reasons: vec![code.to_owned()],
-                uploaded: None,
+                is_gap: false,
             };
         }
         let plain = kind.is_empty() || kind.starts_with("text/plain");
         let text = one_line(&text, 400);
         Self {
-            uploaded: plain.then(|| gap(&text)).flatten(),
+            is_gap: plain && is_gap(&text),
             message: Some(text).filter(|text| !text.is_empty() && !text.starts_with('<')),
             reasons: Vec::new(),
         }
@@ -97,11 +97,9 @@ impl ErrorBody {
     }
 }
 
-/// Reads "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
+/// Recognizes "... upload offset is X ..., which exceeds already uploaded size of Y ..." (java-storage,
 /// ITJsonResumableSessionPutTaskTest).
-fn gap(text: &str) -> Option<u64> {
-    const BEFORE: &str = "exceeds already uploaded size of ";
-    let size = &text[text.find(BEFORE)? + BEFORE.len()..];
-    let digits = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
-    size[..digits].parse().ok()
+fn is_gap(text: &str) -> bool {
+    let size = text.split_once("exceeds already uploaded size of ");
+    size.is_some_and(|(_, size)| size.starts_with(|c: char| c.is_ascii_digit()))
 }

@@ -44,6 +44,33 @@ pub enum Call {
     AbortMultipart,
 }
 
+impl Call {
+    /// Its name in logs and metrics: `start_multipart`, say.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Write => "write",
+            Self::Query => "query",
+            Self::Finish => "finish",
+            Self::Cancel => "cancel",
+            Self::Put => "put",
+            Self::Stat => "stat",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Compose => "compose",
+            Self::Rewrite => "rewrite",
+            Self::Patch => "patch",
+            Self::Move => "move",
+            Self::StartMultipart => "start_multipart",
+            Self::UploadPart => "upload_part",
+            Self::ListParts => "list_parts",
+            Self::CompleteMultipart => "complete_multipart",
+            Self::AbortMultipart => "abort_multipart",
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident,)*) => {
         /// What kind of failure an [`Error`](crate::Error) is.
@@ -54,7 +81,7 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// Every kind, so that whoever gives each of them a meaning can test that none was left out.
+            /// Every kind, so that code which gives each a meaning can test that it left none out.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
         }
     };
@@ -115,6 +142,6 @@ kinds! {
     CredentialsRefused,
     /// No access token was available.
     CredentialsUnavailable,
-    /// No access token came in the time allowed.
+    /// No access token arrived in time.
     CredentialsTimeout,
 }

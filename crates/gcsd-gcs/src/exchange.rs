@@ -158,7 +158,7 @@ impl Exchange {
         self.connection.link.sent() > self.sent_before
     }
 
-    /// Ready when the exchange cannot go on: the body was taken back, or a clock ran out.
+    /// Ready when the exchange cannot continue: the body was taken back, or a clock ran out.
     fn poll_trouble(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let link = &self.connection.link;
         let mut waiting_for = WaitingFor::Gcs;
@@ -214,7 +214,7 @@ impl Exchange {
         Poll::Ready(error.sent(self.request_sent()))
     }
 
-    /// The error for a body that could not go on.
+    /// The error for a body that could not continue.
     fn cut(&self, state: BodyState) -> Error {
         let error = match state {
             BodyState::Ended => Error::new(ErrorKind::SourceEnded, "the client left inside a body"),

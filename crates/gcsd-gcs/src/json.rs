@@ -111,6 +111,6 @@ impl Gcs {
         let mut headers = self.authorized().await?;
         headers.extend(json.headers);
         let request = self.request(json.method, target, headers, RequestBody::Full(json.body));
-        self.send(request).await
+        self.send(json.call, request).await
     }
 }

@@ -95,3 +95,105 @@ impl<S: Source> fmt::Debug for Lease<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// "abc" and "de", in memory.
+    fn chunks() -> VecDeque<Bytes> {
+        VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"de")])
+    }
+
+    /// What the HTTP connection would get from `body` now; `None` where that is an error.
+    fn pull(body: &mut UploadBody) -> Option<Bytes> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match body.poll_chunk(&mut cx) {
+            Poll::Ready(Some(chunk)) => chunk.ok(),
+            Poll::Ready(None) => Some(Bytes::new()),
+            Poll::Pending => panic!("a list in memory is always ready"),
+        }
+    }
+
+    fn settled<S: Source>(lease: &Lease<S>) -> Poll<BodyState> {
+        let mut cx = Context::from_waker(Waker::noop());
+        std::pin::pin!(lease.settled()).poll(&mut cx)
+    }
+
+    #[test]
+    fn the_lender_follows_what_the_body_receives() {
+        let (mut lease, mut body) = lend(chunks(), 5);
+        assert_eq!((lease.received(), lease.missing()), (0, Some(5)));
+        assert_eq!(lease.crc32c(), Crc32c::default());
+        assert_eq!(settled(&lease), Poll::Pending);
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"abc")));
+        assert_eq!((lease.received(), lease.missing()), (3, Some(2)));
+        assert_eq!(lease.crc32c(), Crc32c::of(b"abc"));
+        assert_eq!(lease.look(VecDeque::len), Some(1));
+        assert_eq!((lease.state(), settled(&lease)), (BodyState::Lent, Poll::Pending));
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"de")));
+        assert_eq!((lease.received(), lease.missing()), (5, Some(0)));
+        assert_eq!(lease.crc32c(), Crc32c::of(b"abcde"));
+        assert_eq!(lease.state(), BodyState::Complete);
+        assert_eq!(settled(&lease), Poll::Ready(BodyState::Complete));
+        assert_eq!(lease.take(), Some(VecDeque::new()));
+        assert_eq!(lease.take(), None);
+        assert_eq!(lease.look(VecDeque::len), None);
+        assert_eq!(
+            lease.state(),
+            BodyState::Complete,
+            "taken only once it was complete"
+        );
+    }
+
+    #[test]
+    fn a_source_that_is_taken_back_cuts_the_body() {
+        let (mut lease, mut body) = lend(chunks(), 5);
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"abc")));
+        let left = lease.take().expect("it was lent");
+        assert_eq!(left, [Bytes::from_static(b"de")]);
+        assert_eq!(settled(&lease), Poll::Ready(BodyState::Taken));
+        assert_eq!(pull(&mut body), None, "the body cannot end as if it were whole");
+        assert_eq!((lease.received(), lease.missing()), (3, Some(2)));
+    }
+
+    #[test]
+    fn a_body_that_is_dropped_gives_the_source_back() {
+        let (mut lease, mut body) = lend(chunks(), 5);
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"abc")));
+        drop(body);
+        assert_eq!(settled(&lease), Poll::Ready(BodyState::Stopped));
+        assert_eq!(lease.take().map(|source| source.len()), Some(1));
+    }
+
+    #[test]
+    fn without_a_length_the_source_ends_the_body() {
+        let (lease, mut body) = lend_all(chunks());
+        assert_eq!((lease.missing(), body.len()), (None, None));
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"abc")));
+        assert_eq!(pull(&mut body), Some(Bytes::from_static(b"de")));
+        assert_eq!((lease.state(), lease.missing()), (BodyState::Lent, None));
+        assert_eq!(pull(&mut body), Some(Bytes::new()));
+        assert_eq!((lease.state(), lease.received()), (BodyState::Complete, 5));
+    }
+
+    #[test]
+    fn nothing_lent_is_complete_at_once() {
+        let (lease, body) = lend(chunks(), 0);
+        assert_eq!((lease.state(), lease.missing()), (BodyState::Complete, Some(0)));
+        assert!(body.is_empty());
+    }
+
+    #[test]
+    fn the_state_is_shown_and_the_source_is_not() {
+        let (lease, _body) = lend(chunks(), 5);
+        let shown = format!("{lease:?}");
+        assert_eq!(shown, "Lease { state: Lent, received: 0, missing: Some(5), .. }");
+    }
+}

@@ -1,4 +1,4 @@
-//! The metadata of an object to be made: an object resource in JSON, passed on as it came.
+//! The metadata of an object to be made: an object resource in JSON, passed on unchanged.
 
 use bytes::Bytes;
 use serde::Deserialize;

@@ -17,6 +17,7 @@ use super::request::{RequestBody, Target};
 use super::upload_body::UploadBody;
 use super::xml::{Element, put_text};
 use super::xml_headers::object_headers;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, Destination, MultipartRef, Part, PartsPage, StoredPart};
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=UTF-8");
@@ -174,7 +175,7 @@ impl Gcs {
                 return Err(answer.unexpected("the answer does not say that there is an object"));
             };
             let generation = answer.headers.get(X_GOOG_GENERATION);
-            let generation = generation.and_then(|value| value.to_str().ok()?.parse().ok());
+            let generation = generation.and_then(|value| digits(value.to_str().ok()?));
             Ok(answer.saying(CompletedMultipart {
                 generation,
                 crc32c: Hashes::of(&answer.headers).crc32c,
@@ -194,7 +195,7 @@ impl Gcs {
             let body = RequestBody::Full(Bytes::new());
             let (target, headers) = (target.build()?, HeaderMap::new());
             let answer = self
-                .exchange_xml(Method::DELETE, target, headers, project, body)
+                .exchange_xml(call, Method::DELETE, target, headers, project, body)
                 .await?;
             match answer.status.as_u16() {
                 404 => Ok(answer.saying(AbortOutcome::Unknown)),
@@ -216,7 +217,7 @@ impl Gcs {
         body: RequestBody,
     ) -> Result<Answer, Error> {
         let answer = self
-            .exchange_xml(method, target, headers, user_project, body)
+            .exchange_xml(call, method, target, headers, user_project, body)
             .await?;
         match answer.status == StatusCode::OK {
             true => Ok(answer),
@@ -226,6 +227,7 @@ impl Gcs {
 
     async fn exchange_xml(
         &self,
+        call: Call,
         method: Method,
         target: PathAndQuery,
         headers: HeaderMap,
@@ -240,11 +242,11 @@ impl Gcs {
             all.insert(X_GOOG_USER_PROJECT, project);
         }
         let request: Request<RequestBody> = self.request(method, target, all, body);
-        self.call(request).await
+        self.call(call, request).await
     }
 }
 
-/// An error of `call`. All of them may be repeated but the one that completes the upload.
+/// An error of `call`. All calls may be repeated except the one that completes the upload.
 fn during(error: Error, call: Call) -> Error {
     error.during(call).repeatable(call != Call::CompleteMultipart)
 }
@@ -270,7 +272,7 @@ fn late_error(answer: &Answer, root: &Element) -> Error {
         "AccessDenied",
     ];
     let message = root.text_of("Message").unwrap_or(code);
-    // What is refused for good would have been a 403, had GCS known it before it began to answer.
+    // A permanent refusal would have been a 403, had GCS known it before it began to answer.
     let (meaning, named) = meaning(403, &[code.to_owned()], message);
     let kind = match refused.contains(&code) || (named.is_some() && meaning.status == 403) {
         true => ErrorKind::Http,
@@ -316,15 +318,15 @@ fn page(root: &Element, max: u32) -> Option<PartsPage> {
     let parts = root.all("Part").map(|part| {
         Some(StoredPart {
             part: Part {
-                number: part.text_of("PartNumber")?.parse().ok()?,
+                number: digits(part.text_of("PartNumber")?)?,
                 etag: part.text_of("ETag")?.to_owned(),
             },
-            size: part.text_of("Size")?.parse().ok()?,
+            size: digits(part.text_of("Size")?)?,
         })
     });
     let parts = parts.collect::<Option<Vec<_>>>()?;
     let next_after = match root.text_of("IsTruncated") {
-        Some("true") => Some(root.text_of("NextPartNumberMarker")?.parse().ok()?),
+        Some("true") => Some(digits(root.text_of("NextPartNumberMarker")?)?),
         _ => None,
     };
     let fits = u64::try_from(parts.len()).is_ok_and(|count| count <= u64::from(max));

@@ -78,6 +78,11 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many connections are kept.
+    pub(super) fn idle(&self) -> usize {
+        self.lock().idle.len()
+    }
+
     /// The most recently used connection to `endpoint` that still works. Connections that the server closed, or spoke on
     /// unasked, are dropped.
     pub(super) fn take(&self, endpoint: &Endpoint) -> Option<Box<Connection>> {

@@ -29,7 +29,7 @@ pub struct Proxies {
 /// A proxy that cannot be used. It never shows the URL, which can hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// The text is no proxy's URL.
+    /// The text is not a proxy's URL.
     #[error(
         "it must be http://HOST:PORT or https://HOST:PORT, perhaps with a percent-encoded USER:PASSWORD@ before HOST"
     )]
@@ -181,7 +181,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// A proxy, and what it is told to let us through.
+/// A proxy, and the credentials it wants.
 #[derive(Clone)]
 pub(super) struct Proxy {
     endpoint: Endpoint,

@@ -82,7 +82,7 @@ impl Gcs {
             _ => close.into(),
         });
         let request = self.request(Method::POST, target, headers, RequestBody::Upload(body));
-        let answer = self.call(request).await?;
+        let answer = self.call(Call::Put, request).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return Err(answer.error(Call::Put));
         }

@@ -15,6 +15,7 @@ use super::error::{Call, Error, ErrorKind};
 use super::exchange::Exchange;
 use super::headers::{Hashes, X_GOOG_GENERATION, insert_key};
 use super::request::RequestBody;
+use gcsd_types::digits;
 use gcsd_types::{ByteRange, Crc32c, ObjectInfo, ObjectRef};
 
 const X_GOOG_METAGENERATION: HeaderName = HeaderName::from_static("x-goog-metageneration");
@@ -68,7 +69,7 @@ impl Gcs {
             }
             insert_key(&mut headers, object.key.as_ref());
             let request = self.request(Method::GET, target, headers, RequestBody::Full(Bytes::new()));
-            let (response, exchange) = self.send(request).await?;
+            let (response, exchange) = self.send(Call::Read, request).await?;
             if !matches!(response.status().as_u16(), 200 | 206) {
                 let answer = Answer::read(response, exchange).await?;
                 return Err(answer.error(Call::Read));
@@ -160,7 +161,7 @@ impl ObjectStream {
             }
         }
         let stored = stored_len(headers);
-        // Bytes sent as stored are as many as are stored, even in a chunked response.
+        // A response that sends the object as stored has as many bytes as are stored, even if it is chunked.
         if is_as_stored(headers, gunzip) {
             match (self.len, stored) {
                 (Some(len), Some(stored)) if len != stored => {
@@ -357,7 +358,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    text(headers, name)?.parse().ok()
+    digits(text(headers, name)?)
 }
 
 /// The size of the object as stored.
@@ -402,10 +403,10 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, u64, Option<u64>)> {
         .strip_prefix("bytes ")?
         .split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last) = (digits(first)?, digits(last)?);
     let size = match size {
         "*" => None,
-        size => Some(size.parse().ok()?),
+        size => Some(digits(size)?),
     };
     (first <= last && size.is_none_or(|size| last < size)).then_some((first, last, size))
 }

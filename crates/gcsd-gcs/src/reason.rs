@@ -158,7 +158,7 @@ const TABLE: &[Row] = &[
             "locationpolicyviolated",
         ],
         messages: &["'constraints/", "constraint constraints/", "organization policy"],
-        // Not a precondition of the request: whoever looks for a changed object would look in vain.
+        // Not a precondition of the request: looking for a changed object would lead nowhere.
         means: 403,
         hint: "a policy of the organization forbids it: its administrator can tell which values it allows",
     },

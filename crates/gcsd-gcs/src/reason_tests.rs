@@ -183,7 +183,7 @@ fn what_the_table_does_not_know_stays_as_it_is() {
             "The project does not have what it needs.",
         ),
         (409, &["conflict"], ""),
-        // What GCS says of its own trouble is no rate limit.
+        // What GCS says of its own trouble is not a rate limit.
         (503, &["rateLimitExceeded"], ""),
         (
             404,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::headers::md5_from_base64;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, ObjectInfo};
 
 /// An object as GCS describes it.
@@ -12,7 +13,7 @@ use gcsd_types::{Crc32c, ObjectInfo};
 pub struct Object {
     /// The fields that programs need.
     pub info: ObjectInfo,
-    /// GCS's own JSON, as it came (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
+    /// GCS's own JSON, unchanged (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>).
     pub json: Bytes,
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Number {
 impl Number {
     pub(super) fn value(&self) -> Option<u64> {
         match self {
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => digits(text),
             Self::Plain(number) => Some(*number),
         }
     }

@@ -19,6 +19,7 @@ use super::resource::Object;
 use super::session_uri::SessionUri;
 use super::upload::{CancelOutcome, SessionStatus, WriteRange};
 use super::upload_body::UploadBody;
+use gcsd_types::digits;
 use gcsd_types::{Crc32c, Destination};
 
 const X_UPLOAD_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-upload-content-length");
@@ -64,7 +65,7 @@ impl Gcs {
         }
         let body = RequestBody::Full(metadata.cloned().unwrap_or_default());
         let request = self.request(Method::POST, target, headers, body);
-        let mut answer = self.call(request).await?;
+        let mut answer = self.call(Call::Start, request).await?;
         if answer.status.is_success() {
             // Whatever else is wrong with the answer: there is a session now, and this is its id.
             answer.forget_request_id_if(|_| true);
@@ -137,6 +138,7 @@ impl Gcs {
         let cancelled = async {
             let answer = self
                 .session_call(
+                    Call::Cancel,
                     session,
                     Method::DELETE,
                     HeaderMap::new(),
@@ -170,7 +172,9 @@ impl Gcs {
         body: RequestBody,
         call: Call,
     ) -> Result<Answered<SessionStatus>, Error> {
-        let answer = self.session_call(session, Method::PUT, headers, body).await?;
+        let answer = self
+            .session_call(call, session, Method::PUT, headers, body)
+            .await?;
         let status = match answer.status.as_u16() {
             308 => SessionStatus::Active {
                 committed: committed(&answer)?,
@@ -183,6 +187,7 @@ impl Gcs {
 
     async fn session_call(
         &self,
+        call: Call,
         session: &SessionUri,
         method: Method,
         mut headers: HeaderMap,
@@ -190,7 +195,7 @@ impl Gcs {
     ) -> Result<Answer, Error> {
         insert_key(&mut headers, session.key());
         let request: Request<RequestBody> = self.request(method, session.path().clone(), headers, body);
-        let mut answer = self.call(request).await?;
+        let mut answer = self.call(call, request).await?;
         answer.forget_request_id_if(|id| session.path().as_str().contains(id));
         Ok(answer)
     }
@@ -236,7 +241,7 @@ fn committed(answer: &Answer) -> Result<Option<u64>, Error> {
                 .strip_prefix("bytes=0-")
                 .or_else(|| range.strip_prefix("bytes 0-"))
         })
-        .and_then(|last| last.parse::<u64>().ok())
+        .and_then(digits::<u64>)
         .and_then(|last| last.checked_add(1));
     match last {
         Some(size) => Ok(Some(size)),

@@ -33,7 +33,7 @@ struct RewriteResponse {
 impl Gcs {
     /// Copies an object, or continues a copy
     /// (<https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite>). A copy is there, whole, when a step
-    /// says so; the JSON is the answer as it came.
+    /// says so; the JSON is the answer, unchanged.
     pub async fn rewrite_object(
         &self,
         rewrite: &Rewrite,

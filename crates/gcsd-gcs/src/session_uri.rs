@@ -11,7 +11,7 @@ use gcsd_types::EncryptionKey;
 
 /// GCS's URL of one resumable upload.
 ///
-/// Whoever has it can write the object, with no other credential
+/// Anyone who has it can write the object, with no other credential
 /// (<https://cloud.google.com/storage/docs/resumable-uploads#session-uris>): it has no `Display`, its
 /// `Debug` shows nothing of it, and only [`expose`](Self::expose) gives it away. Cheap to clone.
 ///

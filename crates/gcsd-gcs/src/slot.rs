@@ -2,7 +2,7 @@
 //!
 //! What is known of a body is kept here and nowhere else: how many bytes the source has given ([`Lent::received`]), what
 //! became of the source ([`BodyState`]), and whether the whole request body was given to the HTTP connection
-//! ([`Slot::whole`]). The last two differ: a `multipart/related` body goes on behind the source's last byte, and a body
+//! ([`Slot::whole`]). The last two differ: a `multipart/related` body continues after the source's last byte, and a body
 //! of unknown length is whole only once its end is written.
 
 use std::io;
@@ -38,7 +38,7 @@ pub enum BodyState {
     Stopped,
 }
 
-/// The error that hyper gets when a body cannot go on; the slot knows why.
+/// The error that hyper gets when a body cannot continue; the slot knows why.
 #[derive(Debug, thiserror::Error)]
 #[error("the body was cut")]
 pub(super) struct BodyError;

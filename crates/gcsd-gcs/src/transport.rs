@@ -1,6 +1,7 @@
 //! Sending a request: on a connection from the pool, or on one that is dialed and encrypted here.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use super::endpoint::Endpoint;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Exchange, Sent};
 use super::link::{Guard, Link, Meter};
+use super::observer::SharedObserver;
 use super::pool::Pool;
 use super::request::RequestBody;
 use super::route::Route;
@@ -39,6 +41,7 @@ pub(super) struct Transport {
     tls: OnceLock<Tls>,
     limits: Limits,
     pool: Arc<Pool>,
+    observer: Option<SharedObserver>,
 }
 
 struct Tls(TlsConnector);
@@ -60,6 +63,7 @@ impl Transport {
                 source: config.source_timeout,
             },
             pool: Pool::new(config.max_idle, config.idle_timeout),
+            observer: config.observer.clone(),
         };
         if config.endpoint.is_tls() || config.ca_file.is_some() {
             transport.tls()?;
@@ -84,6 +88,11 @@ impl Transport {
         self.route.proxy(endpoint)
     }
 
+    /// How many connections are kept.
+    pub(super) fn idle(&self) -> usize {
+        self.pool.idle()
+    }
+
     /// Sends `request` to `endpoint` and waits for the response's head.
     ///
     /// An idle connection is tried first. If it turns out to have ended before it took any byte of the request, the
@@ -96,12 +105,23 @@ impl Transport {
         let mut request = request;
         if let Some(idle) = self.pool.take(endpoint) {
             match self.exchange(idle).send(request).await? {
-                Sent::Answered(response, exchange) => return Ok((response, exchange)),
+                Sent::Answered(response, exchange) => {
+                    if let Some(observer) = &self.observer {
+                        observer.reused();
+                    }
+                    return Ok((response, exchange));
+                }
                 Sent::Unsent(unsent) => request = unsent,
             }
         }
         // Boxed: a handshake needs kilobytes that a request on an idle connection does not.
-        let dialed = Box::pin(self.dial(endpoint)).await?;
+        let begun = Instant::now();
+        let dialed = Box::pin(self.dial(endpoint)).await;
+        if let Some(observer) = &self.observer {
+            let outcome = dialed.as_ref().map(drop).map_err(Error::kind);
+            observer.dialed(outcome, begun.elapsed());
+        }
+        let dialed = dialed?;
         match self.exchange(dialed).send(request).await? {
             Sent::Answered(response, exchange) => Ok((response, exchange)),
             Sent::Unsent(_) => Err(Error::new(

@@ -73,7 +73,7 @@ pub(super) async fn open(stream: BoxStream, proxy: &Proxy, server: &Endpoint) ->
     Ok(parts.io.into_inner())
 }
 
-/// The error for an exchange that came to no answer.
+/// The error for an exchange without an answer.
 fn broken(proxy: &Proxy, error: &hyper::Error) -> Error {
     let what = if error.is_parse() {
         format!("what answers at {proxy} is no HTTP proxy: {error}")
@@ -85,7 +85,7 @@ fn broken(proxy: &Proxy, error: &hyper::Error) -> Error {
     Error::new(ErrorKind::Connect, what)
 }
 
-/// The error for an answer that is no tunnel. What the proxy's own fault is, or its way's, can pass; what it forbids does
+/// The error for an answer that opens no tunnel. A fault of the proxy or of its network can pass; what it forbids does
 /// not.
 fn refused(proxy: &Proxy, server: &str, answer: &Response<Incoming>) -> Error {
     let status = answer.status();

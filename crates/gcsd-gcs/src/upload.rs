@@ -60,7 +60,7 @@ pub enum CancelOutcome {
     Unknown,
 }
 
-/// Why an upload does not permit a request. A closed set: whoever gives each a meaning must think of all.
+/// Why an upload does not permit a request. A closed set: code that gives each a meaning must cover all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is unknown what arrived.

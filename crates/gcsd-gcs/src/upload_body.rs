@@ -116,7 +116,7 @@ impl UploadBody {
             return Poll::Ready(None);
         }
         // GCS has begun to answer, and will not take the rest. The same task reads that answer, so that no
-        // waker is needed to go on after a mere 1xx.
+        // waker is needed to continue after a mere 1xx.
         if self.link.as_ref().is_some_and(|link| link.is_answered()) {
             return Poll::Pending;
         }
@@ -156,7 +156,8 @@ impl fmt::Debug for UploadBody {
     }
 }
 
-/// What a body received from its source, and whether it was sent whole.
+/// What a body received from its source, and whether it was sent whole. Clones tell of the same body.
+#[derive(Clone)]
 pub struct Tally(Arc<dyn Lending>);
 
 impl Tally {

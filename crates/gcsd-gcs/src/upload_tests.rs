@@ -76,6 +76,21 @@ fn a_range_must_fit_what_gcs_takes() {
         Ok(()),
         "an overlap is allowed"
     );
+    // Aligned at its end, and yet GCS takes none of it.
+    assert_eq!(
+        upload.check_write(&range(MIB - 7, 7, None)),
+        Err(Refusal::Short { len: 7 })
+    );
+    assert_eq!(upload.check_write(&range(MIB, CHUNK_ALIGNMENT, None)), Ok(()));
+    // The largest end that there can be is refused for nothing but the gap before it.
+    let gap = |offset| Refusal::Gap {
+        offset,
+        committed: MIB,
+    };
+    assert_eq!(
+        upload.check_write(&range(MAX_END - 7, 7, Some(MAX_END))),
+        Err(gap(MAX_END - 7))
+    );
 }
 
 #[test]
@@ -131,6 +146,12 @@ fn confirmed_bytes_never_vanish_silently() {
 fn a_query_settles_and_may_find_growth_or_the_end() {
     let mut upload = Upload::attached();
     assert_eq!(upload.check_write(&range(0, MIB, None)), Err(Refusal::Unsettled));
+    assert_eq!(
+        upload.after_query(&active(None)),
+        Ok(()),
+        "nothing was known to be there"
+    );
+    assert_eq!(upload.check_write(&range(0, MIB, None)), Ok(()));
     assert_eq!(upload.after_query(&active(MIB)), Ok(()));
     assert_eq!(upload.check_write(&range(MIB, MIB, None)), Ok(()));
     upload.unsettle();
@@ -171,6 +192,12 @@ fn a_body_without_a_length_ends_the_object() {
     for (offset, total) in [(MAX_END + 1, None), (0, Some(MAX_END + 1))] {
         assert_eq!(upload.check_write(&rest(offset, total)), Err(Refusal::TooLong));
     }
+    assert_eq!(upload.check_write(&rest(0, Some(MAX_END))), Ok(()));
+    assert_eq!(
+        upload.check_write(&rest(0, Some(0))),
+        Ok(()),
+        "nothing, and the object is empty"
+    );
     assert_eq!(
         upload.after_write(&rest(0, None), 7, &active(7)),
         Err(Anomaly::Incomplete { committed: 7 }),

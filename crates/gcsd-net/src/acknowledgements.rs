@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::stream::Stream;
 
-/// Whether a peer goes on acknowledging what it was sent, for a clock that would give it up otherwise.
+/// Whether a peer keeps acknowledging what it was sent, for a clock that would give it up otherwise.
 ///
-/// A stream inside an HTTP connection, or one that was split, cannot be asked from outside. So whoever holds it answers
+/// A stream inside an HTTP connection, or one that was split, cannot be asked from outside. So its owner answers
 /// when it is polled, and does not touch the kernel unless a clock has asked:
 ///
 /// ```

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use super::stream::BoxStream;
 /// What [`Connector::connect`] returns.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send + 'a>>;
 
-/// Opens byte streams to `host:port`.
+/// Opens byte streams to `host:port`, and to Unix sockets.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Resolves `host` (a name or an address without brackets) and connects to it, without a time limit of its own.
     ///
-    /// A name without an address is told by a [`ResolveError`] inside the error; a name whose addresses all
+    /// A name without an address is a [`ResolveError`] inside the error; a name whose addresses all
     /// fail, by a [`ConnectError`] that names each of them.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
 
@@ -34,6 +35,22 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
                 .unwrap_or_else(|_| Err(ConnectError::late(limit, Vec::new())))
         })
     }
+
+    /// Connects to the Unix socket at `path`.
+    fn connect_unix<'a>(&'a self, path: &'a Path) -> Connecting<'a> {
+        Box::pin(unix(path))
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &Path) -> io::Result<BoxStream> {
+    Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+}
+
+#[cfg(not(unix))]
+async fn unix(_path: &Path) -> io::Result<BoxStream> {
+    let problem = "this system has no Unix sockets";
+    Err(io::Error::new(io::ErrorKind::Unsupported, problem))
 }
 
 impl<C: Connector + ?Sized> Connector for Arc<C> {
@@ -43,6 +60,10 @@ impl<C: Connector + ?Sized> Connector for Arc<C> {
 
     fn connect_within<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Connecting<'a> {
         (**self).connect_within(host, port, limit)
+    }
+
+    fn connect_unix<'a>(&'a self, path: &'a Path) -> Connecting<'a> {
+        (**self).connect_unix(path)
     }
 }
 

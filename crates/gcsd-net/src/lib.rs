@@ -1,6 +1,6 @@
 //! Outgoing connections: the one place where a socket is dialed.
 //!
-//! The GCS client and the client library take a [`Connector`], so that whoever composes them can put
+//! The GCS client and the client library take a [`Connector`], so that the program that composes them can put
 //! another one underneath: the fault injection does.
 
 mod acknowledgements;

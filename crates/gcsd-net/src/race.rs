@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::failures::Failure;
 
-/// How long an attempt goes on alone before the next address is tried beside it (RFC 8305, section 8).
+/// How long an attempt runs alone before the next address is tried beside it (RFC 8305, section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// `addresses` with the families in turns, from that of the first on, each once. The resolver's order (RFC 6724) is

@@ -40,7 +40,7 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// Has the kernel keep about so many bytes of what the peer sends until they are read; 0 leaves it to the system, which
 /// takes as much as the connection seems to need, up to megabytes.
 ///
-/// What is kept counts as acknowledged: whoever passes it on slowly keeps the peer waiting for an answer long after that.
+/// What is kept counts as acknowledged: a program that passes it on slowly keeps the peer waiting for an answer long after that.
 pub fn bound_unread(stream: &TcpStream, bytes: usize) -> io::Result<()> {
     match bytes {
         0 => Ok(()),

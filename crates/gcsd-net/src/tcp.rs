@@ -54,7 +54,7 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Connects to whichever of the `addresses` of `host` answers first (RFC 8305): families take turns, the next address is
-/// tried when the one before has failed or has not answered for 250 ms, and the first connection that comes about ends the
+/// tried when the one before has failed or has not answered for 250 ms, and the first connection that succeeds ends the
 /// other attempts. So an address that does not answer costs a quarter of a second, and not all of `limit`.
 ///
 /// For connectors that have addresses from elsewhere than the system's resolver; [`TcpConnector`] does the same. The error
@@ -96,7 +96,7 @@ async fn dial(
         Ok(stream)
     });
     won.await.map_err(|mut lost| {
-        // Whoever named an address need not be told which one it was.
+        // A caller that named an address need not be told which one it was.
         if host.parse::<IpAddr>().is_ok()
             && let Some((_, error)) = lost.failures.pop()
             && let Some(error) = error

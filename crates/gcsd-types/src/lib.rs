@@ -17,6 +17,7 @@
 
 mod bucket;
 mod checksum;
+mod digits;
 mod key;
 mod listing;
 mod multipart;
@@ -29,6 +30,7 @@ mod url;
 
 pub use bucket::{BucketInfo, BucketQuery, BucketRef};
 pub use checksum::Crc32c;
+pub use digits::digits;
 pub use key::EncryptionKey;
 pub use listing::{ObjectQuery, Page};
 pub use multipart::{MAX_PARTS, MultipartRef, Part, PartsPage, StoredPart};

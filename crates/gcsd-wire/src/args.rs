@@ -36,6 +36,9 @@ pub enum ArgsError {
     /// A reserved field or an undefined bit is not 0.
     #[error("the field '{0}' has bits set that must be 0")]
     Reserved(&'static str),
+    /// A field whose bit says that it is absent is not 0.
+    #[error("the field '{0}' has a value, and the bit that says so is 0")]
+    Absent(&'static str),
     /// A field holds a value that cannot be.
     #[error("the field '{field}' {why}")]
     Value {
@@ -135,7 +138,7 @@ impl Reader {
         }
     }
 
-    /// Sets apart the elements that `layout` says come next, where it has an array. They are bytes that came: a count alone
+    /// Sets apart the elements that `layout` says come next, where it has an array. They are bytes that were received: a count alone
     /// makes no room.
     pub(crate) fn take_elements(
         &mut self,

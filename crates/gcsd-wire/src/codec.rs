@@ -1,6 +1,6 @@
 //! Framing for tokio-util: a head and its args, never a body (proto-spec.md, "Framing").
 //!
-//! A decoder stops behind the args. Whoever owns the socket takes the body from there: first what is
+//! A decoder stops behind the args. The socket's owner takes the body from there: first what is
 //! left in the buffer, then the socket itself.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -200,7 +200,11 @@ impl Encoder<&ReplyFrame> for ReplyCodec {
 
 #[cfg(test)]
 mod tests {
+    use gcsd_types::Crc32c;
+
     use super::*;
+    use crate::Status;
+    use crate::head::CHECKED;
 
     fn head(args_len: u32) -> RequestHead {
         RequestHead {
@@ -296,6 +300,118 @@ mod tests {
         assert!(matches!(
             decode(bytes, &mut codec),
             Err(FrameError::Head(HeadError::BodyLen(_)))
+        ));
+    }
+    #[test]
+    fn a_checked_request_is_verified_up_to_the_longest_args() {
+        let mut codec = RequestCodec {
+            max_args: 8,
+            checked: true,
+        };
+        let checked = RequestHead {
+            flags: CHECKED,
+            ..head(0)
+        };
+        let mut buffer = BytesMut::from(&checked.front(b"12345678")[..]);
+        assert_eq!(codec.peek(&buffer[..3]).expect("it may be a head"), None);
+        let peeked = codec.peek(&buffer).expect("a good head").expect("a head");
+        assert_eq!((peeked.args_len, peeked.body_len), (12, 3));
+        let frame = codec.decode(&mut buffer).expect("its checksum holds");
+        assert_eq!(
+            frame.and_then(|frame| frame.args),
+            Some(Bytes::from_static(b"12345678"))
+        );
+        assert_eq!(buffer.len(), 0);
+        let mut longer = BytesMut::from(&checked.front(b"123456789")[..]);
+        assert!(matches!(
+            codec.decode(&mut longer),
+            Err(FrameError::Unverifiable(13))
+        ));
+        let mut damaged = BytesMut::from(&checked.front(b"12345678")[..]);
+        damaged[HEAD_LEN] ^= 1;
+        assert!(matches!(codec.decode(&mut damaged), Err(FrameError::Damaged)));
+        let mut unchecked = BytesMut::from(&head(0).encode()[..]);
+        assert!(matches!(codec.decode(&mut unchecked), Err(FrameError::Unchecked)));
+    }
+
+    #[test]
+    fn a_wrong_head_whose_checksum_holds_was_sent_so() {
+        let mut codec = RequestCodec {
+            max_args: 8,
+            checked: false,
+        };
+        let checked = RequestHead {
+            flags: CHECKED,
+            ..head(0)
+        };
+        // A magic that no request has, and a sequence that none may have.
+        for (at, byte) in [(3, b'x'), (8, 0)] {
+            let mut bytes = checked.front(b"").to_vec();
+            bytes.truncate(HEAD_LEN);
+            bytes[at] = byte;
+            let Crc32c(sum) = Crc32c::of(&bytes);
+            bytes.extend(sum.to_le_bytes());
+            let mut buffer = BytesMut::from(&bytes[..]);
+            assert!(
+                matches!(codec.decode(&mut buffer), Err(FrameError::Verified(_))),
+                "byte {at}"
+            );
+            // Without its checksum, another magic may as well be another protocol.
+            bytes[HEAD_LEN] ^= 1;
+            let mut buffer = BytesMut::from(&bytes[..]);
+            let error = codec.decode(&mut buffer).expect_err("damaged");
+            match at {
+                3 => assert!(matches!(error, FrameError::Head(HeadError::Magic(_)))),
+                _ => assert!(matches!(error, FrameError::Damaged)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_is_written_as_it_is_read() {
+        let mut requests = RequestCodec {
+            max_args: 8,
+            checked: false,
+        };
+        let mut replies = ReplyCodec { max_args: 8 };
+        let (args, too_long) = (Bytes::from_static(b"12345678"), Bytes::from_static(b"123456789"));
+        let mut buffer = BytesMut::new();
+        let request = RequestFrame {
+            head: head(8),
+            args: Some(args.clone()),
+        };
+        requests.encode(&request, &mut buffer).expect("room");
+        assert_eq!(requests.decode(&mut buffer).expect("a good head"), Some(request));
+        // Args that were left unread are the caller's to pass on.
+        let unread = RequestFrame {
+            head: head(9),
+            args: None,
+        };
+        requests.encode(&unread, &mut buffer).expect("room");
+        assert_eq!(requests.decode(&mut buffer).expect("a good head"), Some(unread));
+        assert_eq!(buffer.len(), 0);
+
+        let head = ReplyHead {
+            opcode: 2,
+            flags: 0,
+            sequence: 7,
+            status: Status::OK,
+            http_status: 200,
+            args_len: 8,
+            body_len: 3,
+        };
+        let mut reply = ReplyFrame { head, args };
+        replies.encode(&reply, &mut buffer).expect("room");
+        assert_eq!(
+            replies.decode(&mut buffer).expect("a good head"),
+            Some(reply.clone())
+        );
+        assert_eq!(buffer.len(), 0);
+        reply.args = too_long;
+        replies.encode(&reply, &mut buffer).expect("room");
+        assert!(matches!(
+            replies.decode(&mut buffer),
+            Err(FrameError::ArgsTooLarge(9))
         ));
     }
 }

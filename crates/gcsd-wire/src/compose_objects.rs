@@ -29,7 +29,7 @@ wire_struct! {
         bits present;
         /// This version rather than the live one.
         generation: Option<u64>, present[0];
-        /// The generation that must be the live one.
+        /// The condition that this generation is the live one.
         if_generation_match: Option<u64>, present[1];
     }
 }

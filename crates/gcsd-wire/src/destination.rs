@@ -24,7 +24,7 @@ wire_struct! {
         metadata: Bytes as Json;
         bits present;
         pad reserved 4;
-        /// What must hold of the object.
+        /// The conditions on the object.
         preconditions: Preconditions, present[0];
         pad reserved2 8;
         /// The customer-supplied key to encrypt the object with: 32 bytes.

@@ -36,7 +36,7 @@ pub(crate) trait Field {
     /// Appends what stands directly behind the fixed part.
     fn put_elements(_: &Self::Value, _: &mut BytesMut) {}
 
-    /// Appends what stands behind that.
+    /// Appends the variable part.
     fn put_tail(_: &Self::Value, _: &mut BytesMut) {}
 
     /// Reads the value. `word` holds the bits by which it is present, `bit` is the lowest of them.

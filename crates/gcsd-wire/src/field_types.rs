@@ -1,4 +1,4 @@
-//! The types of fields that are no structs: numbers, bits, texts, credentials.
+//! The types of fields that are not structs: numbers, bits, texts, credentials.
 
 use std::fmt;
 

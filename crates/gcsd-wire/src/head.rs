@@ -25,7 +25,7 @@ pub const MORE: u16 = 1;
 /// Reply flag: the daemon closes the connection, and reads no further request from it.
 pub const CLOSING: u16 = 2;
 
-/// Why the first 32 bytes are no head. The connection cannot be framed any more.
+/// Why the first 32 bytes are not a head. The connection cannot be framed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// The magic is of neither direction.

@@ -48,7 +48,7 @@ wire_struct! {
         max_in_flight: u32;
         /// Upload ids that can be bound to open uploads.
         max_uploads: u32;
-        /// What the end of a range that is not the last must be a multiple of, in bytes.
+        /// The end of a range that is not the last is a multiple of this many bytes.
         alignment: u32;
         /// Bytes of a refused request that the daemon skips before it closes instead.
         drain_cap: u64;

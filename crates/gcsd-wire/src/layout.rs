@@ -150,9 +150,10 @@ impl StructLayout {
         own | inner.unwrap_or(0)
     }
 
-    /// Checks the fixed part of what a peer sent: reserved bytes and bits, and fields that are refused here.
+    /// Checks the fixed part of what a peer sent: reserved bytes and bits, values of fields that are absent, and fields that are
+    /// refused here.
     pub(crate) fn check(&'static self, bytes: &[u8]) -> Result<(), ArgsError> {
-        self.check_within(bytes, &mut [None; 4], 0)
+        self.check_within(bytes, &mut [None; 4], 0, 0)
     }
 
     fn check_within(
@@ -160,9 +161,20 @@ impl StructLayout {
         bytes: &[u8],
         around: &mut [Option<(&'static StructLayout, &'static str)>; 4],
         depth: usize,
+        open: u64,
     ) -> Result<(), ArgsError> {
         for field in self.fields {
             let found = field.of(bytes);
+            // The bits from that of the field on, in the word that it is present by.
+            let bits = match field.presence {
+                Presence::Bit([], bit) => open >> bit,
+                Presence::Bit(path, bit) => self.word(path, bytes) >> bit,
+                _ => 1,
+            };
+            let by_bits = matches!(field.kind, FieldKind::Struct(of) if of.has_open_bits());
+            if bits & 1 == 0 && !by_bits && found.iter().any(|byte| *byte != 0) {
+                return Err(ArgsError::Absent(field.name));
+            }
             match field.kind {
                 FieldKind::Reserved if found.iter().any(|byte| *byte != 0) => {
                     return Err(ArgsError::Reserved(field.name));
@@ -187,13 +199,23 @@ impl StructLayout {
                         }
                     }
                     around[depth] = Some((self, field.name));
-                    inner.check_within(found, around, depth + 1)?;
+                    inner.check_within(found, around, depth + 1, bits)?;
                     around[depth] = None;
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The word at `path`.
+    fn word(&self, path: &[&str], bytes: &[u8]) -> u64 {
+        let [first, rest @ ..] = path else { return 0 };
+        let field = self.fields.iter().find(|field| field.name == *first);
+        field.map_or(0, |field| match field.kind {
+            FieldKind::Struct(inner) => inner.word(rest, field.of(bytes)),
+            _ => number(field.of(bytes)),
+        })
     }
 
     /// Whether the field `name` holds a value. `preconditions` does where one of them does.

@@ -5,7 +5,7 @@
 //! follow the [description](describe) and args by the names of their fields ([`dynamic`]).
 //!
 //! A request is a head of 32 bytes, its args, and a body. The [`codec`] frames the first two and never
-//! the third: a body is streamed by whoever owns the socket. One whose length is not known comes in
+//! the third: the socket's owner streams the body. One whose length is not known comes in
 //! [pieces](piece).
 //!
 //! ```

@@ -2,14 +2,13 @@
 
 use super::args::ArgsError;
 use super::field_types::NotZero;
-use super::table::{wire_args_as, wire_struct};
+use super::page::page_request;
+use super::table::wire_struct;
 use gcsd_types::BucketQuery;
 
-/// Which buckets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListBucketsArgs {
-    /// The query.
-    pub query: BucketQuery,
+page_request! {
+    /// Which buckets.
+    pub struct ListBucketsArgs { query: BucketQuery }
 }
 
 wire_struct! {
@@ -46,22 +45,3 @@ fn has_project(query: &BucketQuery) -> Result<(), ArgsError> {
         false => Ok(()),
     }
 }
-
-impl From<&ListBucketsArgs> for BucketQuery {
-    fn from(args: &ListBucketsArgs) -> Self {
-        args.query.clone()
-    }
-}
-
-impl From<BucketQuery> for ListBucketsArgs {
-    fn from(query: BucketQuery) -> Self {
-        Self { query }
-    }
-}
-
-wire_args_as!(ListBucketsArgs, BucketQuery, true);
-
-/// The args of the request.
-pub type Args = ListBucketsArgs;
-/// The page.
-pub type Reply = super::page::PageReply;

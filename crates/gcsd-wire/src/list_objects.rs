@@ -1,14 +1,13 @@
 //! ListObjects: one page of a bucket's objects (proto-spec.md, "ListObjects").
 
 use super::field_types::NotZero;
-use super::table::{wire_args_as, wire_struct};
+use super::page::page_request;
+use super::table::wire_struct;
 use gcsd_types::{BucketName, ObjectQuery};
 
-/// Which objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListObjectsArgs {
-    /// The query.
-    pub query: ObjectQuery,
+page_request! {
+    /// Which objects.
+    pub struct ListObjectsArgs { query: ObjectQuery }
 }
 
 wire_struct! {
@@ -51,22 +50,3 @@ wire_struct! {
         full: bool, options[4];
     }
 }
-
-impl From<&ListObjectsArgs> for ObjectQuery {
-    fn from(args: &ListObjectsArgs) -> Self {
-        args.query.clone()
-    }
-}
-
-impl From<ObjectQuery> for ListObjectsArgs {
-    fn from(query: ObjectQuery) -> Self {
-        Self { query }
-    }
-}
-
-wire_args_as!(ListObjectsArgs, ObjectQuery, true);
-
-/// The args of the request.
-pub type Args = ListObjectsArgs;
-/// The page.
-pub type Reply = super::page::PageReply;

@@ -13,7 +13,7 @@ wire_struct! {
         destination: ObjectName;
         pad reserved 2;
         bits destination_present;
-        /// What must hold of the object that has this name now, if there is one.
+        /// The conditions on the object that has this name now, if there is one.
         preconditions: Preconditions, destination_present[0];
         pad reserved2 8;
     }

@@ -109,7 +109,7 @@ wire_struct! {
         pad reserved 4;
         /// The version that is meant; absent: the live one.
         generation: Option<u64>, present[4];
-        /// What must hold of the object.
+        /// The conditions on the object.
         preconditions: Preconditions, present[0];
         pad reserved2 8;
         /// The customer-supplied key that the object is encrypted with: 32 bytes.

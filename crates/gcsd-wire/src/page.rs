@@ -21,7 +21,7 @@ pub type Reply = PageReply;
 /// As modules of opcodes call it.
 pub type End = PageEnd;
 
-/// What a page came to.
+/// The totals of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageEnd {
     /// Bytes sent in the pieces.
@@ -84,3 +84,36 @@ impl WireArgs for PageReply {
         }))
     }
 }
+
+/// The args of a request for a page: a query of the shared types, by the table that it has here.
+macro_rules! page_request {
+    ($(#[$about:meta])+ pub struct $name:ident { query: $query:ty }) => {
+        $(#[$about])+
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            /// The query.
+            pub query: $query,
+        }
+
+        impl From<&$name> for $query {
+            fn from(args: &$name) -> Self {
+                args.query.clone()
+            }
+        }
+
+        impl From<$query> for $name {
+            fn from(query: $query) -> Self {
+                Self { query }
+            }
+        }
+
+        $crate::table::wire_args_as!($name, $query, true);
+
+        /// The args of the request.
+        pub type Args = $name;
+        /// The page.
+        pub type Reply = $crate::page::PageReply;
+    };
+}
+
+pub(crate) use page_request;

@@ -17,7 +17,7 @@ const END: u8 = 2;
 /// `kind` of the piece that takes the body back.
 const ABORT: u8 = 3;
 
-/// Why 8 bytes are no head of a piece. The connection cannot be framed any more.
+/// Why 8 bytes are not the head of a piece. The connection cannot be framed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PieceError {
     /// The kind is none of the three.

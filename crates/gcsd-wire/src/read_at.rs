@@ -94,7 +94,7 @@ pub enum ReadAtReply {
     Start(ReadStart),
     /// A frame of bytes (no args, a body).
     Piece,
-    /// The last frame (args, no body): what came.
+    /// The last frame (args, no body): what was sent in all.
     End(ReadEnd),
 }
 

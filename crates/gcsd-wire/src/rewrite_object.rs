@@ -15,7 +15,7 @@ pub struct RewriteObjectArgs {
 /// How far the copy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RewriteObjectReply {
-    /// What the step came to.
+    /// The outcome of the step.
     pub rewritten: Rewritten,
 }
 

@@ -191,8 +191,8 @@ kinds! {
         "a frame's checksum is not that of its head and args, or is missing; always `closing`"
         => "connects again, attaches and queries";
     0x1b Client Denied "denied" [Never]
-        "reserved: no daemon of version 1 sends it"
-        => "gives up";
+        "the daemon's policy does not permit the request, or the token is another identity's; nothing was sent to GCS"
+        => "reads the message; tells the operator";
     0x1c Client Cancelled "cancelled" [Same Query]
         "a Cancel ended the request"
         => "what it had in mind; as the class says";

@@ -9,7 +9,7 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol.json")
 }
 
-/// What of `before` is not in `now` as it was. Additions are no breach, be they fields in bytes that were reserved.
+/// What `now` no longer has as it was in `before`. Additions break nothing, not even fields in bytes that were reserved.
 fn breaches(before: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (section, key) in [

@@ -8,9 +8,10 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 
 use super::{File, SERVE, keys};
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure, failed};
 use crate::cli::stdout::Output;
 use crate::cli::{Cli, Command, serve};
+use crate::policy::{Policy, Verb};
 
 /// Check a configuration file, and show what 'gcsd serve --config FILE' would run with
 ///
@@ -19,11 +20,21 @@ use crate::cli::{Cli, Command, serve};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  gcsd check-config /etc/gcsd/gcsd.toml")]
+  gcsd check-config /etc/gcsd/gcsd.toml
+  gcsd check-config /etc/gcsd/gcsd.toml --as backup --verb delete gs://my-bucket/backup.tar")]
 pub(in crate::cli) struct CheckConfigArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Say instead whether this identity, the name of a rule, may do something, and why
+    #[arg(long = "as", value_name = "IDENTITY", requires = "verb", requires = "on")]
+    identity: Option<String>,
+    /// What it would do
+    #[arg(long, value_name = "VERB", requires = "identity")]
+    verb: Option<Verb>,
+    /// On which object; for "list" what the names begin with, for "stat-bucket" gs://BUCKET
+    #[arg(value_name = "GS_URL", requires = "identity")]
+    on: Option<String>,
 }
 
 /// Carries out `gcsd check-config`.
@@ -32,16 +43,66 @@ pub(in crate::cli) async fn run(args: CheckConfigArgs) -> Result<(), Failure> {
     config.push(&args.file);
     let words = [OsString::from("gcsd"), OsString::from(SERVE), config];
     let parsed = Cli::parse_words(words.to_vec()).map_err(|wrong| wrong.into_failure())?;
-    if let Command::Serve(args) = &parsed.cli.command {
-        serve::check(args)?;
+    if let Command::Serve(serve) = &parsed.cli.command {
+        serve::check(serve)?;
+        if let (Some(identity), Some(verb), Some(on)) = (&args.identity, args.verb, &args.on) {
+            let policy = serve::make_policy(serve)?;
+            return decide(policy.as_ref(), identity, verb, on).await;
+        }
     }
     let shown = parsed.matches.subcommand_matches(SERVE).map(|matches| {
         let command = keys::definitions(Cli::definitions());
         show(&keys::of(&command), matches, parsed.file.as_ref())
     });
+    let mut shown = shown.unwrap_or_default();
+    if let Some(config) = parsed.file.as_ref().and_then(File::policy) {
+        shown += &rules(&Policy::new(config.clone()).map_err(failed)?);
+    }
     let mut out = Output::default();
-    out.text(shown.unwrap_or_default()).await?;
+    out.text(shown).await?;
     out.finish().await
+}
+
+/// Says whether the policy permits something, and by which rule.
+async fn decide(policy: Option<&Policy>, identity: &str, verb: Verb, on: &str) -> Result<(), Failure> {
+    let denied = |why: &str| Failure::new(Exit::NotPermitted, "denied", why);
+    let Some(policy) = policy else {
+        let why = "the file has no policy: whoever gets in may do what the daemon's credentials permit";
+        return say(&format!("allowed: {why}\n")).await;
+    };
+    let Some(rule) = policy.rule(identity) else {
+        let names: Vec<_> = policy.rules().map(|rule| rule.name().to_owned()).collect();
+        let nobody = denied("no rule has this name").at(identity);
+        return Err(nobody.advise(format!("there are {}", names.join(", "))));
+    };
+    let wrong = || Failure::usage("write gs://BUCKET/OBJECT").at(on);
+    let named = on.strip_prefix("gs://").ok_or_else(wrong)?;
+    let (bucket, object) = named.split_once('/').unwrap_or((named, ""));
+    match rule.grant(verb, bucket, object) {
+        Some(grant) => say(&format!("allowed: the rule \"{identity}\" permits {grant}\n")).await,
+        None => Err(denied(&rule.denial(verb, bucket, object).to_string())),
+    }
+}
+
+async fn say(text: &str) -> Result<(), Failure> {
+    let mut out = Output::default();
+    out.text(text.to_owned()).await?;
+    out.finish().await
+}
+
+/// What the rules permit.
+fn rules(policy: &Policy) -> String {
+    let mut text = "\n# Policy: what is not permitted here is denied\n".to_owned();
+    for rule in policy.rules() {
+        let name = rule.name();
+        if rule.grants().is_empty() {
+            let _memory = writeln!(text, "# {name}: nothing");
+        }
+        for grant in rule.grants() {
+            let _memory = writeln!(text, "# {name}: {grant}");
+        }
+    }
+    text
 }
 
 /// The settings, as a file would have them.

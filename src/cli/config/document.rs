@@ -25,6 +25,7 @@ log-format = "json"
 * A flag on the command line wins over its [variable](environment.md), and that over the file.
 * Sizes (`SIZE`) and times (`TIME`) are strings with a unit, `"64KiB"` and `"30s"`, or numbers of bytes and of seconds. Paths are as on the command
   line: those that are not absolute begin at the working directory.
+* The table `policy` says who may do what: [policy.md](policy.md). It has no flag.
 * A key that does not exist is an error, and the nearest one is proposed. An error tells the file, the line and the key. The exit code is 2.
 * `gcsd check-config FILE` shows every setting with its value and where that comes from, and reads the files that the settings name; it listens on
   nothing and sends nothing. Run it before a restart.

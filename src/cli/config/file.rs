@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
+use serde::Deserialize as _;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::keys;
 use crate::cli::exit::{Exit, Failure};
+use crate::policy::{self, Policy};
 
 /// The longest file that is read: far more than anybody writes by hand.
 const MAX_LEN: u64 = 4 * 1024 * 1024;
+/// The table that is no setting.
+const POLICY: &str = "policy";
 /// How much a key must be like a right one for that to be proposed.
 const LIKENESS: f64 = 0.7;
 
@@ -22,6 +26,7 @@ const LIKENESS: f64 = 0.7;
 pub(in crate::cli) struct File {
     path: PathBuf,
     settings: Vec<Setting>,
+    policy: Option<policy::Config>,
 }
 
 /// A key of a flag, with what its value stands for on a command line.
@@ -46,7 +51,12 @@ impl File {
             reading.wrong(start, one_line(error.message()))
         })?;
         let mut settings = Vec::new();
+        let mut policy = None;
         for (key, value) in table.into_inner() {
+            if key.get_ref().as_ref() == POLICY {
+                policy = Some(reading.policy(&key, value)?);
+                continue;
+            }
             settings.push(reading.setting(&command, &key, &value)?);
         }
         // As they stand in the file.
@@ -54,7 +64,13 @@ impl File {
         Ok(Self {
             path: path.to_owned(),
             settings,
+            policy,
         })
+    }
+
+    /// Who may do what, where the file says so. It is a right policy.
+    pub(in crate::cli) fn policy(&self) -> Option<&policy::Config> {
+        self.policy.as_ref()
     }
 
     pub(super) fn settings(&self) -> &[Setting] {
@@ -124,6 +140,22 @@ impl Reading<'_> {
             line: self.line(start),
             words,
         })
+    }
+
+    fn policy(
+        &self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: Spanned<DeValue<'_>>,
+    ) -> Result<policy::Config, Failure> {
+        let start = key.span().start;
+        let config = policy::Config::deserialize(ValueDeserializer::from(value)).map_err(|error| {
+            let at = error.span().map_or(start, |span| span.start);
+            self.wrong(at, format!("{POLICY}: {}", one_line(error.message())))
+        })?;
+        match Policy::new(config.clone()) {
+            Ok(_) => Ok(config),
+            Err(error) => Err(self.wrong(start, format!("{POLICY}: {error}"))),
+        }
     }
 
     fn unknown(&self, offset: usize, name: &str, all: &[&Arg]) -> Failure {

@@ -90,7 +90,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "listen = ['127.0.0.1:1', 'here']",
-            "config: listen: invalid socket address syntax: FILE:1",
+            "config: listen: it must be IP:PORT, tls://IP:PORT or unix:PATH: FILE:1",
         ),
         (
             "log-format = 'xml'",
@@ -125,4 +125,36 @@ fn a_file_must_be_there_and_have_an_end() {
     assert!(missing.to_string().ends_with(": /no/such.toml"), "{missing}");
     let endless = File::read(Path::new("/dev/zero"), Cli::definitions()).expect_err("endless");
     assert!(endless.to_string().contains("at most 4 MiB"), "{endless}");
+}
+
+#[test]
+fn the_table_of_the_policy_is_no_setting() {
+    let file = read(
+        "grace = 5\n[[policy.rule]]\nname = 'a'\nuids = [1]\nallow = [{ buckets = ['*'], verbs = ['read'] }]\n",
+    );
+    let file = file.expect("it is right");
+    assert_eq!(file.settings().len(), 1);
+    assert!(file.policy().is_some());
+    assert!(read("grace = 5").expect("it is right").policy().is_none());
+    for (text, told) in [
+        (
+            "[[policy.rule]]\nname = 'a'",
+            "config: policy: the rule \"a\" is for nobody",
+        ),
+        (
+            "\n[[policy.rule]]\nname = 'a'\nuid = 7",
+            "config: policy: unknown field `uid`, expected one of",
+        ),
+        (
+            "[[policy.rule]]\nname = 'a'\nuids = [1]\nallow = [{ buckets = ['*'], verbs = ['write'] }]",
+            "config: policy: 'write' is no verb: there are read, list,",
+        ),
+        ("policy = 5", "config: policy: invalid type"),
+    ] {
+        let wrong = read(text).expect_err(text);
+        assert!(wrong.starts_with(told), "{text}: {wrong}");
+        assert!(wrong.contains("FILE:") && !wrong.contains('\n'), "{wrong}");
+    }
+    let wrong = read("\n[[policy.rule]]\nname = 'a'\nuid = 7").expect_err("no such key");
+    assert!(wrong.contains("FILE:4"), "{wrong}");
 }

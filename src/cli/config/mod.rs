@@ -10,19 +10,25 @@ mod check;
 mod file;
 mod keys;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
+use super::Cli;
 pub(super) use check::{CheckConfigArgs, run};
 pub(super) use file::File;
 
 /// The command whose settings can stand in a file.
 const SERVE: &str = "serve";
+
+static SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The file that a command line or the environment names.
 pub(super) fn named(matches: &ArgMatches) -> Option<PathBuf> {
@@ -42,6 +48,29 @@ pub(super) fn extend(words: &mut Vec<OsString>, matches: &ArgMatches, file: &Fil
             words.extend(setting.words.iter().cloned());
         }
     }
+}
+
+/// What is given of the settings, by their keys. A secret is told from another by a number.
+pub(super) fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
+    let command = keys::definitions(Cli::definitions());
+    let Some(serve) = matches.subcommand_matches(SERVE) else {
+        return BTreeMap::new();
+    };
+    let mut given = BTreeMap::new();
+    for arg in keys::of(&command) {
+        let id = arg.get_id().as_str();
+        let source = serve.value_source(id);
+        if source.is_none_or(|source| source == ValueSource::DefaultValue) {
+            continue;
+        }
+        let raw: Vec<_> = serve.get_raw(id).into_iter().flatten().collect();
+        let value = match arg.is_hide_env_values_set() {
+            true => RandomState::hash_one(&*SALT, raw).to_string(),
+            false => format!("{raw:?}"),
+        };
+        given.insert(keys::key(arg).unwrap_or_default().to_owned(), value);
+    }
+    given
 }
 
 /// Whether the command line or the environment gives this argument.

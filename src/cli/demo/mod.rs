@@ -22,11 +22,24 @@ use super::upload::Metered;
 use super::{progress, recovered, stderr, units};
 use devgcs;
 use gcsd_client::{
-    Address, Daemons, FileSource, Jitter, NewObject, Options, ReliableUpload, ReplaySource, RetryPolicy,
-    ViaDaemon,
+    Address, Daemons, FileSource, Jitter, NewObject, Options, ReliableUpload, ReplaySource, Report,
+    RetryPolicy, ViaDaemon,
 };
 use gcsd_fault::Random;
 use gcsd_wire::object::ObjectRef;
+
+/// What is said last.
+const NEXT: &str = "
+Next, on this machine and without an account:
+  gcsd serve --embedded &                       a daemon with a Cloud Storage of its own
+  gcsd ping gs://demo
+  gcsd put FILE gs://demo/
+  gcsd ls -l gs://demo
+With an account: 'gcloud auth application-default login', then 'gcsd serve' and 'gcsd ping'.
+";
+
+/// The failures that are no breaks, but bytes that are not those that were sent.
+const DAMAGE: [&str; 4] = ["checksum_mismatch", "body_damaged", "damaged", "bad_head"];
 
 /// How many bytes are generated if nobody says otherwise.
 const SIZE: u64 = 256 << 20;
@@ -113,15 +126,17 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     })?;
     stopped?;
     let again = match faults.any() {
-        true => format!(" The same faults again: {again}"),
+        true => format!(
+            "\nThe same plan again: {again}\nWhich of its faults a run meets, and when, depends on its timing."
+        ),
         false => String::new(),
     };
-    let report = format!("{report}\nAll of it holds.{again}\n");
+    let report = format!("{report}\nAll of it holds.{again}\n{NEXT}");
     let written = gcsd_stdio::print(&report);
     written.map_err(|error| Failure::stdout(&error))
 }
 
-/// How the demo waits: nobody else is to be spared.
+/// How the demo retries: there is nobody else to spare.
 fn retries(seed: u64) -> RetryPolicy {
     RetryPolicy::default()
         .with_waits(Duration::from_millis(20), Duration::from_millis(300))
@@ -228,6 +243,16 @@ async fn play(
         line("upload", &recovered);
         let recovered = recovered::line(&read).unwrap_or_else(|| "met none of them".to_owned());
         line("download", &recovered);
+        let caught = |report: &Report| -> u64 {
+            let caught = DAMAGE.iter().filter_map(|name| report.failures.get(*name));
+            caught.sum()
+        };
+        let caught = match caught(&went_through) + caught(&read) {
+            0 => "none met".to_owned(),
+            1 => "caught once by checksums, and sent again".to_owned(),
+            times => format!("caught {times} times by checksums, and sent again"),
+        };
+        line("damage", &caught);
     }
     line("up", &speed(size, up));
     line("down", &speed(size, down));

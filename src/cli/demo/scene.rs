@@ -15,6 +15,7 @@ use super::faults::Faults;
 use crate::cli::devgcs::not_started;
 use crate::cli::exit::{Exit, Failure, failed};
 use crate::ops::{Context, Fences, Limits, Sealer};
+use crate::policy::Access;
 use crate::server::{self, Server, Stopped};
 use devgcs::Storage;
 use gcsd_fault::{FaultyConnector, Plan};
@@ -75,6 +76,7 @@ impl Scene {
             fences: Fences::default(),
             limits,
             secret: None,
+            access: Access::default(),
         };
         let config = server::Config {
             max_connections: 64,
@@ -83,12 +85,13 @@ impl Scene {
             read_buffer: 256 * 1024,
             receive_buffer: 128 * 1024,
             grace: STOPPING,
+            drain_delay: Duration::ZERO,
             refusal_delay: Duration::ZERO,
         };
         let listener = TcpListener::bind(any).await.map_err(failed)?;
         let daemon = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, vec![listener]);
+        let server = Server::new(context, config, vec![listener.into()]);
         let serving = tokio::spawn(server.run(async move {
             // That the sender is gone means the same.
             let _gone = stopped.await;
@@ -174,7 +177,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What cannot be removed is left to whoever cleans the temporary files.
+        // What cannot be removed is left to the system's cleaning of temporary files.
         let _left = fs::remove_dir_all(&self.0);
     }
 }

@@ -20,7 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use lines::{Lines, Sink};
 use queue::Queue;
@@ -39,7 +39,7 @@ enum Format {
 
 /// The log's settings.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct LoggingArgs {
     /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as "info,gcsd::request=debug",
     /// which adds a line for each request. By default the servers log at info, the demo at error, the others at warn. docs/logs.md has more.
     #[arg(
@@ -70,21 +70,49 @@ fn filter(text: &str) -> Result<String, String> {
 }
 
 /// The log while it is kept. Dropped, it waits a moment for what was not written yet.
-pub(super) struct Log(Queue);
+pub(super) struct Log {
+    queue: Queue,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.flush(PATIENCE);
+        self.queue.flush(PATIENCE);
     }
 }
 
-impl Args {
+/// What can be changed of the log while it is kept, and seen.
+#[derive(Clone)]
+pub(super) struct Control {
+    queue: Queue,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl Log {
+    pub(super) fn control(&self) -> Control {
+        Control {
+            queue: self.queue.clone(),
+            filter: self.filter.clone(),
+        }
+    }
+}
+
+impl Control {
+    /// Logs by another filter from now on.
+    pub(super) fn set(&self, filter: EnvFilter) -> Result<(), String> {
+        self.filter.reload(filter).map_err(|error| error.to_string())
+    }
+
+    /// How many lines were dropped since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.queue.missing()
+    }
+}
+
+impl LoggingArgs {
     /// Starts logging, at `level` unless told otherwise.
     pub(super) fn init(&self, level: LevelFilter) -> Result<Log, String> {
-        let filter = match &self.log_level {
-            Some(text) => EnvFilter::try_new(text).map_err(|error| format!("--log-level {text}: {error}"))?,
-            None => EnvFilter::default().add_directive(level.into()),
-        };
+        let (filter, handle) = reload::Layer::new(self.filter(level)?);
         let form = Form {
             format: self.log_format,
             journal: journal::is_stderr(),
@@ -98,7 +126,18 @@ impl Args {
             .with(layer.with_filter(filter))
             .init();
         panics::log();
-        Ok(Log(queue))
+        Ok(Log {
+            queue,
+            filter: handle,
+        })
+    }
+
+    /// What is logged: by what was asked for, else at `level`.
+    pub(super) fn filter(&self, level: LevelFilter) -> Result<EnvFilter, String> {
+        match &self.log_level {
+            Some(text) => EnvFilter::try_new(text).map_err(|error| format!("--log-level {text}: {error}")),
+            None => Ok(EnvFilter::default().add_directive(level.into())),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic;
 
 use tracing::Level;
 
-/// Logs panics. Where errors are not logged, they are told as Rust tells them.
+/// Logs panics. Where errors are not logged, Rust prints them as usual.
 pub(super) fn log() {
     let told = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,6 +1,6 @@
 //! The log's way to standard error: a bounded queue of lines, and a thread that writes them.
 //!
-//! Whoever logs never waits. Where standard error takes nothing (a pager that nobody scrolls, a terminal that is held), lines
+//! Logging never waits. Where standard error takes nothing (a pager that nobody scrolls, a terminal that is held), lines
 //! collect up to [`LIMIT`], and further ones are dropped and counted; the count is a line of its own as soon as something was
 //! written again. `tracing-appender` has such a writer as well: it bounds lines, not bytes, and leaves telling the count to
 //! its user.
@@ -37,6 +37,8 @@ struct State {
     writing: usize,
     /// How many lines found no room behind `lines`.
     dropped: u64,
+    /// The same since the start, with those that could not be written.
+    missing: u64,
 }
 
 impl State {
@@ -65,11 +67,17 @@ impl Queue {
         // Once a line was dropped, so are all until the writer has the count: it tells where they are missing.
         if state.dropped > 0 || state.lines.len() + state.writing + line.len() > LIMIT {
             state.dropped += 1;
+            state.missing += 1;
         } else {
             state.lines.extend_from_slice(line);
         }
         drop(state);
         self.0.filled.notify_one();
+    }
+
+    /// How many lines were dropped, or could not be written, since the start.
+    pub(super) fn missing(&self) -> u64 {
+        self.0.lock().missing
     }
 
     /// Waits until everything was written, but no longer than `patience`.
@@ -99,15 +107,20 @@ impl Shared {
             state.writing = lines.len();
             lost += mem::take(&mut state.dropped);
             drop(state);
-            match write_all(&mut out, &lines) {
-                Ok(()) if lost > 0 && write_all(&mut out, &notice(lost)).is_ok() => lost = 0,
-                Ok(()) => {}
-                Err(unwritten) => lost += unwritten,
-            }
+            let unwritten = match write_all(&mut out, &lines) {
+                Ok(()) if lost > 0 && write_all(&mut out, &notice(lost)).is_ok() => {
+                    lost = 0;
+                    0
+                }
+                Ok(()) => 0,
+                Err(unwritten) => unwritten,
+            };
+            lost += unwritten;
             lines.clear();
             lines.shrink_to(KEPT);
             let mut state = self.lock();
             state.writing = 0;
+            state.missing += unwritten;
             if state.is_empty() {
                 self.emptied.notify_all();
             }
@@ -203,7 +216,7 @@ mod tests {
         queue.push(b"a\nb\n");
         queue.flush(PATIENCE);
         assert_eq!(told.try_recv().ok(), None);
-        // An interruption, and a descriptor that is not ready, are no failures.
+        // An interruption, and a descriptor that is not ready, are not failures.
         opens
             .send(Err(io::ErrorKind::Interrupted.into()))
             .expect("it waits");

@@ -78,6 +78,10 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "GCSD_IDLE_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = units::duration,
           help_heading = "Time")]
     idle_timeout: Duration,
+    /// How long to go on as before after SIGTERM, but not ready: so long as whoever sends clients here may take to notice
+    #[arg(long, env = "GCSD_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = units::duration,
+          help_heading = "Time")]
+    pub(super) drain_delay: Duration,
     /// How long requests in flight may go on after SIGTERM
     #[arg(long, env = "GCSD_GRACE", value_name = "TIME", default_value = "30s", value_parser = units::duration,
           help_heading = "Time")]
@@ -109,7 +113,7 @@ impl LimitArgs {
             return wanted;
         };
         let bounds = wanted.within(limit.saturating_sub(open_files::OTHERS), per_call);
-        // That there are fewer calls than nobody asked for is no news.
+        // Nobody asked for a number of calls, so fewer of them are not worth a line.
         if bounds.connections < wanted.connections
             || (self.max_calls.is_some() && bounds.calls < wanted.calls)
         {

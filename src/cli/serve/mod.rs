@@ -1,27 +1,37 @@
 //! `gcsd serve`: the daemon.
 
+mod admin;
 mod limits;
 mod listen;
+mod place;
+mod reload;
+mod systemd;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use admin::AdminArgs;
 use limits::LimitArgs;
-use listen::listeners;
+use listen::ListenArgs;
+use reload::Operator;
+use systemd::tell_systemd;
 
 use super::devgcs::not_started;
 use super::environment;
-use super::exit::{Failure, failed};
+use super::exit::{Exit, Failure, failed};
+use super::logging;
 use super::proxies::ProxyArgs;
-use super::secret::{read_secret, warn_if_open};
+use super::secret::{read_secret, refuse_if_open};
 use super::stop::Signals;
 use crate::ops::{Context, Fences, Sealer, Secret};
-use crate::server::{self, Server};
+use crate::policy::{self, Access, Policy};
+use crate::server::{self, Listener, Server, Stopped};
+use crate::stats::Stats;
 use devgcs::Storage;
 use gcsd_fault::{self, FaultyConnector};
 use gcsd_gcs::{self, CredentialsSource, Endpoint, Gcs};
@@ -32,12 +42,16 @@ const EMBEDDED_BUCKET: &str = "demo";
 /// How long a wrong secret waits for its answer.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
+/// How often files are looked at that may be changed while the daemon runs.
+const FOLLOWING: Duration = Duration::from_secs(30);
+
 /// Run the daemon: listen for clients, and carry out their requests on Cloud Storage
 ///
 /// Credentials are Google's application default credentials: the file that GOOGLE_APPLICATION_CREDENTIALS names, gcloud's,
 /// or the metadata server's. With STORAGE_EMULATOR_HOST set, requests go there, without credentials.
 ///
-/// The protocol itself is not encrypted: listen on loopback (the default), or on a network that you trust, with --auth-file.
+/// Whoever reaches the daemon acts with its credentials. So it listens on loopback unless told otherwise, and where others than
+/// this machine can connect, it wants --auth-file, or tls:// with --client-ca-file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,15 +60,13 @@ Examples:
   gcsd serve --listen 10.0.0.5:4743 --auth-file /etc/gcsd/secret
   gcsd serve --config /etc/gcsd/gcsd.toml
   STORAGE_EMULATOR_HOST=http://127.0.0.1:4443 gcsd serve")]
-pub(super) struct Args {
+pub(super) struct ServeArgs {
     /// A file with settings: each flag here is a key there. A flag wins over its variable, and that over the file.
     /// docs/configuration.md has the keys
     #[arg(long, env = "GCSD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen; may be given several times. Sockets that systemd hands over are used beside these, and instead of
-    /// the default [default: 127.0.0.1:4743]
-    #[arg(long, env = "GCSD_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
-    listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    listening: ListenArgs,
     /// Serve a Cloud Storage that runs in this process, in memory or in a directory, with a bucket named "demo":
     /// for trying things out
     #[arg(
@@ -122,6 +134,13 @@ pub(super) struct Args {
     #[arg(long, env = "GCSD_AUTH_FILE", value_name = "FILE", help_heading = "Security")]
     auth_file: Option<PathBuf>,
 
+    /// Who may do what: a table of the configuration file.
+    #[arg(skip)]
+    pub(super) policy: Option<policy::Config>,
+
+    #[command(flatten)]
+    admin: AdminArgs,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -137,18 +156,16 @@ pub(super) struct Args {
     faults: gcsd_fault::Plan,
 }
 
-impl Args {
-    /// Warns of files that hold secrets and that every user of the machine can read.
-    fn warn_of_open_files(&self) {
-        [&self.token_key, &self.auth_file]
-            .into_iter()
-            .flatten()
-            .for_each(|file| warn_if_open(file));
+impl ServeArgs {
+    /// Refuses files that hold secrets and that every user of the machine can read.
+    fn refuse_open_files(&self) -> Result<(), Failure> {
+        let mut files = [&self.token_key, &self.auth_file].into_iter().flatten();
+        files.try_for_each(|file| refuse_if_open(file))
     }
 }
 
 /// What must be done before anything else: may start this program anew.
-pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
+pub(super) fn prepare(args: &ServeArgs) -> Result<(), Failure> {
     let (_, credentials) = destination(args, None)?;
     match credentials {
         // No access tokens, no environment to be right for them.
@@ -158,32 +175,44 @@ pub(super) fn prepare(args: &Args) -> Result<(), Failure> {
 }
 
 /// Reads all that the settings name, and begins nothing.
-pub(super) fn check(args: &Args) -> Result<(), Failure> {
-    make_gcs(args, None)?;
+pub(super) fn check(args: &ServeArgs) -> Result<(), Failure> {
+    make_gcs(args, None, None)?;
+    args.admin.check()?;
     if let Some(file) = &args.token_key {
         load_token_key(file)?;
     }
     secret(args)?;
-    args.warn_of_open_files();
+    args.listening.tls()?;
+    make_policy(args)?;
+    args.refuse_open_files()?;
     Ok(())
 }
 
-pub(super) async fn run(args: Args) -> Result<(), Failure> {
-    let signals = Signals::new()?;
+pub(super) async fn run(args: ServeArgs, log: logging::Control) -> Result<(), Failure> {
+    let (signals, hangup) = Signals::of_daemon()?;
+    args.admin.check()?;
+    let stats = Arc::new(Stats::default());
     let bounds = args.limits.bounds(args.embedded.as_ref());
     let embedded = match &args.embedded {
         Some(dir) => Some(start_embedded(dir.clone()).await?),
         None => None,
     };
     let context = Context {
-        gcs: make_gcs(&args, embedded.as_ref())?,
+        gcs: make_gcs(&args, embedded.as_ref(), Some(stats.clone()))?,
         sealer: make_sealer(&args)?,
         fences: Fences::default(),
         limits: args.limits.of_connections(),
         secret: secret(&args)?,
+        access: Access::new(make_policy(&args)?),
     };
-    args.warn_of_open_files();
-    let listeners = listeners(&args.listen, args.limits.backlog)?;
+    args.refuse_open_files()?;
+    let tls = args.listening.tls()?;
+    let listeners = args
+        .listening
+        .listeners(tls.as_ref(), args.limits.backlog)
+        .await?;
+    args.listening
+        .check_exposure(&listeners, context.secret.is_some() || args.policy.is_some())?;
     let config = server::Config {
         max_connections: bounds.connections,
         max_calls: bounds.calls,
@@ -191,15 +220,19 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         read_buffer: args.limits.read_buffer,
         receive_buffer: args.limits.receive_buffer,
         grace: args.limits.grace,
+        drain_delay: args.limits.drain_delay,
         refusal_delay: REFUSAL_DELAY,
     };
     let gcs = context.gcs.clone();
-    let server = Server::new(context, config, listeners);
-    for address in server.addresses() {
+    let server = Server::counting(context, config, listeners, stats);
+    let operator = Operator::new(server.handle(), gcs.clone(), log, tls.clone());
+    let end = CancellationToken::new();
+    let admin = args.admin.start(server.handle(), operator.clone(), &end).await?;
+    for address in server.listeners().iter().filter_map(Listener::address) {
         info!(%address, endpoint = %gcs.endpoint(), "gcsd listens");
-        if !address.ip().is_loopback() && args.auth_file.is_none() {
-            warn!(%address, "anybody who reaches this address can use the daemon's credentials: think of --auth-file");
-        }
+    }
+    if let Some(tls) = tls {
+        tokio::spawn(async move { tls.follow(FOLLOWING).await });
     }
     if let Some(proxy) = gcs.proxy() {
         info!(proxy, "Cloud Storage is reached through a proxy");
@@ -209,19 +242,43 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             warn!(%error, "no access token can be had: requests will fail until one can");
         }
     });
-    tell_systemd(NotifyState::Ready);
-    let stopped = server.run(async {
-        signals.first().await;
-        tell_systemd(NotifyState::Stopping);
-    });
-    stopped.await;
+    tell_systemd(&[NotifyState::Ready]);
+    let minding = [
+        tokio::spawn(operator.clone().mind(hangup)),
+        tokio::spawn(systemd::report(server.handle())),
+    ];
+    let stopped = server.run(signals.first()).await;
+    minding.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(embedded) = embedded {
         embedded.shutdown().await;
     }
-    Ok(())
+    // It is there until now: whoever waits for the end waits for that of the admin listener.
+    end.cancel();
+    if let Some(admin) = admin {
+        // It ends at once.
+        let _ = admin.await;
+    }
+    match stopped {
+        Stopped::Drained => Ok(()),
+        // The log has told how many.
+        Stopped::Cut => Err(Failure::said(Exit::Cut)),
+    }
 }
 
-fn secret(args: &Args) -> Result<Option<Secret>, Failure> {
+/// Who may do what, if the configuration file says so.
+pub(super) fn make_policy(args: &ServeArgs) -> Result<Option<Policy>, Failure> {
+    let Some(config) = args.policy.clone() else {
+        return Ok(None);
+    };
+    let policy = Policy::new(config).map_err(failed)?;
+    if args.auth_file.is_some() && !policy.knows_auth_file() {
+        let unused = failed("no rule of the policy is for who knows the secret of --auth-file");
+        return Err(unused.advise("write auth-file = true in one, or leave --auth-file out"));
+    }
+    Ok(Some(policy))
+}
+
+fn secret(args: &ServeArgs) -> Result<Option<Secret>, Failure> {
     let bytes = args.auth_file.as_deref().map(read_secret).transpose()?;
     Ok(bytes.map(Secret::new))
 }
@@ -243,7 +300,7 @@ async fn start_embedded(dir: Option<PathBuf>) -> Result<devgcs::Server, Failure>
 
 /// Where requests go, if that is said, and with what credentials.
 fn destination(
-    args: &Args,
+    args: &ServeArgs,
     embedded: Option<&devgcs::Server>,
 ) -> Result<(Option<Endpoint>, CredentialsSource), Failure> {
     let emulator = std::env::var("STORAGE_EMULATOR_HOST");
@@ -272,7 +329,11 @@ fn destination(
     Ok((endpoint, credentials))
 }
 
-fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failure> {
+fn make_gcs(
+    args: &ServeArgs,
+    embedded: Option<&devgcs::Server>,
+    stats: Option<Arc<Stats>>,
+) -> Result<Gcs, Failure> {
     let (endpoint, credentials) = destination(args, embedded)?;
     let endpoint = match endpoint {
         Some(endpoint) => endpoint,
@@ -284,6 +345,9 @@ fn make_gcs(args: &Args, embedded: Option<&devgcs::Server>) -> Result<Gcs, Failu
     config.credentials = credentials;
     config.user_project = args.user_project.clone();
     args.limits.set_times(&mut config);
+    if let Some(stats) = stats {
+        config.observer = Some(stats);
+    }
     let mut connector: SharedConnector = Arc::new(TcpConnector);
     if args.faults != gcsd_fault::Plan::default() {
         warn!(faults = %args.faults, "connections to Cloud Storage fail on purpose");
@@ -297,7 +361,7 @@ fn parse_endpoint(url: &str, what: &str) -> Result<Endpoint, Failure> {
         .map_err(|error| failed(format!("{what}: {url}: {error}")))
 }
 
-fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
+fn make_sealer(args: &ServeArgs) -> Result<Sealer, Failure> {
     if let Some(file) = &args.token_key {
         return load_token_key(file);
     }
@@ -316,11 +380,18 @@ fn make_sealer(args: &Args) -> Result<Sealer, Failure> {
     })
 }
 
+/// The token keys, read again where they are kept; `None` where they are kept nowhere.
+fn load_sealer(args: &ServeArgs) -> Result<Option<Sealer>, Failure> {
+    let is_kept =
+        args.token_key.is_some() || args.state_dir.is_some() || !matches!(args.embedded, Some(None));
+    is_kept.then(|| make_sealer(args)).transpose()
+}
+
 fn load_token_key(file: &Path) -> Result<Sealer, Failure> {
     server::load_token_key(file).map_err(|error| failed(format!("the token key: {error}")))
 }
 
-fn state_dir(args: &Args) -> Option<PathBuf> {
+fn state_dir(args: &ServeArgs) -> Option<PathBuf> {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -331,10 +402,4 @@ fn state_dir(args: &Args) -> Option<PathBuf> {
         .or_else(|| variable("STATE_DIRECTORY"))
         .or_else(|| variable("XDG_STATE_HOME").map(|dir| dir.join("gcsd")))
         .or_else(|| variable("HOME").map(|dir| dir.join(".local/state/gcsd")))
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(%error, "systemd could not be told");
-    }
 }

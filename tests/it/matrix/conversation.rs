@@ -63,7 +63,7 @@ fn small(len: impl TryInto<usize>) -> usize {
     len.try_into().ok().expect("a short message")
 }
 
-/// The frames of gcsd's wire. What a cut left of a frame is no segment.
+/// The frames of gcsd's wire. The rest of a frame that was cut is not a segment.
 pub(super) fn of_frames(recorded: &[Recorded]) -> Vec<Segment> {
     let mut segments = Vec::new();
     for (connection, Recorded { wrote, read }) in recorded.iter().enumerate() {
@@ -123,7 +123,7 @@ pub(super) fn of_frames(recorded: &[Recorded]) -> Vec<Segment> {
     segments
 }
 
-/// The messages of HTTP/1.1. What a cut left of a message is no segment.
+/// The messages of HTTP/1.1. The rest of a message that was cut is not a segment.
 pub(super) fn of_http(recorded: &[Recorded]) -> Vec<Segment> {
     let mut segments = Vec::new();
     for (connection, Recorded { wrote, read }) in recorded.iter().enumerate() {

@@ -343,10 +343,6 @@ fn uploads() -> Vec<Case> {
         object_crc32c,
         body_crc32c: Some(Crc32c::of(BODY)),
     };
-    let write_body = write_at::Args {
-        body_crc32c: Some(Crc32c::of(BODY)),
-        ..write
-    };
     let destination = Destination {
         key: Some(key()),
         ..Destination::new(bucket(), object("hello.txt"))
@@ -415,10 +411,6 @@ fn uploads() -> Vec<Case> {
         one(
             "start_upload_full.request",
             request(12, 0xffff_fffe, Request::StartUpload(start_full), b""),
-        ),
-        one(
-            "write_at_body.request",
-            request(37, 1, Request::WriteAt(write_body), BODY),
         ),
         one("write_at.request", request(3, 1, Request::WriteAt(write), BODY)),
         one(
@@ -1072,6 +1064,11 @@ fn errors() -> Vec<Case> {
         message: "another connection attached".into(),
         ..ErrorReply::default()
     };
+    let permits_no_delete = ErrorReply {
+        message: "the rule \"app\" does not permit delete on gs://photos/hello.txt: here it may read".into(),
+        ..ErrorReply::default()
+    };
+    let denied = Status::new(Kind::Denied, Retry::Never);
     let taken_over = Status::new(Kind::Fenced, Retry::Never);
     let rate_limited = Status::new(Kind::RateLimited, Retry::Query);
     let bad_version = Status::new(Kind::BadVersion, Retry::Reconnect);
@@ -1084,6 +1081,10 @@ fn errors() -> Vec<Case> {
         one(
             "write_at_fenced.reply",
             error(Opcode::WriteAt as u8, 16, taken_over, 0, fenced),
+        ),
+        one(
+            "delete_object_denied.reply",
+            error(Opcode::DeleteObject as u8, 17, denied, 0, permits_no_delete),
         ),
         one("bad_version.reply", error(0, 0, bad_version, 0, no_version)),
         one("bad_head.reply", error(0, 0, bad_head, 0, no_head)),

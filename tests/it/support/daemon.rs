@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcsd::ops::{Budget, Context, Fences, Limits, Sealer, Secret};
-use gcsd::server::{self, Server, Stopped};
+use gcsd::policy::{Access, Policy};
+use gcsd::server::{self, Listener, Server, Stopped};
+use gcsd::stats::Stats;
 use gcsd_gcs::{self, Gcs};
 use gcsd_net::{SharedConnector, TcpConnector};
 use gcsd_types::{Destination, ObjectRef};
@@ -35,12 +37,17 @@ pub(crate) struct Options {
     pub(crate) max_calls: usize,
     pub(crate) max_memory: u64,
     pub(crate) refusal_delay: Duration,
+    pub(crate) drain_delay: Duration,
     pub(crate) secret: Option<&'static str>,
+    /// The table `[policy]`, as JSON.
+    pub(crate) policy: Option<serde_json::Value>,
     pub(crate) endpoint: Option<String>,
     pub(crate) key: char,
     /// What the daemon dials GCS through.
     pub(crate) connector: SharedConnector,
     pub(crate) devgcs: devgcs::Builder,
+    /// What it listens on beside its plain port.
+    pub(crate) listeners: Vec<Listener>,
 }
 
 impl Default for Options {
@@ -61,11 +68,14 @@ impl Default for Options {
             max_calls: 1000,
             max_memory: 1 << 30,
             refusal_delay: Duration::ZERO,
+            drain_delay: Duration::ZERO,
             secret: None,
+            policy: None,
             endpoint: None,
             key: 'a',
             connector: Arc::new(TcpConnector),
             devgcs: devgcs::Server::builder().bucket(BUCKET),
+            listeners: Vec::new(),
         }
     }
 }
@@ -85,6 +95,8 @@ pub(crate) struct Daemon {
     pub(crate) devgcs: devgcs::Server,
     /// Who holds which upload.
     pub(crate) fences: Fences,
+    /// Who may do what.
+    pub(crate) access: Access,
     /// What requests hold, in bytes.
     pub(crate) memory: Budget,
     /// The calls to GCS.
@@ -107,13 +119,17 @@ impl Daemon {
         config.stall_timeout = options.limits.gcs_timeout;
         config.source_timeout = options.limits.client_timeout;
         config.connect_timeout = options.limits.gcs_timeout;
+        let stats = Arc::new(Stats::default());
+        config.observer = Some(stats.clone());
         let fences = Fences::default();
+        let access = Access::new(options.policy.map(policy));
         let context = Context {
             gcs: Gcs::new(config, options.connector).expect("a client"),
             sealer: Sealer::from_text(&String::from_iter([options.key; 64])).expect("a key"),
             fences: fences.clone(),
             limits: options.limits,
             secret: options.secret.map(Secret::new),
+            access: access.clone(),
         };
         let config = server::Config {
             max_connections: options.max_connections,
@@ -123,11 +139,14 @@ impl Daemon {
             receive_buffer: 128 * 1024,
             grace: options.grace,
             refusal_delay: options.refusal_delay,
+            drain_delay: options.drain_delay,
         };
         let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let mut listeners = options.listeners;
+        listeners.push(listener.into());
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(context, config, vec![listener]);
+        let server = Server::counting(context, config, listeners, stats);
         let (memory, calls) = server.budgets();
         let task = tokio::spawn(server.run(async move {
             // Dropping the sender stops it, too.
@@ -137,6 +156,7 @@ impl Daemon {
             address,
             devgcs,
             fences,
+            access,
             memory,
             calls,
             stop: Some(stop),
@@ -179,6 +199,12 @@ impl Daemon {
     pub(crate) fn has_object(&self, name: &str) -> bool {
         self.devgcs.object(BUCKET, name).is_some()
     }
+}
+
+/// The policy that this table is.
+pub(crate) fn policy(table: serde_json::Value) -> Policy {
+    let config = serde_json::from_value(table).expect("a table");
+    Policy::new(config).expect("a policy")
 }
 
 /// A daemon whose GCS is this peer.

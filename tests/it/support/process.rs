@@ -73,10 +73,17 @@ impl Process {
         Self::start(&[&json, arguments].concat(), &[], "\"address\":\"")
     }
 
-    /// The same, which SIGHUP reaches, whatever it does to this process.
-    pub(crate) fn serve_hangup(listen: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new("/usr/bin/env");
-        command.args(["--default-signal=HUP", BINARY, "serve", "--listen", listen]);
+    /// The same, without a terminal, and reached by SIGHUP, whatever that does to this process.
+    pub(crate) fn serve_reloading(listen: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/usr/bin/setsid");
+        command.args([
+            "/usr/bin/env",
+            "--default-signal=HUP",
+            BINARY,
+            "serve",
+            "--listen",
+            listen,
+        ]);
         command.args(arguments);
         let (started, log) = Self::spawn(command, &[], "address=");
         started.keeping(log)
@@ -108,6 +115,7 @@ impl Process {
             assert!(log.read_line(&mut line).expect("text") > 0, "it ended: {seen}");
             seen += &line;
             if let Some((_, rest)) = line.split_once(mark) {
+                let rest = rest.strip_prefix("tls://").unwrap_or(rest);
                 let end = rest
                     .find(|c: char| !matches!(c, '0'..='9' | '.' | ':'))
                     .unwrap_or(rest.len());
@@ -198,7 +206,7 @@ impl Fleet {
     /// Starts `count` daemons in front of the Cloud Storage at `endpoint`.
     pub(crate) fn start(count: usize, endpoint: String) -> Self {
         let key = tempfile::tempdir().expect("a folder");
-        std::fs::write(key.path().join("key"), "ab".repeat(32)).expect("written");
+        super::secret::write_secret(key.path().join("key"), &"ab".repeat(32));
         let mut fleet = Self {
             daemons: Vec::new(),
             endpoint,

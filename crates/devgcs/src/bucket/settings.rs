@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::acl;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::resource::BucketRecord;
 use crate::time::Time;
@@ -285,7 +286,7 @@ fn enforcement(before: &Option<Value>, after: &mut Value, now: Time) {
 /// Seconds, as text or as a number.
 fn seconds(value: &Value) -> Option<u64> {
     match value {
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) => digits(text),
         other => other.as_u64(),
     }
 }

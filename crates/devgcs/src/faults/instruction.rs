@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::digits::digits;
 use gcsd_fault::syntax;
 
 /// A number of KiB.
@@ -197,7 +198,7 @@ impl Fault {
 }
 
 fn status(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|status| (300..600).contains(status))
+    digits(text).filter(|status| (300..600).contains(status))
 }
 
 fn amount(text: &str) -> Option<Amount> {

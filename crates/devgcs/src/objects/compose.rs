@@ -9,6 +9,7 @@ use super::get::shown;
 use super::insert::Upload;
 use crate::acl;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json;
@@ -145,10 +146,9 @@ fn source(value: &Value) -> Result<Source, Error> {
 fn number(value: Option<&Value>) -> Result<Option<u64>, Error> {
     match value {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => text
-            .parse()
+        Some(Value::String(text)) => digits(text)
             .map(Some)
-            .map_err(|_| Error::invalid("Invalid generation.")),
+            .ok_or_else(|| Error::invalid("Invalid generation.")),
         Some(value) => value
             .as_u64()
             .map(Some)

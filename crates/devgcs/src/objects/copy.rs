@@ -11,6 +11,7 @@ use super::get::shown;
 use crate::acl::{self, Grants};
 use crate::answer;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json;
@@ -226,8 +227,8 @@ impl Token {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
         let (generation, done) = text.split_once('/')?;
         Some(Self {
-            generation: generation.parse().ok()?,
-            done: done.parse().ok()?,
+            generation: digits(generation)?,
+            done: digits(done)?,
         })
     }
 }

@@ -12,6 +12,7 @@ use super::session::{Intent, Session};
 use crate::acl;
 use crate::answer;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::percent;
 use crate::encryption;
 use crate::error::Error;
@@ -64,7 +65,7 @@ pub(crate) async fn start(
 
 /// The size that a start declares.
 pub(crate) fn declared(call: &Call) -> Result<Option<u64>, Error> {
-    let size = |text: &str| text.parse().ok().filter(|size| *size <= MAX_OBJECT_SIZE);
+    let size = |text: &str| digits(text).filter(|size| *size <= MAX_OBJECT_SIZE);
     let declared = call.header("x-upload-content-length");
     declared
         .map(|text| {

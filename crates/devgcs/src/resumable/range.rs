@@ -1,5 +1,7 @@
 //! `Content-Range` of a request to a session.
 
+use crate::digits::digits;
+
 /// What a request says about its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentRange {
@@ -36,7 +38,7 @@ impl ContentRange {
         let (range, total) = text.trim().strip_prefix("bytes ")?.trim_start().split_once('/')?;
         let total = match total.trim() {
             "*" => None,
-            digits => Some(number(digits)?),
+            total => Some(digits(total)?),
         };
         let range = range.trim();
         if range == "*" {
@@ -46,21 +48,12 @@ impl ContentRange {
             });
         }
         let (first, last) = range.split_once('-')?;
-        let first = number(first)?;
+        let first = digits(first)?;
         if last == "*" {
             return Some(Self::Rest { first, total });
         }
-        let end = number(last)?.checked_add(1)?;
+        let end = digits::<u64>(last)?.checked_add(1)?;
         (first < end).then_some(Self::Part { first, end, total })
-    }
-}
-
-/// Only digits: `parse` alone would accept a sign.
-fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
     }
 }
 

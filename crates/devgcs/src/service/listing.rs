@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::digits::digits;
 use crate::glob::Glob;
 use crate::resource::{Object, Versions};
 use crate::time::Time;
@@ -72,7 +73,7 @@ impl Cursor {
             return Some(Self::Prefix(prefix.to_owned()));
         }
         let (generation, name) = text.strip_prefix('o')?.split_once('/')?;
-        Some(Self::Object(name.to_owned(), generation.parse().ok()?))
+        Some(Self::Object(name.to_owned(), digits(generation)?))
     }
 }
 

@@ -115,7 +115,7 @@ impl Service {
             .ok_or_else(|| Error::no_object(bucket, name))
     }
 
-    /// Whether a bucket has live objects whose names go on after `prefix`.
+    /// Whether a bucket has live objects whose names continue after `prefix`.
     pub(crate) fn has_below(&self, bucket: &str, prefix: &str) -> Result<bool, Error> {
         let index = locked(&self.index);
         let from = (std::ops::Bound::Excluded(prefix), std::ops::Bound::Unbounded);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::directory::{BlobId, Directory, private_file, sync_folder};
 
-/// The file of an upload in progress. Dropping it removes the file, unless it is to be kept.
+/// The file of an upload in progress. Dropping it removes the file, unless it was kept.
 #[derive(Debug)]
 pub(crate) struct FileWriter {
     directory: Arc<Directory>,

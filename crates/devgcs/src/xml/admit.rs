@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::call::Call;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::inspect::CallKind;
 use crate::operation::{is_harmless, refuse_conditions};
@@ -95,10 +96,12 @@ pub(crate) fn translate(call: &mut Call) -> Result<(), Error> {
         .header("content-encoding")
         .is_some_and(|coding| coding.starts_with("aws-chunked"));
     if streamed || framed {
-        let length = call.header("x-amz-decoded-content-length").map(str::parse);
-        let length = length
-            .transpose()
-            .map_err(|_| Error::invalid("Invalid x-amz-decoded-content-length header."))?;
+        let length = call
+            .header("x-amz-decoded-content-length")
+            .map(|text| {
+                digits(text).ok_or_else(|| Error::invalid("Invalid x-amz-decoded-content-length header."))
+            })
+            .transpose()?;
         call.body.take_off_framing(length);
     }
     translate_names(&mut call.headers)

@@ -11,6 +11,7 @@ use super::tree::Node;
 use crate::answer::empty;
 use crate::bucket::merge;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::error::Error;
 use crate::json as document;
 use crate::query::Query;
@@ -146,9 +147,7 @@ fn cors(root: &Node) -> Result<Value, Error> {
             }
         }
         if let Some(age) = node.text_of("MaxAgeSec") {
-            let age: u64 = age
-                .parse()
-                .map_err(|_| Error::invalid("MaxAgeSec is a number."))?;
+            let age: u64 = digits(age).ok_or_else(|| Error::invalid("MaxAgeSec is a number."))?;
             rule.insert("maxAgeSeconds".to_owned(), age.into());
         }
         Ok(Value::Object(rule))
@@ -219,7 +218,7 @@ fn rule(node: &Node) -> Result<Value, Error> {
         let (_, key, form) = known.ok_or_else(malformed)?;
         let text = child.text();
         let value = match form {
-            Form::Number => text.parse::<u64>().map_err(|_| malformed())?.into(),
+            Form::Number => digits::<u64>(text).ok_or_else(malformed)?.into(),
             Form::Truth => text.parse::<bool>().map_err(|_| malformed())?.into(),
             Form::Text => text.into(),
             Form::List => {

@@ -9,6 +9,7 @@ use super::leaves::leaves;
 use super::object::{etag, expected, grants, metadata};
 use crate::answer::empty;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::{base64, percent};
 use crate::encryption;
 use crate::error::Error;
@@ -238,7 +239,7 @@ fn listed(document: &str) -> Option<Vec<(u32, String)>> {
     let mut tag = None;
     for (name, text) in leaves(document)? {
         match name.as_str() {
-            "PartNumber" => number = Some(text.parse().ok()?),
+            "PartNumber" => number = Some(digits(&text)?),
             "ETag" => tag = Some(text),
             _ => {}
         }

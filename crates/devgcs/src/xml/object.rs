@@ -15,6 +15,7 @@ use super::element::Element;
 use crate::acl::{self, Grants};
 use crate::answer::empty;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encoding::{base64, hex, percent};
 use crate::encryption;
 use crate::entity_tags::{Current, HttpConditions};
@@ -62,7 +63,7 @@ fn check_length(call: &Call) -> Result<(), Error> {
     let Some(range) = call.header("x-goog-content-length-range") else {
         return Ok(());
     };
-    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let number = |text: &str| digits::<u64>(text.trim());
     let range = range
         .split_once(',')
         .and_then(|(min, max)| Some(number(min)?..=number(max)?));
@@ -375,7 +376,7 @@ fn number(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Error> {
     let value = headers.get(name);
     value
         .map(|value| {
-            let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            let number = value.to_str().ok().and_then(|text| digits(text.trim()));
             number.ok_or_else(|| Error::invalid(format!("Invalid value for the header {name}.")))
         })
         .transpose()

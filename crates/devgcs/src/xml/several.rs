@@ -8,6 +8,7 @@ use super::element::Element;
 use super::object::{conditions, expected, grants, metadata, stored};
 use super::tree::Node;
 use crate::call::Call;
+use crate::digits::digits;
 use crate::encryption;
 use crate::error::Error;
 use crate::json as document;
@@ -49,7 +50,7 @@ pub(super) async fn delete(
         let version = object
             .text_of("VersionId")
             .or_else(|| object.text_of("Generation"));
-        let version = version.map(|text| text.parse().map_err(|_| Error::invalid("Invalid VersionId.")));
+        let version = version.map(|text| digits(text).ok_or_else(|| Error::invalid("Invalid VersionId.")));
         listed.push((key.to_owned(), version.transpose()?));
     }
     let mut answer = Element::in_s3("DeleteResult");

@@ -1,8 +1,9 @@
-//! Signed URLs: whoever signed them, they expire
+//! Signed URLs expire; who signed them is not checked
 //! (<https://cloud.google.com/storage/docs/access-control/signed-urls>).
 
 use http::StatusCode;
 
+use crate::digits::digits;
 use crate::error::Error;
 use crate::query::Query;
 use crate::time::Time;
@@ -18,7 +19,7 @@ pub(crate) fn check_expiry(query: &Query, now: Time) -> Result<(), Error> {
             continue;
         };
         let begin = Time::parse_compact(date).ok_or_else(malformed)?;
-        let seconds: i64 = expires.parse().map_err(|_| malformed())?;
+        let seconds: i64 = digits(expires).ok_or_else(malformed)?;
         if !(0..=LONGEST).contains(&seconds) {
             return Err(malformed());
         }
@@ -27,7 +28,7 @@ pub(crate) fn check_expiry(query: &Query, now: Time) -> Result<(), Error> {
     // The old form.
     match query.get("Expires") {
         Some(expires) if query.has("Signature") => {
-            let seconds: i64 = expires.parse().map_err(|_| malformed())?;
+            let seconds: i64 = digits(expires).ok_or_else(malformed)?;
             refuse_after(Time::of_seconds(seconds), now)
         }
         _ => Ok(()),

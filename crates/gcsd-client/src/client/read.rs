@@ -33,7 +33,7 @@ impl Read {
     }
 
     /// Only these bytes: `0..100`, `100..`, `..=99`, or [`ByteRange::Suffix`]. A range behind the object's end fails
-    /// (`range_not_satisfiable`); one that reaches beyond it gives what there is.
+    /// (`range_not_satisfiable`); one that reaches beyond the end is cut short there.
     pub fn range(mut self, range: impl Into<ByteRange>) -> Self {
         self.request = self.request.with_range(range);
         self

@@ -112,7 +112,7 @@ impl Upload {
     /// Uploads all that `reader` gives: a pipe, a socket, anything that can be read once. What is not committed is held,
     /// up to [`max_held`](crate::WriterOptions::max_held) bytes, to be sent again after a failure.
     ///
-    /// The end of a pipe is not the success of whoever wrote to it. Where that is a process, use [`writer`](Self::writer),
+    /// The end of a pipe does not mean that its writer succeeded. Where that is a process, use [`writer`](Self::writer),
     /// and complete it once the process has exited with 0.
     pub async fn reader(self, mut reader: impl AsyncRead + Unpin) -> Result<ObjectInfo, UploadError> {
         let mut writer = self.writer()?;
@@ -134,7 +134,7 @@ impl Upload {
         ReliableWriter::start(open, &self.client.options)
     }
 
-    /// Starts the upload of a source that can be read again. It goes on in a task of its own.
+    /// Starts the upload of a source that can be read again. It runs in a task of its own.
     pub fn start(self, source: impl ReplaySource + Sync) -> ReliableUpload {
         let open = ViaDaemon::through(self.client.daemons, self.object);
         ReliableUpload::start(open, source, self.client.options.retries)

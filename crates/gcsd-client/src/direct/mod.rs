@@ -19,7 +19,7 @@ pub use striped::DirectPart;
 
 /// Uploads of one object by this process's own credentials.
 ///
-/// A [`Token`] of it is GCS's session URI: whoever has it can write the object.
+/// A [`Token`] of it is GCS's session URI: anyone who has it can write the object.
 #[derive(Debug, Clone)]
 pub struct Direct {
     gcs: Gcs,

@@ -101,7 +101,7 @@ impl OpenUpload for DirectPart {
         Ok((self.attach(&token).await?, token))
     }
 
-    /// A part is no object, and a repeat replaces it.
+    /// A part is not an object, and a repeat replaces it.
     async fn look(&mut self) -> Result<Sight, Error> {
         Ok(Sight::nothing())
     }

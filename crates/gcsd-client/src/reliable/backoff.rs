@@ -26,7 +26,7 @@ pub(super) struct Backoff {
 /// What a failure leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Wait, then go on.
+    /// Wait, then continue.
     Wait(Duration),
     /// The budget is spent, or would be before GCS wants to be asked again.
     GiveUp { tries: u32, spent: Duration },

@@ -117,7 +117,7 @@ pub enum Deleted {
 /// The deletion of one object.
 pub(super) struct Deletion<'a> {
     pub(super) requests: &'a ReliableRequests,
-    pub(super) args: &'a delete_object::Args,
+    pub(super) args: &'a delete_object::DeleteObjectArgs,
 }
 
 impl Change for Deletion<'_> {

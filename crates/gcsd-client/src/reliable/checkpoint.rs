@@ -1,11 +1,11 @@
-//! What lets another process go on with an upload.
+//! What another process needs to resume an upload.
 
 use super::super::Token;
 use gcsd_types::Crc32c;
 
-/// Where an upload stands, for another process to go on with it.
+/// Where an upload stands, so that another process can resume it.
 ///
-/// Whoever goes on brings the object's bytes from `offset` on; what is committed beyond that is compared by the
+/// To continue, bring the object's bytes from `offset` on; what is committed beyond that is compared by the
 /// checksum of the whole object, and not sent again. Where all the bytes can be had again, the token is enough:
 /// `Checkpoint::from(token)`.
 #[derive(Debug, Clone, PartialEq, Eq)]

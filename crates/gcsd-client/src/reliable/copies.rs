@@ -14,7 +14,7 @@ use gcsd_wire::{compose_objects, rewrite_object};
 /// The composition of an object.
 pub(super) struct Composition<'a> {
     pub(super) requests: &'a ReliableRequests,
-    pub(super) args: compose_objects::Args,
+    pub(super) args: compose_objects::ComposeObjectsArgs,
     pub(super) began: u64,
     /// A precondition was added to make it repeatable.
     pub(super) pinned: bool,
@@ -60,7 +60,7 @@ impl Change for Composition<'_> {
     }
 
     async fn look(&mut self, end: Instant) -> Result<Done<StoredObject>, GivenUp> {
-        let compose_objects::Args { destination, sources } = &self.args;
+        let compose_objects::ComposeObjectsArgs { destination, sources } = &self.args;
         let sources: Vec<ObjectRef> = sources.iter().map(|source| of(source, destination)).collect();
         made(self.requests, destination, &sources, self.began, end).await
     }
@@ -79,7 +79,7 @@ impl Change for Copy<'_> {
     type Answer = Copied;
 
     async fn attempt(&mut self) -> Result<Copied, Error> {
-        let args = &rewrite_object::Args {
+        let args = &rewrite_object::RewriteObjectArgs {
             rewrite: Box::new(self.rewrite.clone()),
         };
         let rewrite = async |connection: Connection| connection.rewrite_object(args).await;

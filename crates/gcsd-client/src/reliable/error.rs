@@ -33,7 +33,7 @@ pub enum UploadError {
         /// How many bytes would have to be written again.
         released: u64,
     },
-    /// It began again from byte 0 as often as allowed.
+    /// It restarted from byte 0 as often as allowed.
     #[error("gave up after beginning again from byte 0 {restarts} times")]
     TooManyRestarts {
         /// The last failure.
@@ -98,10 +98,10 @@ pub enum UploadError {
         /// What is there.
         seen: Box<Seen>,
     },
-    /// The bytes are not as many as GCS was told at the start.
+    /// There are more or fewer bytes than the size declared at the start.
     #[error("the upload was started with a size of {declared} bytes, but {size} bytes came")]
     Size {
-        /// The bytes that came.
+        /// The bytes that were written.
         size: u64,
         /// What GCS was told.
         declared: u64,
@@ -146,7 +146,7 @@ impl UploadError {
     pub fn is_resumable(&self) -> bool {
         match self {
             Self::GivenUp(_) | Self::TakenOver(_) | Self::Stopped => true,
-            // Whoever resumes it looks again.
+            // A run that resumes it looks again.
             Self::Unknown { seen, .. } => matches!(**seen, Seen::Unseen(_)),
             Self::CannotRestart { .. }
             | Self::TooManyRestarts { .. }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::given_up::GivenUp;
 use super::requests::ReliableRequests;
+use gcsd_types::digits;
 use gcsd_types::{BucketQuery, Crc32c, ObjectInfo, ObjectQuery, Page};
 use gcsd_wire::{list_buckets, list_objects};
 
@@ -70,7 +71,7 @@ impl ObjectPages {
         let Some(query) = self.query.clone() else {
             return Ok(None);
         };
-        let args = list_objects::Args { query };
+        let args = list_objects::ListObjectsArgs { query };
         let reply = self.requests.list(&args).await;
         // Only now: a future that is dropped before leaves the list where it was.
         self.query = None;
@@ -116,7 +117,7 @@ impl BucketPages {
         let Some(query) = self.query.clone() else {
             return Ok(None);
         };
-        let args = list_buckets::Args { query };
+        let args = list_buckets::ListBucketsArgs { query };
         let reply = self.requests.list_buckets(&args).await;
         self.query = None;
         let reply = reply?;
@@ -168,11 +169,7 @@ fn text<'a>(resource: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
 }
 
 fn info(resource: &Map<String, Value>) -> ObjectInfo {
-    let number = |field| {
-        text(resource, field)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0)
-    };
+    let number = |field| text(resource, field).and_then(digits).unwrap_or(0);
     ObjectInfo {
         generation: number("generation"),
         metageneration: number("metageneration"),

@@ -29,7 +29,7 @@ pub struct WriterOptions {
     pub min_chunk: u64,
     /// The most bytes of one request: a multiple of 256 KiB. Only the last may be no such multiple.
     pub max_chunk: u64,
-    /// The most bytes held for resending. Whoever writes more waits. At least `min_chunk` + 512 KiB.
+    /// The most bytes held for resending; further writes wait. At least `min_chunk` + 512 KiB.
     ///
     /// What counts is the bytes themselves: a [`Bytes`](bytes::Bytes) that is a part of something larger keeps all
     /// of that alive.
@@ -136,7 +136,7 @@ impl RetryPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
-    /// `min_chunk` or `max_chunk` is no multiple of 256 KiB, or 0.
+    /// `min_chunk` or `max_chunk` is not a multiple of 256 KiB, or 0.
     #[error("a chunk of {0} bytes is not a multiple of 262144")]
     Alignment(u64),
     /// `min_chunk` is greater than `max_chunk`.

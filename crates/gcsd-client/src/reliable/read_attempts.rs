@@ -72,7 +72,7 @@ impl ReadAttempts {
         Poll::Ready(answered.answer)
     }
 
-    /// Bytes came: all failures before are forgotten.
+    /// Bytes arrived: earlier failures no longer count.
     pub(super) fn progressed(&mut self) {
         self.attempts.progressed();
     }

@@ -8,11 +8,11 @@ use gcsd_types::Crc32c;
 
 /// Why an object, or a part of it, was not read to its end.
 ///
-/// The bytes that came before are those of the object's generation, except after [`Damaged`](Self::Damaged).
+/// The bytes read before are those of the object's generation, except after [`Damaged`](Self::Damaged).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A request was refused, or nothing more came for too long.
+    /// A request was refused, or no more bytes arrived for too long.
     #[error(transparent)]
     GivenUp(#[from] GivenUp),
     /// The generation that was being read no longer exists.
@@ -36,14 +36,14 @@ pub enum ReadError {
     /// The read resumed with something else.
     #[error("the read resumed with {0}")]
     Changed(&'static str),
-    /// Bytes were damaged on the way: do not use what came.
+    /// Bytes were damaged on the way: do not use what was read.
     #[error(
         "the bytes arrived with crc32c {found} and were sent with {expected}: they were damaged on the way"
     )]
     Damaged {
         /// The checksum of what was sent, or that GCS keeps of the object.
         expected: Crc32c,
-        /// That of what came.
+        /// That of the bytes read.
         found: Crc32c,
     },
 }

@@ -46,7 +46,7 @@ enum Broken {
 /// # What is verified
 ///
 /// The bytes of each request that ends are compared with the daemon's checksum of them, and a whole object with the
-/// checksum that GCS keeps. Only the latter covers bytes that came before a break.
+/// checksum that GCS keeps. Only the latter covers bytes read before a break.
 ///
 /// # Backpressure
 ///
@@ -294,7 +294,7 @@ impl AsyncRead for ReliableReader {
     }
 }
 
-/// The buffer is what came from the socket in one piece.
+/// The buffer is one read of the socket.
 impl AsyncBufRead for ReliableReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         pieces::poll_fill_buf(self.get_mut(), cx)

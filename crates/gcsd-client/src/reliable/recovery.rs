@@ -1,6 +1,6 @@
 //! What to do next: the recovery as a pure state machine. No I/O, no clock.
 //!
-//! It is told what GCS answered and how requests failed, and returns the next request. It holds nothing that can be
+//! It takes what GCS answered and how requests failed, and returns the next request. It holds nothing that can be
 //! derived: whether an upload is open is known from the [`Stage`], what can be sent from the [`View`].
 //!
 //! | after a failure of class | |
@@ -377,6 +377,10 @@ fn is_about_gcs(error: &Error) -> bool {
 #[cfg(test)]
 #[path = "recovery_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "recovery_look_tests.rs"]
+mod look_tests;
 
 #[cfg(test)]
 #[path = "recovery_model.rs"]

@@ -38,7 +38,7 @@ struct World {
     /// What made it look.
     doubt: Option<Retry>,
     view: View,
-    /// Whether committed bytes are let go, as a producer's are; a file's are not.
+    /// Whether committed bytes are released, as a producer's are; a file's are not.
     lets_go: bool,
     /// The size that the producer will stop at.
     size: u64,

@@ -1,4 +1,4 @@
-//! What can be seen of an upload while it goes on.
+//! What can be seen of an upload in progress.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use gcsd_wire::Retry;
 pub struct Report {
     /// Bytes that GCS has confirmed.
     pub committed: u64,
-    /// What another process needs to go on; `None` until the upload has started.
+    /// What another process needs to resume it; `None` until the upload has started.
     pub checkpoint: Option<Checkpoint>,
     /// Failures after which the same was sent again.
     pub repeats: u64,
@@ -29,7 +29,7 @@ pub struct Report {
     pub failures: BTreeMap<&'static str, u64>,
     /// The last failure that was recovered from.
     pub last_failure: Option<Error>,
-    /// GCS's JSON resource of the finished object, as it came.
+    /// GCS's JSON resource of the finished object, unchanged.
     pub resource: Option<Bytes>,
 }
 
@@ -48,7 +48,7 @@ impl Report {
         self.count(error, reaction);
     }
 
-    /// Adds how far another upload came, and how often it recovered.
+    /// Adds the progress and the recoveries of another upload.
     pub fn add(&mut self, other: &Self) {
         self.committed += other.committed;
         self.repeats += other.repeats;

@@ -1,4 +1,4 @@
-//! Requests on objects, made again until they are answered for good.
+//! Requests on objects, repeated until they have a final answer.
 
 use std::future::Future;
 use std::time::Duration;
@@ -74,13 +74,13 @@ impl ReliableRequests {
 
     /// What GCS says of an object.
     pub async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, GivenUp> {
-        let args = &stat_object::Args { of: object.clone() };
+        let args = &stat_object::StatObjectArgs { of: object.clone() };
         let described = self.repeat(move |connection| async move { connection.stat_object(args).await });
         Ok(described.await?.into())
     }
 
     /// One page of a bucket's objects, and GCS's JSON, which names them.
-    pub(super) async fn list(&self, args: &list_objects::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list(&self, args: &list_objects::ListObjectsArgs) -> Result<Reply<Page>, GivenUp> {
         self.repeat(move |connection| async move { connection.list_objects(args).await })
             .await
     }
@@ -91,7 +91,7 @@ impl ReliableRequests {
     /// generation is made again, since it can delete nothing else. Any other is not: if there is an object, it can be a newer
     /// one, and the outcome is [`GivenUp::Unknown`].
     pub async fn delete(&self, object: &ObjectRef) -> Result<Deleted, GivenUp> {
-        let args = &delete_object::Args { of: object.clone() };
+        let args = &delete_object::DeleteObjectArgs { of: object.clone() };
         self.change(Deletion { requests: self, args }).await
     }
 
@@ -106,7 +106,7 @@ impl ReliableRequests {
         destination: &Destination,
         sources: &[ComposeSource],
     ) -> Result<StoredObject, GivenUp> {
-        let args = compose_objects::Args {
+        let args = compose_objects::ComposeObjectsArgs {
             destination: destination.clone(),
             sources: sources.to_vec(),
         };
@@ -217,7 +217,7 @@ impl ReliableRequests {
     ) -> Result<Option<StoredObject>, GivenUp> {
         let look = || {
             sight::look(object, async |of| {
-                let args = stat_object::Args { of };
+                let args = stat_object::StatObjectArgs { of };
                 let stat = async |connection: Connection| connection.stat_object(&args).await;
                 self.connection.request(stat).await.map(StoredObject::from)
             })
@@ -241,12 +241,15 @@ impl ReliableRequests {
     }
 
     /// One page of a project's buckets, and GCS's JSON, which names them.
-    pub(super) async fn list_buckets(&self, args: &list_buckets::Args) -> Result<Reply<Page>, GivenUp> {
+    pub(super) async fn list_buckets(
+        &self,
+        args: &list_buckets::ListBucketsArgs,
+    ) -> Result<Reply<Page>, GivenUp> {
         self.repeat(move |connection| async move { connection.list_buckets(args).await })
             .await
     }
 
-    /// Makes `request` until it is answered for good.
+    /// Makes `request` until it has a final answer.
     async fn repeat<T, F>(&self, request: impl Fn(Connection) -> F + Send + Sync) -> Result<T, GivenUp>
     where
         T: Send,

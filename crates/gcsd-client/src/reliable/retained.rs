@@ -1,4 +1,4 @@
-//! What was written and is not committed yet: kept as it came, never copied, released from the front.
+//! What was written and is not committed yet: kept as it was given, never copied, released from the front.
 
 use std::collections::VecDeque;
 

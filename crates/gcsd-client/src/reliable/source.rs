@@ -114,7 +114,7 @@ enum Elsewhere {
 
 /// Looks whether the byte before `size` is the last one of `file`: `None` if so.
 ///
-/// A file that grows just now says so itself: its size has changed, too, which is for whoever uploads it to see.
+/// A file that is growing is not a case for this: its size has changed too, and the uploader sees that.
 fn ends_elsewhere(file: &File, size: u64) -> io::Result<Option<Elsewhere>> {
     let last = u64::from(size > 0);
     let count = loop {

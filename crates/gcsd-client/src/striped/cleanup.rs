@@ -1,4 +1,4 @@
-//! Temporary objects and open uploads are removed, whoever made them.
+//! Removes temporary objects and open uploads, those of other processes included.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::outcome::{Leftovers, StripedAborted};
 use super::requests::Requests;
 use super::route::Route;
 use super::temporary::{multipart_ref, part_object, place};
+use gcsd_types::digits;
 use gcsd_types::{Destination, NameError, ObjectName, ObjectQuery, ObjectRef};
 use gcsd_wire::Kind;
 use serde::Deserialize;
@@ -258,7 +259,7 @@ fn items(json: &[u8], names: &Names) -> Vec<Temporary> {
     let listed: Listed = serde_json::from_slice(json).unwrap_or_default();
     let item = |item: &BTreeMap<String, serde_json::Value>| {
         let name = item.get("name")?.as_str().filter(|name| names.own(name))?;
-        let generation = item.get("generation")?.as_str()?.parse().ok()?;
+        let generation = digits(item.get("generation")?.as_str()?)?;
         let name: Result<ObjectName, NameError> = name.parse();
         Some((name.ok()?, generation))
     };

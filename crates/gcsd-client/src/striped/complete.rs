@@ -107,7 +107,7 @@ fn failed(error: GivenUp) -> StripedError {
 }
 
 impl StripedCheckpoint {
-    /// The finished parts, as GCS is told what the object is made of.
+    /// The finished parts, as the request that completes the upload lists them.
     fn sent(&self) -> Vec<Part> {
         let parts = (1..).zip(&self.parts);
         let sent = parts.filter_map(|(number, part)| match part {

@@ -12,7 +12,7 @@ use super::temporary::place;
 use gcsd_types::{ComposeSource, Destination, ObjectRef};
 use gcsd_wire::Kind;
 
-/// What came of a composition.
+/// The outcome of a composition.
 pub(super) enum Composed {
     /// The object exists. It is yet to be verified.
     Made(StoredObject),

@@ -63,7 +63,7 @@ impl<R: Route, S: ReplaySource + Sync, K: CheckpointStore> Engine<R, S, K> {
         })
     }
 
-    /// The cleanup of what there is of the upload now.
+    /// The cleanup of everything that the upload has left so far.
     pub(super) fn cleanup(&self) -> Cleanup<R> {
         let mut cleanup = Cleanup::new(
             self.requests.clone(),

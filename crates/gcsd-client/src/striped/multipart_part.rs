@@ -65,7 +65,7 @@ impl OpenUpload for DaemonPart {
         Ok((self.attach(&token).await?, token))
     }
 
-    /// A part is no object, and a repeat replaces it.
+    /// A part is not an object, and a repeat replaces it.
     async fn look(&mut self) -> Result<Sight, Error> {
         Ok(Sight::nothing())
     }
@@ -107,7 +107,7 @@ pub(crate) fn on_page(page: PartsPage, number: u32) -> Option<gcsd_types::Stored
 
 impl UploadPart for Connection {
     async fn upload_part(&self, part: &PartId, crc32c: Crc32c, body: Body) -> Result<StoredPart, Error> {
-        let args = upload_part::Args {
+        let args = upload_part::UploadPartArgs {
             of: part.of.clone(),
             part_number: part.number,
             body_crc32c: Some(crc32c),
@@ -121,7 +121,7 @@ impl UploadPart for Connection {
     }
 
     async fn stored_part(&self, part: &PartId) -> Result<Option<gcsd_types::StoredPart>, Error> {
-        let args = list_parts::Args {
+        let args = list_parts::ListPartsArgs {
             of: part.of.clone(),
             after: part.number - 1,
             max_parts: 1,
@@ -152,7 +152,7 @@ impl<W> PartWriter<W> {
 
 impl<W: UploadPart> PartWriter<W> {
     /// The entity tag of the part, if GCS holds one of this size: an earlier request may have brought it, and its answer
-    /// was lost. Only this upload knows the name that parts are sent under, so that it is no other part.
+    /// was lost. Only this upload knows the name that parts are sent under, so no other part can be meant.
     async fn held(&self, size: u64) -> Result<Option<String>, Error> {
         match self.to.stored_part(&self.part).await {
             Ok(found) => Ok(found
@@ -171,7 +171,7 @@ impl<W: UploadPart> UnreliableWriter for PartWriter<W> {
             let text = "a part must be sent in one request";
             return Err(Error::of(Kind::BadArgs, Retry::Never, text));
         };
-        // GCS is told the checksum, and stores no part that differs.
+        // The checksum goes along, and GCS stores no part that differs.
         let info = ObjectInfo {
             size: total,
             crc32c: Some(crc32c),

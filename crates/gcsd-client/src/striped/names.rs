@@ -30,7 +30,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// The names of one upload's temporary objects.
 ///
-/// They begin with the object's own name, so that whoever may write the object may write them too. They add no `/`, so
+/// They begin with the object's own name, so that permission to write the object covers them. They add no `/`, so
 /// that no folder is left behind in a bucket that has real ones. An object's name that is too long is cut: the id alone
 /// makes them unique.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,7 +39,7 @@ pub(super) struct PartResult {
 }
 
 impl<S: ReplaySource + Sync> PartUpload<S> {
-    /// Uploads the part through `open`. If it is halted, what is committed stays for whoever has the token.
+    /// Uploads the part through `open`. If it is halted, what is committed stays, and the token resumes it.
     pub(super) async fn run<U: OpenUpload>(self, open: U) -> PartResult {
         let mut upload = match self.token {
             None => ReliableUpload::start(open, self.source, self.retries),

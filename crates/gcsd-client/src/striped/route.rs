@@ -87,7 +87,7 @@ impl Route for DaemonRoute {
     }
 
     async fn start_multipart(&self, destination: &Destination) -> Result<String, Error> {
-        let args = start_multipart::Args {
+        let args = start_multipart::StartMultipartArgs {
             destination: destination.clone(),
         };
         let start = async |connection: Connection| connection.start_multipart(&args).await;
@@ -95,13 +95,13 @@ impl Route for DaemonRoute {
     }
 
     async fn complete_multipart(&self, upload: &MultipartRef, parts: &[Part]) -> Result<Option<u64>, Error> {
-        let args = complete_multipart::Args { of: upload.clone() };
+        let args = complete_multipart::CompleteMultipartArgs { of: upload.clone() };
         let complete = async |connection: Connection| connection.complete_multipart(&args, parts).await;
         Ok(self.connection.request(complete).await?.args.generation)
     }
 
     async fn abort_multipart(&self, upload: &MultipartRef) -> Result<(), Error> {
-        let args = abort_multipart::Args { of: upload.clone() };
+        let args = abort_multipart::AbortMultipartArgs { of: upload.clone() };
         let abort = async |connection: Connection| connection.abort_multipart(&args).await;
         self.connection.request(abort).await?;
         Ok(())
@@ -116,7 +116,7 @@ impl Route for DaemonRoute {
         destination: &Destination,
         sources: &[ComposeSource],
     ) -> Result<StoredObject, Error> {
-        let args = compose_objects::Args {
+        let args = compose_objects::ComposeObjectsArgs {
             destination: destination.clone(),
             sources: sources.to_vec(),
         };
@@ -125,19 +125,19 @@ impl Route for DaemonRoute {
     }
 
     async fn stat(&self, object: &ObjectRef) -> Result<StoredObject, Error> {
-        let args = stat_object::Args { of: object.clone() };
+        let args = stat_object::StatObjectArgs { of: object.clone() };
         let stat = async |connection: Connection| connection.stat_object(&args).await;
         Ok(self.connection.request(stat).await?.into())
     }
 
     async fn delete(&self, object: &ObjectRef) -> Result<(), Error> {
-        let args = delete_object::Args { of: object.clone() };
+        let args = delete_object::DeleteObjectArgs { of: object.clone() };
         let delete = async |connection: Connection| connection.delete_object(&args).await;
         self.connection.request(delete).await
     }
 
     async fn list(&self, query: &ObjectQuery) -> Result<(Page, Bytes), Error> {
-        let args = list_objects::Args { query: query.clone() };
+        let args = list_objects::ListObjectsArgs { query: query.clone() };
         let list = async |connection: Connection| connection.list_objects(&args).await;
         let reply = self.connection.request(list).await?;
         Ok((reply.args, reply.json))

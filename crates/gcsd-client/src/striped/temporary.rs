@@ -7,7 +7,7 @@ use super::super::NewObject;
 pub(super) use super::super::sight::place;
 use gcsd_types::{Destination, MultipartRef, ObjectName, Preconditions};
 
-/// The object, as it is composed in the end.
+/// The composed object.
 pub(super) fn destination(object: &NewObject) -> Destination {
     object.destination.clone()
 }

@@ -269,6 +269,20 @@ fn outer_bits(layout: &StructLayout, name: &str) -> String {
     named_bits(layout, &[name, "present"])
 }
 
+/// A sentence as it stands inside another: its first letter is small, unless an abbreviation begins with it.
+fn within(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next();
+    match letters.clone().next() {
+        Some(second) if second.is_uppercase() => sentence.to_owned(),
+        _ => first
+            .into_iter()
+            .flat_map(char::to_lowercase)
+            .chain(letters)
+            .collect(),
+    }
+}
+
 fn named_bits(layout: &StructLayout, path: &[&str]) -> String {
     let mut named: Vec<(u8, String)> = Vec::new();
     for field in layout.fields {
@@ -282,8 +296,7 @@ fn named_bits(layout: &StructLayout, path: &[&str]) -> String {
             FieldKind::Struct(inner) if inner.has_open_bits() => format!("bits 0 to 3: {}", inner.name),
             FieldKind::Flag => {
                 let doc = field.doc.trim().trim_end_matches('.');
-                let (first, rest) = doc.split_at(doc.chars().next().map_or(0, char::len_utf8));
-                format!("bit {bit}: `{}`, {}{rest}", field.name, first.to_lowercase())
+                format!("bit {bit}: `{}`, {}", field.name, within(doc))
             }
             _ => format!("bit {bit}: `{}`", field.name),
         };

@@ -1,4 +1,4 @@
-//! A scripted GCS in memory, reached by an unreliable writer: it does what GCS does, and fails where it is told to.
+//! A scripted GCS in memory, reached by an unreliable writer: it does what GCS does, and fails on demand.
 
 mod writer;
 
@@ -73,7 +73,7 @@ pub(super) fn align() -> usize {
     usize::try_from(CHUNK_ALIGNMENT).expect("small")
 }
 
-/// What a call was, for whoever counts them.
+/// The kind of a call, to count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Start,
