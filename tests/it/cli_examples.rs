@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::support::daemon::{Daemon, Options};
+use crate::support::process::Process;
 
 /// What cannot be run here: it serves until it is stopped, or names places of another machine. The commands have tests of
 /// their own.
@@ -144,6 +145,16 @@ async fn cloud() -> Daemon {
     daemon
 }
 
+/// A daemon that an operator asks, whose admin listener is `admin.sock` in this directory.
+fn operated(dir: &Path) -> Process {
+    let admin = format!("unix:{}", dir.join("admin.sock").display());
+    let state = dir.join("state").display().to_string();
+    Process::serve(
+        "127.0.0.1:0",
+        &["--embedded", "--state-dir", &state, "--admin", &admin],
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_true() {
     let (mut ran, mut failed) = (0, Vec::new());
@@ -178,6 +189,13 @@ async fn every_example_is_true() {
                 )
                 .replace("/etc/gcsd/gcsd.toml", "gcsd.toml")
                 .replace("tar c /home", "tar c site");
+            let admin = format!("unix:{}", dir.path().join("admin.sock").display());
+            let line = line
+                .replace("127.0.0.1:9743", &admin)
+                .replace("unix:/run/gcsd/admin.sock", &admin);
+            let _operated = ["health", "status", "stop"]
+                .contains(&command.as_str())
+                .then(|| operated(dir.path()));
             fs::write(dir.path().join("gcsd.toml"), "max-in-flight = 8\n").expect("a file");
             let mut shell = Command::new("bash");
             shell
@@ -191,6 +209,9 @@ async fn every_example_is_true() {
                     format!("{}:/usr/bin:/bin", dir.path().join("bin").display()),
                 )
                 .stdin(Stdio::null());
+            if command == "status" {
+                shell.env("GCSD_ADMIN", &admin);
+            }
             let output = tokio::task::spawn_blocking(move || shell.output().expect("bash runs")).await;
             let output = output.expect("no panic");
             if !output.status.success() {

@@ -30,6 +30,7 @@ async fn daemon() -> Result<Daemon, Box<dyn std::error::Error>> {
             gcs_timeout: minute,
         },
         secret: None,
+        access: gcsd::policy::Access::new(None),
     };
     let config = gcsd::server::Config {
         max_connections: 64,
@@ -44,7 +45,7 @@ async fn daemon() -> Result<Daemon, Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = gcsd::server::Server::new(context, config, vec![listener]);
+    let server = gcsd::server::Server::new(context, config, vec![listener.into()]);
     tokio::spawn(server.run(async move { drop(stopped.await) }));
     let client = gcsd_client::Client::connect(&address).await?;
     client.object("gs://my-bucket/notes.txt")?.upload().bytes("first line\nsecond line\n").await?;

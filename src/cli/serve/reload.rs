@@ -74,15 +74,19 @@ impl Operator {
                 at.map(|at| Sample::of(at as f64)).into_iter().collect()
             },
         );
-        if let Some(tls) = tls.clone() {
-            handle.stats().sample(
-                Kind::Gauge,
-                "certificate_days_left",
-                "Days until the certificate of the TLS listeners is no longer valid",
-                None,
-                move || vec![Sample::of(tls.days_left() as f64)],
-            );
-        }
+        let shown = tls.clone();
+        handle.stats().sample(
+            Kind::Gauge,
+            "certificate_days_left",
+            "Days for which the certificate of the TLS listeners is still valid",
+            None,
+            move || {
+                shown
+                    .iter()
+                    .map(|tls| Sample::of(tls.days_left() as f64))
+                    .collect()
+            },
+        );
         let seen = match read() {
             Ok(read) => Seen::of(&read),
             // They were read a moment ago; the first reload tells what is wrong now.

@@ -171,12 +171,12 @@ mod tests {
         type Answer = ();
 
         async fn attempt(&mut self) -> Result<(), Error> {
-            let kind = match self.unsent {
-                0 => Kind::Unavailable,
-                _ => Kind::ConnectFailed,
+            let (kind, retry) = match self.unsent {
+                0 => (Kind::Unavailable, Retry::Query),
+                _ => (Kind::ConnectFailed, Retry::Same),
             };
             self.unsent = self.unsent.saturating_sub(1);
-            Err(Error::of(kind, Retry::Same, "later"))
+            Err(Error::of(kind, retry, "later"))
         }
 
         fn is_repeatable(&self) -> bool {

@@ -198,7 +198,9 @@ async fn a_look_takes_of_the_budget() {
     let began = Instant::now();
     let error = within(upload(&sim, &all, Producer::Source)).await;
     assert!(error.is_err(), "{error:?}");
-    assert_eq!(looks(&sim), 11);
+    // The lost end can still come late: there is a last look.
+    assert!(looks(&sim) > 11);
     let took = began.elapsed();
+    let bounds = retries.budget..retries.budget + retries.abort_budget + Duration::from_secs(1);
     assert!(bounds.contains(&took), "{took:?}");
 }
