@@ -9,7 +9,9 @@ use std::pin::Pin;
 use std::str::FromStr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+
+use crate::server::SocketFile;
 
 /// Where an admin listener is, or is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +81,15 @@ pub struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+        _file: SocketFile,
+    },
 }
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 64;
 
 impl Listener {
     /// Listens. The file of a Unix socket is for its owner alone; one that a daemon has left behind is replaced.
@@ -89,14 +98,21 @@ impl Listener {
             Address::Tcp(address) => Socket::Tcp(TcpListener::bind(address).await?),
             Address::Unix(path) => {
                 remove_abandoned(path).await?;
-                let listener = UnixListener::bind(path)?;
+                let socket = UnixSocket::new_stream()?;
+                socket.bind(path)?;
+                let file = SocketFile::bound(path)?;
+                // Nobody can connect before it listens, so nobody can before its file says who may.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-                Socket::Unix(listener, path.clone())
+                Socket::Unix {
+                    listener: socket.listen(BACKLOG)?,
+                    path: path.clone(),
+                    _file: file,
+                }
             }
         };
         let address = match &socket {
             Socket::Tcp(listener) => Address::Tcp(listener.local_addr()?),
-            Socket::Unix(_, path) => Address::Unix(path.clone()),
+            Socket::Unix { path, .. } => Address::Unix(path.clone()),
         };
         Ok(Self { socket, address })
     }
@@ -107,24 +123,15 @@ impl Listener {
     }
 
     pub(super) fn is_unix(&self) -> bool {
-        matches!(self.socket, Socket::Unix(..))
+        matches!(self.socket, Socket::Unix { .. })
     }
 
     /// Waits for a connection. Cancel safe.
     pub(super) async fn accept(&self) -> io::Result<Pin<Box<dyn Stream>>> {
         Ok(match &self.socket {
             Socket::Tcp(listener) => Box::pin(listener.accept().await?.0),
-            Socket::Unix(listener, _) => Box::pin(listener.accept().await?.0),
+            Socket::Unix { listener, .. } => Box::pin(listener.accept().await?.0),
         })
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.socket {
-            // The next daemon replaces what is left.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
