@@ -141,7 +141,7 @@ class Transfer:
             place, listen, endpoint, self.daemon = self.link.here, "127.0.0.1:4743", far, "127.0.0.1:4743"
         else:
             place, listen, endpoint, self.daemon = self.link.there, near, "127.0.0.1:4443", near
-        serve = ["serve", "--listen", listen, "--state-dir", str(self.work / "state"), "--anonymous"]
+        serve = ["serve", "--listen", listen, "--state-dir", str(self.work / "state"), "--anonymous", "--allow-unauthenticated"]
         serve += ["--endpoint", f"http://{endpoint}", "--gcs-timeout", GCS_TIMEOUT]
         serve += ["--log-level", "info,gcsd::request=debug"]
         self._start(place, "daemon", *serve)
