@@ -286,6 +286,11 @@ impl Walk {
         }
         let part = self.parts[number].clone();
         let len = dir.len();
+        if self.prefixes_only && number + 1 == self.parts.len() && !self.is_pattern(&part) {
+            // Named with its slash: nothing else can match, and who may list no more than what is below it can.
+            self.enter(dir + &part + "/");
+            return len;
+        }
         let (prefix, end, pattern) = match self.is_pattern(&part) {
             true => (dir.clone() + literal(&part), None, Pattern::new(&part)),
             false => {

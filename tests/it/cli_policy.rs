@@ -83,6 +83,18 @@ async fn a_secret_is_made_and_used_and_never_told() {
             denied.err
         );
     }
+    // Named with its slash, what is permitted is all that is listed.
+    for args in [["ls", "gs://demo/a/"], ["ls", "gs://demo/a/**"]] {
+        let listed = run(Some(&daemon), &[&args[..], &["--auth-file", &alice]].concat()).await;
+        assert_eq!(
+            (listed.code, listed.text()),
+            (Some(0), "gs://demo/a/x\n"),
+            "{}",
+            listed.err
+        );
+    }
+    let above = run(Some(&daemon), &["ls", "gs://demo/a", "--auth-file", &alice]).await;
+    assert_eq!(above.code, Some(7), "{}", above.err);
     let nobody = run(Some(&daemon), &["stat", "gs://demo/a/x"]).await;
     assert_eq!(nobody.code, Some(7), "{}", nobody.err);
     let log = daemon.whole_log();
