@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use devgcs::Snapshot;
 
@@ -30,7 +31,15 @@ async fn ask(admin: SocketAddr, method: &str, target: &str, headers: &[(&str, &s
 }
 
 async fn get(admin: SocketAddr, target: &str) -> Answer {
-    let answer = ask(admin, "GET", target, &[]).await;
+    let mut answer = ask(admin, "GET", target, &[]).await;
+    // Where the daemon listens is told a moment before it has started.
+    for _ in 0..PATIENCE.as_millis() / 5 {
+        if answer.status != 503 || answer.text() != "starting\n" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        answer = ask(admin, "GET", target, &[]).await;
+    }
     assert_eq!(answer.status, 200, "{target}: {}", answer.text());
     answer
 }
